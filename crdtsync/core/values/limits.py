@@ -1,0 +1,95 @@
+"""Every bound of the product, with its unit and its reason; nothing else knows a limit by heart."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KiB: Final = 1024
+MiB: Final = 1024 * KiB
+GiB: Final = 1024 * MiB
+
+# -- text -----------------------------------------------------------------------------------------
+TEXT_BECOMES_MAX_BYTES: Final = 4 * MiB
+"""A file above this does not become a text: its history would cost more than it gives."""
+TEXT_REMAINS_MAX_BYTES: Final = 16 * MiB
+"""A text above this becomes a blob; the gap to the bound above keeps a growing file from flapping."""
+
+# -- recent versions of a text (the bases of stale editor buffers) ----------------------------------
+VERSIONS_MAX_COUNT: Final = 16
+VERSIONS_MAX_AGE_S: Final = 30 * 60.0
+VERSIONS_MAX_BYTES: Final = 16 * MiB
+
+# -- settling of disk changes -----------------------------------------------------------------------
+SETTLE_DELETION_S: Final = 0.3
+"""Editors save by delete-and-create and by rename aside; an absence counts only after this long."""
+SETTLE_QUIET_S: Final = 0.05
+"""Bare writes without a close are read after this much quiet."""
+SETTLE_QUIET_MAX_S: Final = 1.0
+"""A file written to without a pause (a log) is read at least this often."""
+SETTLE_EMPTIED_AFTER_CLOSE_S: Final = 2.0
+SETTLE_EMPTIED_MAX_S: Final = 10.0
+
+# -- displaced files --------------------------------------------------------------------------------
+DISPLACED_MIN_S: Final = 5.0
+DISPLACED_MAX_S: Final = 10 * 60.0
+
+# -- trash ------------------------------------------------------------------------------------------
+TRASH_MAX_AGE_S: Final = 30 * 24 * 3600.0
+TRASH_MAX_BYTES: Final = 1 * GiB
+
+# -- mass deletion ----------------------------------------------------------------------------------
+MASS_DELETION_MIN_ENTRIES: Final = 10
+"""Over half of the entries and at least this many ..."""
+MASS_DELETION_ALL_MIN_ENTRIES: Final = 5
+"""... or all of at least this many are held for confirmation."""
+
+# -- names ------------------------------------------------------------------------------------------
+PATH_MAX_BYTES: Final = 4096 - 256
+"""A room-relative path in UTF-8: leaves room for the folder it is joined to below Linux's PATH_MAX."""
+NAME_MAX_BYTES: Final = 255
+PATH_MAX_DEPTH: Final = 128
+ROOM_NAME_MAX_CHARS: Final = 128
+PERSON_NAME_MAX_CHARS: Final = 32
+LINK_TARGET_MAX_BYTES: Final = 4096
+
+# -- blobs ------------------------------------------------------------------------------------------
+CHUNK_MIN_BYTES: Final = 32 * KiB
+CHUNK_AVERAGE_BYTES: Final = 128 * KiB
+CHUNK_MAX_BYTES: Final = 512 * KiB
+BLOB_MAX_BYTES: Final = 64 * GiB
+"""Its index stays below MANIFEST_MAX_BYTES at the average chunk size."""
+MANIFEST_MAX_BYTES: Final = 32 * MiB
+
+# -- the wire ---------------------------------------------------------------------------------------
+FRAME_MAX_BYTES: Final = 32 * MiB
+"""The largest websocket message either side accepts: a text at its limit with its history."""
+FRAME_BATCH_BYTES: Final = 256 * KiB
+"""Batches of updates are cut at this size, so that one frame never delays the next for long."""
+CONTROL_MAX_BYTES: Final = 64 * KiB
+DOCUMENTS_PER_BATCH_MAX: Final = 4096
+MEMBER_QUEUE_MAX_BYTES: Final = 8 * MiB
+"""Above this a slow reader is dropped to its cursor and reads on from the log."""
+HELLO_TIMEOUT_S: Final = 10.0
+HEARTBEAT_S: Final = 15.0
+HEARTBEAT_TIMEOUT_S: Final = 20.0
+MEMBERS_PER_ROOM_MAX: Final = 1000
+ROOMS_PER_HUB_MAX: Final = 100_000
+DOCUMENTS_PER_ROOM_MAX: Final = 2_000_000
+CONNECTIONS_BEFORE_HELLO_MAX: Final = 1000
+PRESENCE_MAX_BYTES: Final = 4 * KiB
+PRESENCE_PATHS_MAX: Final = 8
+EDITING_SHOWN_S: Final = 60.0
+"""How long a person counts as editing a path after a save of it."""
+
+# -- reconnecting -----------------------------------------------------------------------------------
+RECONNECT_FIRST_S: Final = 0.1
+RECONNECT_MAX_S: Final = 15.0
+
+# -- background work --------------------------------------------------------------------------------
+COMPACT_AFTER_UPDATES: Final = 500
+"""A document's log is compacted once it has this many updates."""
+DOCUMENTS_WARM_MAX: Final = 256
+"""Documents kept decoded in memory; the others stay encoded in the store."""
+DOCUMENTS_WARM_MAX_BYTES: Final = 32 * MiB
+REHASH_PERIOD_S: Final = 24 * 3600.0
+"""Each file is hashed again about this often, in case a tool restored all of its times."""
