@@ -1,0 +1,123 @@
+"""What can be seen of one path on disk: kinds, fingerprints, contents and observations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from crdtsync.core.values.digests import Digest
+
+
+class Kind(StrEnum):
+    """What an entry is; never changes during the entry's life."""
+
+    TEXT = "text"
+    BLOB = "blob"
+    LINK = "link"
+    DIR = "dir"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Tells, without reading it, whether a file is the one that was seen before.
+
+    Times are nanoseconds. A rename changes ``ctime_ns`` on Linux and nothing else.
+    """
+
+    device: int
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    executable: bool
+
+    def same_file(self, other: Fingerprint) -> bool:
+        """The same inode with the same size and mtime: unchanged, though perhaps renamed."""
+        return (self.device, self.inode, self.size_bytes, self.mtime_ns) == (
+            other.device,
+            other.inode,
+            other.size_bytes,
+            other.mtime_ns,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One piece of a blob: its digest and length in bytes."""
+
+    digest: Digest
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A blob as the list of its chunks, in order; ``digest`` is of the whole content."""
+
+    digest: Digest
+    size_bytes: int
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextContent:
+    text: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class BlobContent:
+    manifest: Manifest
+
+    @property
+    def digest(self) -> Digest:
+        return self.manifest.digest
+
+
+@dataclass(frozen=True, slots=True)
+class LinkContent:
+    """A symbolic link; ``digest`` is of the target's UTF-8 bytes."""
+
+    target: str
+    digest: Digest
+
+
+Content: TypeAlias = TextContent | BlobContent | LinkContent
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Nothing is there, and the folders above could be read, so that this is certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A file or a link, with its content."""
+
+    fingerprint: Fingerprint
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A directory; ``empty`` when it holds nothing but ignored or unshareable names... or nothing at all."""
+
+    empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something may be there but cannot be read; never taken for a deletion. ``reason`` is for a person."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unshareable:
+    """Something that never enters a room: a socket, a FIFO, a device, a link that escapes, a foreign name."""
+
+    reason: str
+
+
+Seen: TypeAlias = Absent | Present | Folder | Unreadable | Unshareable
+"""What one look at one path found."""

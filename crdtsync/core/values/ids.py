@@ -1,0 +1,86 @@
+"""Identities: entries, documents, replicas, rooms and people; how they are made and checked."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NewType, Protocol
+
+from crdtsync.core.values import limits
+from crdtsync.errors import InvalidName
+
+EntryId = NewType("EntryId", str)
+"""24 lower-case hex digits: the identity of one entry, kept through renames."""
+
+DocumentId = NewType("DocumentId", str)
+"""An EntryId, or TREE."""
+
+TREE = DocumentId("tree")
+
+ENTRY_ID_BYTES = 12
+_ENTRY_ID = re.compile(r"[0-9a-f]{24}\Z")
+_ROOM = re.compile(r"[^\s/\\\x00-\x1f\x7f]+\Z")
+
+_CLIENT_ID_BITS = 53
+
+
+class Randomness(Protocol):
+    """The part of ``random.Random`` that the core uses; given as an argument so that a seed replays all."""
+
+    def randbytes(self, n: int, /) -> bytes: ...
+
+    def getrandbits(self, k: int, /) -> int: ...
+
+    def random(self) -> float: ...
+
+
+def new_entry_id(rng: Randomness) -> EntryId:
+    return EntryId(rng.randbytes(ENTRY_ID_BYTES).hex())
+
+
+def new_client_id(rng: Randomness) -> int:
+    """A Yjs client id: 53 random bits, above the 32 bits that Yjs itself draws, so that none meets ours."""
+    return rng.getrandbits(_CLIENT_ID_BITS - 1) | 1 << (_CLIENT_ID_BITS - 1)
+
+
+def is_entry_id(value: object) -> bool:
+    return isinstance(value, str) and _ENTRY_ID.match(value) is not None
+
+
+def is_document_id(value: object) -> bool:
+    return value == TREE or is_entry_id(value)
+
+
+def check_room_name(name: str) -> str:
+    """Return ``name`` if it can name a room.
+
+    Raises InvalidName: empty, too long, not NFC, ``.`` or ``..``, or with spaces, slashes or control characters.
+    """
+    if not name:
+        raise InvalidName("A room needs a name, for example: notes")
+    if len(name) > limits.ROOM_NAME_MAX_CHARS:
+        raise InvalidName(
+            f"The room name is {len(name)} characters long; use at most {limits.ROOM_NAME_MAX_CHARS}"
+        )
+    if not _ROOM.match(name) or name in {".", ".."} or name.startswith("-") or not name.isprintable():
+        raise InvalidName(
+            f"The room name {printable(name)!r} cannot be used: "
+            "use letters, digits, '-', '_' and '.', without spaces or slashes"
+        )
+    if unicodedata.normalize("NFC", name) != name:
+        raise InvalidName(f"The room name {name!r} is not in Unicode form NFC; type it again")
+    return name
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """``text`` with control, format and undecodable characters made harmless for a terminal or a file name."""
+    shown = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: limit + 1]
+    )
+    return shown if len(text) <= limit else shown[: limit - 1] + "…"
+
+
+def person_name(name: str) -> str:
+    """``name`` made harmless in a file name: printable, no separators, at most 32 characters."""
+    kept = "".join("-" if char in '/\\:*?"<>|()' else char for char in printable(name).strip(" ."))
+    return kept[: limits.PERSON_NAME_MAX_CHARS].strip() or "someone"

@@ -1,0 +1,82 @@
+"""Room-relative paths: what is a valid one, and the names derived for conflict copies."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+from crdtsync.core.values import limits
+from crdtsync.core.values.ids import person_name, printable
+from crdtsync.errors import InvalidName
+
+RelativePath = NewType("RelativePath", str)
+"""A valid room-relative POSIX path: no empty, ``.`` or ``..`` part, no NUL, UTF-8 within the limits."""
+
+
+def relative_path(text: str) -> RelativePath:
+    """Return ``text`` as a path of the room.
+
+    Raises InvalidName, saying why, for anything that could not be a file below a folder on Linux.
+    """
+    problem = path_problem(text)
+    if problem is not None:
+        raise InvalidName(f"The path {printable(text)!r} cannot be shared: {problem}")
+    return RelativePath(text)
+
+
+def path_problem(text: str) -> str | None:
+    """Why ``text`` is not a valid path of a room, or None if it is one."""
+    try:
+        encoded = text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "its name is not UTF-8; rename it"
+    if not text:
+        return "it is empty"
+    if "\0" in text:
+        return "it holds a NUL"
+    if len(encoded) > limits.PATH_MAX_BYTES:
+        return f"it is {len(encoded)} bytes long, above {limits.PATH_MAX_BYTES}"
+    parts = text.split("/")
+    if len(parts) > limits.PATH_MAX_DEPTH:
+        return f"it is {len(parts)} folders deep, above {limits.PATH_MAX_DEPTH}"
+    for part in parts:
+        if part in ("", ".", ".."):
+            return f"it has a part {part!r}"
+        if len(part) > limits.NAME_MAX_BYTES // 4 and len(part.encode("utf-8")) > limits.NAME_MAX_BYTES:
+            return f"the name {printable(part, 40)!r} is longer than {limits.NAME_MAX_BYTES} bytes"
+    return None
+
+
+def parent(path: str) -> str:
+    """The folder of ``path``; the root is the empty string."""
+    return path.rpartition("/")[0]
+
+
+def parents(path: str) -> list[str]:
+    """The folders above ``path``, innermost first, without the root."""
+    found = []
+    while path := parent(path):
+        found.append(path)
+    return found
+
+
+def name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether ``path`` is inside ``folder`` (not the folder itself); everything is below the root ``""``."""
+    return path.startswith(folder + "/") if folder else bool(path)
+
+
+def conflict_path(path: str, by: str, identity: str) -> RelativePath:
+    """``stem (conflict of NAME, 3f9a2c1d).ext``, with the stem shortened so that the name fits 255 bytes."""
+    folder, _, file_name = path.rpartition("/")
+    stem, dot, extension = file_name.rpartition(".")
+    if not stem:
+        stem, dot, extension = file_name, "", ""
+    if len(extension.encode()) > 32:
+        stem, dot, extension = file_name, "", ""
+    tail = f" (conflict of {person_name(by)}, {identity[:8]}){dot}{extension}"
+    room = limits.NAME_MAX_BYTES - len(tail.encode())
+    stem = stem.encode()[:room].decode("utf-8", "ignore") if len(stem.encode()) > room else stem
+    return RelativePath(f"{folder}/{stem}{tail}" if folder else f"{stem}{tail}")

@@ -1,0 +1,65 @@
+"""The errors that crdtsync raises to its callers; every message names what, why and the next step.
+
+    CrdtsyncError                 base of all
+    ├── InvalidName               a room, person or path name that cannot be used
+    ├── FolderError               the folder cannot be joined (a file in its place, nested, ...)
+    │   ├── AlreadyJoined         joined to another room, or by a running process
+    │   └── RootGone              removed, unmounted or replaced while joined: halted for safety
+    ├── HubUnreachable            nobody answers at the hub's address
+    ├── ProtocolMismatch          something else answers, or another version of the protocol
+    ├── AccessDenied              the hub refuses this member
+    ├── PeerError                 the other side broke the protocol
+    │   └── MalformedUpdate       a Yjs update that cannot be applied
+    └── StoreError                the state on disk cannot be used
+        └── StoreInUse            another process holds it
+"""
+
+from __future__ import annotations
+
+
+class CrdtsyncError(Exception):
+    """Base of every error that crdtsync raises on purpose; ``str(error)`` is fit for a person."""
+
+
+class InvalidName(CrdtsyncError, ValueError):
+    """A room, person or path name that cannot be used."""
+
+
+class FolderError(CrdtsyncError):
+    """The folder cannot be joined."""
+
+
+class AlreadyJoined(FolderError):
+    """The folder is joined to another room, or by a process that runs now."""
+
+
+class RootGone(FolderError):
+    """The joined folder was removed, unmounted or replaced: nothing is sent, nothing is deleted."""
+
+
+class HubUnreachable(CrdtsyncError):
+    """Nobody answers at the hub's address."""
+
+
+class ProtocolMismatch(CrdtsyncError):
+    """What answers is not a hub, or speaks another version of the protocol."""
+
+
+class AccessDenied(CrdtsyncError):
+    """The hub refuses this member."""
+
+
+class PeerError(CrdtsyncError):
+    """The other side broke the protocol; the connection ends, nothing is lost."""
+
+
+class MalformedUpdate(PeerError, ValueError):
+    """A Yjs update that pycrdt, or another Yjs client, could not apply."""
+
+
+class StoreError(CrdtsyncError):
+    """State on disk cannot be used."""
+
+
+class StoreInUse(StoreError):
+    """Another process holds the state."""
