@@ -54,7 +54,7 @@ def is_document_id(value: object) -> bool:
 def check_room_name(name: str) -> str:
     """Return ``name`` if it can name a room.
 
-    Raises InvalidName: empty, too long, not NFC, ``.`` or ``..``, or with spaces, slashes or control characters.
+    Raises InvalidName: empty, too long, not NFC, a dot name, or with spaces, slashes or controls.
     """
     if not name:
         raise InvalidName("A room needs a name, for example: notes")
@@ -73,10 +73,8 @@ def check_room_name(name: str) -> str:
 
 
 def printable(text: str, limit: int = 200) -> str:
-    """``text`` with control, format and undecodable characters made harmless for a terminal or a file name."""
-    shown = "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: limit + 1]
-    )
+    """``text`` with control, format and undecodable characters made harmless for a terminal."""
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: limit + 1])
     return shown if len(text) <= limit else shown[: limit - 1] + "…"
 
 

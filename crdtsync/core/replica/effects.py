@@ -1,0 +1,166 @@
+"""Everything a replica's engine can ask for, as values. Effects are carried out in order:
+a Persist is complete before any later send, and a step begins only after the Persist before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from crdtsync.core.replica.records import Record
+from crdtsync.core.replica.steps import Step
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.files import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """One path to look at. ``known_text``: it is a text now, so the larger size limit holds."""
+
+    path: str
+    known_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read these paths; answered by one Looked."""
+
+    paths: tuple[LookAt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFolder:
+    """Walk the whole folder; answered by a Scanned with the number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Disk steps, in order; each is answered by a StepDone."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropDisplaced:
+    """The displaced file has been ingested; it need not be kept on its account."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDurable:
+    """Make all that is on disk survive a power cut; answered by MadeDurable."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Write these records in one transaction."""
+
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open a websocket to the hub; answered by Connected or Disconnected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendText:
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendBinary:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Bring the chunks of the file at ``path`` to the hub, those that it lacks."""
+
+    path: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Bring a blob into staging. ``index`` None: the blob is a single chunk named by its own digest.
+
+    ``near`` are files on disk that may share chunks with it: earlier versions, same content elsewhere.
+    """
+
+    digest: Digest
+    size_bytes: int
+    index: Digest | None
+    near: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTransfer:
+    """Nobody wants this blob any more; what has arrived stays for a later resumption."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class AskDiffering:
+    """First join of a non-empty folder into a non-empty room: tell, and answer with Decided."""
+
+    identical: int
+    only_here: tuple[str, ...]
+    only_there: tuple[str, ...]
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """The flush with that number holds."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop for safety (exit code 3), or because the hub refused for good. ``message`` is for a person."""
+
+    message: str
+    denied: bool = False
+    mismatch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person may want to see in the log: ``kind`` is one word."""
+
+    kind: str
+    path: str
+    message: str
+
+
+Effect: TypeAlias = (
+    Look
+    | ScanFolder
+    | Steps
+    | DropDisplaced
+    | MakeDurable
+    | Persist
+    | Connect
+    | Disconnect
+    | SendText
+    | SendBinary
+    | Upload
+    | Fetch
+    | CancelTransfer
+    | AskDiffering
+    | Flushed
+    | Halt
+    | Notice
+)

@@ -1,0 +1,218 @@
+"""Everything that can happen to a replica, as values: the only input of its engine besides ``now``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+from typing import TypeAlias
+
+from crdtsync.core.replica.steps import Displaced, Outcome
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.files import Fingerprint, Seen
+
+
+class HintKind(Enum):
+    """What a watcher believes to have happened; only ever a reason to look, never a fact."""
+
+    CLOSED = auto()
+    """A writer closed the file, or a rename put it there: it is whole now."""
+    MODIFIED = auto()
+    CREATED = auto()
+    DELETED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    path: str
+    kind: HintKind
+
+
+@dataclass(frozen=True, slots=True)
+class HintsLost:
+    """The watcher's queue overflowed or a watch was lost: everything must be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The answer to a Look: what is at each path."""
+
+    seen: tuple[tuple[str, Seen], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedFolder:
+    empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One walk over the whole folder: names and fingerprints, no contents.
+
+    ``unreadable`` names files, and folders of which nothing below is known; ``unshareable`` names what never
+    enters a room. Both map to a reason for a person.
+    """
+
+    files: Mapping[str, Fingerprint] = field(default_factory=dict)
+    links: Mapping[str, Fingerprint] = field(default_factory=dict)
+    folders: Mapping[str, ScannedFolder] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    unshareable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """The answer to a ScanFolder with the same number."""
+
+    number: int
+    scan: Scan
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """The outcome of the disk step with that number."""
+
+    step: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class DisplacedChanged:
+    """A writer went on writing to a file that we had replaced, or a restart found a save that raced us."""
+
+    displaced: Displaced
+
+
+@dataclass(frozen=True, slots=True)
+class MadeDurable:
+    """The answer to MakeDurable: all that was on disk when it was asked survives a power cut."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RootLost:
+    """The folder was removed, unmounted or replaced. Nothing seen since may be believed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A websocket to the hub is open; nothing has been said on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextFrame:
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryFrame:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection ended, or an attempt failed. ``reason`` is for a person."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """An address or route changed: a waiting reconnect is worth trying now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """All chunks of the blob are durable on the hub."""
+
+    digest: Digest
+    index: Digest
+    """The digest of the encoded manifest, by which others find the chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFailed:
+    digest: Digest
+    reason: str
+    changed: bool
+    """The file is no longer what it was when it was hashed: look again. Otherwise: try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The blob stands complete and verified in staging, ready for a WriteFile."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed:
+    digest: Digest
+    reason: str
+    missing: bool
+    """The hub does not have all chunks (yet)."""
+
+
+class Differing(StrEnum):
+    """What a first join does with files that differ on both sides."""
+
+    BOTH = "both"
+    HUB = "hub"
+    MINE = "mine"
+    NEWEST = "newest"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The answer to AskDiffering."""
+
+    differing: Differing
+
+
+@dataclass(frozen=True, slots=True)
+class FlushRequested:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmRequested:
+    """Send the deletions that were held."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequested:
+    """Bring the files of the deletions that were held back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The time asked for by ``ReplicaEngine.deadline`` has come."""
+
+
+Event: TypeAlias = (
+    Hint
+    | HintsLost
+    | Looked
+    | Scanned
+    | StepDone
+    | DisplacedChanged
+    | MadeDurable
+    | RootLost
+    | Connected
+    | TextFrame
+    | BinaryFrame
+    | Disconnected
+    | NetworkChanged
+    | Uploaded
+    | UploadFailed
+    | Fetched
+    | FetchFailed
+    | Decided
+    | FlushRequested
+    | ConfirmRequested
+    | RestoreRequested
+    | Tick
+)

@@ -1,0 +1,131 @@
+"""What a replica remembers across restarts, as rows: written by Persist, read back at start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.files import Fingerprint, Kind, Manifest
+from crdtsync.core.values.ids import DocumentId, EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What disk and room last agreed on for one entry.
+
+    ``state_vector`` (texts): what of the document that content covers; a deletion covers just this.
+    ``fingerprint`` is of the file when it held ``digest``; None when it was never seen to (a folder).
+    ``provisional``: a later agreement that a power cut may still undo; the disk tells which one holds.
+    """
+
+    entry: EntryId
+    path: str
+    kind: Kind
+    digest: Digest | None
+    executable: bool
+    state_vector: bytes
+    fingerprint: Fingerprint | None
+    manifest: Manifest | None = None
+    provisional: Synced | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of a document without decoding it.
+
+    ``digest`` is of its text; ``at_ms`` is when the hub last logged a change of it (0: never);
+    ``dirty``: it holds updates that the hub has not acknowledged, or may have lost.
+    """
+
+    document: DocumentId
+    state_vector: bytes
+    digest: Digest | None
+    size_bytes: int
+    at_ms: int
+    dirty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A text that stood on disk once: the base of saves by stale buffers and of late writers."""
+
+    entry: EntryId
+    digest: Digest
+    text: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddUpdate:
+    """Append a Yjs update to a document's log."""
+
+    document: DocumentId
+    update: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceUpdates:
+    """Replace a document's whole log by these updates (compaction)."""
+
+    document: DocumentId
+    updates: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PutHead:
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class PutSynced:
+    synced: Synced
+
+
+@dataclass(frozen=True, slots=True)
+class DropSynced:
+    entry: EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class AddVersion:
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class DropVersions:
+    entry: EntryId
+    digests: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PutMeta:
+    key: str
+    value: str
+
+
+Record: TypeAlias = (
+    AddUpdate | ReplaceUpdates | PutHead | PutSynced | DropSynced | AddVersion | DropVersions | PutMeta
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """All that the engine needs at start; documents and versions are read one by one when needed."""
+
+    meta: Mapping[str, str] = field(default_factory=dict)
+    heads: tuple[Head, ...] = ()
+    synced: tuple[Synced, ...] = ()
+
+
+class Recall(Protocol):
+    """The reading side of the replica's store, called synchronously by the engine."""
+
+    def updates(self, document: DocumentId) -> Iterable[bytes]:
+        """The document's log, oldest first; empty for an unknown document."""
+        ...
+
+    def versions(self, entry: EntryId) -> list[Version]:
+        """Recent versions of a text, newest first."""
+        ...
