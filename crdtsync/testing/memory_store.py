@@ -1,0 +1,160 @@
+"""A replica's store that lives in memory: same methods and answers as the SQLite one, nothing on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from crdtsync.adapters.replica_store_retention import Standing, outlived
+from crdtsync.core.replica.records import (
+    AddUpdate,
+    AddVersion,
+    DropSynced,
+    DropVersions,
+    Head,
+    PutHead,
+    PutMeta,
+    PutSynced,
+    Record,
+    Remembered,
+    ReplaceUpdates,
+    Synced,
+    Version,
+)
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.ids import DocumentId, EntryId
+from crdtsync.errors import StoreError
+
+
+class MemoryReplicaStore:
+    """What a replica remembers, for simulations; ``copy()`` stands for a backup that is restored later.
+
+    ``failure``: while set, every persist raises it and changes nothing (a full disk).
+    """
+
+    def __init__(self) -> None:
+        self.failure: StoreError | None = None
+        self._meta: dict[str, str] = {}
+        self._heads: dict[DocumentId, Head] = {}
+        self._synced: dict[EntryId, Synced] = {}
+        self._logs: dict[DocumentId, list[bytes]] = {}
+        self._versions: dict[EntryId, list[tuple[Standing, str]]] = {}
+        """Of each text, oldest first."""
+        self._latest_s = 0.0
+        self._sequence = 0
+        self._open = True
+
+    def persist(self, records: Sequence[Record]) -> None:
+        """Take all of ``records``, or none. Raises StoreError."""
+        self._check_open()
+        if self.failure is not None:
+            raise self.failure
+        for record in records:
+            self._take(record)
+
+    def remembered(self) -> Remembered:
+        """All that the engine needs at start."""
+        self._check_open()
+        return Remembered(
+            meta=dict(self._meta),
+            heads=tuple(self._heads[document] for document in sorted(self._heads)),
+            synced=tuple(self._synced[entry] for entry in sorted(self._synced)),
+        )
+
+    def updates(self, document: DocumentId) -> list[bytes]:
+        """The document's log, oldest first; empty for an unknown document."""
+        self._check_open()
+        return list(self._logs.get(document, ()))
+
+    def versions(self, entry: EntryId) -> list[Version]:
+        """Recent versions of a text, newest first."""
+        self._check_open()
+        stored = self._versions.get(entry, [])
+        gone = self._outlived(entry)
+        return [
+            Version(entry=entry, digest=standing.digest, text=text, at_s=standing.at_s)
+            for standing, text in reversed(stored)
+            if standing not in gone
+        ]
+
+    def close(self) -> None:
+        """Nothing may be asked afterwards; a ``copy()`` goes on with the same contents."""
+        self._open = False
+
+    def copy(self) -> MemoryReplicaStore:
+        """The same contents in a store of its own, open: a restart, or a backup of this moment."""
+        twin = MemoryReplicaStore()
+        twin._meta = dict(self._meta)
+        twin._heads = dict(self._heads)
+        twin._synced = dict(self._synced)
+        twin._logs = {document: list(log) for document, log in self._logs.items()}
+        twin._versions = {entry: list(stored) for entry, stored in self._versions.items()}
+        twin._latest_s = self._latest_s
+        twin._sequence = self._sequence
+        return twin
+
+    def _take(self, record: Record) -> None:
+        match record:
+            case AddUpdate():
+                self._logs.setdefault(record.document, []).append(record.update)
+            case ReplaceUpdates():
+                self._logs[record.document] = list(record.updates)
+            case PutHead():
+                self._heads[record.head.document] = record.head
+            case PutSynced():
+                self._synced[record.synced.entry] = record.synced
+            case DropSynced():
+                self._synced.pop(record.entry, None)
+                self._end_standing(record.entry, self._latest_s)
+            case AddVersion():
+                self._add_version(record.version)
+            case DropVersions():
+                stored = self._versions.get(record.entry, [])
+                self._versions[record.entry] = [
+                    pair for pair in stored if pair[0].digest not in record.digests
+                ]
+            case PutMeta():
+                self._meta[record.key] = record.value
+            case _:
+                assert_never(record)
+
+    def _add_version(self, version: Version) -> None:
+        self._latest_s = max(self._latest_s, version.at_s)
+        self._end_standing(version.entry, version.at_s)
+        self._sequence += 1
+        size_bytes = len(version.text.encode("utf-8", "surrogatepass"))
+        standing = Standing(self._sequence, version.digest, version.at_s, None, size_bytes)
+        others = [pair for pair in self._versions.get(version.entry, []) if pair[0].digest != version.digest]
+        self._versions[version.entry] = [*others, (standing, version.text)]
+        gone = self._outlived(version.entry)
+        self._versions[version.entry] = [
+            pair for pair in self._versions[version.entry] if pair[0] not in gone
+        ]
+
+    def _end_standing(self, entry: EntryId, at_s: float) -> None:
+        self._versions[entry] = [
+            (
+                Standing(old.sequence, old.digest, old.at_s, at_s, old.size_bytes)
+                if old.until_s is None
+                else old,
+                text,
+            )
+            for old, text in self._versions.get(entry, [])
+        ]
+
+    def _outlived(self, entry: EntryId) -> list[Standing]:
+        newest_first = [standing for standing, _ in reversed(self._versions.get(entry, []))]
+        return outlived(newest_first, self._latest_s, self._pinned(entry))
+
+    def _pinned(self, entry: EntryId) -> set[Digest]:
+        pinned = set()
+        synced = self._synced.get(entry)
+        while synced is not None:
+            if synced.digest is not None:
+                pinned.add(synced.digest)
+            synced = synced.provisional
+        return pinned
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise StoreError("The replica's state was closed; open it again")
