@@ -1,0 +1,149 @@
+"""Cuts content into chunks where the content itself says (FastCDC) and names each piece; sole user of pyfastcdc.
+
+Knows bytes and open files only; what is done with a Manifest, and whether the file changed meanwhile, is the caller's.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, Protocol, cast
+
+from blake3 import blake3
+from pyfastcdc import FastCDC
+
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.files import Chunk, Manifest
+
+NORMALIZATION: Final = 2
+"""FastCDC's level 2: fewer chunks at the upper bound than at 1. The sizes and this level decide where every
+replica cuts; to change one of them costs one more transfer of each blob that is edited, never correctness."""
+WINDOW_BYTES: Final = 4 * limits.MiB
+"""Read at once; two are in memory at a time."""
+
+
+class _Piece(Protocol):
+    length: int
+
+
+class _Cutter(Protocol):
+    def cut_buf(self, buf: memoryview) -> Iterator[_Piece]: ...
+
+
+def manifest_of_bytes(data: bytes | bytearray | memoryview) -> Manifest:
+    """The chunks of ``data``; no chunks for no data."""
+    view = memoryview(data)
+    spans, _ = _cut(_cutter(), view, at_end=True)
+    digests = [digest_of(view[start : start + size]) for start, size in spans]
+    whole = digests[0] if len(spans) == 1 else digest_of(view)
+    return _manifest(whole, len(view), digests, [size for _, size in spans])
+
+
+def manifest_of_file(fd: int) -> Manifest:
+    """The chunks of the file open at ``fd``, read from offset 0 to its end; the file position is not moved.
+
+    Reads and cuts on the calling thread and hashes on another, in at most 10 MiB of memory whatever the size.
+    Raises OSError: as ``pread`` does, and EFBIG for more than BLOB_MAX_BYTES.
+    """
+    size_bytes = os.fstat(fd).st_size
+    _check_size(size_bytes)
+    capacity = limits.CHUNK_MAX_BYTES + WINDOW_BYTES
+    buffer = bytearray(min(size_bytes + 1, capacity))
+    filled, at_end = _fill(fd, memoryview(buffer), 0)
+    if at_end:
+        return manifest_of_bytes(memoryview(buffer)[:filled])
+    if len(buffer) < capacity:  # it has grown since the fstat
+        buffer = bytearray(capacity)
+        filled, at_end = _fill(fd, memoryview(buffer), 0)
+    spare = bytearray(capacity)
+    cutter = _cutter()
+    whole = blake3()
+    sizes: list[int] = []
+    digests: list[Digest] = []
+    hashing: Future[list[Digest]] | None = None
+    carried = 0
+    offset = filled
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="hash") as hasher:
+        while True:
+            view = memoryview(buffer)[:filled]
+            spans, used = _cut(cutter, view, at_end=at_end)
+            sizes += [size for _, size in spans]
+            if hashing is not None:
+                digests += hashing.result()
+            hashing = hasher.submit(_hash, whole, view, carried, spans)
+            if at_end:
+                break
+            buffer, spare = spare, buffer
+            carried = filled - used
+            buffer[:carried] = view[used:]
+            read, at_end = _fill(fd, memoryview(buffer)[carried:], offset)
+            filled = carried + read
+            offset += read
+            _check_size(offset)
+        digests += hashing.result()
+    return _manifest(Digest(whole.hexdigest()), offset, digests, sizes)
+
+
+def read_chunk(fd: int, offset: int, size_bytes: int) -> bytes:
+    """The ``size_bytes`` at ``offset``; shorter only when the file ends before. Raises OSError."""
+    data = os.pread(fd, size_bytes, offset)
+    while len(data) < size_bytes:
+        more = os.pread(fd, size_bytes - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _check_size(size_bytes: int) -> None:
+    if size_bytes > limits.BLOB_MAX_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {limits.BLOB_MAX_BYTES} bytes")
+
+
+def _cutter() -> _Cutter:
+    cutter = FastCDC(
+        limits.CHUNK_AVERAGE_BYTES,
+        min_size=limits.CHUNK_MIN_BYTES,
+        max_size=limits.CHUNK_MAX_BYTES,
+        normalized_chunking=NORMALIZATION,
+    )
+    return cast(_Cutter, cutter)
+
+
+def _cut(cutter: _Cutter, view: memoryview, *, at_end: bool) -> tuple[list[tuple[int, int]], int]:
+    """Spans (start, size) of ``view`` and their sum; those that more data could still move are left out."""
+    spans: list[tuple[int, int]] = []
+    start = 0
+    last_start = len(view) if at_end else len(view) - limits.CHUNK_MAX_BYTES
+    if len(view) == 0:
+        return spans, 0
+    for piece in cutter.cut_buf(view):
+        if start > last_start:
+            break
+        spans.append((start, piece.length))
+        start += piece.length
+    return spans, start
+
+
+def _hash(whole: blake3, view: memoryview, carried: int, spans: list[tuple[int, int]]) -> list[Digest]:
+    """Add what is new in ``view`` to ``whole``; the digests of the spans. Leaves the GIL to the cutting thread."""
+    whole.update(view[carried:])
+    return [digest_of(view[start : start + size]) for start, size in spans]
+
+
+def _fill(fd: int, view: memoryview, offset: int) -> tuple[int, bool]:
+    """Read into ``view`` until it is full or the file ends; how much, and whether the end was reached."""
+    filled = 0
+    while filled < len(view):
+        count = os.preadv(fd, [view[filled:]], offset + filled)
+        if count == 0:
+            return filled, True
+        filled += count
+    return filled, False
+
+
+def _manifest(whole: Digest, size_bytes: int, digests: list[Digest], sizes: list[int]) -> Manifest:
+    return Manifest(whole, size_bytes, tuple(map(Chunk, digests, sizes)))
