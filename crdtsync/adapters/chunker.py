@@ -1,6 +1,6 @@
-"""Cuts content into chunks where the content itself says (FastCDC) and names each piece; sole user of pyfastcdc.
+"""Cuts content into chunks where the content itself says (FastCDC), and names each; sole user of pyfastcdc.
 
-Knows bytes and open files only; what is done with a Manifest, and whether the file changed meanwhile, is the caller's.
+Knows bytes and open files only; whether a file changed while it was read is for the caller to see.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from pyfastcdc import FastCDC
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Chunk, Manifest
+from crdtsync.core.values.manifests import Describes, encode_manifest
 
 NORMALIZATION: Final = 2
 """FastCDC's level 2: fewer chunks at the upper bound than at 1. The sizes and this level decide where every
 replica cuts; to change one of them costs one more transfer of each blob that is edited, never correctness."""
 WINDOW_BYTES: Final = 4 * limits.MiB
 """Read at once; two are in memory at a time."""
+
+
+INDEX_WHOLE_MAX_BYTES: Final = 2 * limits.CHUNK_AVERAGE_BYTES
+"""An encoded manifest above this is stored in chunks (blobs from about 1 GiB)."""
 
 
 class _Piece(Protocol):
@@ -87,6 +92,29 @@ def manifest_of_file(fd: int) -> Manifest:
     return _manifest(Digest(whole.hexdigest()), offset, digests, sizes)
 
 
+def index_of(manifest: Manifest) -> tuple[Digest, dict[Digest, bytes]]:
+    """What others find the chunks by, and what must be stored for that besides the chunks, by digest.
+
+    A blob of one chunk is its own index. Else the index is the encoded manifest; a large one is stored in
+    chunks itself, with a manifest of those as the index, so that a small change of a large blob costs little.
+    Raises ValueError for a manifest above MANIFEST_MAX_BYTES.
+    """
+    if len(manifest.chunks) <= 1:
+        return manifest.digest, {}
+    encoded = encode_manifest(manifest, Describes.CONTENT)
+    stored: dict[Digest, bytes] = {}
+    if len(encoded) > INDEX_WHOLE_MAX_BYTES:
+        nested = manifest_of_bytes(encoded)
+        start = 0
+        for chunk in nested.chunks:
+            stored[chunk.digest] = encoded[start : start + chunk.size_bytes]
+            start += chunk.size_bytes
+        encoded = encode_manifest(nested, Describes.MANIFEST)
+    index = digest_of(encoded)
+    stored[index] = encoded
+    return index, stored
+
+
 def read_chunk(fd: int, offset: int, size_bytes: int) -> bytes:
     """The ``size_bytes`` at ``offset``; shorter only when the file ends before. Raises OSError."""
     data = os.pread(fd, size_bytes, offset)
@@ -129,7 +157,7 @@ def _cut(cutter: _Cutter, view: memoryview, *, at_end: bool) -> tuple[list[tuple
 
 
 def _hash(whole: blake3, view: memoryview, carried: int, spans: list[tuple[int, int]]) -> list[Digest]:
-    """Add what is new in ``view`` to ``whole``; the digests of the spans. Leaves the GIL to the cutting thread."""
+    """Add what is new in ``view`` to ``whole``; the digests of the spans. BLAKE3 releases the GIL."""
     whole.update(view[carried:])
     return [digest_of(view[start : start + size]) for start, size in spans]
 
