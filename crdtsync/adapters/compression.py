@@ -36,9 +36,9 @@ def unseal(sealed: Sealed, digest: Digest) -> bytes:
 
     Raises PeerError: damaged, larger than CHUNK_MAX_BYTES (found before it is unpacked), or not that chunk.
     """
+    if len(sealed.data) > limits.CHUNK_MAX_BYTES:
+        raise PeerError(f"a chunk of {len(sealed.data)} bytes, above {limits.CHUNK_MAX_BYTES}")
     data = sealed.data if sealed.codec is Codec.RAW else _unpack(sealed.data)
-    if len(data) > limits.CHUNK_MAX_BYTES:
-        raise PeerError(f"a chunk of {len(data)} bytes, above {limits.CHUNK_MAX_BYTES}")
     if digest_of(data) != digest:
         raise PeerError(f"the chunk {digest[:12]} holds something else than its name says")
     return data

@@ -1,0 +1,194 @@
+"""The hub's chunks on disk, one file each, apart for each room; knows nothing of connections or blobs.
+
+Layout below the root: ``<room folder>/ab/cdef…`` (the chunk's digest), holding one byte for the codec and
+then the data; ``tmp/`` for files that do not have their name yet. See docs/storage.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import itertools
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from crdtsync.adapters.chunker import read_chunk
+from crdtsync.adapters.compression import unseal
+from crdtsync.adapters.durability import make_durable, write_new_file
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.wire.blobs import Codec, Sealed
+from crdtsync.errors import PeerError
+
+FREE_MIN_BYTES: Final = 256 * limits.MiB
+"""Left free on the disk, so that chunks never take the room of the log of updates."""
+_FILE_MAX_BYTES: Final = 1 + limits.CHUNK_MAX_BYTES
+_NOT_IN_A_FOLDER_NAME = re.compile(r"[^a-z0-9_-]+")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A chunk to be stored, already verified against its digest."""
+
+    room: str
+    digest: Digest
+    sealed: Sealed
+
+
+@functools.lru_cache(maxsize=4096)
+def room_folder(room: str) -> str:
+    """The name of a room's folder: readable as far as it can be, and of another room never the same.
+
+    Rooms that differ only in case, or are too long for a file name, are told apart by the digest.
+    """
+    readable = _NOT_IN_A_FOLDER_NAME.sub("_", room.lower())[:40]
+    return f"{readable}-{digest_of(room.encode('utf-8'))[:32]}"
+
+
+def free_bytes(folder: Path) -> int:
+    """What an unprivileged process may still write on the disk of ``folder``."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+class ChunkStore:
+    """All methods may block on the disk and may be called from any thread.
+
+    One process holds a root at a time (the hub's lock on its data folder sees to that). A chunk's name
+    appears only once its content is on the disk, so a kill or a power cut never leaves half a chunk.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        free_min_bytes: int = FREE_MIN_BYTES,
+        free: Callable[[Path], int] = free_bytes,
+    ) -> None:
+        """Make ``root`` if need be and clear what a killed process left behind. Raises OSError."""
+        self._root = root
+        self._free_min_bytes = free_min_bytes
+        self._free = free
+        self._temporary = root / "tmp"
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        for left in self._temporary.iterdir():
+            left.unlink()
+        self._names = itertools.count()
+        self._writing = threading.Lock()
+        self._settling: frozenset[str] = frozenset()
+        self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        with self._writing:
+            os.close(self._root_fd)
+
+    def has(self, room: str, digests: Iterable[Digest]) -> tuple[bool, ...]:
+        """Which of these are stored durably in that room. Their contents are not read."""
+        settling = self._settling
+        paths = [self._path(room, digest) for digest in digests]
+        return tuple(path not in settling and os.path.exists(path) for path in paths)
+
+    def read(self, room: str, digests: Sequence[Digest], max_bytes: int) -> list[Sealed | None]:
+        """The first of these chunks: at least one, and no more once they exceed ``max_bytes``.
+
+        None: not stored, or found damaged and set aside, so that whoever has it stores it again.
+        Raises OSError when the disk cannot be read for another reason than that.
+        """
+        found: list[Sealed | None] = []
+        total = 0
+        for digest in digests:
+            sealed = self._read_one(self._path(room, digest), digest)
+            if sealed is not None:
+                total += len(sealed.data)
+                if found and total > max_bytes:
+                    break
+            found.append(sealed)
+        return found
+
+    def write(self, chunks: Sequence[NewChunk]) -> None:
+        """Store these durably, as one batch; those that are there already cost nothing.
+
+        Raises OSError, with ENOSPC when the disk is full: then some of them may be stored, and all of them
+        can be tried again.
+        """
+        with self._writing:
+            fresh = {
+                path: chunk
+                for chunk in chunks
+                if not os.path.exists(path := self._path(chunk.room, chunk.digest)) or path in self._settling
+            }
+            if not fresh:
+                return
+            self._check_space(sum(len(chunk.sealed.data) for chunk in fresh.values()))
+            # Kept when the disk fails midway: what stands under its name may still be lost in a power cut,
+            # and is not called stored until a later batch has made it durable.
+            self._settling |= fresh.keys()
+            self._write_fresh(fresh)
+            self._settling -= fresh.keys()
+
+    def _write_fresh(self, fresh: dict[str, NewChunk]) -> None:
+        temporary: dict[str, str] = {}
+        try:
+            for path, chunk in fresh.items():
+                temporary[path] = f"{self._temporary}/{next(self._names)}"
+                write_new_file(temporary[path], bytes((chunk.sealed.codec,)), chunk.sealed.data)
+            make_durable(self._root_fd, list(temporary.values()))
+            changed: set[str] = set()
+            for path, written in temporary.items():
+                folder = os.path.dirname(path)
+                try:
+                    os.rename(written, path)
+                except FileNotFoundError:
+                    changed |= {os.path.dirname(folder), str(self._root)}
+                    os.makedirs(folder, mode=0o700, exist_ok=True)
+                    os.rename(written, path)
+                changed.add(folder)
+            make_durable(self._root_fd, list(changed))
+        except OSError:
+            for written in temporary.values():
+                with contextlib.suppress(OSError):
+                    os.unlink(written)
+            raise
+
+    def _check_space(self, size_bytes: int) -> None:
+        free = self._free(self._root)
+        if free - size_bytes < self._free_min_bytes:
+            raise OSError(
+                errno.ENOSPC,
+                f"{free} bytes are free, and {self._free_min_bytes} are kept free",
+                str(self._root),
+            )
+
+    def _read_one(self, path: str, digest: Digest) -> Sealed | None:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                content = read_chunk(file.fileno(), 0, _FILE_MAX_BYTES + 1)
+            sealed = Sealed(Codec(content[0]), content[1:])
+            unseal(sealed, digest)
+            return sealed
+        except FileNotFoundError:
+            return None
+        except (PeerError, ValueError, IndexError) as error:
+            cause = str(error)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            cause = str(error)
+        logger.error(
+            "The chunk %s is damaged: %s. It is set aside until a replica sends it again", path, cause
+        )
+        with contextlib.suppress(FileNotFoundError):  # another reader was first
+            os.replace(path, path + ".corrupt")
+        return None
+
+    def _path(self, room: str, digest: Digest) -> str:
+        return f"{self._root}/{room_folder(room)}/{digest[:2]}/{digest[2:]}"
