@@ -29,9 +29,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class ScanFolder:
-    """Walk the whole folder; answered by a Scanned with the number."""
+    """Walk the folder ``below`` (``""``: all); answered by a Scanned with the number."""
 
     number: int
+    below: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.files import Fingerprint, Kind, Manifest
+from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.ids import DocumentId, EntryId
 
 
@@ -27,7 +27,6 @@ class Synced:
     executable: bool
     state_vector: bytes
     fingerprint: Fingerprint | None
-    manifest: Manifest | None = None
     provisional: Synced | None = None
 
 

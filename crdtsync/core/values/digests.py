@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NewType
+from typing import NewType, TypeGuard
 
 from blake3 import blake3
 
@@ -31,5 +31,5 @@ def encode_text(text: str) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
 
 
-def is_digest(value: object) -> bool:
+def is_digest(value: object) -> TypeGuard[Digest]:
     return isinstance(value, str) and _DIGEST.match(value) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import NewType, Protocol
+from typing import NewType, Protocol, TypeGuard
 
 from crdtsync.core.values import limits
 from crdtsync.errors import InvalidName
@@ -43,11 +43,11 @@ def new_client_id(rng: Randomness) -> int:
     return rng.getrandbits(_CLIENT_ID_BITS - 1) | 1 << (_CLIENT_ID_BITS - 1)
 
 
-def is_entry_id(value: object) -> bool:
+def is_entry_id(value: object) -> TypeGuard[EntryId]:
     return isinstance(value, str) and _ENTRY_ID.match(value) is not None
 
 
-def is_document_id(value: object) -> bool:
+def is_document_id(value: object) -> TypeGuard[DocumentId]:
     return value == TREE or is_entry_id(value)
 
 

@@ -80,3 +80,18 @@ def conflict_path(path: str, by: str, identity: str) -> RelativePath:
     room = limits.NAME_MAX_BYTES - len(tail.encode())
     stem = stem.encode()[:room].decode("utf-8", "ignore") if len(stem.encode()) > room else stem
     return RelativePath(f"{folder}/{stem}{tail}" if folder else f"{stem}{tail}")
+
+
+def link_leads_out(path: str, target: str) -> bool:
+    """Whether a link at ``path`` to ``target`` is absolute or leads, by its names alone, out of the folder."""
+    if not target or target.startswith("/"):
+        return True
+    depth = path.count("/")
+    for part in target.split("/"):
+        if part == "..":
+            depth -= 1
+            if depth < 0:
+                return True
+        elif part not in ("", "."):
+            depth += 1
+    return False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import ENTRY_ID_BYTES, TREE, DocumentId
 from crdtsync.core.wire.lib0 import Reader, varbytes, varuint
 from crdtsync.core.wire.messages import (
+    Accepted,
     Ack,
     CaughtUp,
     Committed,
@@ -25,7 +27,7 @@ from crdtsync.core.wire.messages import (
 from crdtsync.errors import PeerError
 
 PUSH, COMPARE, PROBE = 1, 2, 3
-RELAY, ACK, COMMITTED, DIFFER, CAUGHT_UP, PROBED = 16, 17, 18, 19, 20, 21
+RELAY, ACK, COMMITTED, DIFFER, CAUGHT_UP, PROBED, ACCEPTED = 16, 17, 18, 19, 20, 21, 22
 
 
 def encode_from_replica(message: FromReplica) -> bytes:
@@ -48,14 +50,9 @@ def encode_from_replica(message: FromReplica) -> bytes:
 def encode_from_hub(message: FromHub) -> bytes:
     match message:
         case Relay(entries):
-            parts = [varuint(RELAY), varuint(len(entries))]
-            for entry in entries:
-                parts += (
-                    varuint(entry.sequence),
-                    varuint(entry.at_ms),
-                    _document(entry.document),
-                    varbytes(entry.update),
-                )
+            return encode_relay([encode_log_entry(entry) for entry in entries])
+        case Accepted(batch, sequence):
+            parts = [varuint(ACCEPTED), varuint(batch), varuint(sequence)]
         case Ack(batch, sequence):
             parts = [varuint(ACK), varuint(batch), varuint(sequence)]
         case Committed(sequence):
@@ -75,6 +72,18 @@ def encode_from_hub(message: FromHub) -> bytes:
         case _:
             assert_never(message)
     return b"".join(parts)
+
+
+def encode_log_entry(entry: LogEntry) -> bytes:
+    """One row as it stands within a relay, so that a hub encodes it once for all its readers."""
+    return b"".join(
+        (varuint(entry.sequence), varuint(entry.at_ms), _document(entry.document), varbytes(entry.update))
+    )
+
+
+def encode_relay(entries: Sequence[bytes]) -> bytes:
+    """A Relay frame of rows that ``encode_log_entry`` made."""
+    return b"".join((varuint(RELAY), varuint(len(entries)), *entries))
 
 
 def decode_from_replica(frame: bytes) -> FromReplica:
@@ -122,6 +131,8 @@ def decode_from_hub(frame: bytes) -> FromHub:
             message = CaughtUp(reader.varuint())
         case 21:
             message = Probed(reader.varuint(), reader.varuint())
+        case 22:
+            message = Accepted(reader.varuint(), reader.varuint())
         case kind:
             raise PeerError(f"a frame of the unknown kind {kind}")
     reader.end()

@@ -57,6 +57,18 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """Hub → replica, in the order of the log among relays: the batch's place in it ends at ``sequence``.
+
+    Of two who made the same change without knowing of each other, exactly one sees the other's relay
+    before this answer: the later one, which takes its own change back.
+    """
+
+    batch: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ack:
     """Hub → replica: the batch, and the log up to ``sequence``, are durable on the hub."""
 
@@ -103,4 +115,4 @@ class Probed:
 
 
 FromReplica: TypeAlias = Push | Compare | Probe
-FromHub: TypeAlias = Relay | Ack | Committed | Differ | CaughtUp | Probed
+FromHub: TypeAlias = Relay | Accepted | Ack | Committed | Differ | CaughtUp | Probed

@@ -1,0 +1,71 @@
+"""The guard on deletions: what vanished within one settle window is judged together before any is sent.
+
+A mass deletion is more often an accident (a script, a wrong mount) than a wish: it waits for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from crdtsync.core.values import limits
+from crdtsync.core.values.ids import EntryId
+
+BURST_MAX_S = 10.0
+"""A window that never ends (something deletes all the time) is judged after this long."""
+
+
+class Deletions:
+    def __init__(self) -> None:
+        self._burst: dict[EntryId, float] = {}
+        self._since = 0.0
+        self.held: set[EntryId] = set()
+
+    def add(self, entry: EntryId, now: float) -> None:
+        """The entry's file is gone from disk, for longer than the settle time."""
+        if entry in self.held:
+            return
+        if not self._burst:
+            self._since = now
+        self._burst[entry] = now
+
+    def discard(self, entry: EntryId) -> None:
+        """The file is back, or has been found elsewhere."""
+        self._burst.pop(entry, None)
+        self.held.discard(entry)
+
+    def covers(self, entry: EntryId) -> bool:
+        """Whether the deletion must not be sent yet."""
+        return entry in self._burst or entry in self.held
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._burst)
+
+    @property
+    def deadline(self) -> float | None:
+        return self._since + BURST_MAX_S if self._burst else None
+
+    def judge(self, entries_in_room: int, still_settling: bool, now: float) -> tuple[list[EntryId], bool]:
+        """The deletions that may be sent now, and whether others were held instead."""
+        if not self._burst or (still_settling and now < self._since + BURST_MAX_S):
+            return [], False
+        burst = list(self._burst)
+        self._burst.clear()
+        count = len(burst) + len(self.held)
+        most = 2 * count > entries_in_room and count >= limits.MASS_DELETION_MIN_ENTRIES
+        everything = count >= entries_in_room and count >= limits.MASS_DELETION_ALL_MIN_ENTRIES
+        if most or everything:
+            self.held.update(burst)
+            return [], True
+        return burst, False
+
+    def release(self) -> list[EntryId]:
+        """Let go of all that was held."""
+        released = sorted(self.held)
+        self.held.clear()
+        return released
+
+    def forget(self, gone_in_room: Iterable[EntryId]) -> None:
+        """Others deleted them too: there is nothing left to hold."""
+        for entry in gone_in_room:
+            self.discard(entry)

@@ -1,0 +1,221 @@
+"""The replica's text documents: a few decoded ones, the others encoded in the store, and all their heads.
+
+Every change goes through here, so that it is logged, and so that a text that stood on disk is kept as a
+version before the document moves on from it. What a change means for disk and hub is left to others.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.replica.records import (
+    AddUpdate,
+    AddVersion,
+    Head,
+    PutHead,
+    Recall,
+    ReplaceUpdates,
+    Version,
+)
+from crdtsync.core.replica.trees import SyncedTree
+from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest, digest_of, digest_of_text
+from crdtsync.core.values.ids import DocumentId, EntryId
+
+EMPTY_STATE_VECTOR = b"\0"
+EMPTY_UPDATE = b"\0\0"
+_EMPTY_TEXT = digest_of(b"")
+
+
+class Documents:
+    """Text documents by entry. Implements ``core.tree.view.Contents``."""
+
+    def __init__(
+        self, client_id: int, recall: Recall, heads: Iterable[Head], synced: SyncedTree, out: Outbox
+    ) -> None:
+        self._client_id = client_id
+        self._recall = recall
+        self._synced = synced
+        self._out = out
+        self.heads: dict[DocumentId, Head] = {head.document: head for head in heads}
+        self._warm: OrderedDict[EntryId, TextDocument] = OrderedDict()
+        self._log_lengths: dict[EntryId, int] = {}
+        self._changed: dict[EntryId, tuple[int, bool]] = {}
+        """What the present event changed: when (ms), and whether the hub may lack it."""
+        self._unwritten: dict[EntryId, list[bytes]] = {}
+        """Updates of the present event, which the store does not hold yet."""
+
+    def state_vector(self, entry: EntryId) -> bytes:
+        if entry in self._changed:
+            return self._document(entry).state_vector
+        head = self.heads.get(DocumentId(entry))
+        return EMPTY_STATE_VECTOR if head is None else head.state_vector
+
+    def text_digest(self, entry: EntryId) -> Digest:
+        if entry in self._changed:
+            return digest_of_text(self._document(entry).text)
+        head = self.heads.get(DocumentId(entry))
+        return _EMPTY_TEXT if head is None or head.digest is None else head.digest
+
+    def at_ms(self, entry: EntryId) -> int:
+        head = self.heads.get(DocumentId(entry))
+        return 0 if head is None else head.at_ms
+
+    def text(self, entry: EntryId) -> str:
+        return self._document(entry).text
+
+    def diff_update(self, entry: EntryId, state_vector: bytes) -> bytes:
+        return self._document(entry).diff_update(state_vector)
+
+    def apply_remote(self, entry: EntryId, update: bytes, at_ms: int, now: float, *, dirty: bool) -> bool:
+        """Take in an update of others; returns whether the document changed.
+
+        The raw bytes are logged even if they wait for others. ``dirty``: the hub may still lose it.
+        Raises MalformedUpdate, changing nothing.
+        """
+        if update in (b"", EMPTY_UPDATE):
+            return False
+        document = self._document(entry)
+        self._keep_version(entry, now)
+        change = document.apply_update(update)
+        if not change.changed and not change.pending:
+            return False
+        self._logged(entry, update)
+        old_at, was_dirty = self._changed.get(entry, (self.at_ms(entry), self._is_dirty(entry)))
+        self._changed[entry] = (max(old_at, at_ms), dirty or was_dirty)
+        return change.changed
+
+    def edit(self, entry: EntryId, edits: Sequence[Edit], now: float) -> bytes:
+        """Apply edits of our own; returns the update to send, ``b""`` if there is nothing to do."""
+        if not edits:
+            return b""
+        document = self._document(entry)
+        self._keep_version(entry, now)
+        update = document.edit(edits)
+        if update:
+            self._logged(entry, update)
+            at_ms, _ = self._changed.get(entry, (self.at_ms(entry), True))
+            self._changed[entry] = (max(at_ms, int(now * 1000)), True)
+        return update
+
+    def without(self, entry: EntryId, updates: Sequence[bytes]) -> str:
+        """The text as it would be without these updates of ours, by replaying the log."""
+        left = list(updates)
+        kept = []
+        for update in [*self._recall.updates(DocumentId(entry)), *self._unwritten.get(entry, ())]:
+            if update in left:
+                left.remove(update)
+            else:
+                kept.append(update)
+        return TextDocument(self._client_id, kept).text
+
+    def settle(self) -> list[EntryId]:
+        """Write the heads of what changed since the last call; returns those entries."""
+        changed = list(self._changed.items())
+        for entry, (at_ms, dirty) in changed:
+            document = self._document(entry)
+            text = document.text
+            self._put_head(
+                Head(
+                    document=DocumentId(entry),
+                    state_vector=document.state_vector,
+                    digest=digest_of_text(text),
+                    size_bytes=len(text),
+                    at_ms=at_ms,
+                    dirty=dirty,
+                )
+            )
+        self._changed.clear()
+        self._unwritten.clear()
+        self._cool()
+        return [entry for entry, _ in changed]
+
+    def mark(self, document: DocumentId, *, dirty: bool) -> None:
+        """Remember whether the hub may lack something of the document."""
+        entry = EntryId(document)
+        if entry in self._changed:
+            self._changed[entry] = (self._changed[entry][0], dirty)
+            return
+        head = self.heads.get(document)
+        if head is not None and head.dirty != dirty:
+            self._put_head(
+                Head(
+                    document=document,
+                    state_vector=head.state_vector,
+                    digest=head.digest,
+                    size_bytes=head.size_bytes,
+                    at_ms=head.at_ms,
+                    dirty=dirty,
+                )
+            )
+
+    def keep_version(self, entry: EntryId, text: str, now: float) -> None:
+        """Keep a text that stood on disk, as a base for late and stale saves."""
+        self._out.record(AddVersion(Version(entry, digest_of_text(text), text, now)))
+
+    def version(self, entry: EntryId, digest: Digest) -> str | None:
+        """The text with that digest, if the document holds it now or it is kept as a recent version."""
+        if self.text_digest(entry) == digest:
+            return self.text(entry)
+        for version in self.versions(entry):
+            if version.digest == digest:
+                return version.text
+        return None
+
+    def versions(self, entry: EntryId) -> list[Version]:
+        """Recent versions, newest first."""
+        return self._recall.versions(entry)
+
+    def _keep_version(self, entry: EntryId, now: float) -> None:
+        """Before the first change of an event: what the document holds may be what stands on disk."""
+        if entry in self._changed:
+            return
+        agreed = self._synced.get(entry)
+        head = self.heads.get(DocumentId(entry))
+        if agreed is not None and head is not None and head.digest == agreed.digest is not None:
+            self.keep_version(entry, self._document(entry).text, now)
+
+    def _put_head(self, head: Head) -> None:
+        self.heads[head.document] = head
+        self._out.record(PutHead(head))
+
+    def _is_dirty(self, entry: EntryId) -> bool:
+        head = self.heads.get(DocumentId(entry))
+        return head is not None and head.dirty
+
+    def _logged(self, entry: EntryId, update: bytes) -> None:
+        length = self._log_lengths.get(entry, 0) + 1
+        self._out.record(AddUpdate(DocumentId(entry), update))
+        self._unwritten.setdefault(entry, []).append(update)
+        self._log_lengths[entry] = length
+
+    def _document(self, entry: EntryId) -> TextDocument:
+        document = self._warm.get(entry)
+        if document is not None:
+            self._warm.move_to_end(entry)
+            return document
+        updates = list(self._recall.updates(DocumentId(entry)))
+        self._log_lengths[entry] = len(updates)
+        document = self._warm[entry] = TextDocument(self._client_id, updates)
+        return document
+
+    def _cool(self) -> None:
+        """Compact long logs, and let go of the documents that were not used for the longest time."""
+        for entry in [e for e, length in self._log_lengths.items() if length >= limits.COMPACT_AFTER_UPDATES]:
+            document = self._document(entry)
+            if not document.pending:
+                self._out.record(ReplaceUpdates(DocumentId(entry), (document.encode_state(),)))
+                self._log_lengths[entry] = 1
+            else:
+                del self._log_lengths[entry]
+        size_bytes = sum(len(document.text) for document in self._warm.values())
+        while len(self._warm) > 1 and (
+            len(self._warm) > limits.DOCUMENTS_WARM_MAX or size_bytes > limits.DOCUMENTS_WARM_MAX_BYTES
+        ):
+            entry, document = self._warm.popitem(last=False)
+            self._log_lengths.pop(entry, None)
+            size_bytes -= len(document.text)

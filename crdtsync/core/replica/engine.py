@@ -1,0 +1,496 @@
+"""The replica's engine: takes one event and the time, returns the effects to carry out, in order.
+
+Routes events to the parts that know what they mean and lets plans run until nothing is left to decide.
+Pure: no clock, disk, socket or ambient randomness; the same events give the same effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import assert_never
+
+from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.deletions import Deletions
+from crdtsync.core.replica.documents import EMPTY_UPDATE, Documents
+from crdtsync.core.replica.effects import (
+    Connect,
+    Disconnect,
+    Effect,
+    Flushed,
+    Halt,
+    Look,
+    LookAt,
+)
+from crdtsync.core.replica.housekeeping import CURSOR_KEY, Housekeeping
+from crdtsync.core.replica.ingest import Ingest
+from crdtsync.core.replica.joining import FirstJoin
+from crdtsync.core.replica.looking import Looking
+from crdtsync.core.replica.materialise import Materialise
+from crdtsync.core.replica.observing import IGNORE_FILES, Observing
+from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.replica.reconcile import Reconcile
+from crdtsync.core.replica.records import (
+    AddUpdate,
+    Head,
+    PutHead,
+    PutMeta,
+    Recall,
+    Remembered,
+    ReplaceUpdates,
+)
+from crdtsync.core.replica.session import HubSession, Identity
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.status import Status, status_of
+from crdtsync.core.replica.steps import Outcome
+from crdtsync.core.replica.transfers import Transfers
+from crdtsync.core.replica.trees import DiskTree, SyncedTree
+from crdtsync.core.tree.document import TreeDocument
+from crdtsync.core.tree.view import RoomView
+from crdtsync.core.values import limits
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
+from crdtsync.core.values.paths import name
+from crdtsync.core.wire.control import Cursor, Refused
+from crdtsync.errors import MalformedUpdate, PeerError
+
+JOINED_KEY = "joined"
+ROUNDS_MAX = 32
+"""Plans lead to changes that lead to plans; honest rooms need two or three rounds."""
+
+
+class ReplicaEngine:
+    """One replica. ``handle`` is the only way in; everything it wants done comes back as effects."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        remembered: Remembered,
+        recall: Recall,
+        rng: Randomness,
+        ignored: Callable[[str], bool],
+        differing: ev.Differing | None = None,
+    ) -> None:
+        """``differing``: what to do at a first join with files that differ; None asks."""
+        client_id = new_client_id(rng)
+        cursor = remembered.meta.get(CURSOR_KEY)
+        synced = SyncedTree(row if row.provisional is None else row.provisional for row in remembered.synced)
+        out = Outbox()
+        documents = Documents(client_id, recall, remembered.heads, synced, out)
+        tree = TreeDocument(client_id, recall.updates(TREE))
+        session = HubSession(
+            identity,
+            self,
+            out,
+            None if cursor is None else Cursor.model_validate_json(cursor),
+            [head.document for head in remembered.heads if head.dirty],
+        )
+        self._out = out
+        self._rng = rng
+        self._session = session
+        self._documents = documents
+        self._state = ReplicaState(
+            name=identity.name,
+            rng=rng,
+            ignored=ignored,
+            out=out,
+            tree=tree,
+            view=RoomView(tree.rows, documents),
+            documents=documents,
+            disk=DiskTree(),
+            synced=synced,
+            looking=Looking(),
+            session=session,
+        )
+        for row in remembered.synced:
+            if row.provisional is not None:
+                durable = row if row.digest is not None or row.kind is Kind.DIR else None
+                self._state.unsure[row.entry] = (durable, row.provisional)
+        self._deletions = Deletions()
+        self._ingest = Ingest(self._state, client_id)
+        self._materialise = Materialise(self._state)
+        self._reconcile = Reconcile(self._state, self._ingest, self._materialise, self._deletions)
+        self._observing = Observing(self._state, self._ingest, self._reconcile, self._deletions)
+        self._transfers = Transfers(self._state)
+        self._housekeeping = Housekeeping(self._state)
+        self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(self._state)
+        self._differing = differing
+        self._tree_log_length = 0
+        self._reconnect_at: float | None = None
+        self._reconnect_delay_s = limits.RECONNECT_FIRST_S
+        self._flushes: dict[int, int | None] = {}
+        self._halted = False
+        self._now = 0.0
+
+    # -- the one way in -----------------------------------------------------------------------------
+
+    def start(self, now: float) -> list[Effect]:
+        """The first effects: look at the folder, and connect."""
+        self._now = now
+        self._observing.scan()
+        self._out.effect(Connect())
+        return self._finish()
+
+    def handle(self, event: ev.Event, now: float) -> list[Effect]:
+        """Take one event at ``now`` (seconds since 1970, never going back); returns effects, in order."""
+        self._now = now
+        if self._halted:
+            return []
+        self._dispatch(event)
+        self._tick()
+        return self._finish()
+
+    @property
+    def deadline(self) -> float | None:
+        """When a Tick is due, in the terms of ``now``; None: not before something else happens."""
+        state = self._state
+        due = [
+            self._state.looking.deadline,
+            self._deletions.deadline,
+            self._housekeeping.deadline,
+            self._reconnect_at,
+            min((retry.due for retry in state.retries.values() if retry.due > self._now), default=None),
+            min(self._observing.rechecks.values(), default=None),
+        ]
+        return min((at for at in due if at is not None), default=None)
+
+    @property
+    def status(self) -> Status:
+        """A snapshot for people and programs."""
+        return status_of(self._state, self._deletions, halted=self._halted)
+
+    @property
+    def first_join(self) -> bool:
+        return self._first_join is not None
+
+    # -- events -------------------------------------------------------------------------------------
+
+    def _dispatch(self, event: ev.Event) -> None:
+        state, now = self._state, self._now
+        match event:
+            case ev.Hint():
+                self._observing.hint(event, now)
+            case ev.HintsLost():
+                self._observing.scan()
+            case ev.Looked():
+                self._observing.looked(event, now)
+            case ev.Scanned(number, scan):
+                self._scanned(number, scan)
+            case ev.StepDone(step, outcome):
+                self._step_done(step, outcome)
+            case ev.DisplacedChanged(displaced):
+                state.displaced[displaced.token] = displaced
+            case ev.MadeDurable(number):
+                self._housekeeping.made_durable(number)
+            case ev.RootLost(reason):
+                self._halted = True
+                self._out.effect(Halt(reason))
+            case ev.Connected():
+                self._session.connected()
+            case ev.TextFrame() | ev.BinaryFrame():
+                self._frame(event)
+            case ev.Disconnected(reason):
+                self._disconnected(reason)
+            case ev.NetworkChanged():
+                if self._reconnect_at is not None:
+                    self._reconnect_at = now
+            case ev.Uploaded() | ev.UploadFailed() | ev.Fetched() | ev.FetchFailed():
+                self._transfers.take(event, now)
+            case ev.Decided(differing):
+                self._decided(differing)
+            case ev.FlushRequested(number):
+                self._flushes[number] = self._observing.scan()
+            case ev.ConfirmRequested():
+                state.replan(self._deletions.release())
+            case ev.RestoreRequested():
+                for entry in self._deletions.release():
+                    state.forget(entry)
+                    state.replan([entry])
+            case ev.Tick():
+                pass
+            case _:
+                assert_never(event)
+
+    def _scanned(self, number: int, scan: ev.Scan) -> None:
+        if self._first_join is not None:
+            if self._state.looking.scanned(number) is not None:
+                self._first_join.scanned(scan)
+                for path, reason in {**scan.unreadable, **scan.unshareable}.items():
+                    self._state.disk.unknown[path] = reason
+            return
+        first = not self._observing.scanned_once
+        if self._observing.scanned(number, scan) and first and self._observing.scanned_once:
+            self._run()
+
+    def _run(self) -> None:
+        """From here on plans are carried out."""
+        state = self._state
+        state.running = True
+        state.replan(state.view.placements)
+        state.replan([agreed.entry for agreed in state.synced])
+        for path in state.disk.paths():
+            state.replan_path(path)
+
+    def _decided(self, differing: ev.Differing) -> None:
+        if self._first_join is None:
+            return
+        self._reconcile.differing = differing
+        self._first_join = None
+        self._out.record(PutMeta(JOINED_KEY, "1"))
+        self._state.running = True
+        self._run()
+        self._observing.scan()
+
+    def _step_done(self, step: int, outcome: Outcome) -> None:
+        under_way = self._state.steps.get(step)
+        self._materialise.done(step, outcome, self._now)
+        if under_way is not None and name(under_way.step.path) in IGNORE_FILES:
+            self._observing.scan()
+
+    # -- the hub ------------------------------------------------------------------------------------
+
+    def _frame(self, event: ev.TextFrame | ev.BinaryFrame) -> None:
+        try:
+            if isinstance(event, ev.TextFrame):
+                self._session.text_frame(event.data)
+            else:
+                self._session.binary_frame(event.data)
+        except PeerError as error:
+            self._out.effect(Disconnect(f"the hub broke the protocol: {error}"))
+            self._reconnect_delay_s = limits.RECONNECT_MAX_S
+
+    def _disconnected(self, reason: str) -> None:
+        self._session.disconnected()
+        self._state.unaccepted.clear()
+        self._state.uploaded.clear()
+        jitter = 0.5 + self._rng.random()
+        self._reconnect_at = self._now + self._reconnect_delay_s * jitter
+        self._reconnect_delay_s = min(self._reconnect_delay_s * 2, limits.RECONNECT_MAX_S)
+        self._out.notice("offline", "", reason)
+
+    def on_update(self, document: DocumentId, update: bytes, at_ms: int, tentative: bool) -> None:
+        """Session: an update of someone else."""
+        if tentative:
+            self._housekeeping.soiled(document)
+        if document == TREE:
+            self._tree_update(update, dirty=tentative)
+            return
+        entry = EntryId(document)
+        try:
+            changed = self._documents.apply_remote(entry, update, at_ms, self._now, dirty=tentative)
+        except MalformedUpdate as error:
+            placed = self._state.view.get(entry)
+            path = entry if placed is None else placed.path
+            self._state.tell(path, "refused", f"an update from the hub cannot be applied: {error}")
+            return
+        if changed and entry in self._state.unaccepted:
+            self._ingest.take_back_doubled(entry, self._now)
+
+    def on_caught_up(self, reseed: bool) -> None:
+        """Session: everything that the hub had is here; now the disk may be ingested."""
+        state = self._state
+        self._reconnect_delay_s = limits.RECONNECT_FIRST_S
+        self._out.notice("connected", "", "caught up with the hub")
+        if reseed:
+            self._transfers.reseed()
+        deferred, state.deferred = state.deferred, set()
+        for path in sorted(deferred):
+            state.looking.want(path)
+        for number in self._flushes:
+            self._flushes[number] = None
+
+    def on_accepted(self, documents: Iterable[DocumentId]) -> None:
+        """Session: the hub has given our edits their place."""
+        for document in documents:
+            self._state.unaccepted.pop(EntryId(document), None)
+
+    def on_clean(self, document: DocumentId) -> None:
+        """Session: the hub has, durably, all of the document."""
+        self._housekeeping.clean(document)
+
+    def on_probed(self, number: int) -> None:
+        """Session: all that the hub had when the probe arrived is here."""
+        if number in self._flushes:
+            if self._quiet:
+                del self._flushes[number]
+                self._out.effect(Flushed(number))
+            else:
+                self._flushes[number] = None
+
+    def on_refused(self, refused: Refused) -> None:
+        """Session: the hub will not have us."""
+        match refused.code:
+            case "denied" | "room":
+                self._halted = True
+                self._out.effect(Halt(refused.message, denied=True))
+            case "version":
+                self._halted = True
+                self._out.effect(Halt(refused.message, mismatch=True))
+            case "limit" | "protocol":
+                self._reconnect_delay_s = limits.RECONNECT_MAX_S
+                self._out.effect(Disconnect(refused.message))
+            case "shutdown":
+                self._out.effect(Disconnect(refused.message))
+
+    def state_vectors(self) -> Mapping[DocumentId, bytes]:
+        """Session: of all documents, the tree last."""
+        vectors = {head.document: head.state_vector for head in self._documents.heads.values()}
+        vectors.pop(TREE, None)
+        vectors[TREE] = self._state.tree.state_vector
+        return vectors
+
+    def state_vector(self, document: DocumentId) -> bytes:
+        """Session: what we have of one document."""
+        if document == TREE:
+            return self._state.tree.state_vector
+        return self._documents.state_vector(EntryId(document))
+
+    def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
+        """Session: what the hub lacks of a document; it is dirty until acknowledged."""
+        if document == TREE:
+            update = self._state.tree.diff_update(state_vector)
+        else:
+            update = self._documents.diff_update(EntryId(document), state_vector)
+        if update in (b"", EMPTY_UPDATE):
+            return b""
+        self._housekeeping.soiled(document)
+        self._documents.mark(document, dirty=True)
+        return update
+
+    # -- the tree -----------------------------------------------------------------------------------
+
+    def _tree_update(self, update: bytes, *, dirty: bool) -> None:
+        try:
+            changed = self._state.tree.apply_update(update)
+        except MalformedUpdate as error:
+            self._state.tell("", "refused", f"an update from the hub cannot be applied: {error}")
+            return
+        self._log_tree(update, dirty=dirty)
+        self._state.view.refresh(changed)
+        self._state.replan(changed)
+
+    def _perform_operations(self) -> None:
+        """Make the changes of the tree that this event led to, and send them."""
+        operations, self._state.operations = self._state.operations, []
+        update, changed = self._state.tree.edit(operations)
+        if update:
+            self._log_tree(update, dirty=True)
+            self._housekeeping.soiled(TREE)
+            self._session.push(TREE, update)
+        self._state.view.refresh(changed)
+        self._state.replan(changed)
+
+    def _log_tree(self, update: bytes, *, dirty: bool) -> None:
+        tree = self._state.tree
+        self._out.record(AddUpdate(TREE, update))
+        self._tree_log_length += 1
+        if self._tree_log_length >= limits.COMPACT_AFTER_UPDATES and not tree.pending:
+            self._tree_log_length = 0
+            self._out.record(ReplaceUpdates(TREE, (tree.encode_state(),)))
+        old = self._documents.heads.get(TREE)
+        head = Head(TREE, tree.state_vector, None, 0, 0, dirty or (old is not None and old.dirty))
+        self._documents.heads[TREE] = head
+        self._out.record(PutHead(head))
+
+    # -- planning until nothing is left -------------------------------------------------------------
+
+    def _tick(self) -> None:
+        state, now = self._state, self._now
+        state.looking.tick(now)
+        for path in [path for path, due in self._observing.rechecks.items() if due <= now]:
+            del self._observing.rechecks[path]
+            state.looking.want(path)
+        for entry in [entry for entry, retry in state.retries.items() if retry.due <= now]:
+            state.replan([entry])
+        if self._reconnect_at is not None and now >= self._reconnect_at:
+            self._reconnect_at = None
+            self._out.effect(Connect())
+        if self._first_join is not None and self._session.live and self._first_join.advance():
+            self._decided(self._differing or ev.Differing.BOTH)
+
+    def _finish(self) -> list[Effect]:
+        for _ in range(ROUNDS_MAX):
+            if not self._round():
+                break
+        self._judge_deletions()
+        self._housekeeping.tick(self._now)
+        self._settle()
+        self._session.flush()
+        self._advance_flushes()
+        effects = self._out.take()
+        for batch in self._state.looking.take_looks():
+            effects.append(Look(tuple(LookAt(path, self._is_text(path)) for path in batch)))
+        return effects
+
+    def _round(self) -> bool:
+        """Plan what changed; returns whether that may have changed something again."""
+        state = self._state
+        self._settle()
+        if state.may_ingest:
+            self._take_displaced()
+            state.operations += state.view.repairs()
+        if state.operations:
+            self._perform_operations()
+        entries, state.plan_entries = state.plan_entries, set()
+        paths, state.plan_paths = state.plan_paths, set()
+        if not state.running:
+            return False
+        for entry in sorted(entries):
+            self._reconcile.entry(entry, self._now)
+        for path in sorted(paths):
+            self._reconcile.path(path, self._now)
+        return bool(state.plan_entries or state.plan_paths or state.operations)
+
+    def _settle(self) -> None:
+        """Documents that changed get their heads; the view and the plan learn of them."""
+        changed = self._documents.settle()
+        if changed:
+            self._state.view.refresh(changed)
+            self._state.replan(changed)
+
+    def _judge_deletions(self) -> None:
+        state = self._state
+        if not self._deletions.waiting or not state.may_ingest:
+            return
+        count = len(state.view.placements)
+        send, held = self._deletions.judge(count, state.looking.any_absent, self._now)
+        if held:
+            number = len(self._deletions.held)
+            state.tell(
+                "",
+                "held",
+                f"{number} files were deleted at once: nothing was sent. "
+                "Send the deletions with 'crdtsync confirm', or bring the files back with 'crdtsync restore'",
+            )
+        if send:
+            state.replan(send)
+            for _ in range(ROUNDS_MAX):
+                if not self._round():
+                    break
+        if not self._deletions.held:
+            state.attention.pop("", None)
+
+    def _take_displaced(self) -> None:
+        for token in list(self._state.displaced):
+            displaced = self._state.displaced.pop(token)
+            self._transfers.take_displaced(displaced, self._ingest, self._materialise, self._now)
+
+    @property
+    def _quiet(self) -> bool:
+        """Nothing left to ingest, to send, to receive or to materialise, but for what needs a person."""
+        return self.status.settled and self._state.looking.idle
+
+    def _advance_flushes(self) -> None:
+        for number, scan in list(self._flushes.items()):
+            scanned = scan is None or not self._state.looking.scan_pending(scan)
+            if scan != _PROBING and scanned and self._session.live and self._quiet:
+                self._flushes[number] = _PROBING
+                self._session.probe(number)
+
+    def _is_text(self, path: str) -> bool:
+        agreed_entry = self._state.synced.at(path)
+        agreed = None if agreed_entry is None else self._state.synced.get(agreed_entry)
+        return agreed is not None and agreed.kind is Kind.TEXT
+
+
+_PROBING = -1
+"""Instead of a scan's number: the hub has been asked, and will answer."""

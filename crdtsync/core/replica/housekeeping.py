@@ -1,0 +1,107 @@
+"""What may wait a moment and is then done for many at once: durability, acknowledgements, cursor, presence."""
+
+from __future__ import annotations
+
+from crdtsync.core.replica.effects import MakeDurable
+from crdtsync.core.replica.records import PutMeta, PutSynced, Synced
+from crdtsync.core.replica.state import ReplicaState, provisional
+from crdtsync.core.values import limits
+from crdtsync.core.values.ids import DocumentId, EntryId
+from crdtsync.core.wire.control import Cursor
+
+PERIOD_S = 0.5
+CURSOR_KEY = "cursor"
+
+
+class Housekeeping:
+    def __init__(self, state: ReplicaState) -> None:
+        self._state = state
+        self._due: float | None = None
+        self._number = 0
+        self._durable_soon: tuple[int, dict[EntryId, Synced | None]] | None = None
+        self._clean: set[DocumentId] = set()
+        self._cursor: Cursor | None = state.session.cursor
+        self._announced: tuple[str, ...] = ()
+
+    def clean(self, document: DocumentId) -> None:
+        """The hub has all of the document; written down later, with others."""
+        self._clean.add(document)
+
+    def soiled(self, document: DocumentId) -> None:
+        self._clean.discard(document)
+
+    @property
+    def deadline(self) -> float | None:
+        return self._due
+
+    def tick(self, now: float) -> None:
+        """At the end of every event: start the clock if something waits, and do it once it is due."""
+        waiting = (
+            bool(self._clean)
+            or (bool(self._state.undurable) and self._durable_soon is None)
+            or self._state.session.cursor != self._cursor
+            or bool(self._state.edited_at)
+        )
+        if not waiting:
+            self._due = None
+        elif self._due is None:
+            self._due = now + PERIOD_S
+        elif now >= self._due:
+            self._due = None
+            self._write_clean()
+            self._ask_durable()
+            self._announce(now)
+            if self._state.edited_at:
+                self._due = now + PERIOD_S
+
+    def write_all(self) -> None:
+        """At a clean stop: whatever may be written without waiting for the disk."""
+        self._write_clean()
+
+    def made_durable(self, number: int) -> None:
+        """All that stood on disk when it was asked survives a power cut: now it is agreed for good."""
+        if self._durable_soon is None or self._durable_soon[0] != number:
+            return
+        state = self._state
+        _, agreements = self._durable_soon
+        self._durable_soon = None
+        for entry, agreed in agreements.items():
+            if entry not in state.undurable or agreed is None:
+                continue
+            current = state.synced.get(entry)
+            if current is agreed:
+                del state.undurable[entry]
+                state.out.record(PutSynced(agreed))
+            elif current is not None:
+                state.undurable[entry] = agreed
+                state.out.record(PutSynced(provisional(agreed, current)))
+
+    def _write_clean(self) -> None:
+        state = self._state
+        for document in sorted(self._clean):
+            if document not in state.session.dirty:
+                state.documents.mark(document, dirty=False)
+        self._clean.clear()
+        cursor = state.session.cursor
+        if cursor is not None and cursor != self._cursor:
+            self._cursor = cursor
+            state.out.record(PutMeta(CURSOR_KEY, cursor.model_dump_json()))
+
+    def _ask_durable(self) -> None:
+        state = self._state
+        if not state.undurable or self._durable_soon is not None:
+            return
+        self._number += 1
+        self._durable_soon = (self._number, {entry: state.synced.get(entry) for entry in state.undurable})
+        state.out.effect(MakeDurable(self._number))
+
+    def _announce(self, now: float) -> None:
+        """Tell the others what the person here edited within the last minute."""
+        state = self._state
+        fresh = {path: at for path, at in state.edited_at.items() if now - at < limits.EDITING_SHOWN_S}
+        latest = sorted(fresh, key=lambda path: -fresh[path])[: limits.PRESENCE_PATHS_MAX]
+        state.edited_at = {path: fresh[path] for path in latest}
+        editing = tuple(sorted(latest))
+        if editing != self._announced and state.session.live:
+            self._announced = editing
+            state.session.announce(editing)

@@ -1,0 +1,262 @@
+"""Disk → room: edits, new files, deletions and renames that someone made on this disk.
+
+Each is called only when the session is live and the plan says so; none touches the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crdtsync.core.replica.effects import Upload
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.state import ReplicaState, Unaccepted
+from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.text.base import choose_base
+from crdtsync.core.text.diff import Edit, diff
+from crdtsync.core.text.rebase import rebase
+from crdtsync.core.text.statevector import decode, with_clock
+from crdtsync.core.tree.rows import (
+    Create,
+    DropVersions,
+    Operation,
+    Origin,
+    PutVersion,
+    SetExecutable,
+    SetGone,
+    SetPath,
+    Version,
+)
+from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.files import BlobContent, Content, Kind, LinkContent, TextContent
+from crdtsync.core.values.ids import DocumentId, EntryId, new_entry_id
+from crdtsync.core.values.paths import conflict_path
+
+
+class Ingest:
+    def __init__(self, state: ReplicaState, client_id: int) -> None:
+        self._state = state
+        self._client_id = client_id
+
+    # -- texts --------------------------------------------------------------------------------------
+
+    def edit_text(self, agreed: Synced, content: TextContent, seen: OnDisk, now: float) -> None:
+        """A save of a text: its edits are taken against the version that it was made from."""
+        state = self._state
+        entry = agreed.entry
+        base = self._base_of(agreed, content.text)
+        if base is None:
+            # The base is lost (an old backup of our state): the room's own text is the nearest there is.
+            base = state.documents.text(entry)
+        self._merge(entry, base, content.text, now)
+        merged = state.documents.text_digest(entry)
+        covered = state.documents.state_vector(entry)
+        if merged != content.digest:
+            # What stands on disk is not what the document holds: a later base, and only partly seen.
+            state.documents.keep_version(entry, content.text, now)
+            clock = _clock(covered, self._client_id)
+            covered = with_clock(agreed.state_vector, self._client_id, clock)
+        state.agree(
+            replace(agreed, digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
+        )
+
+    def merge_text(self, entry: EntryId, base: str, saved: str, now: float) -> None:
+        """Take a save that does not stand at the entry's path (a displaced file) into its document."""
+        self._merge(entry, base, saved, now)
+
+    def _base_of(self, agreed: Synced, saved: str) -> str | None:
+        """The version that the save was made from: the last one on disk, or an older one (a stale buffer)."""
+        documents = self._state.documents
+        assert agreed.digest is not None
+        current = documents.version(agreed.entry, agreed.digest)
+        if current is None:
+            return None
+        older = [v.text for v in documents.versions(agreed.entry) if v.digest != agreed.digest]
+        chosen = choose_base(saved, current, older)
+        return current if chosen is None else older[chosen]
+
+    def _merge(self, entry: EntryId, base: str, saved: str, now: float) -> None:
+        state = self._state
+        documents = state.documents
+        before = documents.text(entry)
+        edits = rebase(base, saved, before)
+        update = documents.edit(entry, edits, now)
+        if not update:
+            return
+        state.session.push(DocumentId(entry), update)
+        after = documents.text(entry)
+        flying = state.unaccepted.get(entry)
+        if flying is None:
+            state.unaccepted[entry] = Unaccepted(before, after, [update])
+        else:
+            flying.ours = after
+            flying.updates.append(update)
+        state.replan([entry])
+
+    def take_back_doubled(self, entry: EntryId, now: float) -> None:
+        """Others made a change before ours was placed: where both are the same change, ours goes.
+
+        The hub's order decides which of the two is the later one, so exactly one side does this.
+        """
+        state = self._state
+        documents = state.documents
+        flying = state.unaccepted[entry]
+        theirs = documents.without(entry, flying.updates)
+        wanted = _applied(theirs, rebase(flying.base, flying.ours, theirs))
+        merged = documents.text(entry)
+        if len(merged) <= len(wanted):
+            return
+        edits = diff(merged, wanted)
+        if any(edit.text for edit in edits):
+            return  # not a mere doubling: the merge of the operations stands
+        update = documents.edit(entry, edits, now)
+        flying.updates.append(update)
+        state.session.push(DocumentId(entry), update)
+
+    # -- new entries --------------------------------------------------------------------------------
+
+    def create(
+        self,
+        path: str,
+        content: Content | None,
+        seen: OnDisk,
+        now: float,
+        *,
+        beside: Placement | None = None,
+    ) -> bool:
+        """Make an entry of what is on disk at ``path``; ``beside``: as a conflict copy of that entry.
+
+        Returns False if that has to wait: for a look, or for an upload.
+        """
+        state = self._state
+        entry = new_entry_id(state.rng)
+        copy_of = None if beside is None else beside.entry
+        origin = Origin(state.name, int(now * 1000), copy_of)
+        room_path = path if beside is None else conflict_path(path, state.name, entry)
+        covered = b"\0"
+        version: Version | None = None
+        match seen.kind:
+            case Kind.TEXT:
+                if not isinstance(content, TextContent):
+                    state.looking.want(path)
+                    return False
+                update = state.documents.edit(entry, [Edit(0, 0, content.text)] if content.text else [], now)
+                if update:
+                    state.session.push(DocumentId(entry), update)
+                covered = state.documents.state_vector(entry)
+            case Kind.BLOB:
+                version = self._blob_version(path, content, seen, now)
+                if version is None:
+                    return False
+            case Kind.LINK:
+                if not isinstance(content, LinkContent):
+                    state.looking.want(path)
+                    return False
+                version = self._link_version(content, now)
+            case Kind.DIR:
+                pass
+        state.operate(Create(entry, seen.kind, room_path, seen.executable, origin, version))
+        state.agree(
+            Synced(
+                entry=entry,
+                path=path,
+                kind=seen.kind,
+                digest=seen.digest,
+                executable=seen.executable,
+                state_vector=covered,
+                fingerprint=seen.fingerprint,
+            )
+        )
+        return True
+
+    # -- blobs and links ------------------------------------------------------------------------------
+
+    def put_version(
+        self,
+        agreed: Synced,
+        content: Content | None,
+        seen: OnDisk,
+        now: float,
+        also_seen: tuple[Digest, ...] = (),
+    ) -> bool:
+        """A new content of a blob or link, replacing what its writer had seen.
+
+        Returns False if that has to wait: for a look, or for an upload.
+        """
+        state = self._state
+        version: Version | None
+        if seen.kind is Kind.LINK:
+            if not isinstance(content, LinkContent):
+                state.looking.want(agreed.path)
+                return False
+            version = self._link_version(content, now)
+        else:
+            version = self._blob_version(agreed.path, content, seen, now)
+        if version is None:
+            return False
+        replaced = (agreed.digest, *also_seen) if agreed.digest is not None else also_seen
+        state.operate(PutVersion(agreed.entry, version, replaced))
+        state.agree(
+            replace(agreed, digest=seen.digest, executable=seen.executable, fingerprint=seen.fingerprint)
+        )
+        return True
+
+    def _blob_version(self, path: str, content: Content | None, seen: OnDisk, now: float) -> Version | None:
+        """The version of a blob that the hub has; starts the upload if it has not."""
+        state = self._state
+        digest = seen.digest
+        assert digest is not None and seen.fingerprint is not None
+        if digest not in state.uploaded:
+            if not isinstance(content, BlobContent):
+                if digest not in state.uploading:
+                    state.looking.want(path)
+            elif digest not in state.uploading:
+                state.uploading[digest] = path
+                state.out.effect(Upload(path, content.manifest))
+            return None
+        index = state.uploaded[digest]
+        return Version(digest, seen.fingerprint.size_bytes, state.name, int(now * 1000), index)
+
+    def _link_version(self, content: LinkContent, now: float) -> Version:
+        size_bytes = len(content.target.encode())
+        return Version(content.digest, size_bytes, self._state.name, int(now * 1000), target=content.target)
+
+    # -- deletions and renames --------------------------------------------------------------------------
+
+    def delete(self, agreed: Synced) -> None:
+        """The deletion covers what stood on disk, and nothing that came since."""
+        self._state.operate(deletion(agreed))
+        self._state.forget(agreed.entry)
+
+    def move(self, agreed: Synced, path: str, placed: Placement | None, seen: OnDisk) -> None:
+        """The file is at another path now. Renamed in the room too: the room's name holds."""
+        state = self._state
+        state.agree(replace(agreed, path=path, fingerprint=seen.fingerprint))
+        if placed is not None and placed.path == agreed.path:
+            state.operate(SetPath(agreed.entry, path))
+
+    def set_executable(self, agreed: Synced, seen: OnDisk) -> None:
+        self._state.operate(SetExecutable(agreed.entry, seen.executable))
+        self._state.agree(replace(agreed, executable=seen.executable, fingerprint=seen.fingerprint))
+
+
+def deletion(agreed: Synced) -> Operation:
+    """What takes an entry out of the room, as far as it was seen."""
+    match agreed.kind:
+        case Kind.TEXT:
+            return SetGone(agreed.entry, agreed.state_vector)
+        case Kind.DIR:
+            return SetGone(agreed.entry, b"")
+        case Kind.BLOB | Kind.LINK:
+            assert agreed.digest is not None
+            return DropVersions(agreed.entry, (agreed.digest,))
+
+
+def _applied(text: str, edits: tuple[Edit, ...]) -> str:
+    for edit in reversed(edits):
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text
+
+
+def _clock(state_vector: bytes, client: int) -> int:
+    return decode(state_vector).get(client, 0)

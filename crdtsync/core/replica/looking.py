@@ -1,0 +1,224 @@
+"""When to look at which path: watcher hints, settle times, looks and scans under way.
+
+Hints are reasons to look, never facts. Knows times and paths only; what a look found is judged by the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from crdtsync.core.replica.events import Hint, HintKind
+from crdtsync.core.values import limits
+from crdtsync.core.values.paths import is_below
+
+LOOK_BATCH_PATHS = 256
+LOOK_BATCH_BYTES = 8 * limits.MiB
+LOOKS_UNDER_WAY_MAX = 2
+"""Two batches: one is read from disk while the engine takes in the other."""
+
+
+class Wait(Enum):
+    """Why a path is not believed yet."""
+
+    QUIET = auto()
+    """Written to without a close: wait for a pause."""
+    ABSENT = auto()
+    """Nothing was there: an editor may be about to put it back."""
+    EMPTIED = auto()
+    """Emptied: its writer may be about to fill it again."""
+    EMPTY_FOLDER = auto()
+    """A folder without files: someone may be about to fill it."""
+
+
+@dataclass(slots=True)
+class _Settling:
+    wait: Wait
+    since: float
+    due: float
+
+
+class Looking:
+    """Collects the paths to look at, and tells which answers are still true when they arrive."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[str, int] = {}
+        self._under_way: dict[str, bool] = {}
+        self._batches: list[tuple[str, ...]] = []
+        self._settling: dict[str, _Settling] = {}
+        self._closed: dict[str, float] = {}
+        self._scan_number = 0
+        self._scans: dict[int, tuple[str, set[str]]] = {}
+
+    # -- what is to be looked at ------------------------------------------------------------------
+
+    def hint(self, hint: Hint, now: float) -> None:
+        settling = self._settling.get(hint.path)
+        match hint.kind:
+            case HintKind.CLOSED:
+                self._closed[hint.path] = now
+                if settling is not None and settling.wait is Wait.EMPTIED:
+                    self._bound_emptied(hint.path, settling)
+                self.want(hint.path)
+            case HintKind.CREATED | HintKind.DELETED:
+                self.want(hint.path)
+            case HintKind.MODIFIED:
+                self._closed.pop(hint.path, None)
+                if settling is None:
+                    self._settling[hint.path] = _Settling(Wait.QUIET, now, now + limits.SETTLE_QUIET_S)
+                elif settling.wait is Wait.QUIET:
+                    latest = settling.since + limits.SETTLE_QUIET_MAX_S
+                    settling.due = min(now + limits.SETTLE_QUIET_S, latest)
+                else:
+                    self.want(hint.path)
+
+    def want(self, path: str, size_bytes: int = 0) -> None:
+        """Look at ``path`` as soon as there is room; a look under way is not trusted any more."""
+        if path in self._under_way:
+            self._under_way[path] = False
+        else:
+            self._wanted[path] = size_bytes
+
+    def touched(self, path: str) -> None:
+        """A step of ours changed ``path``: what looks and scans under way tell of it is of no use."""
+        if path in self._under_way:
+            self._under_way[path] = False
+        for _, touched in self._scans.values():
+            touched.add(path)
+
+    # -- looks --------------------------------------------------------------------------------------
+
+    def take_looks(self) -> list[tuple[str, ...]]:
+        """The batches of paths to look at now."""
+        batches: list[tuple[str, ...]] = []
+        while self._wanted and len(self._batches) < LOOKS_UNDER_WAY_MAX:
+            batch: list[str] = []
+            size_bytes = 0
+            for path, expected_bytes in self._wanted.items():
+                if batch and size_bytes + expected_bytes > LOOK_BATCH_BYTES:
+                    break
+                batch.append(path)
+                size_bytes += expected_bytes
+                if len(batch) == LOOK_BATCH_PATHS:
+                    break
+            for path in batch:
+                del self._wanted[path]
+                self._under_way[path] = True
+                settling = self._settling.get(path)
+                if settling is not None and settling.wait is Wait.QUIET:
+                    del self._settling[path]
+            taken = tuple(batch)
+            self._batches.append(taken)
+            batches.append(taken)
+        return batches
+
+    def looked(self, paths: Iterable[str]) -> set[str]:
+        """A batch is answered; returns the paths whose answer is still true, the others are wanted again."""
+        batch = tuple(paths)
+        if batch in self._batches:
+            self._batches.remove(batch)
+        valid: set[str] = set()
+        for path in batch:
+            if self._under_way.pop(path, False):
+                valid.add(path)
+            else:
+                self._wanted[path] = 0
+        return valid
+
+    # -- settling -----------------------------------------------------------------------------------
+
+    def settle(self, path: str, wait: Wait, now: float) -> bool:
+        """Whether what was seen at ``path`` has lasted long enough; if not it is looked at again when due."""
+        settling = self._settling.get(path)
+        if settling is None or settling.wait is not wait:
+            settling = self._settling[path] = _Settling(wait, now, now + _FIRST_WAIT_S[wait])
+            if wait is Wait.EMPTIED:
+                self._bound_emptied(path, settling)
+            return False
+        if now < settling.due:
+            return False
+        del self._settling[path]
+        return True
+
+    def settled(self, path: str) -> None:
+        """Something that needs no waiting is there."""
+        self._settling.pop(path, None)
+        self._closed.pop(path, None)
+
+    def _bound_emptied(self, path: str, settling: _Settling) -> None:
+        """Its writer has closed it: two seconds from then, and never more than ten in all."""
+        closed = self._closed.get(path)
+        if closed is not None:
+            latest = settling.since + limits.SETTLE_EMPTIED_MAX_S
+            settling.due = min(closed + limits.SETTLE_EMPTIED_AFTER_CLOSE_S, latest)
+
+    def is_absent(self, path: str) -> bool:
+        """Whether a look found nothing at ``path`` and its settle time is running."""
+        settling = self._settling.get(path)
+        return settling is not None and settling.wait is Wait.ABSENT
+
+    @property
+    def any_absent(self) -> bool:
+        """Whether any path is absent and not yet believed to be."""
+        return any(settling.wait is Wait.ABSENT for settling in self._settling.values())
+
+    def is_open(self, path: str) -> bool:
+        """Whether an answer for ``path`` is still awaited."""
+        return path in self._wanted or path in self._under_way or path in self._settling
+
+    # -- scans --------------------------------------------------------------------------------------
+
+    def start_scan(self, below: str) -> int:
+        """The number for a scan of the folder ``below``."""
+        self._scan_number += 1
+        self._scans[self._scan_number] = (below, set())
+        return self._scan_number
+
+    def scanned(self, number: int) -> tuple[str, set[str]] | None:
+        """A scan is answered: its folder, and the paths that our steps changed meanwhile."""
+        return self._scans.pop(number, None)
+
+    def scanning(self, below: str) -> bool:
+        """Whether a scan that will cover the folder has yet to be answered."""
+        return any(below == folder or is_below(below, folder) for folder, _ in self._scans.values())
+
+    def scan_pending(self, number: int) -> bool:
+        return number in self._scans
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float | None:
+        return min(
+            (
+                settling.due
+                for path, settling in self._settling.items()
+                if path not in self._under_way and path not in self._wanted
+            ),
+            default=None,
+        )
+
+    def tick(self, now: float) -> None:
+        """Want what is due."""
+        for path, settling in self._settling.items():
+            if settling.due <= now and path not in self._under_way:
+                self._wanted.setdefault(path, 0)
+
+    @property
+    def idle(self) -> bool:
+        return not (self._wanted or self._under_way or self._settling or self._scans)
+
+    @property
+    def open_count(self) -> int:
+        """Paths and scans whose answer is awaited."""
+        paths = set(self._wanted) | set(self._under_way) | set(self._settling)
+        return len(paths) + len(self._scans)
+
+
+_FIRST_WAIT_S = {
+    Wait.QUIET: limits.SETTLE_QUIET_S,
+    Wait.ABSENT: limits.SETTLE_DELETION_S,
+    Wait.EMPTIED: limits.SETTLE_EMPTIED_MAX_S,
+    Wait.EMPTY_FOLDER: limits.SETTLE_DELETION_S,
+}

@@ -1,0 +1,367 @@
+"""Room → disk: asks for the disk steps that bring a folder to what the room says, and takes their outcomes.
+
+Every step names what it expects to find; whatever else it finds is left alone or kept, and looked at again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from crdtsync.core.replica.effects import CancelTransfer, Fetch
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.state import ReplicaState, UnderWay
+from crdtsync.core.replica.steps import (
+    Cause,
+    Done,
+    Expected,
+    Failed,
+    KeepCopy,
+    MakeFolder,
+    MoveFile,
+    Outcome,
+    Raced,
+    RemoveFile,
+    RemoveFolder,
+    SetExecutable,
+    SwapFiles,
+    WriteFile,
+)
+from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.files import (
+    BlobContent,
+    Content,
+    Fingerprint,
+    Kind,
+    LinkContent,
+    Manifest,
+    TextContent,
+)
+from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.paths import link_leads_out, parents
+
+TRASH_TEXT_PERIOD_S = 600.0
+"""A text that others shorten goes to the trash at most this often: once per sitting, not per keystroke."""
+
+
+class Materialise:
+    def __init__(self, state: ReplicaState) -> None:
+        self._state = state
+
+    # -- asking ---------------------------------------------------------------------------------------
+
+    def write(
+        self,
+        placed: Placement,
+        agreed: Synced | None,
+        seen: OnDisk | None,
+        now: float,
+        trash: str | None = None,
+    ) -> None:
+        """Bring the entry's content to disk; ``seen`` is what stands at its path now, to be replaced."""
+        state = self._state
+        entry = placed.entry
+        path = placed.path if agreed is None else agreed.path
+        if placed.kind is Kind.DIR:
+            step = state.take_step_number()
+            state.begin(MakeFolder(step, path), entry, self._agreement(placed, path, None, b""))
+            return
+        content = self._content(placed, agreed, path)
+        if content is None:
+            return
+        covered = state.documents.state_vector(entry) if placed.kind is Kind.TEXT else b""
+        expected = _expected(seen)
+        if expected is not None and trash is None:
+            trash = self._reason_for_trash(placed, agreed, content, now)
+        if isinstance(content, BlobContent):
+            state.fetched.discard(content.digest)  # the step takes it out of staging
+        agreement = self._agreement(placed, path, content.digest, covered)
+        state.intend(agreement)
+        state.begin(
+            WriteFile(
+                step=state.take_step_number(),
+                entry=entry,
+                path=path,
+                content=content,
+                executable=placed.executable,
+                expected=expected,
+                trash=trash,
+            ),
+            entry,
+            agreement,
+        )
+
+    def remove(self, agreed: Synced, seen: OnDisk) -> None:
+        """Take the file away, into the trash, since the room does not have it any more."""
+        state = self._state
+        expected = _expected(seen)
+        if agreed.kind is Kind.DIR or expected is None:
+            state.forget(agreed.entry)
+            state.disk.discard(agreed.path)
+            self._prune([agreed.path, *parents(agreed.path)])
+            return
+        step = RemoveFile(state.take_step_number(), agreed.entry, agreed.path, expected, "deleted by others")
+        state.begin(step, agreed.entry)
+        self._prune(parents(agreed.path), leaving=agreed.path)
+
+    def move(self, agreed: Synced, placed: Placement, seen: OnDisk, now: float) -> None:
+        """Rename the file as the room says; first whoever stands in its way, together if they form a cycle."""
+        state = self._state
+        expected = _expected(seen)
+        if agreed.kind is Kind.DIR or expected is None:
+            state.forget(agreed.entry)
+            state.replan([agreed.entry])
+            self._prune([agreed.path, *parents(agreed.path)])
+            return
+        if self._in_the_way(agreed, placed, now):
+            return
+        step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, placed.path, expected)
+        state.begin(step, agreed.entry, replace(agreed, path=placed.path))
+        self._prune(parents(agreed.path), leaving=agreed.path)
+
+    def set_executable(self, agreed: Synced, placed: Placement, seen: OnDisk) -> None:
+        state = self._state
+        expected = _expected(seen)
+        if expected is None:
+            return
+        step = SetExecutable(state.take_step_number(), agreed.path, placed.executable, expected)
+        state.begin(step, agreed.entry, replace(agreed, executable=placed.executable))
+
+    def keep_copy(self, token: str, path: str) -> None:
+        """Give a displaced file a name of its own in the folder."""
+        self._state.begin(KeepCopy(self._state.take_step_number(), token, path), None)
+
+    def _in_the_way(self, agreed: Synced, placed: Placement, now: float) -> bool:
+        """Whether another entry stands at the target; follows a chain of renames to see if it is a cycle."""
+        state = self._state
+        occupant = state.synced.at(placed.path)
+        if occupant is None or occupant == agreed.entry:
+            return False
+        chain = {agreed.entry}
+        at = occupant
+        while at not in chain:
+            chain.add(at)
+            target = state.view.get(at)
+            here = state.synced.get(at)
+            if target is None or here is None or target.path == here.path:
+                break
+            following = state.synced.at(target.path)
+            if following is None:
+                break
+            at = following
+        if at == agreed.entry and not chain & state.busy:
+            other = state.synced.get(occupant)
+            assert other is not None
+            step = SwapFiles(state.take_step_number(), agreed.path, placed.path)
+            state.busy.add(occupant)
+            state.begin(step, agreed.entry, replace(agreed, path=placed.path))
+            return True
+        if self._leaves(placed.path):
+            return False
+        state.replan([occupant])
+        state.retry_later(agreed.entry, now)
+        return True
+
+    def _agreement(self, placed: Placement, path: str, digest: Digest | None, covered: bytes) -> Synced:
+        return Synced(placed.entry, path, placed.kind, digest, placed.executable, covered, None)
+
+    def _content(self, placed: Placement, agreed: Synced | None, path: str) -> Content | None:
+        """What to write; None if it must be fetched first, or may not be written."""
+        state = self._state
+        if placed.kind is Kind.TEXT:
+            text = state.documents.text(placed.entry)
+            return TextContent(text, state.documents.text_digest(placed.entry))
+        version = placed.version
+        assert version is not None
+        if placed.kind is Kind.LINK:
+            assert version.target is not None
+            if link_leads_out(path, version.target):
+                state.tell(path, "link", "a link that would lead out of the folder: not made here")
+                return None
+            return LinkContent(version.target, version.digest)
+        if version.digest not in state.fetched:
+            wanting = state.fetching.get(version.digest)
+            if wanting is None:
+                self._stop_fetching(placed.entry)
+                same = state.synced.with_digest(version.digest)
+                near = tuple(dict.fromkeys([path, *([] if same is None else [same.path])]))
+                state.fetching[version.digest] = {placed.entry}
+                state.out.effect(Fetch(version.digest, version.size_bytes, version.index, near))
+            else:
+                wanting.add(placed.entry)
+            return None
+        return BlobContent(Manifest(version.digest, version.size_bytes, ()))
+
+    def _stop_fetching(self, entry: EntryId) -> None:
+        """The entry wants another content now; what nobody wants any more need not arrive."""
+        state = self._state
+        for digest in [digest for digest, wanting in state.fetching.items() if entry in wanting]:
+            state.fetching[digest].discard(entry)
+            if not state.fetching[digest]:
+                del state.fetching[digest]
+                state.out.effect(CancelTransfer(digest))
+
+    def _reason_for_trash(
+        self, placed: Placement, agreed: Synced | None, content: Content, now: float
+    ) -> str | None:
+        """Replaced blobs and links go to the trash; texts too, when others took something out of them."""
+        state = self._state
+        entry = placed.entry
+        if not isinstance(content, TextContent) or agreed is None or agreed.digest is None:
+            return "replaced by others"
+        old = state.documents.version(entry, agreed.digest)
+        if old is not None and _only_adds(old, content.text):
+            return None
+        if now - state.trashed_at.get(entry, float("-inf")) < TRASH_TEXT_PERIOD_S:
+            return None
+        state.trashed_at[entry] = now
+        return "shortened by others"
+
+    def _prune(self, folders: list[str], leaving: str | None = None) -> None:
+        """Remove the folders that neither room nor disk need any more, innermost first."""
+        state = self._state
+        for folder in folders:
+            if state.view.holds_below(folder) or state.view.at(folder) is not None:
+                return
+            others = [path for path in state.disk.below(folder) if path != leaving and not self._leaves(path)]
+            if others:
+                return
+            state.begin(RemoveFolder(state.take_step_number(), folder), None)
+
+    def _leaves(self, path: str) -> bool:
+        """Whether a step that takes the file at ``path`` away is under way."""
+        entry = self._state.synced.at(path)
+        return entry is not None and any(
+            isinstance(under_way.step, RemoveFile | MoveFile) and under_way.entry == entry
+            for under_way in self._state.steps.values()
+        )
+
+    # -- outcomes -------------------------------------------------------------------------------------
+
+    def done(self, number: int, outcome: Outcome, now: float) -> None:
+        """Take the outcome of a step into the trees."""
+        state = self._state
+        under_way = state.steps.pop(number, None)
+        if under_way is None:
+            return
+        entry = under_way.entry
+        if entry is not None:
+            state.busy.discard(entry)
+            state.replan([entry])
+        match outcome:
+            case Done(fingerprint, displaced):
+                self._succeeded(under_way, fingerprint)
+                if entry is not None:
+                    state.retries.pop(entry, None)
+                    state.attention.pop(under_way.step.path, None)
+                if displaced is not None:
+                    state.displaced[displaced.token] = displaced
+            case Raced(path, _):
+                if isinstance(under_way.step, SwapFiles):
+                    self._free(under_way.step.other)
+                    state.looking.want(under_way.step.other)
+                state.looking.want(path)
+                state.looking.want(under_way.step.path)
+                if entry is not None:
+                    state.retry_later(entry, now)
+            case Failed(cause, message):
+                self._failed(under_way, cause, message, now)
+            case _:
+                assert_never(outcome)
+
+    def _succeeded(self, under_way: UnderWay, fingerprint: Fingerprint | None) -> None:
+        state = self._state
+        step, agreed = under_way.step, under_way.agreed
+        state.looking.touched(step.path)
+        match step:
+            case WriteFile():
+                assert agreed is not None
+                self._stands(replace(agreed, fingerprint=fingerprint))
+            case SetExecutable() | MakeFolder():
+                assert agreed is not None
+                self._stands(replace(agreed, fingerprint=fingerprint))
+            case MoveFile(target=target):
+                assert agreed is not None
+                state.looking.touched(target)
+                state.disk.discard(step.path)
+                self._stands(replace(agreed, fingerprint=fingerprint))
+            case SwapFiles(path=path, other=other):
+                self._swapped(path, other)
+            case RemoveFile(entry=entry):
+                state.disk.discard(step.path)
+                state.forget(entry)
+            case RemoveFolder():
+                pass
+            case KeepCopy(path=path):
+                state.looking.want(path)
+            case _:
+                assert_never(step)
+
+    def _stands(self, agreed: Synced) -> None:
+        state = self._state
+        state.disk.put(agreed.path, OnDisk(agreed.kind, agreed.digest, agreed.fingerprint))
+        state.agree(agreed)
+
+    def _swapped(self, path: str, other: str) -> None:
+        """Both files are where the other was; their fingerprints are learnt by looking."""
+        state = self._state
+        state.looking.touched(other)
+        first, second = state.synced.at(path), state.synced.at(other)
+        mine = state.synced.get(first) if first else None
+        theirs = state.synced.get(second) if second else None
+        for agreed in (mine, theirs):
+            if agreed is not None:
+                state.synced.discard(agreed.entry)
+                state.disk.discard(agreed.path)
+        for agreed, at in ((mine, other), (theirs, path)):
+            if agreed is not None:
+                self._stands(replace(agreed, path=at))
+                state.busy.discard(agreed.entry)
+                state.replan([agreed.entry])
+                state.looking.want(at)
+
+    def _free(self, path: str) -> None:
+        entry = self._state.synced.at(path)
+        if entry is not None:
+            self._state.busy.discard(entry)
+            self._state.replan([entry])
+
+    def _failed(self, under_way: UnderWay, cause: Cause, message: str, now: float) -> None:
+        state = self._state
+        step = under_way.step
+        if isinstance(step, RemoveFolder):
+            return  # something that is not shared lives in it: it stays
+        if isinstance(step, SwapFiles):
+            self._free(step.other)
+        if isinstance(step, KeepCopy):
+            state.looking.want(step.path)
+        if under_way.entry is not None:
+            quick = cause in (Cause.BLOCKED, Cause.NOT_EMPTY)
+            if not quick or under_way.entry in state.retries:
+                state.tell(step.path, "failed", message)
+            state.retry_later(under_way.entry, now, 0.25 if quick else 2.0)
+        else:
+            state.tell(step.path, "failed", message)
+
+
+def _expected(seen: OnDisk | None) -> Expected | None:
+    if seen is None or seen.fingerprint is None or seen.digest is None:
+        return None
+    return Expected(seen.fingerprint, seen.digest)
+
+
+def _only_adds(old: str, new: str) -> bool:
+    """Whether ``new`` is ``old`` with something inserted at one place."""
+    if len(new) < len(old):
+        return False
+    low, high = 0, len(old)
+    while low < high:  # the longest common prefix, by halving
+        middle = (low + high + 1) // 2
+        if old[:middle] == new[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    rest = len(old) - low
+    return rest == 0 or old[low:] == new[len(new) - rest :]

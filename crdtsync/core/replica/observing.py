@@ -1,0 +1,309 @@
+"""Takes what looks and scans found into the disk tree, and has what changed planned again.
+
+Decides what is believed at once and what must settle first, and recognises renames; decides nothing on content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from crdtsync.core.replica.deletions import Deletions
+from crdtsync.core.replica.effects import ScanFolder, Upload
+from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
+from crdtsync.core.replica.ingest import Ingest
+from crdtsync.core.replica.looking import Wait
+from crdtsync.core.replica.reconcile import Reconcile
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.files import (
+    Absent,
+    BlobContent,
+    Content,
+    Fingerprint,
+    Folder,
+    Kind,
+    LinkContent,
+    Present,
+    Seen,
+    TextContent,
+    Unreadable,
+    Unshareable,
+)
+from crdtsync.core.values.paths import is_below, name, parent
+
+IGNORED = "ignored"
+"""The reason of an Unshareable that nobody needs to be told of."""
+
+IGNORE_FILES = frozenset({".gitignore", ".crdtsyncignore"})
+
+RECHECK_S = 10.0
+"""What could not be read is tried again after this long."""
+
+_EMPTY = digest_of(b"")
+
+
+class Observing:
+    def __init__(
+        self, state: ReplicaState, ingest: Ingest, reconcile: Reconcile, deletions: Deletions
+    ) -> None:
+        self._state = state
+        self._ingest = ingest
+        self._reconcile = reconcile
+        self._deletions = deletions
+        self.scanned_once = False
+        self.rechecks: dict[str, float] = {}
+        self._maybe_folders: set[str] = set()
+        self._linked: set[str] = set()
+
+    def hint(self, hint: Hint, now: float) -> None:
+        if hint.kind in (HintKind.CREATED, HintKind.CLOSED):
+            self._maybe_folders.add(hint.path)
+        self._state.looking.hint(hint, now)
+
+    def scan(self, below: str = "") -> int:
+        """Start a scan of the folder ``below``; returns its number."""
+        number = self._state.looking.start_scan(below)
+        self._state.out.effect(ScanFolder(number, below))
+        return number
+
+    # -- looks ------------------------------------------------------------------------------------------
+
+    def looked(self, event: Looked, now: float) -> None:
+        valid = self._state.looking.looked(path for path, _ in event.seen)
+        # What is gone comes first, so that a rename finds where its file has come from.
+        for path, seen in sorted(event.seen, key=lambda pair: isinstance(pair[1], Present)):
+            if path in valid:
+                self._take(path, seen, now)
+
+    def _take(self, path: str, seen: Seen, now: float) -> None:
+        state = self._state
+        was_maybe_folder = path in self._maybe_folders
+        self._maybe_folders.discard(path)
+        before = state.disk.get(path)
+        match seen:
+            case Absent():
+                self._known(path)
+                self._absent(path, now)
+            case Present(fingerprint, content):
+                self._known(path)
+                self._present(path, fingerprint, content, now)
+            case Folder(empty):
+                self._known(path)
+                self._folder(path, empty, was_maybe_folder, now)
+            case Unreadable(reason):
+                self._unknown(path, reason, "unreadable")
+                self.rechecks[path] = now + RECHECK_S
+            case Unshareable(reason):
+                self._unknown(path, reason, "unshared")
+            case _:
+                assert_never(seen)
+        if name(path) in IGNORE_FILES and state.running and state.disk.get(path) != before:
+            self.scan()
+
+    def _known(self, path: str) -> None:
+        state = self._state
+        self.rechecks.pop(path, None)
+        if state.disk.unknown.pop(path, None) is not None:
+            state.attention.pop(path, None)
+
+    def _unknown(self, path: str, reason: str, kind: str) -> None:
+        state = self._state
+        state.looking.settled(path)
+        state.disk.unknown[path] = reason
+        if reason != IGNORED:
+            state.tell(path, kind, reason)
+
+    def _absent(self, path: str, now: float) -> None:
+        state = self._state
+        for below in state.synced.below(path):
+            state.looking.want(below)
+        entry = state.synced.at(path)
+        if entry is None:
+            state.looking.settled(path)
+            if state.disk.get(path) is not None:
+                state.disk.discard(path)
+                state.replan_path(path)
+            return
+        if not state.looking.settle(path, Wait.ABSENT, now):
+            return
+        state.disk.discard(path)
+        self._deletions.add(entry, now)
+        if folder := parent(path):
+            state.looking.want(folder)
+
+    def _folder(self, path: str, empty: bool, maybe_new: bool, now: float) -> None:
+        state = self._state
+        entry = state.synced.at(path)
+        agreed = None if entry is None else state.synced.get(entry)
+        if agreed is not None and agreed.kind is not Kind.DIR:
+            self._absent(path, now)  # a folder stands where the file was
+        if maybe_new and not empty and not state.looking.scanning(path):
+            self.scan(path)
+        if agreed is not None and agreed.kind is Kind.DIR:
+            state.looking.settled(path)
+            self._deletions.discard(agreed.entry)
+            state.disk.put(path, OnDisk(Kind.DIR, None, None))
+            state.replan([agreed.entry])
+        elif agreed is None and not empty:
+            state.looking.settled(path)
+        elif agreed is None and state.looking.settle(path, Wait.EMPTY_FOLDER, now):
+            state.disk.put(path, OnDisk(Kind.DIR, None, None))
+            state.replan_path(path)
+
+    def _present(self, path: str, fingerprint: Fingerprint, content: Content, now: float) -> None:
+        state = self._state
+        seen = OnDisk(_kind(content), content.digest, fingerprint)
+        entry = state.synced.at(path)
+        agreed = None if entry is None else state.synced.get(entry)
+        if agreed is not None and seen.digest == _EMPTY and agreed.digest not in (None, _EMPTY):
+            if not state.looking.settle(path, Wait.EMPTIED, now):
+                return
+        state.looking.settled(path)
+        state.disk.put(path, seen)
+        if path in state.reseeding:
+            state.reseeding.discard(path)
+            if isinstance(content, BlobContent) and content.digest not in state.uploading:
+                state.uploading[content.digest] = path
+                state.out.effect(Upload(path, content.manifest))
+        if agreed is not None:
+            self._deletions.discard(agreed.entry)
+            self._reconcile.entry(agreed.entry, now, content)
+            return
+        if not state.running:
+            return
+        origin = state.synced.with_inode(fingerprint)
+        if origin is not None and (origin.kind is not seen.kind or origin.path == path):
+            origin = None
+        if origin is not None and not self._is_gone(origin):
+            if path not in self._linked:
+                # The old name may be gone without our knowing yet; if it is not, this is a second link.
+                self._linked.add(path)
+                state.looking.want(origin.path)
+                state.looking.want(path)
+                return
+            origin = None
+        self._linked.discard(path)
+        if origin is None:
+            origin = self._same_content_gone(seen)
+        if origin is not None:
+            self._moved(origin, path, seen, content, now)
+        else:
+            self._reconcile.path(path, now, content)
+
+    def _same_content_gone(self, seen: OnDisk) -> Synced | None:
+        """An entry with the same content whose own file is gone: moved across devices, or by copy and delete."""
+        if seen.digest is None or seen.digest == _EMPTY:
+            return None
+        origin = self._state.synced.with_digest(seen.digest)
+        if origin is not None and origin.kind is seen.kind and self._is_gone(origin):
+            return origin
+        return None
+
+    def _is_gone(self, agreed: Synced) -> bool:
+        return self._state.looking.is_absent(agreed.path) or self._deletions.covers(agreed.entry)
+
+    def _moved(self, agreed: Synced, path: str, seen: OnDisk, content: Content, now: float) -> None:
+        state = self._state
+        if not state.may_ingest:
+            state.deferred.update((agreed.path, path))
+            return
+        state.looking.settled(agreed.path)
+        self._deletions.discard(agreed.entry)
+        state.disk.discard(agreed.path)
+        if folder := parent(agreed.path):
+            state.looking.want(folder)
+        self._ingest.move(agreed, path, state.view.get(agreed.entry), seen)
+        state.edited_at[path] = now
+        self._reconcile.entry(agreed.entry, now, content)
+
+    # -- scans ------------------------------------------------------------------------------------------
+
+    def scanned(self, number: int, scan: Scan) -> bool:
+        """Take a scan; returns False if it is not one that was asked for."""
+        state = self._state
+        asked = state.looking.scanned(number)
+        if asked is None:
+            return False
+        below, touched = asked
+        self._forget_unknown(below)
+        for path, reason in scan.unreadable.items():
+            self._unknown(path, reason, "unreadable")
+        for path, reason in scan.unshareable.items():
+            self._unknown(path, reason, "unshared")
+        for path, fingerprint in [*scan.files.items(), *scan.links.items()]:
+            if path in touched or not self._unchanged(path, fingerprint):
+                state.looking.want(path, fingerprint.size_bytes)
+            else:
+                state.looking.settled(path)
+        for path, folder in scan.folders.items():
+            entry = state.synced.at(path)
+            agreed = None if entry is None else state.synced.get(entry)
+            if agreed is not None and agreed.kind is Kind.DIR:
+                state.disk.put(path, OnDisk(Kind.DIR, None, None))
+            elif folder.empty and state.disk.get(path) is None:
+                state.looking.want(path)
+        self._missing(below, scan, touched)
+        if not below:
+            self.scanned_once = True
+        return True
+
+    def _unchanged(self, path: str, fingerprint: Fingerprint) -> bool:
+        """Whether the file is the one that was read before; then the tree knows its content."""
+        state = self._state
+        known = state.disk.get(path)
+        entry = state.synced.at(path)
+        agreed = None if entry is None else state.synced.get(entry)
+        if agreed is not None:
+            self._deletions.discard(agreed.entry)
+        if known is not None:
+            return known.fingerprint == fingerprint and not (
+                agreed is None and state.running and path in state.deferred
+            )
+        if agreed is not None and agreed.fingerprint == fingerprint and agreed.entry not in state.unsure:
+            state.disk.put(path, OnDisk(agreed.kind, agreed.digest, fingerprint))
+            return True
+        return False
+
+    def _missing(self, below: str, scan: Scan, touched: set[str]) -> None:
+        state = self._state
+        known = {*state.disk.below(below), *state.synced.below(below)}
+        for path in sorted(known):
+            if (
+                path not in scan.files
+                and path not in scan.links
+                and (path not in scan.folders or self._is_file(path))
+                and path not in touched
+                and state.disk.reason_unknown(path) is None
+            ):
+                state.looking.want(path)
+
+    def _is_file(self, path: str) -> bool:
+        entry = self._state.synced.at(path)
+        agreed = None if entry is None else self._state.synced.get(entry)
+        return agreed is not None and agreed.kind is not Kind.DIR
+
+    def _forget_unknown(self, below: str) -> None:
+        state = self._state
+        for path in _inside(state.disk.unknown, below):
+            del state.disk.unknown[path]
+            state.attention.pop(path, None)
+            self.rechecks.pop(path, None)
+
+
+def _inside(paths: Iterable[str], folder: str) -> list[str]:
+    return [path for path in paths if path == folder or is_below(path, folder)]
+
+
+def _kind(content: Content) -> Kind:
+    match content:
+        case TextContent():
+            return Kind.TEXT
+        case BlobContent():
+            return Kind.BLOB
+        case LinkContent():
+            return Kind.LINK
+        case _:
+            assert_never(content)

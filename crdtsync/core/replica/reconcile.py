@@ -1,0 +1,304 @@
+"""Brings one entry, or one path without an entry, a step nearer to agreement: facts, plan, action.
+
+Finds the facts in the three trees, asks ``planner`` what to do, and hands it to ``ingest`` or ``materialise``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from crdtsync.core.replica.deletions import Deletions
+from crdtsync.core.replica.events import Differing
+from crdtsync.core.replica.ingest import Ingest, deletion
+from crdtsync.core.replica.materialise import Materialise
+from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executable
+from crdtsync.core.replica.records import DropSynced, Synced
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.files import Content, Kind, TextContent
+from crdtsync.core.values.ids import EntryId
+
+
+class Reconcile:
+    def __init__(
+        self, state: ReplicaState, ingest: Ingest, materialise: Materialise, deletions: Deletions
+    ) -> None:
+        self._state = state
+        self._ingest = ingest
+        self._materialise = materialise
+        self._deletions = deletions
+        self.differing = Differing.BOTH
+        """What to do with files that have no common past and differ."""
+
+    def path(self, path: str, now: float, content: Content | None = None) -> None:
+        """Something at a path that nothing was agreed on; ``content`` is what a look has just found there."""
+        state = self._state
+        if state.synced.at(path) is not None or not state.running:
+            return
+        seen = state.disk.get(path)
+        if seen is None:
+            return
+        entry = state.view.at(path)
+        placed = None if entry is None else state.view.get(entry)
+        if placed is not None and state.synced.get(placed.entry) is None:
+            if not (seen.kind is Kind.DIR and placed.kind is not Kind.DIR):
+                self._meet(placed, seen, content, now)
+            return
+        if placed is not None:
+            # The room's entry of that name still stands elsewhere on this disk: once it has moved, all is clear.
+            state.replan([placed.entry])
+        self._create(path, content, seen, now)
+
+    def entry(self, entry: EntryId, now: float, content: Content | None = None) -> None:
+        """Plan an entry; ``content`` is what a look has just found at its path."""
+        state = self._state
+        if entry in state.busy or not state.running:
+            return
+        retry = state.retries.get(entry)
+        if retry is not None and now < retry.due and content is None:
+            return
+        placed = state.view.get(entry)
+        self._make_sure(entry)
+        agreed = state.synced.get(entry)
+        if agreed is None:
+            if placed is not None:
+                self._never_agreed(placed, content, now)
+            return
+        if placed is None:
+            self._deletions.forget([entry] if state.disk.get(agreed.path) is None else [])
+        seen = state.disk.get(agreed.path)
+        disk, room = self._disk_fact(agreed, seen), self._room_fact(agreed, placed)
+        if placed is not None and placed.path != agreed.path and disk in (Disk.SAME, Disk.EDITED):
+            assert seen is not None
+            if not self._hidden(placed.path):
+                self._materialise.move(agreed, placed, seen, now)
+            return
+        digest = None if seen is None else seen.digest
+        equal = placed is not None and digest == state.room_digest(entry)
+        self._carry_out(plan(disk, room, equal=equal), agreed, placed, seen, content, now)
+
+    # -- facts ----------------------------------------------------------------------------------------
+
+    def _make_sure(self, entry: EntryId) -> None:
+        """After a crash, let the disk say which agreement holds: the durable, or the provisional one."""
+        state = self._state
+        if entry not in state.unsure:
+            return
+        durable, last = state.unsure.pop(entry)
+        for agreed in (last, durable):
+            if agreed is None:
+                continue
+            seen = state.disk.get(agreed.path)
+            if seen is not None and seen.digest == agreed.digest and seen.kind is agreed.kind:
+                state.agree(replace(agreed, fingerprint=seen.fingerprint))
+                return
+        seen = state.disk.get(last.path)
+        if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
+            # Killed between two writes: the disk may hold a version between the two agreements.
+            for version in state.documents.versions(entry):
+                if durable is not None and version.digest == durable.digest:
+                    break
+                if version.digest == seen.digest:
+                    state.agree(replace(last, digest=seen.digest, fingerprint=seen.fingerprint))
+                    return
+        if durable is None:
+            state.forget(entry)
+
+    def _disk_fact(self, agreed: Synced, seen: OnDisk | None) -> Disk:
+        state = self._state
+        if self._deletions.covers(agreed.entry) or state.disk.reason_unknown(agreed.path) is not None:
+            return Disk.UNKNOWN
+        if state.looking.is_absent(agreed.path):
+            return Disk.UNKNOWN
+        if seen is None:
+            return Disk.GONE
+        if seen.kind is not agreed.kind:
+            return Disk.REPLACED
+        return Disk.SAME if seen.digest == agreed.digest else Disk.EDITED
+
+    def _room_fact(self, agreed: Synced, placed: Placement | None) -> Room:
+        if placed is None:
+            return Room.GONE
+        return Room.SAME if self._state.room_digest(agreed.entry) == agreed.digest else Room.EDITED
+
+    def _hidden(self, path: str) -> bool:
+        """Whether this disk does not take part in the path: ignored, or unreadable."""
+        return self._state.ignored(path) or self._state.disk.reason_unknown(path) is not None
+
+    # -- actions --------------------------------------------------------------------------------------
+
+    def _never_agreed(self, placed: Placement, content: Content | None, now: float) -> None:
+        state = self._state
+        path = placed.path
+        if self._hidden(path) or state.looking.is_absent(path):
+            return
+        seen = state.disk.get(path)
+        if seen is not None and state.synced.at(path) is not None:
+            seen = None  # another entry stands there; its own plan makes it leave
+        if seen is None or (seen.kind is Kind.DIR and placed.kind is not Kind.DIR):
+            self._materialise.write(placed, None, None, now)
+            return
+        self._meet(placed, seen, content, now)
+
+    def _meet(self, placed: Placement, seen: OnDisk, content: Content | None, now: float) -> None:
+        """Disk and room both have something at a path, without a common past."""
+        state = self._state
+        equal = seen.kind is placed.kind and seen.digest == state.room_digest(placed.entry)
+        action = plan(Disk.NEW, Room.NEW, equal=equal)
+        if action is Action.ADOPT:
+            state.agree(self._agreement(placed, seen))
+            state.replan([placed.entry])
+            return
+        if not self._may_ingest(placed.path):
+            return
+        match self._differing(placed, seen):
+            case Differing.BOTH | Differing.NEWEST:
+                if self._ingest.create(placed.path, content, seen, now, beside=placed):
+                    state.replan([placed.entry])
+                    state.replan_path(placed.path)
+            case Differing.HUB:
+                self._materialise.write(placed, None, seen, now, trash="replaced at the first join")
+            case Differing.MINE:
+                self._impose(placed, seen, content, now)
+
+    def _differing(self, placed: Placement, seen: OnDisk) -> Differing:
+        if self.differing is not Differing.NEWEST:
+            return self.differing
+        room_ms = (
+            self._state.documents.at_ms(placed.entry) if placed.version is None else placed.version.at_ms
+        )
+        mine_ms = 0 if seen.fingerprint is None else seen.fingerprint.mtime_ns // 1_000_000
+        return Differing.MINE if mine_ms > room_ms else Differing.HUB
+
+    def _impose(self, placed: Placement, seen: OnDisk, content: Content | None, now: float) -> None:
+        """Ours replaces the room's, as an edit of it, so that its history goes on."""
+        state = self._state
+        agreed = replace(self._agreement(placed, seen), digest=state.room_digest(placed.entry))
+        if seen.kind is not placed.kind:
+            if self._ingest.create(placed.path, content, seen, now):
+                state.operate(deletion(agreed))
+        elif isinstance(content, TextContent):
+            state.agree(agreed)
+            self._ingest.edit_text(agreed, content, seen, now)
+        elif placed.kind is Kind.TEXT:
+            state.looking.want(placed.path)
+        else:
+            self._ingest.put_version(agreed, content, seen, now)
+
+    def _agreement(self, placed: Placement, seen: OnDisk) -> Synced:
+        covered = self._state.documents.state_vector(placed.entry) if placed.kind is Kind.TEXT else b""
+        return Synced(
+            placed.entry, placed.path, placed.kind, seen.digest, placed.executable, covered, seen.fingerprint
+        )
+
+    def _carry_out(
+        self,
+        action: Action,
+        agreed: Synced,
+        placed: Placement | None,
+        seen: OnDisk | None,
+        content: Content | None,
+        now: float,
+    ) -> None:
+        state = self._state
+        match action:
+            case Action.NOTHING | Action.ADOPT:
+                assert placed is not None and seen is not None
+                self._agree_on(agreed, placed, seen)
+            case Action.INGEST:
+                assert seen is not None
+                if self._may_ingest(agreed.path):
+                    self._ingest_edit(agreed, placed, seen, content, now)
+            case Action.CREATE:
+                assert seen is not None
+                if self._may_ingest(agreed.path):
+                    state.forget(agreed.entry)
+                    self._create(agreed.path, content, seen, now)
+            case Action.REPLACE:
+                assert seen is not None
+                if self._may_ingest(agreed.path) and self._create_instead(agreed, content, seen, now):
+                    state.operate(deletion(agreed))
+            case Action.DELETE_THERE:
+                if self._may_ingest(agreed.path):
+                    self._ingest.delete(agreed)
+            case Action.MATERIALISE:
+                assert placed is not None
+                if seen is None:
+                    state.forget(agreed.entry)
+                    self._never_agreed(placed, content, now)
+                else:
+                    self._materialise.write(placed, agreed, seen, now)
+            case Action.DELETE_HERE:
+                assert seen is not None
+                self._materialise.remove(agreed, seen)
+            case Action.FORGET:
+                state.forget(agreed.entry)
+            case Action.HOLD | Action.KEEP_BOTH:
+                pass
+            case _:
+                assert_never(action)
+
+    def _agree_on(self, agreed: Synced, placed: Placement, seen: OnDisk) -> None:
+        """Contents are equal: agree, and settle the executable bit."""
+        state = self._state
+        covered = (
+            state.documents.state_vector(agreed.entry) if agreed.kind is Kind.TEXT else agreed.state_vector
+        )
+        if (agreed.digest, agreed.state_vector, agreed.fingerprint) != (
+            seen.digest,
+            covered,
+            seen.fingerprint,
+        ):
+            agreed = replace(agreed, digest=seen.digest, state_vector=covered, fingerprint=seen.fingerprint)
+            state.agree(agreed)
+        state.retries.pop(agreed.entry, None)
+        if agreed.kind in (Kind.DIR, Kind.LINK):
+            return
+        wanted = plan_executable(agreed.executable, seen.executable, placed.executable)
+        if wanted != seen.executable:
+            self._materialise.set_executable(agreed, placed, seen)
+        elif wanted != placed.executable:
+            if self._may_ingest(agreed.path):
+                self._ingest.set_executable(agreed, seen)
+        elif agreed.executable != wanted:
+            state.agree(replace(agreed, executable=wanted))
+
+    def _ingest_edit(
+        self, agreed: Synced, placed: Placement | None, seen: OnDisk, content: Content | None, now: float
+    ) -> None:
+        state = self._state
+        state.edited_at[agreed.path] = now
+        if agreed.kind is Kind.TEXT:
+            if isinstance(content, TextContent) and content.digest == seen.digest:
+                self._ingest.edit_text(agreed, content, seen, now)
+                if placed is None:
+                    state.replan([agreed.entry])
+            else:
+                state.looking.want(agreed.path)
+            return
+        self._ingest.put_version(agreed, content, seen, now)
+
+    def _create_instead(self, agreed: Synced, content: Content | None, seen: OnDisk, now: float) -> bool:
+        """Make the new entry of another kind; the old one is let go of once that has begun."""
+        state = self._state
+        state.synced.discard(agreed.entry)
+        made = self._ingest.create(agreed.path, content, seen, now)
+        if made:
+            state.undurable.pop(agreed.entry, None)
+            state.out.record(DropSynced(agreed.entry))
+        else:
+            state.synced.put(agreed)
+        return made
+
+    def _create(self, path: str, content: Content | None, seen: OnDisk, now: float) -> None:
+        if self._may_ingest(path) and self._ingest.create(path, content, seen, now):
+            self._state.edited_at[path] = now
+
+    def _may_ingest(self, path: str) -> bool:
+        """Catch up first: without a live session the disk itself is the queue of edits."""
+        if self._state.may_ingest:
+            return True
+        self._state.deferred.add(path)
+        return False

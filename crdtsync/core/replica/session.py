@@ -1,0 +1,337 @@
+"""The replica's side of one connection to the hub: greeting, catching up, comparing, acknowledging.
+
+Knows which documents the hub may lack and how far the log was read; leaves to its ``Listener`` what an
+update means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol, assert_never
+
+from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.values import limits
+from crdtsync.core.values.ids import TREE, DocumentId
+from crdtsync.core.wire.codec import decode_from_hub, encode_from_replica
+from crdtsync.core.wire.control import (
+    Cursor,
+    Hello,
+    Left,
+    Presence,
+    Refused,
+    Welcome,
+    decode_control,
+    encode_control,
+)
+from crdtsync.core.wire.messages import (
+    PROTOCOL_VERSION,
+    Accepted,
+    Ack,
+    CaughtUp,
+    Committed,
+    Compare,
+    Differ,
+    FromHub,
+    Probe,
+    Probed,
+    Push,
+    Relay,
+)
+from crdtsync.errors import PeerError
+
+
+class Phase(Enum):
+    """Where the session stands; each frame is legal in some of them only."""
+
+    AWAY = auto()
+    GREETING = auto()
+    CATCHING_UP = auto()
+    LIVE = auto()
+
+
+class Listener(Protocol):
+    """What the session tells the replica."""
+
+    def on_update(self, document: DocumentId, update: bytes, at_ms: int, tentative: bool) -> None:
+        """An update of someone else. ``tentative``: the hub might still lose it; it is dirty until clean."""
+        ...
+
+    def on_caught_up(self, reseed: bool) -> None:
+        """Everything that the hub had is here. ``reseed``: the hub may have lost what it had of us."""
+        ...
+
+    def on_accepted(self, documents: Iterable[DocumentId]) -> None:
+        """No update of others that these documents' pushes did not know can come before them any more."""
+        ...
+
+    def on_clean(self, document: DocumentId) -> None:
+        """The hub has, durably, all that we have of this document."""
+        ...
+
+    def on_probed(self, number: int) -> None: ...
+
+    def on_refused(self, refused: Refused) -> None: ...
+
+    def state_vectors(self) -> Mapping[DocumentId, bytes]:
+        """Of all documents, the tree last."""
+        ...
+
+    def state_vector(self, document: DocumentId) -> bytes: ...
+
+    def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
+        """What someone at ``state_vector`` lacks, which is then dirty; ``b""`` for nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this replica is to the hub."""
+
+    room: str
+    replica: str
+    name: str
+    token: str | None
+
+
+class HubSession:
+    """States, batches and cursors; the frames go out through the outbox."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        listener: Listener,
+        out: Outbox,
+        cursor: Cursor | None,
+        dirty: Iterable[DocumentId],
+    ) -> None:
+        self._identity = identity
+        self._listener = listener
+        self._out = out
+        self.phase = Phase.AWAY
+        self.cursor = cursor
+        self.peers: dict[int, Presence] = {}
+        self.dirty: set[DocumentId] = set(dirty)
+        """Documents of which the hub may lack something, as far as we know."""
+        self._epoch = ""
+        self._reseed = False
+        self._comparing: set[DocumentId] = set()
+        self._queued: list[tuple[DocumentId, bytes]] = []
+        self._queued_documents: set[DocumentId] = set()
+        self._answers: list[tuple[DocumentId, bytes]] = []
+        """The hub's state vectors that came before pushing was legal."""
+        self._batch = 0
+        self._unacked: dict[int, tuple[DocumentId, ...]] = {}
+        self._last_batch: dict[DocumentId, int] = {}
+        self._tentative: dict[DocumentId, int] = {}
+
+    @property
+    def live(self) -> bool:
+        return self.phase is Phase.LIVE
+
+    @property
+    def unsent(self) -> int:
+        """Documents of which the hub has not acknowledged everything."""
+        return len(self.dirty)
+
+    def connected(self) -> None:
+        self.phase = Phase.GREETING
+        identity = self._identity
+        self._out.send(
+            encode_control(
+                Hello(
+                    room=identity.room,
+                    replica=identity.replica,
+                    name=identity.name,
+                    token=identity.token,
+                    cursor=self.cursor,
+                )
+            )
+        )
+
+    def disconnected(self) -> None:
+        """Forget the connection. What was not acknowledged stays dirty, and is compared next time."""
+        self.phase = Phase.AWAY
+        self.peers.clear()
+        self._comparing.clear()
+        self._queued.clear()
+        self._queued_documents.clear()
+        self._answers.clear()
+        self._unacked.clear()
+        self._last_batch.clear()
+        self._tentative.clear()
+
+    def push(self, document: DocumentId, update: bytes) -> None:
+        """Send an update of our own, now if the session is live, else with the next comparison."""
+        self.dirty.add(document)
+        if self.live and document not in self._comparing:
+            self._queued.append((document, update))
+            self._queued_documents.add(document)
+
+    def flush(self) -> list[DocumentId]:
+        """Send what was queued, cut into batches; returns the documents that are now on their way."""
+        sent = [document for document, _ in self._queued]
+        batch: list[tuple[DocumentId, bytes]] = []
+        size_bytes = 0
+        for document, update in self._queued:
+            if batch and (
+                size_bytes + len(update) > limits.FRAME_BATCH_BYTES
+                or len(batch) == limits.DOCUMENTS_PER_BATCH_MAX
+            ):
+                self._send_batch(batch)
+                batch, size_bytes = [], 0
+            batch.append((document, update))
+            size_bytes += len(update)
+        if batch:
+            self._send_batch(batch)
+        self._queued.clear()
+        self._queued_documents.clear()
+        return sent
+
+    def probe(self, number: int) -> None:
+        self._out.send(encode_from_replica(Probe(number)))
+
+    def announce(self, editing: tuple[str, ...]) -> None:
+        if self.live:
+            self._out.send(encode_control(Presence(name=self._identity.name, editing=editing)))
+
+    def text_frame(self, frame: str) -> None:
+        """Raises PeerError."""
+        message = decode_control(frame)
+        match message:
+            case Refused():
+                self._listener.on_refused(message)
+            case Welcome() if self.phase is Phase.GREETING:
+                self._welcome(message)
+            case Presence() if self.phase in (Phase.CATCHING_UP, Phase.LIVE):
+                if message.member in self.peers or len(self.peers) < limits.MEMBERS_PER_ROOM_MAX:
+                    self.peers[message.member] = message
+            case Left():
+                self.peers.pop(message.member, None)
+            case _:
+                raise PeerError(f"the hub sent {message.type!r} while {self.phase.name.lower()}")
+
+    def binary_frame(self, frame: bytes) -> None:
+        """Raises PeerError."""
+        message = decode_from_hub(frame)
+        if self.phase not in (Phase.CATCHING_UP, Phase.LIVE):
+            raise PeerError(f"the hub sent {type(message).__name__} while {self.phase.name.lower()}")
+        self._take(message)
+
+    def _take(self, message: FromHub) -> None:
+        match message:
+            case Relay(entries):
+                live = self.live
+                for entry in entries:
+                    if live:
+                        self._tentative[entry.document] = entry.sequence
+                        self.dirty.add(entry.document)
+                    self._listener.on_update(entry.document, entry.update, entry.at_ms, live)
+            case Accepted(batch, _):
+                documents = self._unacked.get(batch, ())
+                self._listener.on_accepted(
+                    document for document in documents if self._last_batch.get(document) == batch
+                )
+            case Ack(batch, sequence):
+                for document in self._unacked.pop(batch, ()):
+                    if self._last_batch.get(document) == batch:
+                        del self._last_batch[document]
+                        self._settle(document)
+                self._committed(sequence)
+            case Committed(sequence):
+                self._committed(sequence)
+            case Differ(documents):
+                for difference in documents:
+                    if difference.update:
+                        self._listener.on_update(difference.document, difference.update, 0, False)
+                    self._answer(difference.document, difference.state_vector)
+            case CaughtUp(sequence):
+                self._caught_up(sequence)
+            case Probed(number, _):
+                self._listener.on_probed(number)
+            case _:
+                assert_never(message)
+
+    def _welcome(self, welcome: Welcome) -> None:
+        if welcome.version != PROTOCOL_VERSION:
+            raise PeerError(f"the hub speaks protocol {welcome.version}, not {PROTOCOL_VERSION}")
+        self.phase = Phase.CATCHING_UP
+        self._epoch = welcome.epoch
+        self._reseed = not welcome.resume
+        if self._reseed:
+            vectors = self._listener.state_vectors()
+            self._comparing = set(vectors)
+            self._compare(list(vectors.items()), ends=True)
+
+    def _caught_up(self, sequence: int) -> None:
+        if self.phase is not Phase.CATCHING_UP:
+            raise PeerError("the hub said twice that this replica has caught up")
+        self.phase = Phase.LIVE
+        self.cursor = Cursor(epoch=self._epoch, sequence=sequence)
+        waiting = sorted(self.dirty - self._comparing, key=_tree_last)
+        self._comparing |= set(waiting)
+        self._compare([(document, self._listener.state_vector(document)) for document in waiting], ends=False)
+        answers, self._answers = self._answers, []
+        for document, state_vector in answers:
+            self._push_difference(document, state_vector)
+        self._listener.on_caught_up(self._reseed)
+
+    def _answer(self, document: DocumentId, state_vector: bytes) -> None:
+        """The hub's state vector of one document: send what it lacks, once pushing is legal."""
+        if self.live:
+            self._push_difference(document, state_vector)
+        else:
+            self._answers.append((document, state_vector))
+
+    def _push_difference(self, document: DocumentId, state_vector: bytes) -> None:
+        self._comparing.discard(document)
+        try:
+            update = self._listener.difference(document, state_vector)
+        except ValueError as error:
+            raise PeerError(f"the hub sent a state vector that cannot be read: {error}") from None
+        if update:
+            self.push(document, update)
+        else:
+            self._settle(document)
+
+    def _compare(self, vectors: list[tuple[DocumentId, bytes]], *, ends: bool) -> None:
+        step = limits.DOCUMENTS_PER_BATCH_MAX
+        batches = [tuple(vectors[at : at + step]) for at in range(0, len(vectors), step)]
+        if ends and not batches:
+            batches = [()]
+        for index, batch in enumerate(batches):
+            last = ends and index == len(batches) - 1
+            self._out.send(encode_from_replica(Compare(last, batch)))
+
+    def _send_batch(self, updates: list[tuple[DocumentId, bytes]]) -> None:
+        self._batch += 1
+        documents = tuple(dict.fromkeys(document for document, _ in updates))
+        self._unacked[self._batch] = documents
+        for document in documents:
+            self._last_batch[document] = self._batch
+        self._out.send(encode_from_replica(Push(self._batch, tuple(updates))))
+
+    def _committed(self, sequence: int) -> None:
+        """The log up to here is durable: what was relayed up to here need not be seeded by us."""
+        if self.cursor is not None and self.live and sequence > self.cursor.sequence:
+            self.cursor = Cursor(epoch=self._epoch, sequence=sequence)
+        for document in [d for d, at in self._tentative.items() if at <= sequence]:
+            del self._tentative[document]
+            self._settle(document)
+
+    def _settle(self, document: DocumentId) -> None:
+        if (
+            document in self.dirty
+            and document not in self._tentative
+            and document not in self._last_batch
+            and document not in self._comparing
+            and document not in self._queued_documents
+        ):
+            self.dirty.discard(document)
+            self._listener.on_clean(document)
+
+
+def _tree_last(document: DocumentId) -> tuple[bool, DocumentId]:
+    """Documents before the tree that names them, so that nobody sees a file without its text."""
+    return document == TREE, document

@@ -1,0 +1,187 @@
+"""What a replica knows, shared by the parts of its engine; small helpers that keep it consistent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from crdtsync.core.replica.documents import Documents
+from crdtsync.core.replica.looking import Looking
+from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.replica.records import DropSynced, PutSynced, Synced
+from crdtsync.core.replica.session import HubSession
+from crdtsync.core.replica.steps import Displaced, Step
+from crdtsync.core.replica.trees import DiskTree, SyncedTree
+from crdtsync.core.tree.document import TreeDocument
+from crdtsync.core.tree.rows import Operation
+from crdtsync.core.tree.view import RoomView
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import EntryId, Randomness
+
+RETRY_FIRST_S = 0.25
+RETRY_MAX_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Something a person should know of a path. ``kind`` is one word."""
+
+    path: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A disk step that was asked for. ``agreed``: what disk and room agree on once it is done."""
+
+    step: Step
+    entry: EntryId | None
+    agreed: Synced | None = None
+
+
+@dataclass(slots=True)
+class Retry:
+    due: float
+    delay_s: float
+
+
+@dataclass(slots=True)
+class Unaccepted:
+    """Edits of ours that the hub has not yet given a place in its order.
+
+    ``base`` and ``ours`` are the texts before the first and after the last of them.
+    """
+
+    base: str
+    ours: str
+    updates: list[bytes]
+
+
+@dataclass(slots=True)
+class ReplicaState:
+    """Everything but time. Only the loop's thread touches it."""
+
+    name: str
+    rng: Randomness
+    ignored: Callable[[str], bool]
+    out: Outbox
+    tree: TreeDocument
+    view: RoomView
+    documents: Documents
+    disk: DiskTree
+    synced: SyncedTree
+    looking: Looking
+    session: HubSession
+
+    running: bool = False
+    """The first comparison of disk and room is done: plans are carried out."""
+    operations: list[Operation] = field(default_factory=list)
+    """Changes of the tree that this event led to, made in one transaction at its end."""
+    plan_entries: set[EntryId] = field(default_factory=set)
+    plan_paths: set[str] = field(default_factory=set)
+    """What is to be planned again before this event is done."""
+    deferred: set[str] = field(default_factory=set)
+    """Paths whose disk changes wait for the hub: catch up first, then ingest."""
+    steps: dict[int, UnderWay] = field(default_factory=dict)
+    busy: set[EntryId] = field(default_factory=set)
+    retries: dict[EntryId, Retry] = field(default_factory=dict)
+    attention: dict[str, Attention] = field(default_factory=dict)
+    undurable: dict[EntryId, Synced | None] = field(default_factory=dict)
+    """Entries whose agreement a power cut may undo, with the last durable one."""
+    unsure: dict[EntryId, tuple[Synced | None, Synced]] = field(default_factory=dict)
+    """After a crash: the durable and the provisional agreement; the disk tells which one holds."""
+    unaccepted: dict[EntryId, Unaccepted] = field(default_factory=dict)
+    displaced: dict[str, Displaced] = field(default_factory=dict)
+    uploading: dict[Digest, str] = field(default_factory=dict)
+    """Blobs on their way to the hub, with the path they are read from."""
+    uploaded: dict[Digest, Digest | None] = field(default_factory=dict)
+    """Blobs that the hub has, during this session, with their index."""
+    fetching: dict[Digest, set[EntryId]] = field(default_factory=dict)
+    fetched: set[Digest] = field(default_factory=set)
+    reseeding: set[str] = field(default_factory=set)
+    """Blobs to offer to the hub again, once they have been read."""
+    edited_at: dict[str, float] = field(default_factory=dict)
+    """When the person here last saved a path."""
+    trashed_at: dict[EntryId, float] = field(default_factory=dict)
+    next_step: int = 0
+
+    @property
+    def may_ingest(self) -> bool:
+        return self.running and self.session.live
+
+    def agree(self, agreed: Synced) -> None:
+        """Disk and room agree now; remembered as agreed only once a power cut cannot undo it."""
+        entry = agreed.entry
+        self.unsure.pop(entry, None)
+        if entry not in self.undurable:
+            self.undurable[entry] = self.synced.get(entry)
+        self.synced.put(agreed)
+        self.out.record(PutSynced(provisional(self.undurable[entry], agreed)))
+
+    def intend(self, agreed: Synced) -> None:
+        """A step will make disk and room agree; if we are killed in between, the disk tells if it did."""
+        durable = self.undurable.get(agreed.entry, self.synced.get(agreed.entry))
+        self.out.record(PutSynced(provisional(durable, agreed)))
+
+    def forget(self, entry: EntryId) -> None:
+        """Nothing is agreed of the entry any more."""
+        self.unsure.pop(entry, None)
+        self.undurable.pop(entry, None)
+        if self.synced.discard(entry) is not None:
+            self.out.record(DropSynced(entry))
+
+    def operate(self, *operations: Operation) -> None:
+        self.operations += operations
+
+    def take_step_number(self) -> int:
+        self.next_step += 1
+        return self.next_step
+
+    def begin(self, step: Step, entry: EntryId | None, agreed: Synced | None = None) -> None:
+        """Ask for a disk step; the entry is left alone until it is done."""
+        self.steps[step.step] = UnderWay(step, entry, agreed)
+        if entry is not None:
+            self.busy.add(entry)
+        self.out.step(step)
+
+    def replan(self, entries: Iterable[EntryId]) -> None:
+        self.plan_entries.update(entries)
+
+    def replan_path(self, path: str) -> None:
+        """Plan whatever is concerned by what is on disk at ``path``."""
+        entry = self.synced.at(path) or self.view.at(path)
+        if entry is not None:
+            self.plan_entries.add(entry)
+        if self.synced.at(path) is None:
+            self.plan_paths.add(path)
+
+    def retry_later(self, entry: EntryId, now: float, at_least_s: float = RETRY_FIRST_S) -> None:
+        old = self.retries.get(entry)
+        delay_s = at_least_s if old is None else min(max(old.delay_s * 2, at_least_s), RETRY_MAX_S)
+        self.retries[entry] = Retry(now + delay_s, delay_s)
+
+    def tell(self, path: str, kind: str, message: str) -> None:
+        """Put something before a person, once."""
+        attention = Attention(path, kind, message)
+        if self.attention.get(path) != attention:
+            self.attention[path] = attention
+            self.out.notice(kind, path, message)
+
+    def room_digest(self, entry: EntryId) -> Digest | None:
+        """The content that the room gives the entry; None for a folder or an entry that is not alive."""
+        placed = self.view.get(entry)
+        if placed is None or placed.kind is Kind.DIR:
+            return None
+        if placed.kind is Kind.TEXT:
+            return self.documents.text_digest(entry)
+        return None if placed.version is None else placed.version.digest
+
+
+def provisional(durable: Synced | None, agreed: Synced) -> Synced:
+    """The row that remembers a new agreement beside the last one that is durable."""
+    plain = replace(agreed, provisional=None)
+    if durable is None:
+        return replace(plain, digest=None, fingerprint=None, provisional=plain)
+    return replace(durable, provisional=plain)

@@ -1,0 +1,100 @@
+"""What a person or program may ask of a replica: a snapshot without contents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from crdtsync.core.replica.deletions import Deletions
+from crdtsync.core.replica.state import Attention, ReplicaState
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Numbers of paths, documents or blobs that are under way."""
+
+    ingest: int
+    send: int
+    receive: int
+    materialise: int
+
+    @property
+    def total(self) -> int:
+        return self.ingest + self.send + self.receive + self.materialise
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    name: str
+    editing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A conflict copy that still exists. ``at_ms`` is the clock of who wrote it."""
+
+    path: str
+    copy_of: str | None
+    by: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    state: Literal["starting", "syncing", "settled", "offline", "halted"]
+    connected: bool
+    pending: Pending
+    peers: tuple[Peer, ...]
+    attention: tuple[Attention, ...]
+    entries: int
+
+    @property
+    def settled(self) -> bool:
+        return self.state == "settled"
+
+
+def status_of(state: ReplicaState, deletions: Deletions, *, halted: bool) -> Status:
+    session = state.session
+    retrying = sum(1 for entry in state.retries if not _needs_person(state, entry))
+    pending = Pending(
+        ingest=state.looking.open_count + len(state.deferred) + len(state.displaced) + deletions.waiting,
+        send=session.unsent + len(state.uploading),
+        receive=len(state.fetching),
+        materialise=len(state.steps) + retrying,
+    )
+    if halted:
+        name: Literal["starting", "syncing", "settled", "offline", "halted"] = "halted"
+    elif not state.running:
+        name = "starting"
+    elif not session.live:
+        name = "offline"
+    else:
+        name = "syncing" if pending.total else "settled"
+    return Status(
+        state=name,
+        connected=session.live,
+        pending=pending,
+        peers=tuple(Peer(presence.name, presence.editing) for _, presence in sorted(session.peers.items())),
+        attention=tuple(state.attention[path] for path in sorted(state.attention)),
+        entries=len(state.view.placements),
+    )
+
+
+def conflicts_of(state: ReplicaState) -> list[Conflict]:
+    """The conflict copies that are alive, by path."""
+    found = []
+    for entry, placed in state.view.placements.items():
+        origin = state.tree.rows[entry].origin
+        if origin.copy_of is None:
+            continue
+        original = state.view.get(origin.copy_of)
+        by = origin.by if placed.version is None else placed.version.by
+        found.append(Conflict(placed.path, None if original is None else original.path, by, origin.at_ms))
+    return sorted(found, key=lambda conflict: conflict.path)
+
+
+def _needs_person(state: ReplicaState, entry: str) -> bool:
+    for tree in (state.synced.get(entry), state.view.get(entry)):  # type: ignore[arg-type]
+        if tree is not None and tree.path in state.attention:
+            return True
+    return False

@@ -1,0 +1,185 @@
+"""Two of the replica's three trees, as observed: what is on disk, and what disk and room last agreed on.
+
+The third, what the room says, is ``core.tree.view``. Trees hold observations, never pending work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.files import Fingerprint, Kind
+from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.paths import name, parent
+
+
+class PathIndex:
+    """Which paths are there, found by folder: the paths below one without walking all of them."""
+
+    def __init__(self) -> None:
+        self._children: dict[str, set[str]] = {}
+        self._here: set[str] = set()
+
+    def add(self, path: str) -> None:
+        self._here.add(path)
+        while path:
+            folder = parent(path)
+            children = self._children.setdefault(folder, set())
+            if name(path) in children:
+                return
+            children.add(name(path))
+            path = folder
+
+    def discard(self, path: str) -> None:
+        self._here.discard(path)
+        while path and path not in self._here and not self._children.get(path):
+            folder = parent(path)
+            children = self._children.get(folder)
+            if children is None:
+                return
+            children.discard(name(path))
+            if not children:
+                del self._children[folder]
+            path = folder
+
+    def below(self, folder: str) -> list[str]:
+        """All paths below ``folder``, without the folder itself, in order."""
+        found: list[str] = []
+        stack = [folder]
+        while stack:
+            at = stack.pop()
+            for child in self._children.get(at, ()):
+                path = f"{at}/{child}" if at else child
+                if path in self._here:
+                    found.append(path)
+                if path in self._children:
+                    stack.append(path)
+        found.sort()
+        return found
+
+    def holds_below(self, folder: str) -> bool:
+        return bool(self._children.get(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """What the last look found at a path. ``digest`` is None for a folder."""
+
+    kind: Kind
+    digest: Digest | None
+    fingerprint: Fingerprint | None
+
+    @property
+    def executable(self) -> bool:
+        return self.fingerprint is not None and self.fingerprint.executable
+
+
+class DiskTree:
+    """What is on disk: files and links by path, and the folders that are shared for being empty.
+
+    ``unknown`` maps paths that cannot be read, or that hold what is never shared, to the reason.
+    """
+
+    def __init__(self) -> None:
+        self._here: dict[str, OnDisk] = {}
+        self._index = PathIndex()
+        self.unknown: dict[str, str] = {}
+
+    def get(self, path: str) -> OnDisk | None:
+        return self._here.get(path)
+
+    def put(self, path: str, seen: OnDisk) -> None:
+        self._here[path] = seen
+        self._index.add(path)
+        self.unknown.pop(path, None)
+
+    def discard(self, path: str) -> None:
+        if self._here.pop(path, None) is not None:
+            self._index.discard(path)
+
+    def paths(self) -> Iterator[str]:
+        return iter(self._here)
+
+    def below(self, folder: str) -> list[str]:
+        return self._index.below(folder)
+
+    def reason_unknown(self, path: str) -> str | None:
+        """Why nothing can be said of ``path``: it, or a folder above it, could not be read."""
+        if not self.unknown:
+            return None
+        while path:
+            if path in self.unknown:
+                return self.unknown[path]
+            path = parent(path)
+        return self.unknown.get("")
+
+
+class SyncedTree:
+    """What disk and room last agreed on, by entry, by path and by inode.
+
+    ``put`` replaces the agreement in memory; whether it is durable is kept apart (``durable``), so that
+    what a power cut could still undo is never remembered as agreed.
+    """
+
+    def __init__(self, synced: Iterable[Synced] = ()) -> None:
+        self._by_entry: dict[EntryId, Synced] = {}
+        self._by_path: dict[str, EntryId] = {}
+        self._by_inode: dict[tuple[int, int], EntryId] = {}
+        self._by_digest: dict[Digest, EntryId] = {}
+        self._index = PathIndex()
+        for agreed in synced:
+            self.put(agreed)
+
+    def __len__(self) -> int:
+        return len(self._by_entry)
+
+    def __iter__(self) -> Iterator[Synced]:
+        return iter(list(self._by_entry.values()))
+
+    def get(self, entry: EntryId) -> Synced | None:
+        return self._by_entry.get(entry)
+
+    def at(self, path: str) -> EntryId | None:
+        return self._by_path.get(path)
+
+    def with_inode(self, fingerprint: Fingerprint) -> Synced | None:
+        entry = self._by_inode.get((fingerprint.device, fingerprint.inode))
+        return None if entry is None else self._by_entry.get(entry)
+
+    def with_digest(self, digest: Digest) -> Synced | None:
+        """One of the entries with that content, the one agreed on last."""
+        entry = self._by_digest.get(digest)
+        return None if entry is None else self._by_entry.get(entry)
+
+    def below(self, folder: str) -> list[str]:
+        return self._index.below(folder)
+
+    def holds_below(self, folder: str) -> bool:
+        return self._index.holds_below(folder)
+
+    def put(self, agreed: Synced) -> None:
+        self.discard(agreed.entry)
+        self._by_entry[agreed.entry] = agreed
+        self._by_path[agreed.path] = agreed.entry
+        self._index.add(agreed.path)
+        if agreed.fingerprint is not None:
+            self._by_inode[agreed.fingerprint.device, agreed.fingerprint.inode] = agreed.entry
+        if agreed.digest is not None:
+            self._by_digest[agreed.digest] = agreed.entry
+
+    def discard(self, entry: EntryId) -> Synced | None:
+        agreed = self._by_entry.pop(entry, None)
+        if agreed is None:
+            return None
+        if self._by_path.get(agreed.path) == entry:
+            del self._by_path[agreed.path]
+            self._index.discard(agreed.path)
+        if agreed.fingerprint is not None:
+            inode = (agreed.fingerprint.device, agreed.fingerprint.inode)
+            if self._by_inode.get(inode) == entry:
+                del self._by_inode[inode]
+        if agreed.digest is not None and self._by_digest.get(agreed.digest) == entry:
+            del self._by_digest[agreed.digest]
+        return agreed

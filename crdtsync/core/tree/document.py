@@ -1,0 +1,261 @@
+"""The tree document of a room: one Yjs document whose root maps are columns over EntryIds.
+
+Sole user of pycrdt's Map. Knows how facts are stored, not which entries are alive or where they stand.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, assert_never
+
+from pycrdt import Doc, Map, MapEvent
+
+from crdtsync.core.text.causal import CausalBuffer
+from crdtsync.core.text.statevector import decode
+from crdtsync.core.tree.rows import (
+    Create,
+    DropVersions,
+    Operation,
+    Origin,
+    PutVersion,
+    Row,
+    SetExecutable,
+    SetGone,
+    SetPath,
+    Version,
+)
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest, is_digest
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import EntryId, is_entry_id
+from crdtsync.errors import MalformedUpdate
+
+COLUMNS = ("path", "kind", "exec", "gone", "origin", "versions")
+
+_log = logging.getLogger(__name__)
+
+
+class TreeDocument:
+    """Holds the rows of all entries, alive or not, and turns operations into Yjs updates."""
+
+    def __init__(self, client_id: int, updates: Iterable[bytes] = ()) -> None:
+        self._client_id = client_id
+        self.rows: dict[EntryId, Row] = {}
+        self._changed: set[EntryId] = set()
+        self._open()
+        self._causal = CausalBuffer()
+        with self._doc.transaction():
+            for update in updates:
+                for ready in self._causal.take(update):
+                    self._doc.apply_update(ready)
+        self._changed.clear()
+
+    @property
+    def state_vector(self) -> bytes:
+        return self._doc.get_state()
+
+    @property
+    def pending(self) -> bool:
+        """Whether updates still wait for others that have not come."""
+        return bool(self._causal.pending)
+
+    def encode_state(self) -> bytes:
+        """The whole document as one update; without what still waits for missing dependencies."""
+        return self._doc.get_update()
+
+    def diff_update(self, state_vector: bytes) -> bytes:
+        """What someone at ``state_vector`` lacks."""
+        return self._doc.get_update(state_vector)
+
+    def apply_update(self, update: bytes) -> set[EntryId]:
+        """Apply a Yjs update and return the entries whose rows changed.
+
+        Raises MalformedUpdate; the document is then as before.
+        """
+        ready = self._causal.take(update)
+        try:
+            with self._doc.transaction():
+                for part in ready:
+                    self._doc.apply_update(part)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+                raise
+            self._reopen()
+            raise MalformedUpdate(f"the room's tree cannot take an update: {error}") from None
+        return self._take_changed()
+
+    def edit(self, operations: Sequence[Operation]) -> tuple[bytes, set[EntryId]]:
+        """Carry out the operations in one transaction; returns the update and the entries changed."""
+        before = self._doc.get_state()
+        with self._doc.transaction():
+            for operation in operations:
+                self._perform(operation)
+        changed = self._take_changed()
+        after = self._doc.get_state()
+        if after == before and not changed:
+            return b"", changed
+        self._causal.known = decode(after)
+        return self._last_update, changed
+
+    def _perform(self, operation: Operation) -> None:
+        match operation:
+            case Create(entry, kind, path, executable, origin, version):
+                self._path[entry] = path
+                self._kind[entry] = kind.value
+                if executable:
+                    self._exec[entry] = True
+                self._origin[entry] = _encode_origin(origin)
+                if version is not None:
+                    self._versions[f"{entry}:{version.digest}"] = _encode_version(version)
+            case SetPath(entry, path, copy_of):
+                self._path[entry] = path
+                if copy_of is not None:
+                    old = self.rows[entry].origin if entry in self.rows else Origin()
+                    self._origin[entry] = _encode_origin(Origin(old.by, old.at_ms, copy_of))
+            case SetExecutable(entry, executable):
+                if executable:
+                    self._exec[entry] = True
+                elif entry in self._exec:
+                    del self._exec[entry]
+            case PutVersion(entry, version, seen):
+                self._versions[f"{entry}:{version.digest}"] = _encode_version(version)
+                self._drop_versions(entry, [digest for digest in seen if digest != version.digest])
+            case DropVersions(entry, seen):
+                self._drop_versions(entry, seen)
+            case SetGone(entry, state_vector):
+                self._gone[entry] = state_vector
+            case _:
+                assert_never(operation)
+
+    def _drop_versions(self, entry: EntryId, digests: Iterable[Digest]) -> None:
+        for digest in digests:
+            key = f"{entry}:{digest}"
+            if key in self._versions:
+                del self._versions[key]
+
+    def _open(self) -> None:
+        self._doc: Doc[Any] = Doc(client_id=self._client_id)
+        columns = {name: self._doc.get(name, type=Map) for name in COLUMNS}
+        self._path: Map[Any] = columns["path"]
+        self._kind: Map[Any] = columns["kind"]
+        self._exec: Map[Any] = columns["exec"]
+        self._gone: Map[Any] = columns["gone"]
+        self._origin: Map[Any] = columns["origin"]
+        self._versions: Map[Any] = columns["versions"]
+        for name, column in columns.items():
+            column.observe(self._observer(name))
+        self._last_update = b""
+        self._doc.observe(self._remember_update)
+
+    def _reopen(self) -> None:
+        """Rebuild after pycrdt panicked, from what the broken document can still tell."""
+        state = self._doc.get_update()
+        self._open()
+        self.rows.clear()
+        self._doc.apply_update(state)
+        self._causal.known = decode(self._doc.get_state())
+        self._changed.clear()
+
+    def _remember_update(self, event: Any) -> None:
+        self._last_update = event.update
+
+    def _observer(self, column: str) -> Callable[[MapEvent], None]:
+        def observe(event: MapEvent) -> None:
+            keys: dict[str, dict[str, object]] = event.keys  # type: ignore[attr-defined]
+            for key, change in keys.items():
+                self._set(column, key, change.get("newValue"))
+
+        return observe
+
+    def _set(self, column: str, key: str, value: object) -> None:
+        """Take one changed cell into its row; a value that no honest replica writes counts as missing."""
+        name, _, digest = key.partition(":")
+        if not is_entry_id(name):
+            return
+        entry = name
+        row = self.rows.get(entry)
+        if row is None:
+            row = self.rows[entry] = Row()
+        self._changed.add(entry)
+        match column:
+            case "path":
+                row.path = value if isinstance(value, str) else None
+            case "kind":
+                row.kind = Kind(value) if value in _KINDS else None
+            case "exec":
+                row.executable = value is True
+            case "gone":
+                row.gone = bytes(value) if isinstance(value, bytes | bytearray) else None
+            case "origin":
+                row.origin = _decode_origin(value)
+            case "versions":
+                version = _decode_version(digest, value)
+                if version is not None:
+                    row.versions[version.digest] = version
+                else:
+                    row.versions.pop(Digest(digest), None)
+
+    def _take_changed(self) -> set[EntryId]:
+        changed, self._changed = self._changed, set()
+        return changed
+
+
+_KINDS = frozenset(kind.value for kind in Kind)
+
+
+def _encode_version(version: Version) -> dict[str, Any]:
+    encoded: dict[str, Any] = {"size": version.size_bytes, "by": version.by, "at": version.at_ms}
+    if version.index is not None:
+        encoded["index"] = version.index
+    if version.target is not None:
+        encoded["target"] = version.target
+    return encoded
+
+
+def _decode_version(digest: str, value: object) -> Version | None:
+    if not is_digest(digest) or not isinstance(value, dict):
+        return None
+    size = _whole(value.get("size"))
+    if size is None or size > limits.BLOB_MAX_BYTES:
+        return None
+    index, target = value.get("index"), value.get("target")
+    return Version(
+        digest=digest,
+        size_bytes=size,
+        by=_string(value.get("by")),
+        at_ms=_whole(value.get("at")) or 0,
+        index=index if is_digest(index) else None,
+        target=target if isinstance(target, str) else None,
+    )
+
+
+def _encode_origin(origin: Origin) -> dict[str, Any]:
+    encoded: dict[str, Any] = {"by": origin.by, "at": origin.at_ms}
+    if origin.copy_of is not None:
+        encoded["copy_of"] = origin.copy_of
+    return encoded
+
+
+def _decode_origin(value: object) -> Origin:
+    if not isinstance(value, dict):
+        return Origin()
+    copy_of = value.get("copy_of")
+    return Origin(
+        by=_string(value.get("by")),
+        at_ms=_whole(value.get("at")) or 0,
+        copy_of=copy_of if is_entry_id(copy_of) else None,
+    )
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) and len(value) <= 4 * limits.PERSON_NAME_MAX_CHARS else ""
+
+
+def _whole(value: object) -> int | None:
+    """Yjs numbers arrive as floats; whole and within 53 bits, or nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not 0 <= value < 1 << 53 or value != int(value):
+        return None
+    return int(value)

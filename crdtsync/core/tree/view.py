@@ -1,0 +1,257 @@
+"""The deterministic view of a room: which entries are alive, where they stand, and what needs repair.
+
+A pure function of the room's state: every replica that has the same state computes the same answer.
+Knows rows and what the documents hold (``Contents``); changes nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from crdtsync.core.text.statevector import covers
+from crdtsync.core.tree.rows import (
+    Create,
+    DropVersions,
+    Operation,
+    Origin,
+    Row,
+    SetGone,
+    SetPath,
+    Version,
+)
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import ENTRY_ID_BYTES, EntryId
+from crdtsync.core.values.paths import conflict_path, parents, path_problem
+from crdtsync.core.values.reserved import reserved_path
+
+
+class Contents(Protocol):
+    """What the view must know of the text documents."""
+
+    def state_vector(self, entry: EntryId) -> bytes: ...
+
+    def text_digest(self, entry: EntryId) -> Digest: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an entry that is alive stands. ``version`` is the content of a blob or link."""
+
+    entry: EntryId
+    path: str
+    kind: Kind
+    executable: bool
+    version: Version | None
+
+
+class RoomView:
+    """Keeps placements up to date as rows and documents change, touching only what changed."""
+
+    def __init__(self, rows: Mapping[EntryId, Row], contents: Contents) -> None:
+        self._rows = rows
+        self._contents = contents
+        self._placements: dict[EntryId, Placement] = {}
+        self._at: dict[str, set[EntryId]] = {}
+        self._below: dict[str, int] = {}
+        self._unchecked: set[str] = set()
+        self._forked: set[EntryId] = set()
+        self.refresh(rows)
+
+    @property
+    def placements(self) -> Mapping[EntryId, Placement]:
+        return self._placements
+
+    def get(self, entry: EntryId) -> Placement | None:
+        return self._placements.get(entry)
+
+    def at(self, path: str) -> EntryId | None:
+        """The entry that stands at ``path``; the one that keeps the name where several claim it."""
+        claimants = self._at.get(path)
+        return min(claimants, key=self._rank) if claimants else None
+
+    def holds_below(self, folder: str) -> bool:
+        """Whether any entry stands below ``folder``."""
+        return self._below.get(folder, 0) > 0
+
+    def refresh(self, entries: Iterable[EntryId]) -> None:
+        """Take in changed rows, or texts whose documents changed."""
+        for entry in entries:
+            old = self._placements.get(entry)
+            new = self._place(entry)
+            if old == new:
+                continue
+            if old is not None and (new is None or new.path != old.path):
+                self._remove(old)
+            if new is not None:
+                self._placements[entry] = new
+                if old is None or old.path != new.path:
+                    self._add(new)
+                self._unchecked.add(new.path)
+
+    def repairs(self) -> list[Operation]:
+        """The operations that resolve what claims more than its own place, each computed alike everywhere.
+
+        Call again after performing them: a derived name may itself be contested.
+        """
+        operations: list[Operation] = []
+        forked, self._forked = self._forked, set()
+        for entry in sorted(forked):
+            operations += self._split_versions(entry)
+        unchecked, self._unchecked = self._unchecked, set()
+        moved: set[EntryId] = set()
+        for path in sorted(unchecked):
+            for operation in self._resolve(path):
+                if operation.entry not in moved:
+                    moved.add(operation.entry)
+                    operations.append(operation)
+        return operations
+
+    def _place(self, entry: EntryId) -> Placement | None:
+        row = self._rows.get(entry)
+        if row is None or row.path is None or row.kind is None:
+            return None
+        if path_problem(row.path) is not None or reserved_path(row.path):
+            return None
+        version: Version | None = None
+        match row.kind:
+            case Kind.TEXT:
+                if row.gone is not None and _covers(row.gone, self._contents.state_vector(entry)):
+                    return None
+            case Kind.DIR:
+                if row.gone is not None:
+                    return None
+            case Kind.BLOB | Kind.LINK:
+                usable = [v for v in row.versions.values() if _usable(row.kind, v)]
+                if not usable:
+                    return None
+                version = min(usable, key=lambda v: v.digest)
+                if len(usable) > 1:
+                    self._forked.add(entry)
+        return Placement(entry, row.path, row.kind, row.executable, version)
+
+    def _add(self, placement: Placement) -> None:
+        self._at.setdefault(placement.path, set()).add(placement.entry)
+        for folder in parents(placement.path):
+            self._below[folder] = self._below.get(folder, 0) + 1
+            if folder in self._at:
+                self._unchecked.add(folder)
+
+    def _remove(self, placement: Placement) -> None:
+        del self._placements[placement.entry]
+        claimants = self._at[placement.path]
+        claimants.discard(placement.entry)
+        if not claimants:
+            del self._at[placement.path]
+        for folder in parents(placement.path):
+            left = self._below[folder] - 1
+            if left:
+                self._below[folder] = left
+            else:
+                del self._below[folder]
+
+    def _rank(self, entry: EntryId) -> tuple[bool, EntryId]:
+        """Files before folders, then by identity: an order that no clock and no replica can bend."""
+        return self._placements[entry].kind is Kind.DIR, entry
+
+    def _split_versions(self, entry: EntryId) -> list[Operation]:
+        """Each live version but the winner becomes a conflict copy with an identity derived from it."""
+        placement = self._placements.get(entry)
+        row = self._rows.get(entry)
+        if placement is None or placement.version is None or row is None:
+            return []
+        operations: list[Operation] = []
+        for digest in sorted(row.versions):
+            version = row.versions[digest]
+            if digest == placement.version.digest or not _usable(placement.kind, version):
+                continue
+            copy = derived_entry(entry, digest)
+            path = conflict_path(placement.path, version.by, copy)
+            operations += (
+                Create(
+                    copy,
+                    placement.kind,
+                    path,
+                    placement.executable,
+                    Origin(version.by, version.at_ms, entry),
+                    version,
+                ),
+                DropVersions(entry, (digest,)),
+            )
+        return operations
+
+    def _resolve(self, path: str) -> list[SetPath | SetGone | DropVersions]:
+        claimants = sorted(self._at.get(path, ()), key=self._rank)
+        if not claimants:
+            return []
+        folders = [entry for entry in claimants if self._placements[entry].kind is Kind.DIR]
+        files = [entry for entry in claimants if self._placements[entry].kind is not Kind.DIR]
+        operations: list[SetPath | SetGone | DropVersions] = [SetGone(entry, b"") for entry in folders[1:]]
+        stays_folder = bool(folders) or self.holds_below(path)
+        keeper = None if stays_folder or not files else files[0]
+        for entry in files:
+            if entry == keeper:
+                continue
+            if keeper is not None and self._same_content(entry, keeper):
+                operations.append(self._drop(entry))
+            else:
+                by = self._author(entry)
+                operations.append(SetPath(entry, conflict_path(path, by, entry), keeper))
+        return operations
+
+    def _author(self, entry: EntryId) -> str:
+        version = self._placements[entry].version
+        return version.by if version is not None else self._rows[entry].origin.by
+
+    def _same_content(self, entry: EntryId, other: EntryId) -> bool:
+        mine, theirs = self._placements[entry], self._placements[other]
+        if mine.kind is not theirs.kind:
+            return False
+        if mine.kind is Kind.TEXT:
+            return self._contents.text_digest(entry) == self._contents.text_digest(other)
+        return mine.version is not None and (
+            theirs.version is not None and mine.version.digest == theirs.version.digest
+        )
+
+    def _drop(self, entry: EntryId) -> SetGone | DropVersions:
+        placement = self._placements[entry]
+        if placement.version is not None:
+            return DropVersions(entry, (placement.version.digest,))
+        return SetGone(entry, self._contents.state_vector(entry))
+
+
+def derived_entry(entry: EntryId, digest: Digest) -> EntryId:
+    """The identity of the conflict copy that keeps ``digest``, a version of ``entry`` that did not win."""
+    return EntryId(digest_of(f"{entry}:{digest}".encode())[: 2 * ENTRY_ID_BYTES])
+
+
+def _usable(kind: Kind, version: Version) -> bool:
+    """A link needs a target that is its content and stays inside; a blob has none."""
+    if kind is Kind.LINK:
+        target = version.target
+        return (
+            target is not None
+            and len(target) <= limits.LINK_TARGET_MAX_BYTES
+            and _encodable(target)
+            and digest_of(target.encode()) == version.digest
+        )
+    return version.target is None
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def _covers(gone: bytes, state_vector: bytes) -> bool:
+    """Whether the deleter had seen all of the text; a deletion that cannot be read covers nothing."""
+    try:
+        return covers(gone, state_vector)
+    except ValueError:
+        return False
