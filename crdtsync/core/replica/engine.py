@@ -6,12 +6,12 @@ Pure: no clock, disk, socket or ambient randomness; the same events give the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import assert_never
 
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.documents import EMPTY_UPDATE, Documents
+from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.effects import (
     Connect,
     Disconnect,
@@ -22,6 +22,7 @@ from crdtsync.core.replica.effects import (
     LookAt,
 )
 from crdtsync.core.replica.housekeeping import CURSOR_KEY, Housekeeping
+from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.joining import FirstJoin
 from crdtsync.core.replica.looking import Looking
@@ -30,15 +31,11 @@ from crdtsync.core.replica.observing import IGNORE_FILES, Observing
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.records import (
-    AddUpdate,
-    Head,
-    PutHead,
     PutMeta,
     Recall,
     Remembered,
-    ReplaceUpdates,
 )
-from crdtsync.core.replica.session import HubSession, Identity
+from crdtsync.core.replica.session import HubSession, Identity, Phase
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.status import Status, status_of
 from crdtsync.core.replica.steps import Outcome
@@ -48,10 +45,10 @@ from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Kind
-from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
+from crdtsync.core.values.ids import TREE, Randomness, new_client_id
 from crdtsync.core.values.paths import name
 from crdtsync.core.wire.control import Cursor, Refused
-from crdtsync.errors import MalformedUpdate, PeerError
+from crdtsync.errors import PeerError
 
 JOINED_KEY = "joined"
 ROUNDS_MAX = 32
@@ -76,10 +73,12 @@ class ReplicaEngine:
         synced = SyncedTree(row if row.provisional is None else row.provisional for row in remembered.synced)
         out = Outbox()
         documents = Documents(client_id, recall, remembered.heads, synced, out)
-        tree = TreeDocument(client_id, recall.updates(TREE))
+        tree_log = list(recall.updates(TREE))
+        tree = TreeDocument(client_id, tree_log)
+        hub_side = HubSide(self)
         session = HubSession(
             identity,
-            self,
+            hub_side,
             out,
             None if cursor is None else Cursor.model_validate_json(cursor),
             [head.document for head in remembered.heads if head.dirty],
@@ -111,10 +110,11 @@ class ReplicaEngine:
         self._reconcile = Reconcile(self._state, self._ingest, self._materialise, self._deletions)
         self._observing = Observing(self._state, self._ingest, self._reconcile, self._deletions)
         self._transfers = Transfers(self._state)
-        self._housekeeping = Housekeeping(self._state)
+        self._hub_side = hub_side
+        hub_side.serve(self._state, self._ingest, len(tree_log))
+        self._housekeeping = Housekeeping(self._state, hub_side)
         self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(self._state)
         self._differing = differing
-        self._tree_log_length = 0
         self._reconnect_at: float | None = None
         self._reconnect_delay_s = limits.RECONNECT_FIRST_S
         self._flushes: dict[int, int | None] = {}
@@ -132,7 +132,7 @@ class ReplicaEngine:
 
     def handle(self, event: ev.Event, now: float) -> list[Effect]:
         """Take one event at ``now`` (seconds since 1970, never going back); returns effects, in order."""
-        self._now = now
+        self._now = self._hub_side.now = now
         if self._halted:
             return []
         self._dispatch(event)
@@ -267,26 +267,8 @@ class ReplicaEngine:
         self._reconnect_delay_s = min(self._reconnect_delay_s * 2, limits.RECONNECT_MAX_S)
         self._out.notice("offline", "", reason)
 
-    def on_update(self, document: DocumentId, update: bytes, at_ms: int, tentative: bool) -> None:
-        """Session: an update of someone else."""
-        if tentative:
-            self._housekeeping.soiled(document)
-        if document == TREE:
-            self._tree_update(update, dirty=tentative)
-            return
-        entry = EntryId(document)
-        try:
-            changed = self._documents.apply_remote(entry, update, at_ms, self._now, dirty=tentative)
-        except MalformedUpdate as error:
-            placed = self._state.view.get(entry)
-            path = entry if placed is None else placed.path
-            self._state.tell(path, "refused", f"an update from the hub cannot be applied: {error}")
-            return
-        if changed and entry in self._state.unaccepted:
-            self._ingest.take_back_doubled(entry, self._now)
-
-    def on_caught_up(self, reseed: bool) -> None:
-        """Session: everything that the hub had is here; now the disk may be ingested."""
+    def caught_up(self, reseed: bool) -> None:
+        """Everything that the hub had is here; now the disk may be ingested."""
         state = self._state
         self._reconnect_delay_s = limits.RECONNECT_FIRST_S
         self._out.notice("connected", "", "caught up with the hub")
@@ -298,17 +280,8 @@ class ReplicaEngine:
         for number in self._flushes:
             self._flushes[number] = None
 
-    def on_accepted(self, documents: Iterable[DocumentId]) -> None:
-        """Session: the hub has given our edits their place."""
-        for document in documents:
-            self._state.unaccepted.pop(EntryId(document), None)
-
-    def on_clean(self, document: DocumentId) -> None:
-        """Session: the hub has, durably, all of the document."""
-        self._housekeeping.clean(document)
-
-    def on_probed(self, number: int) -> None:
-        """Session: all that the hub had when the probe arrived is here."""
+    def probed(self, number: int) -> None:
+        """All that the hub had when the probe arrived is here."""
         if number in self._flushes:
             if self._quiet:
                 del self._flushes[number]
@@ -316,8 +289,8 @@ class ReplicaEngine:
             else:
                 self._flushes[number] = None
 
-    def on_refused(self, refused: Refused) -> None:
-        """Session: the hub will not have us."""
+    def refused(self, refused: Refused) -> None:
+        """The hub will not have us."""
         match refused.code:
             case "denied" | "room":
                 self._halted = True
@@ -330,66 +303,6 @@ class ReplicaEngine:
                 self._out.effect(Disconnect(refused.message))
             case "shutdown":
                 self._out.effect(Disconnect(refused.message))
-
-    def state_vectors(self) -> Mapping[DocumentId, bytes]:
-        """Session: of all documents, the tree last."""
-        vectors = {head.document: head.state_vector for head in self._documents.heads.values()}
-        vectors.pop(TREE, None)
-        vectors[TREE] = self._state.tree.state_vector
-        return vectors
-
-    def state_vector(self, document: DocumentId) -> bytes:
-        """Session: what we have of one document."""
-        if document == TREE:
-            return self._state.tree.state_vector
-        return self._documents.state_vector(EntryId(document))
-
-    def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
-        """Session: what the hub lacks of a document; it is dirty until acknowledged."""
-        if document == TREE:
-            update = self._state.tree.diff_update(state_vector)
-        else:
-            update = self._documents.diff_update(EntryId(document), state_vector)
-        if update in (b"", EMPTY_UPDATE):
-            return b""
-        self._housekeeping.soiled(document)
-        self._documents.mark(document, dirty=True)
-        return update
-
-    # -- the tree -----------------------------------------------------------------------------------
-
-    def _tree_update(self, update: bytes, *, dirty: bool) -> None:
-        try:
-            changed = self._state.tree.apply_update(update)
-        except MalformedUpdate as error:
-            self._state.tell("", "refused", f"an update from the hub cannot be applied: {error}")
-            return
-        self._log_tree(update, dirty=dirty)
-        self._state.view.refresh(changed)
-        self._state.replan(changed)
-
-    def _perform_operations(self) -> None:
-        """Make the changes of the tree that this event led to, and send them."""
-        operations, self._state.operations = self._state.operations, []
-        update, changed = self._state.tree.edit(operations)
-        if update:
-            self._log_tree(update, dirty=True)
-            self._housekeeping.soiled(TREE)
-            self._session.push(TREE, update)
-        self._state.view.refresh(changed)
-        self._state.replan(changed)
-
-    def _log_tree(self, update: bytes, *, dirty: bool) -> None:
-        tree = self._state.tree
-        self._out.record(AddUpdate(TREE, update))
-        self._tree_log_length += 1
-        if self._tree_log_length >= limits.COMPACT_AFTER_UPDATES and not tree.pending:
-            self._tree_log_length = 0
-            self._out.record(ReplaceUpdates(TREE, (tree.encode_state(),)))
-        old = self._documents.heads.get(TREE)
-        head = Head(TREE, tree.state_vector, None, 0, 0, dirty or (old is not None and old.dirty))
-        self._documents.heads[TREE] = head
-        self._out.record(PutHead(head))
 
     # -- planning until nothing is left -------------------------------------------------------------
 
@@ -429,11 +342,11 @@ class ReplicaEngine:
             self._take_displaced()
             state.operations += state.view.repairs()
         if state.operations:
-            self._perform_operations()
+            self._hub_side.perform_operations()
+        if not state.running or state.session.phase is Phase.CATCHING_UP:
+            return False  # half of what the hub had is no state that any replica was ever in
         entries, state.plan_entries = state.plan_entries, set()
         paths, state.plan_paths = state.plan_paths, set()
-        if not state.running:
-            return False
         for entry in sorted(entries):
             self._reconcile.entry(entry, self._now)
         for path in sorted(paths):

@@ -1,12 +1,13 @@
-"""What may wait a moment and is then done for many at once: durability, acknowledgements, cursor, presence."""
+"""What may wait and is then done for many at once: durability, acknowledgements, cursor, presence."""
 
 from __future__ import annotations
 
 from crdtsync.core.replica.effects import MakeDurable
+from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.records import PutMeta, PutSynced, Synced
 from crdtsync.core.replica.state import ReplicaState, provisional
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import DocumentId, EntryId
+from crdtsync.core.values.ids import EntryId
 from crdtsync.core.wire.control import Cursor
 
 PERIOD_S = 0.5
@@ -14,21 +15,14 @@ CURSOR_KEY = "cursor"
 
 
 class Housekeeping:
-    def __init__(self, state: ReplicaState) -> None:
+    def __init__(self, state: ReplicaState, hub_side: HubSide) -> None:
         self._state = state
+        self._hub_side = hub_side
         self._due: float | None = None
         self._number = 0
         self._durable_soon: tuple[int, dict[EntryId, Synced | None]] | None = None
-        self._clean: set[DocumentId] = set()
         self._cursor: Cursor | None = state.session.cursor
         self._announced: tuple[str, ...] = ()
-
-    def clean(self, document: DocumentId) -> None:
-        """The hub has all of the document; written down later, with others."""
-        self._clean.add(document)
-
-    def soiled(self, document: DocumentId) -> None:
-        self._clean.discard(document)
 
     @property
     def deadline(self) -> float | None:
@@ -37,7 +31,7 @@ class Housekeeping:
     def tick(self, now: float) -> None:
         """At the end of every event: start the clock if something waits, and do it once it is due."""
         waiting = (
-            bool(self._clean)
+            bool(self._hub_side.clean)
             or (bool(self._state.undurable) and self._durable_soon is None)
             or self._state.session.cursor != self._cursor
             or bool(self._state.edited_at)
@@ -78,10 +72,10 @@ class Housekeeping:
 
     def _write_clean(self) -> None:
         state = self._state
-        for document in sorted(self._clean):
+        for document in sorted(self._hub_side.clean):
             if document not in state.session.dirty:
                 state.documents.mark(document, dirty=False)
-        self._clean.clear()
+        self._hub_side.clean.clear()
         cursor = state.session.cursor
         if cursor is not None and cursor != self._cursor:
             self._cursor = cursor

@@ -107,7 +107,7 @@ class Materialise:
         self._prune(parents(agreed.path), leaving=agreed.path)
 
     def move(self, agreed: Synced, placed: Placement, seen: OnDisk, now: float) -> None:
-        """Rename the file as the room says; first whoever stands in its way, together if they form a cycle."""
+        """Rename the file as the room says; first whoever stands in its way, together if in a cycle."""
         state = self._state
         expected = _expected(seen)
         if agreed.kind is Kind.DIR or expected is None:

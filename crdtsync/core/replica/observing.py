@@ -1,6 +1,6 @@
 """Takes what looks and scans found into the disk tree, and has what changed planned again.
 
-Decides what is believed at once and what must settle first, and recognises renames; decides nothing on content.
+Decides what is believed at once and what must settle first, and recognises renames; decides no content.
 """
 
 from __future__ import annotations
@@ -158,9 +158,9 @@ class Observing:
         seen = OnDisk(_kind(content), content.digest, fingerprint)
         entry = state.synced.at(path)
         agreed = None if entry is None else state.synced.get(entry)
-        if agreed is not None and seen.digest == _EMPTY and agreed.digest not in (None, _EMPTY):
-            if not state.looking.settle(path, Wait.EMPTIED, now):
-                return
+        emptied = agreed is not None and seen.digest == _EMPTY and agreed.digest not in (None, _EMPTY)
+        if emptied and not state.looking.settle(path, Wait.EMPTIED, now):
+            return
         state.looking.settled(path)
         state.disk.put(path, seen)
         if path in state.reseeding:
@@ -194,7 +194,7 @@ class Observing:
             self._reconcile.path(path, now, content)
 
     def _same_content_gone(self, seen: OnDisk) -> Synced | None:
-        """An entry with the same content whose own file is gone: moved across devices, or by copy and delete."""
+        """An entry with the same content whose own file is gone: moved by copy and delete."""
         if seen.digest is None or seen.digest == _EMPTY:
             return None
         origin = self._state.synced.with_digest(seen.digest)

@@ -68,8 +68,7 @@ class Outbox:
         effects: list[Effect] = []
         if self._records:
             effects.append(Persist(_latest(self._records)))
-        for frame in self._frames:
-            effects.append(SendText(frame) if isinstance(frame, str) else SendBinary(frame))
+        effects += [SendText(f) if isinstance(f, str) else SendBinary(f) for f in self._frames]
         if self._steps:
             effects.append(Steps(tuple(sorted(self._steps, key=_order))))
         effects += self._others

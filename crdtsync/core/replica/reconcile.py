@@ -1,6 +1,6 @@
 """Brings one entry, or one path without an entry, a step nearer to agreement: facts, plan, action.
 
-Finds the facts in the three trees, asks ``planner`` what to do, and hands it to ``ingest`` or ``materialise``.
+Finds the facts in the three trees, asks ``planner`` what to do, and hands it on.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Reconcile:
                 self._meet(placed, seen, content, now)
             return
         if placed is not None:
-            # The room's entry of that name still stands elsewhere on this disk: once it has moved, all is clear.
+            # The room's entry of that name still stands elsewhere on this disk: it moves first.
             state.replan([placed.entry])
         self._create(path, content, seen, now)
 

@@ -1,0 +1,158 @@
+"""The replica's websocket to the hub: connects, sends in order, hands on what arrives. Knows no message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+
+from crdtsync.core.values import limits
+from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
+
+ROOM_PATH = "/v1/room"
+OPEN_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 2.0
+
+
+class HubLink:
+    """One connection at a time. ``received`` gets each frame, ``ended`` the reason, both on the loop."""
+
+    def __init__(
+        self,
+        url: str,
+        connected: Callable[[], None],
+        received: Callable[[str | bytes], None],
+        ended: Callable[[CrdtsyncError], None],
+    ) -> None:
+        self._url = hub_address(url) + ROOM_PATH
+        self._connected = connected
+        self._received = received
+        self._ended = ended
+        self._outgoing: deque[str | bytes] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Start connecting; ends with ``connected`` or ``ended``. Replaces a connection that is open."""
+        if self._task is not None:
+            self._task.cancel()
+        self._outgoing.clear()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="hub link")
+
+    def send(self, frame: str | bytes) -> None:
+        self._outgoing.append(frame)
+        self._wake.set()
+
+    def drop(self, reason: str) -> None:
+        """Close what is open and say so; what was queued is lost, and will be compared."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+            self._ended(HubUnreachable(reason))
+
+    async def close(self) -> None:
+        """Send what is queued, then close."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            async with connect(
+                self._url,
+                compression=None,
+                max_size=limits.FRAME_MAX_BYTES,
+                open_timeout=OPEN_TIMEOUT_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=limits.HEARTBEAT_S,
+                ping_timeout=limits.HEARTBEAT_TIMEOUT_S,
+                proxy=None,
+                user_agent_header="crdtsync",
+            ) as websocket:
+                self._outgoing.clear()
+                self._connected()
+                sender = asyncio.create_task(self._send_all(websocket), name="hub link sender")
+                try:
+                    async for frame in websocket:
+                        self._received(frame)
+                finally:
+                    sender.cancel()
+                    await asyncio.gather(sender, return_exceptions=True)
+            reason: CrdtsyncError = HubUnreachable(_closed(websocket, self._url))
+        except asyncio.CancelledError:
+            raise
+        except (OSError, WebSocketException, EOFError) as error:
+            reason = explain(error, self._url)
+        self._task = None
+        self._ended(reason)
+
+    async def _send_all(self, websocket: ClientConnection) -> None:
+        try:
+            while True:
+                while self._outgoing:
+                    await websocket.send(self._outgoing.popleft())
+                self._wake.clear()
+                await self._wake.wait()
+        except ConnectionClosed:
+            return  # the receiving side tells
+
+
+def hub_address(url: str) -> str:
+    """The hub's ``ws://`` or ``wss://`` address without a trailing slash.
+
+    Raises ProtocolMismatch for anything that is not one.
+    """
+    parts = urlsplit(url if "://" in url else f"ws://{url}")
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    try:
+        usable = scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ProtocolMismatch(
+            f"{url!r} is not the address of a hub; it looks like ws://127.0.0.1:4747 or wss://example.org"
+        )
+    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def explain(error: Exception, url: str) -> CrdtsyncError:
+    """An attempt to connect failed: why, for a person."""
+    match error:
+        case InvalidStatus() if error.response.status_code >= 500:
+            return HubUnreachable(f"The hub at {url} answers {error.response.status_code}: it is not ready")
+        case InvalidStatus():
+            return ProtocolMismatch(
+                f"What answers at {url} is not a crdtsync hub (HTTP {error.response.status_code}); "
+                "check the address"
+            )
+        case InvalidURI():
+            return ProtocolMismatch(f"{url} is not the address of a hub")
+        case InvalidMessage() | InvalidHandshake():
+            return ProtocolMismatch(
+                f"What answers at {url} does not speak websockets: not a crdtsync hub; check the address"
+            )
+        case TimeoutError():
+            return HubUnreachable(f"The hub at {url} does not answer")
+        case ConnectionRefusedError():
+            return HubUnreachable(f"No hub runs at {url}; start one with: crdtsync hub")
+        case OSError():
+            return HubUnreachable(f"The hub at {url} cannot be reached: {error.strerror or error}")
+        case _:
+            return HubUnreachable(f"The connection to the hub at {url} broke: {error}")
+
+
+def _closed(websocket: ClientConnection, url: str) -> str:
+    reason = websocket.close_reason
+    return f"The hub at {url} closed the connection" + (f": {reason}" if reason else "")

@@ -1,0 +1,152 @@
+"""What frames from the hub mean for the room's state, and how changes of the tree are logged and sent.
+
+Implements the session's ``Listener``; knows documents and tree, not disk or plan beyond asking to plan again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from crdtsync.core.replica.documents import EMPTY_UPDATE
+from crdtsync.core.replica.ingest import Ingest
+from crdtsync.core.replica.records import AddUpdate, Head, PutHead, ReplaceUpdates
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.values import limits
+from crdtsync.core.values.ids import TREE, DocumentId, EntryId
+from crdtsync.core.wire.control import Refused
+from crdtsync.errors import MalformedUpdate
+
+
+class Connection(Protocol):
+    """What the engine does on the session's word."""
+
+    def caught_up(self, reseed: bool) -> None: ...
+
+    def probed(self, number: int) -> None: ...
+
+    def refused(self, refused: Refused) -> None: ...
+
+
+class HubSide:
+    """The room as the hub tells it. ``now`` is set by the engine before every event."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._state: ReplicaState
+        self._ingest: Ingest
+        self._tree_log_length = 0
+        self.now = 0.0
+        self.clean: set[DocumentId] = set()
+        """Documents that the hub has, durably, and whose heads still say that it may not."""
+
+    def serve(self, state: ReplicaState, ingest: Ingest, tree_log_length: int) -> None:
+        """Give what could not be there before the session was."""
+        self._state = state
+        self._ingest = ingest
+        self._tree_log_length = tree_log_length
+
+    # -- the session's listener ---------------------------------------------------------------------
+
+    def on_update(self, document: DocumentId, update: bytes, at_ms: int, tentative: bool) -> None:
+        """An update of someone else."""
+        if tentative:
+            self.clean.discard(document)
+        if document == TREE:
+            self._tree_update(update, dirty=tentative)
+            return
+        entry = EntryId(document)
+        documents = self._state.documents
+        try:
+            changed = documents.apply_remote(entry, update, at_ms, self.now, dirty=tentative)
+        except MalformedUpdate as error:
+            placed = self._state.view.get(entry)
+            path = entry if placed is None else placed.path
+            self._state.tell(path, "refused", f"an update from the hub cannot be applied: {error}")
+            return
+        if changed and entry in self._state.unaccepted:
+            self._ingest.take_back_doubled(entry, self.now)
+
+    def on_caught_up(self, reseed: bool) -> None:
+        """Everything that the hub had is here; now the disk may be ingested."""
+        self._connection.caught_up(reseed)
+
+    def on_accepted(self, documents: Iterable[DocumentId]) -> None:
+        """The hub has given our edits their place."""
+        for document in documents:
+            self._state.unaccepted.pop(EntryId(document), None)
+
+    def on_clean(self, document: DocumentId) -> None:
+        """The hub has, durably, all of the document; written down later, with others."""
+        self.clean.add(document)
+
+    def on_probed(self, number: int) -> None:
+        """All that the hub had when the probe arrived is here."""
+        self._connection.probed(number)
+
+    def on_refused(self, refused: Refused) -> None:
+        """The hub will not have us."""
+        self._connection.refused(refused)
+
+    def state_vectors(self) -> Mapping[DocumentId, bytes]:
+        """Of all documents, the tree last."""
+        heads = self._state.documents.heads.values()
+        vectors = {head.document: head.state_vector for head in heads if head.document != TREE}
+        vectors[TREE] = self._state.tree.state_vector
+        return vectors
+
+    def state_vector(self, document: DocumentId) -> bytes:
+        """What we have of one document."""
+        if document == TREE:
+            return self._state.tree.state_vector
+        return self._state.documents.state_vector(EntryId(document))
+
+    def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
+        """What the hub lacks of a document, which is dirty until acknowledged; ``b""`` for nothing."""
+        documents = self._state.documents
+        if document == TREE:
+            update = self._state.tree.diff_update(state_vector)
+        else:
+            update = documents.diff_update(EntryId(document), state_vector)
+        if update in (b"", EMPTY_UPDATE):
+            return b""
+        self.clean.discard(document)
+        documents.mark(document, dirty=True)
+        return update
+
+    # -- the tree -----------------------------------------------------------------------------------
+
+    def perform_operations(self) -> None:
+        """Make the changes of the tree that this event led to, and send them."""
+        state = self._state
+        operations, state.operations = state.operations, []
+        update, changed = state.tree.edit(operations)
+        if update:
+            self._log_tree(update, dirty=True)
+            self.clean.discard(TREE)
+            state.session.push(TREE, update)
+        state.view.refresh(changed)
+        state.replan(changed)
+
+    def _tree_update(self, update: bytes, *, dirty: bool) -> None:
+        state = self._state
+        try:
+            changed = state.tree.apply_update(update)
+        except MalformedUpdate as error:
+            state.tell("", "refused", f"an update from the hub cannot be applied: {error}")
+            return
+        self._log_tree(update, dirty=dirty)
+        state.view.refresh(changed)
+        state.replan(changed)
+
+    def _log_tree(self, update: bytes, *, dirty: bool) -> None:
+        tree, documents = self._state.tree, self._state.documents
+        self._state.out.record(AddUpdate(TREE, update))
+        self._tree_log_length += 1
+        if self._tree_log_length >= limits.COMPACT_AFTER_UPDATES and not tree.pending:
+            self._tree_log_length = 1
+            self._state.out.record(ReplaceUpdates(TREE, (tree.encode_state(),)))
+        old = documents.heads.get(TREE)
+        head = Head(TREE, tree.state_vector, None, 0, 0, dirty or (old is not None and old.dirty))
+        documents.heads[TREE] = head
+        self._state.out.record(PutHead(head))

@@ -1,0 +1,48 @@
+"""A queue of events for one consumer on the loop, filled from the loop or from any thread, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from typing import Generic, TypeVar
+
+Event = TypeVar("Event")
+
+
+class EventQueue(Generic[Event]):
+    """Unbounded by itself: each producer is bounded by the effects that it answers, or merges its events."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._thread = threading.get_ident()
+
+    def put(self, event: Event) -> None:
+        self._events.append(event)
+        if threading.get_ident() == self._thread:
+            self._wake.set()
+        elif len(self._events) == 1 or not self._wake.is_set():
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    def take(self) -> list[Event]:
+        """All that is there, oldest first."""
+        taken: list[Event] = []
+        while self._events:
+            taken.append(self._events.popleft())
+        return taken
+
+    async def wait(self, timeout_s: float | None) -> None:
+        """Until something is there, at most ``timeout_s`` seconds."""
+        if self._events or (timeout_s is not None and timeout_s <= 0):
+            await asyncio.sleep(0)
+            return
+        self._wake.clear()
+        if self._events:
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
