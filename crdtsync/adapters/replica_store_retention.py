@@ -10,40 +10,35 @@ from crdtsync.core.values.digests import Digest
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One stored version without its text.
-
-    ``until_s`` is when a newer one took its place, or when its entry was dropped; None: it still stands.
-    ``size_bytes`` is of the text in UTF-8, before any compression.
-    """
+class StoredVersion:
+    """One stored version without its text; ``size_bytes`` is of the text in UTF-8, before any compression."""
 
     sequence: int
     digest: Digest
     at_s: float
-    until_s: float | None
     size_bytes: int
 
 
-def outlived(newest_first: Iterable[Standing], latest_s: float, pinned: Collection[Digest]) -> list[Standing]:
-    """Those of one text's versions that the limits no longer keep.
+def outlived(
+    newest_first: Iterable[StoredVersion], latest_s: float, pinned: Collection[Digest]
+) -> list[StoredVersion]:
+    """Those of one text's versions that the limits (count, size, age) no longer keep.
 
-    ``latest_s`` is the latest time that any record told; no clock is asked. A version ages from when it was
-    replaced, not from when it was written: an editor may have loaded a file the moment before it changed,
-    however old the file was. What still stands is kept, and so is what the ``pinned`` digests name (the
-    contents that disk and room agreed on: without them an edit of the disk has no base).
+    ``latest_s`` is the time that the last record told; no clock is asked. What the ``pinned`` digests name is
+    kept in any case: what disk and room agreed on, without which an edit of the disk has no base.
     """
     dropped = []
     count = 0
     size_bytes = 0
     full = False
     for version in newest_first:
-        if version.until_s is not None and version.digest not in pinned:
+        if version.digest not in pinned:
             full = (
                 full
                 or count >= limits.VERSIONS_MAX_COUNT
-                or size_bytes + version.size_bytes > limits.VERSIONS_MAX_BYTES
+                or (count > 0 and size_bytes + version.size_bytes > limits.VERSIONS_MAX_BYTES)
             )
-            if full or has_aged(version.until_s, latest_s):
+            if full or version.at_s < aged_before(latest_s):
                 dropped.append(version)
                 continue
         count += 1
@@ -51,6 +46,6 @@ def outlived(newest_first: Iterable[Standing], latest_s: float, pinned: Collecti
     return dropped
 
 
-def has_aged(until_s: float, latest_s: float) -> bool:
-    """Whether a version replaced at ``until_s`` is too old to be the base of anything."""
-    return latest_s - until_s > limits.VERSIONS_MAX_AGE_S
+def aged_before(latest_s: float) -> float:
+    """A version from before this time is too old to be the base of anything."""
+    return latest_s - limits.VERSIONS_MAX_AGE_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from crdtsync.adapters.replica_store_retention import Standing, outlived
+from crdtsync.adapters.replica_store_retention import StoredVersion, outlived
 from crdtsync.core.replica.records import (
     AddUpdate,
     AddVersion,
@@ -38,7 +38,7 @@ class MemoryReplicaStore:
         self._heads: dict[DocumentId, Head] = {}
         self._synced: dict[EntryId, Synced] = {}
         self._logs: dict[DocumentId, list[bytes]] = {}
-        self._versions: dict[EntryId, list[tuple[Standing, str]]] = {}
+        self._versions: dict[EntryId, list[tuple[StoredVersion, str]]] = {}
         """Of each text, oldest first."""
         self._latest_s = 0.0
         self._sequence = 0
@@ -69,12 +69,11 @@ class MemoryReplicaStore:
     def versions(self, entry: EntryId) -> list[Version]:
         """Recent versions of a text, newest first."""
         self._check_open()
-        stored = self._versions.get(entry, [])
         gone = self._outlived(entry)
         return [
-            Version(entry=entry, digest=standing.digest, text=text, at_s=standing.at_s)
-            for standing, text in reversed(stored)
-            if standing not in gone
+            Version(entry=entry, digest=stored.digest, text=text, at_s=stored.at_s)
+            for stored, text in reversed(self._versions.get(entry, []))
+            if stored not in gone
         ]
 
     def close(self) -> None:
@@ -88,7 +87,7 @@ class MemoryReplicaStore:
         twin._heads = dict(self._heads)
         twin._synced = dict(self._synced)
         twin._logs = {document: list(log) for document, log in self._logs.items()}
-        twin._versions = {entry: list(stored) for entry, stored in self._versions.items()}
+        twin._versions = {entry: list(pairs) for entry, pairs in self._versions.items()}
         twin._latest_s = self._latest_s
         twin._sequence = self._sequence
         return twin
@@ -105,13 +104,12 @@ class MemoryReplicaStore:
                 self._synced[record.synced.entry] = record.synced
             case DropSynced():
                 self._synced.pop(record.entry, None)
-                self._end_standing(record.entry, self._latest_s)
             case AddVersion():
                 self._add_version(record.version)
             case DropVersions():
-                stored = self._versions.get(record.entry, [])
+                pairs = self._versions.get(record.entry, [])
                 self._versions[record.entry] = [
-                    pair for pair in stored if pair[0].digest not in record.digests
+                    pair for pair in pairs if pair[0].digest not in record.digests
                 ]
             case PutMeta():
                 self._meta[record.key] = record.value
@@ -119,31 +117,19 @@ class MemoryReplicaStore:
                 assert_never(record)
 
     def _add_version(self, version: Version) -> None:
-        self._latest_s = max(self._latest_s, version.at_s)
-        self._end_standing(version.entry, version.at_s)
+        self._latest_s = version.at_s
         self._sequence += 1
         size_bytes = len(version.text.encode("utf-8", "surrogatepass"))
-        standing = Standing(self._sequence, version.digest, version.at_s, None, size_bytes)
+        stored = StoredVersion(self._sequence, version.digest, version.at_s, size_bytes)
         others = [pair for pair in self._versions.get(version.entry, []) if pair[0].digest != version.digest]
-        self._versions[version.entry] = [*others, (standing, version.text)]
+        self._versions[version.entry] = [*others, (stored, version.text)]
         gone = self._outlived(version.entry)
         self._versions[version.entry] = [
             pair for pair in self._versions[version.entry] if pair[0] not in gone
         ]
 
-    def _end_standing(self, entry: EntryId, at_s: float) -> None:
-        self._versions[entry] = [
-            (
-                Standing(old.sequence, old.digest, old.at_s, at_s, old.size_bytes)
-                if old.until_s is None
-                else old,
-                text,
-            )
-            for old, text in self._versions.get(entry, [])
-        ]
-
-    def _outlived(self, entry: EntryId) -> list[Standing]:
-        newest_first = [standing for standing, _ in reversed(self._versions.get(entry, []))]
+    def _outlived(self, entry: EntryId) -> list[StoredVersion]:
+        newest_first = [stored for stored, _ in reversed(self._versions.get(entry, []))]
         return outlived(newest_first, self._latest_s, self._pinned(entry))
 
     def _pinned(self, entry: EntryId) -> set[Digest]:

@@ -1,0 +1,263 @@
+"""What a replica remembers across restarts, in one SQLite file; leaves the meaning of the rows to the engine.
+
+Made for one process and one thread: a small transaction is cheap enough to run on the event loop. A kill at
+any instruction leaves whole transactions, in order.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import assert_never
+
+from crdtsync.adapters import replica_store_codec as codec
+from crdtsync.adapters.replica_store_codec import DamagedRow
+from crdtsync.adapters.replica_store_database import (
+    Checkpointer,
+    StoreCorrupt,
+    corrupt,
+    explained,
+    open_database,
+    quarantine,
+)
+from crdtsync.adapters.replica_store_versions import VersionTable
+from crdtsync.core.replica.records import (
+    AddUpdate,
+    AddVersion,
+    DropSynced,
+    DropVersions,
+    PutHead,
+    PutMeta,
+    PutSynced,
+    Record,
+    Remembered,
+    ReplaceUpdates,
+    Synced,
+    Version,
+)
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.ids import DocumentId, EntryId
+from crdtsync.errors import StoreError
+
+__all__ = ["ReplicaStore", "StoreCorrupt"]
+
+CHECKPOINT_AFTER_BYTES = 8 << 20
+"""Of WAL, as reckoned: a page for each record, and what it holds."""
+PAGE_BYTES = 4096
+WAL_LONG_BYTES = 32 << 20
+"""A WAL longer than this was written to without a pause in which it could start over."""
+WAL_MAX_BYTES = 128 << 20
+"""Above this a writer waits for the disk, which evidently cannot keep up."""
+
+
+class ReplicaStore:
+    """The store at ``path`` (``.crdtsync/state.db``), opened or made.
+
+    Raises StoreCorrupt, StoreInUse, StoreError. ``vfs`` names one of SQLite's own ways to the disk.
+    """
+
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+        self._path = path
+        self._wal = path.with_name(path.name + "-wal")
+        self._connection = open_database(path, vfs)
+        self._execute = self._connection.execute
+        self._checkpointer = Checkpointer(path, vfs)
+        self._written_bytes = 0
+        self._round_under_way = False
+        self._versions = VersionTable(self._execute, self._pinned)
+        try:
+            with self._explaining():
+                self._versions.load()
+        except StoreError:
+            self._connection.close()
+            raise
+
+    @staticmethod
+    def quarantine(path: Path, now: datetime) -> Path:
+        """Move a damaged store aside as ``state.db.corrupt-<UTC time>``; returns where. Raises StoreError."""
+        return quarantine(path, now)
+
+    # -- writing ------------------------------------------------------------------------------------
+
+    def persist(self, records: Sequence[Record]) -> None:
+        """Write all of ``records`` in one transaction, or none of them.
+
+        Raises StoreError (a full disk, a damaged file); the store can be used afterwards.
+        """
+        if not records:
+            return
+        latest_s = self._versions.latest_s
+        with self._explaining():
+            try:
+                self._execute("BEGIN IMMEDIATE")
+                for record in records:
+                    self._write(record)
+                self._execute("COMMIT")
+            except BaseException:
+                self._versions.latest_s = latest_s
+                self._roll_back()
+                raise
+        self._written_bytes += PAGE_BYTES * (len(records) + 1)
+        if self._round_under_way or self._written_bytes >= CHECKPOINT_AFTER_BYTES:
+            self._checkpoint()
+
+    def _roll_back(self) -> None:
+        # Some errors have ended the transaction already; a rollback that fails is repeated by the next open.
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+
+    def _checkpoint(self) -> None:
+        if not self._round_under_way:
+            self._round_under_way = True
+            self._written_bytes = 0
+            self._checkpointer.request()
+            return
+        if not self._checkpointer.idle.is_set():
+            if self._wal_bytes() <= WAL_MAX_BYTES:
+                return
+            self._checkpointer.idle.wait()
+        self._round_under_way = False
+        if self._wal_bytes() > WAL_LONG_BYTES:
+            # A WAL that is written to without a pause never starts over. Little is left to copy: what was
+            # written during the thread's round. A failure loses nothing, and shows itself to the next commit.
+            with suppress(sqlite3.Error):
+                self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def _wal_bytes(self) -> int:
+        try:
+            return os.stat(self._wal).st_size
+        except OSError:
+            return 0
+
+    def _write(self, record: Record) -> None:
+        match record:
+            case AddUpdate():
+                self._add_update(codec.document_key(record.document), record.update)
+            case PutHead():
+                key = codec.document_key(record.head.document)
+                row = codec.encode_head(key, record.head)
+                self._execute("INSERT OR REPLACE INTO head VALUES (?, ?)", (key, row))
+            case PutSynced():
+                self._put_synced(record.synced)
+            case AddVersion():
+                self._written_bytes += self._versions.add(record.version)
+            case ReplaceUpdates():
+                key = codec.document_key(record.document)
+                self._execute("DELETE FROM log WHERE document = ?", (key,))
+                self._written_bytes += sum(map(len, record.updates))
+                rows = [(key, n, codec.sealed(update, key)) for n, update in enumerate(record.updates)]
+                self._connection.executemany("INSERT INTO log VALUES (?, ?, ?)", rows)
+            case DropSynced():
+                key = codec.entry_key(record.entry)
+                self._execute("DELETE FROM synced WHERE entry = ?", (key,))
+            case DropVersions():
+                key = codec.entry_key(record.entry)
+                self._versions.drop(key, {codec.digest_key(digest) for digest in record.digests})
+            case PutMeta():
+                key = codec.encode_string(record.key)
+                row = codec.sealed(codec.encode_string(record.value), key)
+                self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, row))
+            case _:
+                assert_never(record)
+
+    def _add_update(self, key: bytes, update: bytes) -> None:
+        self._written_bytes += len(update)
+        query = "SELECT number + 1 FROM log WHERE document = ? ORDER BY number DESC LIMIT 1"
+        last = self._execute(query, (key,)).fetchone()
+        number = 0 if last is None else last[0]
+        self._execute("INSERT INTO log VALUES (?, ?, ?)", (key, number, codec.sealed(update, key)))
+
+    def _put_synced(self, synced: Synced) -> None:
+        key = codec.entry_key(synced.entry)
+        depth = 0
+        agreed: Synced | None = synced
+        while agreed is not None:
+            row = codec.encode_synced(codec.synced_key(key, depth), agreed)
+            self._execute("INSERT OR REPLACE INTO synced VALUES (?, ?, ?)", (key, depth, row))
+            agreed = agreed.provisional
+            depth += 1
+        self._execute("DELETE FROM synced WHERE entry = ? AND depth >= ?", (key, depth))
+
+    def _pinned(self, key: bytes) -> set[Digest]:
+        """What disk and room agreed that the entry holds, for certain or provisionally."""
+        rows = self._execute("SELECT depth, row FROM synced WHERE entry = ?", (key,)).fetchall()
+        agreed = [codec.decode_synced(codec.synced_key(key, depth), row, None) for depth, row in rows]
+        return {synced.digest for synced in agreed if synced.digest is not None}
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    def remembered(self) -> Remembered:
+        """All that the engine needs at start. Raises StoreCorrupt, StoreError."""
+        with self._explaining(), _collector_paused():
+            meta = {
+                codec.decode_string(key): codec.decode_string(codec.unsealed(row, key))
+                for key, row in self._execute("SELECT key, row FROM meta")
+            }
+            heads = [
+                codec.decode_head(key, row) for key, row in self._execute("SELECT document, row FROM head")
+            ]
+            return Remembered(meta, tuple(heads), self._all_synced())
+
+    def _all_synced(self) -> tuple[Synced, ...]:
+        provisional: dict[bytes, Synced] = {}
+        deeper = "SELECT entry, depth, row FROM synced WHERE depth > 0 ORDER BY depth DESC"
+        for key, depth, row in self._execute(deeper):
+            below = provisional.get(key)
+            provisional[key] = codec.decode_synced(codec.synced_key(key, depth), row, below)
+        synced = [
+            codec.decode_synced(key + b"\0", row, provisional.pop(key, None))
+            for key, row in self._execute("SELECT entry, row FROM synced WHERE depth = 0")
+        ]
+        if provisional:
+            raise DamagedRow("an agreement is missing below its provisional one")
+        return tuple(synced)
+
+    def updates(self, document: DocumentId) -> list[bytes]:
+        """The document's log, oldest first; empty for an unknown document. Raises StoreError."""
+        key = codec.document_key(document)
+        query = "SELECT number, row FROM log WHERE document = ? ORDER BY number"
+        with self._explaining():
+            rows = self._execute(query, (key,)).fetchall()
+            if rows and rows[-1][0] != len(rows) - 1:
+                raise DamagedRow(f"the log of {document} has gaps")
+            return [codec.unsealed(row, key) for _, row in rows]
+
+    def versions(self, entry: EntryId) -> list[Version]:
+        """Recent versions of a text, newest first. Raises StoreCorrupt, StoreError."""
+        with self._explaining():
+            return self._versions.recall(entry)
+
+    def close(self) -> None:
+        """Copy the WAL into the database and let go of the file. Nothing may be asked afterwards."""
+        self._checkpointer.close()
+        # What cannot be copied now stays in the WAL, whole, for the next start.
+        with suppress(sqlite3.Error):
+            self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._connection.close()
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as problem:
+            raise explained(self._path, problem) from problem
+        except DamagedRow as problem:
+            raise corrupt(self._path, str(problem)) from problem
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Half a million new objects without one cycle: looking for some would take a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

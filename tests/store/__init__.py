@@ -1,0 +1,1 @@
+"""Tests of the replica's durable state; ``contract`` holds for every implementation."""
