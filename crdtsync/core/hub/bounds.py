@@ -1,0 +1,31 @@
+"""Bounds that only the hub knows, each derived from a limit of the product or given with its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from crdtsync.core.values import limits
+from crdtsync.core.values.limits import KiB, MiB
+
+UPDATE_MAX_BYTES: Final = limits.FRAME_MAX_BYTES - 64 * KiB
+"""One update. A relay wraps it in a few bytes more than a push does, and must fit a frame too."""
+CHECK_INLINE_MAX_BYTES: Final = 8 * KiB
+"""Larger pushes are checked by a worker: parsing them would hold up everyone else's keystrokes."""
+QUEUE_LOW_BYTES: Final = limits.FRAME_BATCH_BYTES
+"""A member reads on in the log when its outgoing queue is below this: one page waits, one is being read."""
+QUEUE_HIGH_BYTES: Final = limits.MEMBER_QUEUE_MAX_BYTES
+UNCOMMITTED_MAX_BYTES: Final = 4 * limits.MEMBER_QUEUE_MAX_BYTES
+"""When the disk cannot keep up, members are not read from until it has."""
+PROBES_MAX: Final = 64
+"""Unanswered probes of one member, beyond which it is not read from."""
+OWED_MAX: Final = 2 * limits.MEMBERS_PER_ROOM_MAX
+"""Notices about other members kept for one that does not read; beyond this it is let go."""
+TELL_EVERY_S: Final = 0.05
+"""Presence and commits are told to the other members at once, then at most this often."""
+EPOCHS_KEPT: Final = 1000
+"""Epochs remembered per room; a replica away for longer compares instead of resuming."""
+COMPACT_AFTER_BYTES: Final = 1 * MiB
+COMPACT_AFTER_GROWTH: Final = 4
+"""A document is also compacted when its rows hold this many times what they held after the last time."""
+COMPACTIONS_WAITING_MAX: Final = 10_000
+"""Documents in the queue for compaction; one left out comes back with its next update."""

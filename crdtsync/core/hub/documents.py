@@ -1,0 +1,144 @@
+"""What the hub does with Yjs documents: check an update, compare with a state vector, compact a log.
+
+No document outlives the call that made it, so these run on any thread; everything between is bytes. A log is
+read lazily, so that its reader can let other threads run between two rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pycrdt import Doc
+
+from crdtsync.core.hub.bounds import UPDATE_MAX_BYTES
+from crdtsync.core.text import statevector
+from crdtsync.core.text.causal import CausalBuffer
+from crdtsync.core.text.update import EMPTY_UPDATE, UpdateShape, check_update
+from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.wire.messages import LogEntry
+from crdtsync.errors import MalformedUpdate
+
+
+def problem_of(updates: Iterable[tuple[DocumentId, bytes]]) -> str | None:
+    """What is wrong with the first update that no log may hold, or None.
+
+    Only what some Yjs client could not apply is wrong. What an update depends on may come later.
+    """
+    for document, update in updates:
+        try:
+            if not check_update(update).empty:
+                _apply(Doc(), update)
+        except MalformedUpdate as error:
+            return f"an update of document {document} cannot be applied: {error}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``update`` is what the other side lacks, ``b""`` for nothing.
+
+    Not ``complete``: the document has more that waits for what it depends on, or the update would not fit a
+    frame, or its log cannot be applied as a whole; its rows say it all.
+    """
+
+    state_vector: bytes
+    update: bytes
+    complete: bool
+
+
+def compare(entries: Iterable[LogEntry], state_vector: bytes) -> Comparison:
+    """Compare the document with that log to someone's state vector. Raises ValueError for a malformed one."""
+    clocks = statevector.decode(state_vector)
+    log = _Log(entries)
+    if not log.sound:
+        return Comparison(statevector.EMPTY, b"", complete=False)
+    # Yrs takes a clock of 0 for "holds a part after a gap"; encoding leaves zeros out
+    update = log.doc.get_update(statevector.encode(clocks))
+    complete = not log.causal.pending
+    if len(update) > UPDATE_MAX_BYTES:
+        update, complete = b"", False
+    return Comparison(log.doc.get_state(), b"" if update == EMPTY_UPDATE else update, complete)
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """The rows with these sequences say no more than ``entry``, which takes the place of the last."""
+
+    sequences: tuple[int, ...]
+    entry: LogEntry
+
+
+def compact(document: DocumentId, entries: Iterable[LogEntry]) -> Compaction | None:
+    """One row for all rows of a document that can be applied; None when that would not make it smaller.
+
+    Rows that wait for what they depend on stay as they are: the state of a document does not hold them.
+    """
+    log = _Log(entries)
+    if not log.sound:
+        return None
+    rows = log.integrated()
+    if len(rows) < 2:
+        return None
+    state = log.doc.get_update()
+    if len(state) > UPDATE_MAX_BYTES:
+        return None
+    return Compaction(
+        tuple(row.sequence for row in rows),
+        LogEntry(rows[-1].sequence, max(row.at_ms for row in rows), document, state),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is kept of a row once it has been applied."""
+
+    sequence: int
+    at_ms: int
+    shape: UpdateShape
+
+
+class _Log:
+    """A document made from its log, which remembers what each row needs to count as applied.
+
+    Not ``sound``: a row that could be applied by itself cannot be applied here, and may have broken the
+    document; then nothing that it says is used.
+    """
+
+    def __init__(self, entries: Iterable[LogEntry]) -> None:
+        self.doc: Doc[Any] = Doc()
+        self.causal = CausalBuffer()
+        self.rows: list[_Row] = []
+        self.sound = True
+        try:
+            for entry in entries:
+                shape = check_update(entry.update)
+                for ready in self.causal.take(entry.update, shape).ready:
+                    _apply(self.doc, ready)
+                self.rows.append(_Row(entry.sequence, entry.at_ms, shape))
+        except MalformedUpdate:
+            self.sound = False
+
+    def integrated(self) -> list[_Row]:
+        """The rows of which nothing waits: all that they insert and delete is below the state vector."""
+        state = statevector.decode(self.doc.get_state())
+        return [row for row in self.rows if _is_below(row.shape, state)]
+
+
+def _is_below(shape: UpdateShape, state: Mapping[int, int]) -> bool:
+    return all(
+        ranges[-1][1] <= state.get(client, 0)
+        for clocks in (shape.inserts, shape.deletes)
+        for client, ranges in clocks.items()
+    )
+
+
+def _apply(doc: Doc[Any], update: bytes) -> None:
+    """Raises MalformedUpdate, also for what pycrdt reports by a panic, which is no Exception."""
+    try:
+        doc.apply_update(update)
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise MalformedUpdate(str(error)) from None
+        raise

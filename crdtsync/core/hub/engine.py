@@ -1,0 +1,371 @@
+"""The hub as one pure function of what happens to it: ``HubEngine.handle(event, now) -> effects``.
+
+Knows connections, rooms being loaded, the one append under way and the timers. What a room does with updates
+is in ``room``, what a replica may say in ``session``; to add another kind of member is to add a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from crdtsync.core.hub import bounds
+from crdtsync.core.hub.compaction import Compactor
+from crdtsync.core.hub.effects import (
+    Append,
+    Close,
+    Effect,
+    FlushSoon,
+    Notice,
+    OpenRoom,
+    Stopped,
+)
+from crdtsync.core.hub.epochs import resume_after
+from crdtsync.core.hub.events import (
+    Appended,
+    AppendFailed,
+    BinaryFrame,
+    Closed,
+    Compacted,
+    Compared,
+    Connected,
+    DocumentsFound,
+    Event,
+    Flush,
+    LogRead,
+    ReadFailed,
+    RoomFailed,
+    RoomOpened,
+    Sent,
+    Stop,
+    TextFrame,
+    Tick,
+    UpdatesChecked,
+)
+from crdtsync.core.hub.greeting import read_hello
+from crdtsync.core.hub.room import Room
+from crdtsync.core.hub.session import ReplicaSession
+from crdtsync.core.hub.shared import Counts, Refusal, RefusalCode, Shared
+from crdtsync.core.hub.store import Appendix, RoomRecord
+from crdtsync.core.values import limits
+from crdtsync.core.values.ids import printable
+from crdtsync.core.wire.control import Hello, Refused, encode_control
+from crdtsync.errors import PeerError
+
+CLOSE_CODES: dict[RefusalCode, int] = {
+    "version": 1008,
+    "room": 1008,
+    "denied": 1008,
+    "limit": 1013,
+    "protocol": 1002,
+    "shutdown": 1001,
+}
+"""Websocket close codes by the code of the Refused that comes before."""
+TRY_AGAIN = 1013
+
+
+class HubEngine:
+    """All rooms of one hub process. ``epoch`` is random, new in each; ``now`` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        epoch: str,
+        counts: Counts | None = None,
+        admit: Callable[[Hello], Refused | None] = lambda hello: None,
+    ) -> None:
+        """``admit`` says why a member may not enter, or None; it decides by the hello alone."""
+        self.epoch = epoch
+        self._admit = admit
+        self.counts = counts or Counts()
+        self._shared = Shared(self.counts)
+        self._greeting: dict[int, float] = {}
+        """Connections that have not said hello, with the time until which they may."""
+        self._sessions: dict[int, ReplicaSession] = {}
+        self._opening: dict[str, list[ReplicaSession]] = {}
+        self._rooms: dict[str, Room] = {}
+        self._appending: dict[str, int] | None = None
+        """The rooms of the append under way, with the last sequence of each in it."""
+        self._compactor = Compactor()
+        self._telling: dict[str, float] = {}
+        """Rooms with news that must wait, and until when."""
+        self._flush_asked = False
+        self._stopping = False
+        self._stopped = False
+
+    @property
+    def rooms(self) -> int:
+        return len(self._rooms)
+
+    @property
+    def members(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def uncommitted_bytes(self) -> int:
+        return self._shared.uncommitted_bytes
+
+    @property
+    def deadline(self) -> float | None:
+        """When a Tick is due, on the clock of ``now``."""
+        times = list(self._telling.values())
+        if self._greeting:
+            times.append(next(iter(self._greeting.values())))
+        return min(times, default=None)
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; the effects are to be carried out in order."""
+        match event:
+            case BinaryFrame(member) | TextFrame(member):
+                self._frame(member, event)
+            case Sent(members, size):
+                for member in members:
+                    if (session := self._sessions.get(member)) is not None:
+                        session.sent(size)
+            case Flush():
+                self._flush_asked = False
+                self._flush(now)
+            case Appended(appendix):
+                self._appended(appendix)
+            case AppendFailed(reason):
+                self._append_failed(reason)
+            case Connected(member):
+                self._connected(member, now)
+            case Closed(member):
+                self._forget(member)
+            case RoomOpened(room, record):
+                self._room_opened(room, record)
+            case RoomFailed(room, reason):
+                self._room_failed(room, reason)
+            case LogRead() | Compared() | DocumentsFound() | UpdatesChecked() | ReadFailed():
+                self._answer(event)
+            case Compacted():
+                self._compacted(event)
+            case Tick():
+                self._tick(now)
+            case Stop():
+                self._stopping = True
+                self._flush(now)
+            case _:
+                assert_never(event)
+        return self._take()
+
+    def _take(self) -> list[Effect]:
+        shared = self._shared
+        while shared.lost:
+            lost = shared.lost.pop()
+            if lost.member in self._sessions:
+                self.counts.dropped += 1
+                self._close(lost.member, lost.code, lost.reason)
+        if shared.touched and not self._flush_asked:
+            self._flush_asked = True
+            shared.add(FlushSoon())
+        return shared.take()
+
+    # -- members --------------------------------------------------------------------------------------
+
+    def _connected(self, member: int, now: float) -> None:
+        if self._stopping:
+            self._refuse(member, Refusal("shutdown", "The hub is shutting down."))
+        elif len(self._greeting) >= limits.CONNECTIONS_BEFORE_HELLO_MAX:
+            self._refuse(member, Refusal("limit", "Too many connections wait for their hello; try again."))
+        else:
+            self._greeting[member] = now + limits.HELLO_TIMEOUT_S
+
+    def _frame(self, member: int, event: TextFrame | BinaryFrame) -> None:
+        if self._stopping:
+            return
+        try:
+            session = self._sessions.get(member)
+            match event:
+                case BinaryFrame(_, data, at_ms) if session is not None:
+                    session.binary(data, at_ms)
+                case TextFrame(_, data) if session is not None:
+                    session.text(data)
+                case TextFrame(_, data) if self._greeting.pop(member, None) is not None:
+                    self._greet(member, data)
+                case BinaryFrame() if self._greeting.pop(member, None) is not None:
+                    raise Refusal("protocol", "The first frame must be a hello, in a text frame.")
+        except (PeerError, Refusal) as error:
+            self._refuse(member, error)
+
+    def _greet(self, member: int, data: str) -> None:
+        hello = read_hello(data)
+        if (refused := self._admit(hello)) is not None:
+            raise Refusal(refused.code, refused.message)
+        name = hello.room
+        room = self._rooms.get(name)
+        here = len(room.members) if room is not None else len(self._opening.get(name, ()))
+        if here >= limits.MEMBERS_PER_ROOM_MAX:
+            raise Refusal("limit", f"The room {name!r} has {here} members, as many as a hub takes.")
+        session = self._sessions[member] = ReplicaSession(member, hello, self._shared)
+        session.settle()
+        if room is not None:
+            self._enter(session, room)
+        elif name in self._opening:
+            self._opening[name].append(session)
+        else:
+            self._opening[name] = [session]
+            self._shared.add(OpenRoom(name, self.epoch))
+
+    def _enter(self, session: ReplicaSession, room: Room) -> None:
+        session.enter(room, resume_after(session.hello.cursor, room.epochs, room.durable))
+
+    def _answer(self, event: LogRead | Compared | DocumentsFound | UpdatesChecked | ReadFailed) -> None:
+        session = self._sessions.get(event.member)
+        if session is None:
+            return
+        try:
+            match event:
+                case LogRead(_, page):
+                    session.log_read(page)
+                case Compared():
+                    session.compared(event)
+                case DocumentsFound(_, documents):
+                    session.found(documents)
+                case UpdatesChecked(_, problem):
+                    session.checked(problem)
+                case ReadFailed(member, reason):
+                    self._close(member, TRY_AGAIN, reason)
+                case _:
+                    assert_never(event)
+        except (PeerError, Refusal) as error:
+            self._refuse(event.member, error)
+
+    def _refuse(self, member: int, error: PeerError | Refusal) -> None:
+        code: RefusalCode = error.code if isinstance(error, Refusal) else "protocol"
+        message = printable(str(error), 1000)
+        self.counts.refusals[code] = self.counts.refusals.get(code, 0) + 1
+        self._shared.send((member,), encode_control(Refused(code=code, message=message)))
+        self._close(member, CLOSE_CODES[code], message)
+
+    def _close(self, member: int, code: int, reason: str) -> None:
+        self._forget(member)
+        self._shared.add(Close(member, code, reason))
+
+    def _forget(self, member: int) -> None:
+        self._greeting.pop(member, None)
+        self._shared.held.pop(member, None)
+        session = self._sessions.pop(member, None)
+        if session is None:
+            return
+        opening = self._opening.get(session.hello.room)
+        if opening is not None and session in opening:
+            opening.remove(session)
+        session.leave()
+
+    # -- rooms ----------------------------------------------------------------------------------------
+
+    def _room_opened(self, name: str, record: RoomRecord | None) -> None:
+        sessions = self._opening.pop(name, [])
+        if record is None:
+            for session in sessions:
+                refusal = Refusal(
+                    "limit", f"This hub has {limits.ROOMS_PER_HUB_MAX} rooms, and takes no more."
+                )
+                self._refuse(session.number, refusal)
+        elif sessions:
+            room = self._rooms[name] = Room(name, self.epoch, record, self._shared)
+            for session in sessions:
+                self._enter(session, room)
+
+    def _room_failed(self, name: str, reason: str) -> None:
+        for session in self._opening.pop(name, []):
+            self._close(session.number, TRY_AGAIN, reason)
+
+    def _flush(self, now: float) -> None:
+        touched, self._shared.touched = self._shared.touched, {}
+        for name in touched:
+            if (room := self._rooms.get(name)) is not None:
+                room.flush()
+                if room.has_news:
+                    self._telling.setdefault(name, room.next_tell_s(now))
+                self._unload_if_idle(room)
+        self._append()
+        self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        for name in [name for name, due in self._telling.items() if due <= now]:
+            del self._telling[name]
+            if (room := self._rooms.get(name)) is not None:
+                room.told_at_s = now
+                room.tell()
+
+    def _unload_if_idle(self, room: Room) -> None:
+        if room.idle and self._rooms.get(room.name) is room:
+            del self._rooms[room.name]
+            self._telling.pop(room.name, None)
+
+    # -- the log --------------------------------------------------------------------------------------
+
+    def _append(self) -> None:
+        """One transaction for everything that came while the last one was written."""
+        if self._appending is not None:
+            return
+        rows = [row for room in self._rooms.values() if room.has_unstored for row in room.take_unstored()]
+        if rows:
+            self._appending = {row.room: row.entry.sequence for row in rows}
+            self._shared.add(Append(tuple(rows)))
+        elif self._stopping:
+            self._farewell()
+
+    def _appended(self, appendix: Appendix) -> None:
+        appending, self._appending = self._appending or {}, None
+        for name, count in appendix.documents:
+            if (room := self._rooms.get(name)) is not None:
+                room.documents = count
+        for name, through in appending.items():
+            self._rooms[name].stored(through)
+        for size in appendix.sizes:
+            self._compactor.consider((size,), appending[size.room])
+        self._compact()
+        self._unhold()
+        self._append()
+
+    def _append_failed(self, reason: str) -> None:
+        """Nothing of it is durable: its rooms start over from the store, their members from their cursors."""
+        appending, self._appending = self._appending or {}, None
+        self.counts.commit_failures += 1
+        for name in appending:
+            room = self._rooms.pop(name)
+            self._shared.add(Notice("store", name, reason))
+            for member in list(room.members):
+                self._close(member, TRY_AGAIN, reason)
+            room.abandon()
+        self._unhold()
+        self._append()
+
+    def _unhold(self) -> None:
+        if self._shared.uncommitted_bytes <= bounds.UNCOMMITTED_MAX_BYTES:
+            held, self._shared.held = self._shared.held, {}
+            for member in held:
+                self._sessions[member].settle()
+
+    def _compact(self) -> None:
+        if not self._stopping and (effect := self._compactor.next()) is not None:
+            self._shared.add(effect)
+
+    def _compacted(self, event: Compacted) -> None:
+        rows = self._compactor.done(event.size)
+        if event.size is not None:
+            self.counts.compactions += 1
+            self.counts.compacted_rows += rows
+        if event.problem is not None:
+            self._shared.add(Notice("compaction", event.room, event.problem))
+        self._compact()
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    def _tick(self, now: float) -> None:
+        for member in [member for member, until in self._greeting.items() if until <= now]:
+            refusal = Refusal("protocol", f"No hello came within {limits.HELLO_TIMEOUT_S:g} seconds.")
+            self._refuse(member, refusal)
+        self._tell(now)
+
+    def _farewell(self) -> None:
+        """Everything taken is durable, or has failed."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for member in [*self._sessions, *self._greeting]:
+            self._refuse(member, Refusal("shutdown", "The hub is shutting down; it may come back."))
+        self._shared.add(Stopped())

@@ -1,0 +1,160 @@
+"""Everything that can happen to a hub, as values: the only input of its engine besides ``now``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from crdtsync.core.hub.store import Appendix, LogPage, RoomRecord, Size
+from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.wire.messages import Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connection is open. ``member`` is a number that the runtime never uses again."""
+
+    member: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextFrame:
+    member: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryFrame:
+    """``at_ms``: the hub's clock when it came, milliseconds since 1970."""
+
+    member: int
+    data: bytes
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection is gone."""
+
+    member: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """``size_bytes`` of frames have left the outgoing queue of each of these members."""
+
+    members: tuple[int, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """The events that were at hand have been handled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The time asked for by ``HubEngine.deadline`` has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Finish what was taken, tell everyone, and end with a Stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOpened:
+    """``record`` None: the hub has as many rooms as it may."""
+
+    room: str
+    record: RoomRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFailed:
+    room: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogRead:
+    member: int
+    page: LogPage
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Answers to the first documents of a CompareDocuments, in order.
+
+    ``incomplete``: those of them whose difference cannot say all that the hub has; their rows must be sent.
+    ``refused``: what is wrong with the state vector that follows the answered ones.
+    """
+
+    member: int
+    differences: tuple[Difference, ...]
+    incomplete: frozenset[DocumentId]
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsFound:
+    member: int
+    documents: frozenset[DocumentId]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatesChecked:
+    """``problem``: what is wrong with one of them, naming its document; None: all are fit to be stored."""
+
+    member: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFailed:
+    """A ReadLog, CompareDocuments or FindDocuments could not be answered."""
+
+    member: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    appendix: Appendix
+
+
+@dataclass(frozen=True, slots=True)
+class AppendFailed:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """``size`` is what the document takes now; None: it was left as it is."""
+
+    room: str
+    document: DocumentId
+    size: Size | None
+    problem: str | None = None
+
+
+Event: TypeAlias = (
+    Connected
+    | TextFrame
+    | BinaryFrame
+    | Closed
+    | Sent
+    | Flush
+    | Tick
+    | Stop
+    | RoomOpened
+    | RoomFailed
+    | LogRead
+    | Compared
+    | DocumentsFound
+    | UpdatesChecked
+    | ReadFailed
+    | Appended
+    | AppendFailed
+    | Compacted
+)

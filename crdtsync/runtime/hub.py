@@ -1,0 +1,308 @@
+"""A hub as a library: one port, one data folder, any number of rooms.
+
+    async with HubServer("127.0.0.1", 0, "data") as hub:
+        print(hub.url)
+
+Puts store, engine and sockets together and keeps them running; each has its own module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from crdtsync.adapters.hub_database import put_aside
+from crdtsync.adapters.hub_lock import HubLock
+from crdtsync.adapters.hub_store import SqliteHubStore
+from crdtsync.core.hub.effects import Notice
+from crdtsync.core.hub.engine import HubEngine
+from crdtsync.core.hub.shared import Counts
+from crdtsync.core.hub.store import StoreCorrupt
+from crdtsync.core.values import limits
+from crdtsync.core.wire.control import Hello, Refused
+from crdtsync.errors import CrdtsyncError, StoreError
+from crdtsync.runtime.http import Blobs, Health, HubHttp, Reading
+from crdtsync.runtime.hub_blobs import HubBlobs
+from crdtsync.runtime.hub_loop import RESTARTING, HubLoop
+from crdtsync.runtime.hub_work import HubWork
+
+DEFAULT_PORT: Final = 4747
+ROOM_PATH: Final = "/v1/room"
+BLOBS_PATH: Final = "/v1/blobs"
+STOP_TIMEOUT_S: Final = 10.0
+"""For the last commit, and again for the goodbyes."""
+CLOSE_TIMEOUT_S: Final = 3.0
+QUEUED_FRAMES_MAX: Final = 8
+"""Frames of one member that websockets keeps before it stops reading from the network."""
+
+logger = logging.getLogger(__name__)
+
+
+def _everyone(hello: Hello) -> Refused | None:
+    return None
+
+
+def _log(notice: Notice) -> None:
+    where = f"room {notice.room}: " if notice.room else ""
+    logger.warning("%s: %s%s", notice.kind, where, notice.message)
+
+
+class HubServer:
+    """Serves while it is entered as a context; ``wait`` returns when it has been stopped, or raises."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        data: str | Path,
+        *,
+        admit: Callable[[Hello], Refused | None] = _everyone,
+        noticed: Callable[[Notice], None] = _log,
+    ) -> None:
+        """``port`` 0 takes a free one. ``admit`` says why a member may not enter a room, or None."""
+        self.url = ""
+        self._host = host
+        self._port = port
+        self._data = Path(data)
+        self._admit = admit
+        self._noticed = noticed
+        self._counts = Counts()
+        self._started_s = time.monotonic()
+        self._trouble = ""
+        self._loop: HubLoop | None = None
+        self._stop = asyncio.Event()
+        self._ready: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Raises StoreInUse, StoreError, or CrdtsyncError when nobody can listen at that address."""
+        self._ready = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(), name="hub")
+        await asyncio.wait({self._task, self._ready}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            await self._task
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        await self.wait()
+
+    def stop(self) -> None:
+        """Stop taking members, store what was taken, tell everyone, and end."""
+        self._stop.set()
+
+    async def wait(self) -> None:
+        """Return once the hub has ended. Raises StoreError when its store can no longer be used."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    # -- running --------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"The hub's folder {self._data} cannot be made: {error.strerror}.") from error
+        with HubLock(self._data):
+            try:
+                blobs = HubBlobs(self._data / "chunks", self._admit)
+            except OSError as error:
+                raise StoreError(f"The hub's chunks cannot be opened: {error}.") from error
+            try:
+                await self._serve(blobs)
+            finally:
+                await blobs.close()
+
+    async def _serve(self, blobs: HubBlobs) -> None:
+        doors: dict[str, Callable[[ServerConnection], Awaitable[None]]] = {
+            ROOM_PATH: self._serve_room,
+            BLOBS_PATH: blobs.serve,
+        }
+        http = HubHttp(doors, self._health, lambda: self._reading(blobs))
+
+        async def handler(websocket: ServerConnection) -> None:
+            request = websocket.request
+            assert request is not None
+            await doors[request.path.partition("?")[0]](websocket)
+
+        def committed(took_s: float) -> None:
+            self._trouble = ""
+            http.commits.observe(took_s)
+
+        store = self._open_store()
+        server: Server | None = None
+        try:
+            while True:
+                work = HubWork(store, committed)
+                self._loop = loop = HubLoop(
+                    HubEngine(secrets.token_hex(8), self._counts, self._admit), work, self._take_notice
+                )
+                if server is None:
+                    server = await self._listen(handler, http)
+                    assert self._ready is not None
+                    self._ready.set_result(None)
+                try:
+                    await self._run_loop(loop, server)
+                    return
+                except StoreCorrupt as error:
+                    store.close()
+                    store = self._replace_store(store.path, error)
+                except StoreError:
+                    raise
+                except Exception:
+                    logger.exception("The hub met an error that it does not know; it starts over")
+                finally:
+                    work.close()
+        finally:
+            self._loop = None
+            if server is not None:
+                await _end_connections(server)
+            store.close()
+
+    async def _run_loop(self, loop: HubLoop, server: Server) -> None:
+        """Return once stopped. Raises what ended the loop otherwise."""
+        running = asyncio.create_task(loop.run(), name="hub loop")
+        stopping = asyncio.create_task(self._stop.wait(), name="hub stop")
+        try:
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                server.close(close_connections=False)
+                loop.stop()
+                await asyncio.wait({running}, timeout=STOP_TIMEOUT_S)
+            if running.done():
+                await running
+        finally:
+            running.cancel()
+            stopping.cancel()
+            await asyncio.gather(running, stopping, return_exceptions=True)
+
+    def _open_store(self) -> SqliteHubStore:
+        path = self._data / "hub.db"
+        try:
+            return SqliteHubStore(path)
+        except StoreCorrupt as error:
+            return self._replace_store(path, error)
+
+    def _replace_store(self, path: Path, error: StoreCorrupt) -> SqliteHubStore:
+        """The store is closed."""
+        aside = put_aside(path)
+        self._noticed(
+            Notice(
+                "corrupt",
+                "",
+                f"{error} It is kept as {aside}, and a new one was begun. "
+                "Each replica that connects gives the hub again what it has.",
+            )
+        )
+        return SqliteHubStore(path)
+
+    async def _listen(self, handler: Callable[[ServerConnection], Awaitable[None]], http: HubHttp) -> Server:
+        try:
+            server = await serve(
+                handler,
+                self._host,
+                self._port,
+                process_request=http.process,
+                compression=None,
+                server_header=None,
+                max_size=limits.FRAME_MAX_BYTES,
+                max_queue=QUEUED_FRAMES_MAX,
+                ping_interval=limits.HEARTBEAT_S,
+                ping_timeout=limits.HEARTBEAT_TIMEOUT_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                logger=logging.getLogger("crdtsync.hub.websockets"),
+            )
+        except OSError as error:
+            raise CrdtsyncError(_cannot_listen(self._host, self._port, error)) from error
+        port = next(iter(server.sockets)).getsockname()[1]
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self.url = f"ws://{host}:{port}"
+        return server
+
+    async def _serve_room(self, websocket: ServerConnection) -> None:
+        if self._loop is not None:
+            await self._loop.serve(websocket)
+        else:
+            await websocket.close(RESTARTING)
+
+    # -- telling --------------------------------------------------------------------------------------
+
+    def _take_notice(self, notice: Notice) -> None:
+        if notice.kind == "store":
+            self._trouble = notice.message
+        self._noticed(notice)
+
+    def _health(self) -> Health:
+        engine = self._loop.engine if self._loop is not None else None
+        return Health(
+            "degraded" if self._trouble else "ok",
+            version("crdtsync"),
+            engine.rooms if engine is not None else 0,
+            engine.members if engine is not None else 0,
+            round(time.monotonic() - self._started_s, 3),
+            self._trouble,
+        )
+
+    def _reading(self, blobs: HubBlobs) -> Reading:
+        engine = self._loop.engine if self._loop is not None else None
+        traffic = blobs.traffic
+        return Reading(
+            engine.rooms if engine is not None else 0,
+            engine.members if engine is not None else 0,
+            engine.uncommitted_bytes if engine is not None else 0,
+            self._counts,
+            Blobs(
+                traffic.connections,
+                traffic.received_bytes,
+                traffic.sent_bytes,
+                traffic.stored_chunks,
+                traffic.sent_chunks,
+                traffic.missing_chunks,
+            ),
+        )
+
+
+async def _end_connections(server: Server) -> None:
+    """Stop listening; give every connection a moment to say goodbye."""
+    server.close(close_connections=False)
+    for websocket in list(server.connections):
+        if websocket.request is not None and websocket.request.path.startswith(BLOBS_PATH):
+            await websocket.close(1001, "The hub is shutting down.")
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await server.wait_closed()
+    except TimeoutError:
+        for websocket in list(server.all_connections):
+            websocket.transport.abort()
+        await server.wait_closed()
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    where = f"{host} port {port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"The hub cannot listen at {where}: another program does (a hub?). "
+                "Stop it, or choose another port with --port (0 takes a free one)."
+            )
+        case errno.EACCES:
+            return f"The hub cannot listen at {where}: not permitted. Choose a port above 1023 with --port."
+        case errno.EADDRNOTAVAIL:
+            return f"The hub cannot listen at {where}: this machine has no such address. Check --host."
+        case _ if isinstance(error, socket.gaierror):
+            return f"The hub cannot listen at {where}: the host has no address. Check --host."
+        case _:
+            return f"The hub cannot listen at {where}: {error.strerror or error}."

@@ -1,0 +1,122 @@
+"""The runtime's end of one member's websocket: what waits to be sent, and whether frames are taken from it.
+
+Knows no message. A frame goes straight to an idle socket; otherwise it waits here, and the engine counts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from crdtsync.core.values.limits import KiB
+
+DIRECT_MAX_BYTES: Final = 64 * KiB
+"""Frames up to this size are written at once while the socket's own buffer holds less than this."""
+FRAGMENT_BYTES: Final = 128 * KiB
+"""Larger frames are cut into websocket fragments, between which pings and pongs go through."""
+REASON_MAX_BYTES: Final = 123
+"""Of a websocket close frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Close:
+    code: int
+    reason: str
+
+
+class Connection:
+    """Queues frames for one member; ``sent`` is told how much has left the queue."""
+
+    def __init__(self, number: int, websocket: ServerConnection, sent: Callable[[int, int], None]) -> None:
+        self.number = number
+        self.websocket = websocket
+        self.paused = False
+        self.closing = False
+        self._sent = sent
+        self._queue: deque[bytes | str | _Close] = deque()
+        self._wake = asyncio.Event()
+        self._readable = asyncio.Event()
+        self._busy = False
+
+    def bound_messages(self, size_bytes: int) -> None:
+        """The largest message taken from here on. A server has one bound for all its sockets, at first."""
+        protocol = self.websocket.protocol
+        for name in ("max_message_size", "max_size"):  # since websockets 16, and before
+            if hasattr(protocol, name):
+                setattr(protocol, name, size_bytes)
+
+    def takes_directly(self, size: int) -> bool:
+        """Whether a frame of this size may be written at once, without waiting for the peer to read."""
+        return (
+            not self._busy
+            and not self._queue
+            and size <= DIRECT_MAX_BYTES
+            and self.websocket.transport.get_write_buffer_size() < DIRECT_MAX_BYTES
+        )
+
+    def queue(self, frame: bytes | str) -> None:
+        if not self.closing:
+            self._queue.append(frame)
+            self._wake.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what is queued; nothing is taken from the member any more."""
+        if not self.closing:
+            self.closing = True
+            short = reason.encode()[:REASON_MAX_BYTES].decode("utf-8", "ignore")
+            self._queue.append(_Close(code, short))
+            self._wake.set()
+            self._readable.set()
+
+    def pause(self) -> None:
+        self.paused = True
+        self._readable.clear()
+
+    def unpause(self) -> None:
+        self.paused = False
+        self._readable.set()
+
+    async def readable(self) -> None:
+        """Wait until frames may be taken again, or the connection is gone."""
+        await self._readable.wait()
+
+    async def write(self) -> None:
+        """Send what is queued, for as long as the connection is open."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._queue:
+                    item = self._queue.popleft()
+                    if isinstance(item, _Close):
+                        await self.websocket.close(item.code, item.reason)
+                        return
+                    await self._send(item)
+        except ConnectionClosed:
+            return
+
+    async def watch(self) -> None:
+        """Notice the end of the connection also while nothing is read from it."""
+        await self.websocket.wait_closed()
+        self._readable.set()
+
+    async def _send(self, frame: bytes | str) -> None:
+        self._busy = True
+        if isinstance(frame, bytes) and len(frame) > FRAGMENT_BYTES:
+            await self.websocket.send(_fragments(frame))
+        else:
+            await self.websocket.send(frame)
+        self._busy = False
+        self._sent(self.number, len(frame))
+
+
+def _fragments(frame: bytes) -> Iterator[memoryview]:
+    view = memoryview(frame)
+    for start in range(0, len(view), FRAGMENT_BYTES):
+        yield view[start : start + FRAGMENT_BYTES]

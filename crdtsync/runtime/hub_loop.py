@@ -1,0 +1,237 @@
+"""One run of the hub's engine: carries events to it and its effects to sockets and threads.
+
+Everything happens on the loop's thread, event by event. The run ends when the engine has stopped, or with the
+store's corruption or the first error that nobody foresaw; its owner then starts another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import assert_never
+
+from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
+
+from crdtsync.core.hub.effects import (
+    Append,
+    CheckUpdates,
+    Close,
+    Compact,
+    CompareDocuments,
+    Effect,
+    FindDocuments,
+    FlushSoon,
+    Notice,
+    OpenRoom,
+    Pause,
+    ReadLog,
+    Send,
+    Stopped,
+    Unpause,
+)
+from crdtsync.core.hub.engine import HubEngine
+from crdtsync.core.hub.events import (
+    BinaryFrame,
+    Closed,
+    Connected,
+    Event,
+    Flush,
+    Sent,
+    Stop,
+    TextFrame,
+    Tick,
+)
+from crdtsync.core.values import limits
+from crdtsync.runtime.hub_connection import Connection
+from crdtsync.runtime.hub_work import HubWork, Request
+
+RESTARTING = 1012
+"""Websocket close code: the service restarts, come back."""
+
+
+class HubLoop:
+    """``run`` it in a task, and ``serve`` each websocket meanwhile."""
+
+    def __init__(self, engine: HubEngine, work: HubWork, noticed: Callable[[Notice], None]) -> None:
+        self.engine = engine
+        self._work = work
+        self._noticed = noticed
+        self._loop = asyncio.get_running_loop()
+        self._connections: dict[int, Connection] = {}
+        self._events: deque[Event] = deque()
+        self._handling = False
+        self._flush = False
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._end: asyncio.Future[None] = self._loop.create_future()
+        self._last_number = 0
+
+    async def run(self) -> None:
+        """Return once stopped. Raises StoreCorrupt, or any error there was, with every connection closed."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                pump = self._tasks.create_task(self._pump(), name="hub pump")
+                await self._end
+                pump.cancel()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            self._tasks = None
+            if not self._end.done():
+                self._end.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+            for connection in self._connections.values():
+                connection.close(RESTARTING, "the hub restarts")
+
+    def stop(self) -> None:
+        """Finish what was taken, tell every member, and end the run."""
+        self._handle(Stop())
+
+    async def serve(self, websocket: ServerConnection) -> None:
+        """Be the door of one replica until its connection ends."""
+        self._last_number += 1
+        connection = Connection(self._last_number, websocket, self._sent)
+        number = connection.number
+        if self._end.done():
+            await websocket.close(RESTARTING, "the hub restarts")
+            return
+        self._connections[number] = connection
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                writer = tasks.create_task(connection.write(), name=f"hub writer {number}")
+                watcher = tasks.create_task(connection.watch(), name=f"hub watcher {number}")
+                self._handle(Connected(number))
+                self._wake.set()
+                await self._read(connection)
+                self._handle(Closed(number))
+                if connection.closing:
+                    await writer
+                writer.cancel()
+                watcher.cancel()
+        finally:
+            del self._connections[number]
+            self._handle(Closed(number))
+
+    async def _read(self, connection: Connection) -> None:
+        number = connection.number
+        connection.bound_messages(limits.CONTROL_MAX_BYTES)
+        try:
+            async for frame in connection.websocket:
+                if connection.closing:
+                    return
+                connection.bound_messages(limits.FRAME_MAX_BYTES)
+                if isinstance(frame, str):
+                    self._handle(TextFrame(number, frame))
+                else:
+                    self._handle(BinaryFrame(number, frame, time.time_ns() // 1_000_000))
+                if connection.paused:
+                    await connection.readable()
+        except ConnectionClosed:
+            pass
+
+    def _sent(self, number: int, size: int) -> None:
+        self._handle(Sent((number,), size))
+
+    # -- events and effects ---------------------------------------------------------------------------
+
+    def _handle(self, event: Event) -> None:
+        """Have the engine take the event, and all that its effects lead to at once."""
+        if self._end.done():
+            return
+        self._events.append(event)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._events:
+                for effect in self.engine.handle(self._events.popleft(), self._loop.time()):
+                    self._carry_out(effect)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._handling = False
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._end.done():
+            self._end.set_exception(error)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Send(members, frame):
+                self._send(members, frame)
+            case FlushSoon():
+                self._flush = True
+                self._wake.set()
+            case Pause(member):
+                if (connection := self._connections.get(member)) is not None:
+                    connection.pause()
+            case Unpause(member):
+                if (connection := self._connections.get(member)) is not None:
+                    connection.unpause()
+            case Close(member, code, reason):
+                if (connection := self._connections.get(member)) is not None:
+                    connection.close(code, reason)
+            case (
+                OpenRoom()
+                | ReadLog()
+                | CompareDocuments()
+                | FindDocuments()
+                | CheckUpdates()
+                | Append()
+                | Compact()
+            ):
+                if self._tasks is not None:
+                    self._tasks.create_task(self._answer(effect), name=type(effect).__name__)
+            case Notice():
+                self._noticed(effect)
+            case Stopped():
+                self._end.set_result(None)
+            case _:
+                assert_never(effect)
+
+    def _send(self, members: tuple[int, ...], frame: bytes | str) -> None:
+        size = len(frame)
+        direct = []
+        for member in members:
+            connection = self._connections.get(member)
+            if connection is None:
+                continue
+            if connection.takes_directly(size):
+                direct.append(connection)
+            else:
+                connection.queue(frame)
+        if direct:
+            broadcast([connection.websocket for connection in direct], frame)
+            self._events.append(Sent(tuple(connection.number for connection in direct), size))
+
+    async def _answer(self, request: Request) -> None:
+        """The store's corruption ends the run; so does any error that nobody foresaw."""
+        try:
+            answer = await self._work.answer(request)
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._handle(answer)
+
+    async def _pump(self) -> None:
+        """Flushes once per turn of the loop, and wakes the engine when it has asked for it."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._flush:
+                self._flush = False
+                self._handle(Flush())
+            deadline = self.engine.deadline
+            if deadline is not None and deadline <= self._loop.time():
+                self._handle(Tick())
+                deadline = self.engine.deadline
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if deadline is not None:
+                self._timer = self._loop.call_at(deadline, self._wake.set)

@@ -1,0 +1,162 @@
+"""Answers the engine's requests: the store's work and the heavy part of Yjs, in threads; no state of its own.
+
+One thread writes to the store. A Yjs document lives within one call, in the thread that made it, which lets
+the loop run between two rows, for the interpreter runs one thread at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeAlias, TypeVar, assert_never
+
+from crdtsync.core.hub import bounds
+from crdtsync.core.hub.documents import Compaction, compact, compare, problem_of
+from crdtsync.core.hub.effects import (
+    Append,
+    CheckUpdates,
+    Compact,
+    CompareDocuments,
+    FindDocuments,
+    OpenRoom,
+    ReadLog,
+)
+from crdtsync.core.hub.events import (
+    Appended,
+    AppendFailed,
+    Compacted,
+    Compared,
+    DocumentsFound,
+    Event,
+    LogRead,
+    ReadFailed,
+    RoomFailed,
+    RoomOpened,
+    UpdatesChecked,
+)
+from crdtsync.core.hub.store import HubStore, StoreFailed
+from crdtsync.core.values import limits
+from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.wire.messages import Difference
+from crdtsync.runtime.workers import Workers
+
+T = TypeVar("T")
+
+Request: TypeAlias = OpenRoom | ReadLog | CompareDocuments | FindDocuments | CheckUpdates | Append | Compact
+READERS: Final = 3
+_ROWS_BETWEEN_YIELDS: Final = 16
+
+
+class HubWork:
+    """Threads over one store. ``committed`` is told how long each commit took, in seconds."""
+
+    def __init__(self, store: HubStore, committed: Callable[[float], None]) -> None:
+        self._store = store
+        self._committed = committed
+        self._writer = Workers("hub-writer", 1)
+        self._readers = Workers("hub-reader", READERS)
+
+    def close(self) -> None:
+        """After every request has been answered or cancelled."""
+        self._writer.close()
+        self._readers.close()
+
+    async def answer(self, request: Request) -> Event:
+        """The event that answers the request. Raises StoreCorrupt."""
+        store = self._store
+        try:
+            match request:
+                case OpenRoom(room, epoch):
+                    record = await self._writer.run(
+                        store.open_room, room, epoch, limits.ROOMS_PER_HUB_MAX, bounds.EPOCHS_KEPT
+                    )
+                    return RoomOpened(room, record)
+                case Append(rows):
+                    started = time.perf_counter()
+                    appendix = await self._writer.run(store.append, rows)
+                    self._committed(time.perf_counter() - started)
+                    return Appended(appendix)
+                case ReadLog(member, room, after, wanted):
+                    page = await self._readers.run(
+                        store.read_log,
+                        room,
+                        after,
+                        wanted,
+                        limits.FRAME_BATCH_BYTES,
+                        limits.DOCUMENTS_PER_BATCH_MAX,
+                    )
+                    return LogRead(member, page)
+                case CompareDocuments():
+                    return await self._readers.run(_compared, store, request)
+                case FindDocuments(member, room, documents):
+                    return DocumentsFound(member, await self._readers.run(store.known, room, documents))
+                case CheckUpdates(member, updates):
+                    return UpdatesChecked(member, await self._readers.run(_checked, updates))
+                case Compact():
+                    return await self._compact(request)
+                case _:
+                    assert_never(request)
+        except StoreFailed as error:
+            return _failed(request, str(error))
+
+    async def _compact(self, request: Compact) -> Compacted:
+        room, document = request.room, request.document
+        compaction = await self._readers.run(_compacted, self._store, request)
+        if compaction is None:
+            return Compacted(room, document, None)
+        size = await self._writer.run(
+            self._store.replace, room, document, compaction.sequences, compaction.entry
+        )
+        return Compacted(room, document, size)
+
+
+def _failed(request: Request, reason: str) -> Event:
+    match request:
+        case OpenRoom(room):
+            return RoomFailed(room, reason)
+        case Append():
+            return AppendFailed(reason)
+        case ReadLog(member) | CompareDocuments(member) | FindDocuments(member) | CheckUpdates(member):
+            return ReadFailed(member, reason)
+        case Compact(room, document):
+            return Compacted(room, document, None, reason)
+        case _:
+            assert_never(request)
+
+
+def _compacted(store: HubStore, request: Compact) -> Compaction | None:
+    rows = store.read_document(request.room, request.document, request.through)
+    return compact(request.document, _yielding(rows))
+
+
+def _compared(store: HubStore, request: CompareDocuments) -> Compared:
+    """Answer at least one document, then as many as fit one frame."""
+    differences: list[Difference] = []
+    incomplete: set[DocumentId] = set()
+    size_bytes = 0
+    for document, state_vector in request.documents:
+        rows = store.read_document(request.room, document, None)
+        try:
+            comparison = compare(_yielding(rows), state_vector)
+        except ValueError as error:
+            problem = f"the state vector of document {document} is wrong: {error}"
+            return Compared(request.member, tuple(differences), frozenset(incomplete), problem)
+        size_bytes += len(comparison.state_vector) + len(comparison.update)
+        if differences and size_bytes > limits.FRAME_BATCH_BYTES:
+            break
+        differences.append(Difference(document, comparison.state_vector, comparison.update))
+        if not comparison.complete:
+            incomplete.add(document)
+    return Compared(request.member, tuple(differences), frozenset(incomplete))
+
+
+def _checked(updates: Iterable[tuple[DocumentId, bytes]]) -> str | None:
+    return problem_of(_yielding(updates))
+
+
+def _yielding(rows: Iterable[T]) -> Iterator[T]:
+    """Lets other threads run now and then."""
+    for count, row in enumerate(rows):
+        if count % _ROWS_BETWEEN_YIELDS == 0:
+            time.sleep(0)
+        yield row
