@@ -37,7 +37,7 @@ from crdtsync.core.replica.records import (
 )
 from crdtsync.core.replica.session import HubSession, Identity, Phase
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.replica.status import Status, status_of
+from crdtsync.core.replica.status import Conflict, Status, conflicts_of, status_of
 from crdtsync.core.replica.steps import Outcome
 from crdtsync.core.replica.transfers import Transfers
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
@@ -157,6 +157,11 @@ class ReplicaEngine:
     def status(self) -> Status:
         """A snapshot for people and programs."""
         return status_of(self._state, self._deletions, halted=self._halted)
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """The conflict copies that still exist."""
+        return conflicts_of(self._state)
 
     @property
     def first_join(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crdtsync.core.replica.effects import Upload
+from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState, Unaccepted
 from crdtsync.core.replica.trees import OnDisk
@@ -232,7 +233,7 @@ class Ingest:
         """The file is at another path now. Renamed in the room too: the room's name holds."""
         state = self._state
         state.agree(replace(agreed, path=path, fingerprint=seen.fingerprint))
-        if placed is not None and placed.path == agreed.path:
+        if placed is not None and plan_move(agreed.path, path, placed.path) is Move.RENAME_THERE:
             state.operate(SetPath(agreed.entry, path))
 
     def set_executable(self, agreed: Synced, seen: OnDisk) -> None:

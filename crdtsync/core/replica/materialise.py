@@ -276,8 +276,9 @@ class Materialise:
         step, agreed = under_way.step, under_way.agreed
         state.looking.touched(step.path)
         match step:
-            case WriteFile():
+            case WriteFile(expected=expected):
                 assert agreed is not None
+                state.out.notice("received", step.path, "created" if expected is None else "edited")
                 self._stands(replace(agreed, fingerprint=fingerprint))
             case SetExecutable() | MakeFolder():
                 assert agreed is not None
@@ -285,11 +286,13 @@ class Materialise:
             case MoveFile(target=target):
                 assert agreed is not None
                 state.looking.touched(target)
+                state.out.notice("received", step.path, f"renamed to {target}")
                 state.disk.discard(step.path)
                 self._stands(replace(agreed, fingerprint=fingerprint))
             case SwapFiles(path=path, other=other):
                 self._swapped(path, other)
             case RemoveFile(entry=entry):
+                state.out.notice("received", step.path, "deleted")
                 state.disk.discard(step.path)
                 state.forget(entry)
             case RemoveFolder():

@@ -217,6 +217,7 @@ class Observing:
             state.looking.want(folder)
         self._ingest.move(agreed, path, state.view.get(agreed.entry), seen)
         state.edited_at[path] = now
+        state.out.notice("sent", agreed.path, f"renamed to {path}")
         self._reconcile.entry(agreed.entry, now, content)
 
     # -- scans ------------------------------------------------------------------------------------------

@@ -75,6 +75,8 @@ class Reconcile:
             if not self._hidden(placed.path):
                 self._materialise.move(agreed, placed, seen, now)
             return
+        if placed is None and self._succeeded(agreed, disk, now):
+            return
         digest = None if seen is None else seen.digest
         equal = placed is not None and digest == state.room_digest(entry)
         self._carry_out(plan(disk, room, equal=equal), agreed, placed, seen, content, now)
@@ -122,6 +124,28 @@ class Reconcile:
         if placed is None:
             return Room.GONE
         return Room.SAME if self._state.room_digest(agreed.entry) == agreed.digest else Room.EDITED
+
+    def _succeeded(self, agreed: Synced, disk: Disk, now: float) -> bool:
+        """Another entry has taken the place of one that is gone in the room: the file goes on as that one.
+
+        So two who created the same file see no deletion, and a file that was replaced is never absent.
+        """
+        state = self._state
+        heir = state.view.at(agreed.path)
+        placed = None if heir is None else state.view.get(heir)
+        if placed is None or state.synced.get(placed.entry) is not None or placed.kind is not agreed.kind:
+            return False
+        related = agreed.digest == state.room_digest(placed.entry)
+        if disk is not Disk.SAME and not (disk is Disk.EDITED and related):
+            return False
+        if agreed.kind is Kind.TEXT and agreed.digest is not None and not related:
+            text = state.documents.version(agreed.entry, agreed.digest)
+            if text is not None:
+                state.documents.keep_version(placed.entry, text, now)
+        state.forget(agreed.entry)
+        state.agree(replace(agreed, entry=placed.entry, state_vector=b"\0", provisional=None))
+        state.replan([placed.entry])
+        return True
 
     def _hidden(self, path: str) -> bool:
         """Whether this disk does not take part in the path: ignored, or unreadable."""
@@ -223,6 +247,7 @@ class Reconcile:
             case Action.DELETE_THERE:
                 if self._may_ingest(agreed.path):
                     self._ingest.delete(agreed)
+                    state.out.notice("sent", agreed.path, "deleted")
             case Action.MATERIALISE:
                 assert placed is not None
                 if seen is None:
@@ -273,12 +298,13 @@ class Reconcile:
         if agreed.kind is Kind.TEXT:
             if isinstance(content, TextContent) and content.digest == seen.digest:
                 self._ingest.edit_text(agreed, content, seen, now)
+                state.out.notice("sent", agreed.path, "edited")
                 if placed is None:
                     state.replan([agreed.entry])
             else:
                 state.looking.want(agreed.path)
-            return
-        self._ingest.put_version(agreed, content, seen, now)
+        elif self._ingest.put_version(agreed, content, seen, now):
+            state.out.notice("sent", agreed.path, "edited")
 
     def _create_instead(self, agreed: Synced, content: Content | None, seen: OnDisk, now: float) -> bool:
         """Make the new entry of another kind; the old one is let go of once that has begun."""
@@ -295,6 +321,7 @@ class Reconcile:
     def _create(self, path: str, content: Content | None, seen: OnDisk, now: float) -> None:
         if self._may_ingest(path) and self._ingest.create(path, content, seen, now):
             self._state.edited_at[path] = now
+            self._state.out.notice("sent", path, "created")
 
     def _may_ingest(self, path: str) -> bool:
         """Catch up first: without a live session the disk itself is the queue of edits."""

@@ -6,6 +6,7 @@ from typing import NewType
 
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import person_name, printable
+from crdtsync.core.values.reserved import REPOSITORY_FOLDERS
 from crdtsync.errors import InvalidName
 
 RelativePath = NewType("RelativePath", str)
@@ -83,15 +84,17 @@ def conflict_path(path: str, by: str, identity: str) -> RelativePath:
 
 
 def link_leads_out(path: str, target: str) -> bool:
-    """Whether a link at ``path`` to ``target`` is absolute or leads, by its names alone, out of the folder."""
+    """Whether a link at ``path`` to ``target`` is absolute or may lead out of the folder, or into a repository.
+
+    Only leading ``..`` are taken for harmless: ``other-link/../x`` looks inside and may lead outside, since
+    ``..`` counts from where ``other-link`` leads. With this rule a link leads inside if those on its way do.
+    """
     if not target or target.startswith("/"):
         return True
-    depth = path.count("/")
-    for part in target.split("/"):
-        if part == "..":
-            depth -= 1
-            if depth < 0:
-                return True
-        elif part not in ("", "."):
-            depth += 1
-    return False
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    climbs = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
+    above = parents(path)
+    if climbs > len(above) or ".." in parts[climbs:]:
+        return True
+    base = above[climbs].split("/") if climbs < len(above) else []
+    return any(part.lower() in REPOSITORY_FOLDERS for part in base + parts[climbs:])

@@ -1,0 +1,106 @@
+"""A running ``join``: signals, the shown view, the control socket and the exit code around one replica."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+from crdtsync.adapters.control_socket import ControlServer
+from crdtsync.cli.exit_codes import EXIT_DONE, EXIT_UNREACHABLE
+from crdtsync.cli.views import JsonView, PlainView, TerminalView, View
+from crdtsync.core.replica.effects import AskDiffering
+from crdtsync.core.replica.events import Differing
+from crdtsync.runtime.control import handlers_for
+from crdtsync.runtime.replica import JoinOptions, Replica
+
+REDRAW_S = 0.1
+
+
+class JoinCommand:
+    """Runs one replica for a person at a terminal, or for a program that reads lines."""
+
+    def __init__(self, options: JoinOptions, *, json: bool, once: bool) -> None:
+        self._options = options
+        self._once = once
+        self._replica = Replica(options, self)
+        folder = str(options.directory)
+        hub = self._replica.hub
+        self._view: View
+        if json:
+            self._view = JsonView(options.room, hub, folder)
+        elif sys.stdout.isatty() and not once:
+            self._view = TerminalView(options.room, hub, folder)
+        else:
+            self._view = PlainView(options.room, hub, folder)
+        self._redraw: asyncio.TimerHandle | None = None
+        self._code = EXIT_DONE
+
+    async def run(self, opened: Callable[[], Awaitable[None]] | None = None) -> int:
+        """Returns the exit code. Raises CrdtsyncError for what ended it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._replica.stop)
+        self._opened_first = opened
+        try:
+            await self._replica.run(self._opened)
+        finally:
+            if self._redraw is not None:
+                self._redraw.cancel()
+            await self._stop_extras()
+            self._view.stop()
+        return self._code
+
+    async def _opened(self) -> None:
+        """The folder is ours: listen for commands, show, and with --once wait for the end."""
+        replica = self._replica
+        self._control = ControlServer(replica.folder.state_folder, handlers_for(replica))
+        await self._control.start()
+        self._view.start()
+        self._once_task = asyncio.create_task(self._end_when_settled()) if self._once else None
+        if self._opened_first is not None:
+            await self._opened_first()
+
+    async def _stop_extras(self) -> None:
+        if hasattr(self, "_control"):
+            await self._control.close()
+        task = getattr(self, "_once_task", None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _end_when_settled(self) -> None:
+        await self._replica.flush()
+        self._show()
+        self._replica.stop()
+
+    # -- the replica's observer -----------------------------------------------------------------------
+
+    def notice(self, kind: str, path: str, message: str) -> None:
+        self._view.notice(kind, path, message)
+        if self._once and self._replica.unreachable is not None:
+            self._code = EXIT_UNREACHABLE
+            self._view.notice("failed", "", str(self._replica.unreachable))
+            self._replica.stop()
+        self.changed()
+
+    def changed(self) -> None:
+        """Show it soon; a burst of changes is shown once."""
+        if self._redraw is None:
+            self._redraw = asyncio.get_running_loop().call_later(REDRAW_S, self._show)
+
+    def _show(self) -> None:
+        self._redraw = None
+        status = self._replica.status
+        if status is not None:
+            self._view.show(status, self._replica.transfers, self._replica.unreachable)
+            if self._replica.transfers:
+                self.changed()
+
+    async def ask(self, question: AskDiffering) -> Differing:
+        self._view.comparison(question)
+        wanted = self._options.differing
+        if wanted is not None or not question.differing:
+            return wanted or Differing.BOTH
+        return await self._view.ask(question)
