@@ -42,7 +42,6 @@ from crdtsync.core.replica.records import (
 )
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import DocumentId, EntryId
-from crdtsync.errors import StoreError
 
 __all__ = ["ReplicaStore", "StoreCorrupt"]
 
@@ -70,12 +69,6 @@ class ReplicaStore:
         self._written_bytes = 0
         self._round_under_way = False
         self._versions = VersionTable(self._execute, self._pinned)
-        try:
-            with self._explaining():
-                self._versions.load()
-        except StoreError:
-            self._connection.close()
-            raise
 
     @staticmethod
     def quarantine(path: Path, now: datetime) -> Path:
@@ -91,7 +84,6 @@ class ReplicaStore:
         """
         if not records:
             return
-        latest_s = self._versions.latest_s
         with self._explaining():
             try:
                 self._execute("BEGIN IMMEDIATE")
@@ -99,7 +91,6 @@ class ReplicaStore:
                     self._write(record)
                 self._execute("COMMIT")
             except BaseException:
-                self._versions.latest_s = latest_s
                 self._roll_back()
                 raise
         self._written_bytes += PAGE_BYTES * (len(records) + 1)

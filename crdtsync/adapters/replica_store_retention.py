@@ -20,12 +20,12 @@ class StoredVersion:
 
 
 def outlived(
-    newest_first: Iterable[StoredVersion], latest_s: float, pinned: Collection[Digest]
+    newest_first: Iterable[StoredVersion], now_s: float, pinned: Collection[Digest]
 ) -> list[StoredVersion]:
     """Those of one text's versions that the limits (count, size, age) no longer keep.
 
-    ``latest_s`` is the time that the last record told; no clock is asked. What the ``pinned`` digests name is
-    kept in any case: what disk and room agreed on, without which an edit of the disk has no base.
+    ``now_s`` is the time that the record under way tells; no clock is asked. What the ``pinned`` digests name
+    is kept in any case: what disk and room agreed on, without which an edit of the disk has no base.
     """
     dropped = []
     count = 0
@@ -38,7 +38,7 @@ def outlived(
                 or count >= limits.VERSIONS_MAX_COUNT
                 or (count > 0 and size_bytes + version.size_bytes > limits.VERSIONS_MAX_BYTES)
             )
-            if full or version.at_s < aged_before(latest_s):
+            if full or version.at_s < aged_before(now_s):
                 dropped.append(version)
                 continue
         count += 1
@@ -46,6 +46,6 @@ def outlived(
     return dropped
 
 
-def aged_before(latest_s: float) -> float:
+def aged_before(now_s: float) -> float:
     """A version from before this time is too old to be the base of anything."""
-    return latest_s - limits.VERSIONS_MAX_AGE_S
+    return now_s - limits.VERSIONS_MAX_AGE_S

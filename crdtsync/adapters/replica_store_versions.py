@@ -30,13 +30,6 @@ class VersionTable:
         self._compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
         self._decompressor = zstandard.ZstdDecompressor()
         self._sweep_from: tuple[float, int] = (float("-inf"), 0)
-        self.latest_s = 0.0
-        """The time that the last record told."""
-
-    def load(self) -> None:
-        row = self._execute("SELECT at_s FROM version ORDER BY sequence DESC LIMIT 1").fetchone()
-        if row is not None:
-            self.latest_s = row[0]
 
     def add(self, version: Version) -> int:
         """Returns how many bytes were stored."""
@@ -44,15 +37,14 @@ class VersionTable:
         digest = codec.digest_key(version.digest)
         text = codec.encode_string(version.text)
         row = codec.sealed(self._compressor.compress(text), codec.version_key(key, digest, version.at_s))
-        self.latest_s = version.at_s
         self.drop(key, {digest})
         sequence = self._execute(
             "INSERT INTO version (entry, digest, at_s, size_bytes) VALUES (?, ?, ?, ?)",
             (key, digest, version.at_s, len(text)),
         ).lastrowid
         self._execute("INSERT INTO version_text VALUES (?, ?)", (sequence, row))
-        self._forget(stored.sequence for stored in self._outlived(key, self._stored(key)))
-        self._sweep()
+        self._forget(stored.sequence for stored in self._outlived(key, version.at_s))
+        self._sweep(version.at_s)
         return len(row)
 
     def drop(self, key: bytes, digests: set[bytes]) -> None:
@@ -62,12 +54,9 @@ class VersionTable:
     def recall(self, entry: EntryId) -> list[Version]:
         """Newest first. Raises DamagedRow."""
         key = codec.entry_key(entry)
-        newest_first = self._stored(key)
-        gone = {stored.sequence for stored in self._outlived(key, newest_first)}
         return [
             Version(entry, stored.digest, self._text(key, stored), stored.at_s)
-            for stored in newest_first
-            if stored.sequence not in gone
+            for stored in self._stored(key)
         ]
 
     def _text(self, key: bytes, stored: StoredVersion) -> str:
@@ -84,18 +73,19 @@ class VersionTable:
         )
         return [_stored_version(*row) for row in self._execute(query, (key,))]
 
-    def _outlived(self, key: bytes, newest_first: list[StoredVersion]) -> list[StoredVersion]:
-        gone = outlived(newest_first, self.latest_s, ())
+    def _outlived(self, key: bytes, now_s: float) -> list[StoredVersion]:
+        newest_first = self._stored(key)
+        gone = outlived(newest_first, now_s, ())
         # Most often nothing leaves, and the agreement need not be read.
-        return outlived(newest_first, self.latest_s, self._pinned(key)) if gone else gone
+        return outlived(newest_first, now_s, self._pinned(key)) if gone else gone
 
-    def _sweep(self) -> None:
+    def _sweep(self, now_s: float) -> None:
         """Drop aged versions of texts that are not being changed, some at a time, round and round."""
         query = (
             "SELECT sequence, entry, digest, at_s FROM version WHERE at_s < ?"
             " AND (at_s, sequence) > (?, ?) ORDER BY at_s, sequence LIMIT ?"
         )
-        rows = self._execute(query, (aged_before(self.latest_s), *self._sweep_from, SWEEP_AT_ONCE)).fetchall()
+        rows = self._execute(query, (aged_before(now_s), *self._sweep_from, SWEEP_AT_ONCE)).fetchall()
         self._forget(
             sequence for sequence, key, digest, _ in rows if Digest(digest.hex()) not in self._pinned(key)
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from heapq import heappop, heappush
 from typing import assert_never
 
-from crdtsync.adapters.replica_store_retention import StoredVersion, outlived
+from crdtsync.adapters.replica_store_retention import StoredVersion, aged_before, outlived
 from crdtsync.core.replica.records import (
     AddUpdate,
     AddVersion,
@@ -40,7 +41,8 @@ class MemoryReplicaStore:
         self._logs: dict[DocumentId, list[bytes]] = {}
         self._versions: dict[EntryId, list[tuple[StoredVersion, str]]] = {}
         """Of each text, oldest first."""
-        self._latest_s = 0.0
+        self._by_age: list[tuple[float, int, EntryId]] = []
+        """A heap of times told, sequences and entries; some are gone already."""
         self._sequence = 0
         self._open = True
 
@@ -69,11 +71,9 @@ class MemoryReplicaStore:
     def versions(self, entry: EntryId) -> list[Version]:
         """Recent versions of a text, newest first."""
         self._check_open()
-        gone = self._outlived(entry)
         return [
             Version(entry=entry, digest=stored.digest, text=text, at_s=stored.at_s)
             for stored, text in reversed(self._versions.get(entry, []))
-            if stored not in gone
         ]
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class MemoryReplicaStore:
         twin._synced = dict(self._synced)
         twin._logs = {document: list(log) for document, log in self._logs.items()}
         twin._versions = {entry: list(pairs) for entry, pairs in self._versions.items()}
-        twin._latest_s = self._latest_s
+        twin._by_age = list(self._by_age)
         twin._sequence = self._sequence
         return twin
 
@@ -108,29 +108,41 @@ class MemoryReplicaStore:
                 self._add_version(record.version)
             case DropVersions():
                 pairs = self._versions.get(record.entry, [])
-                self._versions[record.entry] = [
-                    pair for pair in pairs if pair[0].digest not in record.digests
-                ]
+                named = {old.sequence for old, _ in pairs if old.digest in record.digests}
+                self._drop_versions(record.entry, named)
             case PutMeta():
                 self._meta[record.key] = record.value
             case _:
                 assert_never(record)
 
     def _add_version(self, version: Version) -> None:
-        self._latest_s = version.at_s
         self._sequence += 1
         size_bytes = len(version.text.encode("utf-8", "surrogatepass"))
         stored = StoredVersion(self._sequence, version.digest, version.at_s, size_bytes)
         others = [pair for pair in self._versions.get(version.entry, []) if pair[0].digest != version.digest]
         self._versions[version.entry] = [*others, (stored, version.text)]
-        gone = self._outlived(version.entry)
-        self._versions[version.entry] = [
-            pair for pair in self._versions[version.entry] if pair[0] not in gone
-        ]
+        newest_first = [stored for stored, _ in reversed(self._versions[version.entry])]
+        gone = outlived(newest_first, version.at_s, self._pinned(version.entry))
+        self._drop_versions(version.entry, {stored.sequence for stored in gone})
+        heappush(self._by_age, (version.at_s, self._sequence, version.entry))
+        self._sweep(version.at_s)
 
-    def _outlived(self, entry: EntryId) -> list[StoredVersion]:
-        newest_first = [stored for stored, _ in reversed(self._versions.get(entry, []))]
-        return outlived(newest_first, self._latest_s, self._pinned(entry))
+    def _sweep(self, now_s: float) -> None:
+        """Drop the aged versions of all texts, as far as no agreement names them."""
+        kept = []
+        while self._by_age and self._by_age[0][0] < aged_before(now_s):
+            at_s, sequence, entry = heappop(self._by_age)
+            pairs = self._versions.get(entry, [])
+            if any(old.sequence == sequence and old.digest in self._pinned(entry) for old, _ in pairs):
+                kept.append((at_s, sequence, entry))
+            else:
+                self._drop_versions(entry, {sequence})
+        for aged in kept:
+            heappush(self._by_age, aged)
+
+    def _drop_versions(self, entry: EntryId, sequences: Collection[int]) -> None:
+        pairs = self._versions.get(entry, [])
+        self._versions[entry] = [pair for pair in pairs if pair[0].sequence not in sequences]
 
     def _pinned(self, entry: EntryId) -> set[Digest]:
         pinned = set()

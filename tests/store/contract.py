@@ -243,9 +243,9 @@ class ReplicaStoreContract:
                 for entry in (ENTRY, OTHER):
                     store.persist([AddVersion(version(number, at_s=later_s, entry=entry))])
             assert numbers(store.versions(ENTRY))[-2:] == [2, 1]
-            store.persist([PutSynced(agreed(digest(2)))])
+            store.persist([PutSynced(agreed(digest(2))), AddVersion(version(200, at_s=later_s))])
             assert numbers(store.versions(ENTRY))[-1:] == [2]
-            store.persist([DropSynced(ENTRY)])
+            store.persist([DropSynced(ENTRY), AddVersion(version(201, at_s=later_s))])
             assert min(numbers(store.versions(ENTRY))) >= 100
             store.close()
 
