@@ -48,6 +48,8 @@ class Documents:
         """What the present event changed: when (ms), and whether the hub may lack it."""
         self._unwritten: dict[EntryId, list[bytes]] = {}
         """Updates of the present event, which the store does not hold yet."""
+        self._fresh: dict[EntryId, list[Version]] = {}
+        """Versions of the present event, likewise."""
 
     def state_vector(self, entry: EntryId) -> bytes:
         if entry in self._changed:
@@ -155,7 +157,9 @@ class Documents:
 
     def keep_version(self, entry: EntryId, text: str, now: float) -> None:
         """Keep a text that stood on disk, as a base for late and stale saves."""
-        self._out.record(AddVersion(Version(entry, digest_of_text(text), text, now)))
+        version = Version(entry, digest_of_text(text), text, now)
+        self._fresh.setdefault(entry, []).append(version)
+        self._out.record(AddVersion(version))
 
     def version(self, entry: EntryId, digest: Digest) -> str | None:
         """The text with that digest, if the document holds it now or it is kept as a recent version."""
@@ -168,7 +172,11 @@ class Documents:
 
     def versions(self, entry: EntryId) -> list[Version]:
         """Recent versions, newest first."""
-        return self._recall.versions(entry)
+        return [*reversed(self._fresh.get(entry, ())), *self._recall.versions(entry)]
+
+    def written(self) -> None:
+        """The records of this event are on their way to the store: ask it from now on."""
+        self._fresh.clear()
 
     def _keep_version(self, entry: EntryId, now: float) -> None:
         """Before the first change of an event: what the document holds may be what stands on disk."""

@@ -335,6 +335,7 @@ class ReplicaEngine:
         self._session.flush()
         self._advance_flushes()
         effects = self._out.take()
+        self._documents.written()
         for batch in self._state.looking.take_looks():
             effects.append(Look(tuple(LookAt(path, self._is_text(path)) for path in batch)))
         return effects

@@ -163,6 +163,10 @@ class Looking:
         """Whether any path is absent and not yet believed to be."""
         return any(settling.wait is Wait.ABSENT for settling in self._settling.values())
 
+    def is_asked(self, path: str) -> bool:
+        """Whether a look at ``path`` has yet to be answered."""
+        return path in self._wanted or path in self._under_way
+
     def is_open(self, path: str) -> bool:
         """Whether an answer for ``path`` is still awaited."""
         return path in self._wanted or path in self._under_way or path in self._settling

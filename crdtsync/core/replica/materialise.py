@@ -161,7 +161,7 @@ class Materialise:
         if self._leaves(placed.path):
             return False
         state.replan([occupant])
-        state.retry_later(agreed.entry, now)
+        state.retry_later(agreed.entry, agreed.path, now)
         return True
 
     def _agreement(self, placed: Placement, path: str, digest: Digest | None, covered: bytes) -> Synced:
@@ -254,8 +254,7 @@ class Materialise:
             case Done(fingerprint, displaced):
                 self._succeeded(under_way, fingerprint)
                 if entry is not None:
-                    state.retries.pop(entry, None)
-                    state.attention.pop(under_way.step.path, None)
+                    state.give_up(entry)
                 if displaced is not None:
                     state.displaced[displaced.token] = displaced
             case Raced(path, _):
@@ -265,7 +264,7 @@ class Materialise:
                 state.looking.want(path)
                 state.looking.want(under_way.step.path)
                 if entry is not None:
-                    state.retry_later(entry, now)
+                    state.retry_later(entry, under_way.step.path, now)
             case Failed(cause, message):
                 self._failed(under_way, cause, message, now)
             case _:
@@ -344,7 +343,7 @@ class Materialise:
             quick = cause in (Cause.BLOCKED, Cause.NOT_EMPTY)
             if not quick or under_way.entry in state.retries:
                 state.tell(step.path, "failed", message)
-            state.retry_later(under_way.entry, now, 0.25 if quick else 2.0)
+            state.retry_later(under_way.entry, step.path, now, 0.25 if quick else 2.0)
         else:
             state.tell(step.path, "failed", message)
 

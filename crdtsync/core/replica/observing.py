@@ -178,10 +178,11 @@ class Observing:
         if origin is not None and (origin.kind is not seen.kind or origin.path == path):
             origin = None
         if origin is not None and not self._is_gone(origin):
-            if path not in self._linked:
-                # The old name may be gone without our knowing yet; if it is not, this is a second link.
-                self._linked.add(path)
+            # The old name may be gone without our knowing yet; if it is not, this is a second link.
+            if path not in self._linked and not state.looking.is_asked(origin.path):
                 state.looking.want(origin.path)
+            if state.looking.is_asked(origin.path):
+                self._linked.add(path)
                 state.looking.want(path)
                 return
             origin = None
@@ -189,7 +190,7 @@ class Observing:
         if origin is None:
             origin = self._same_content_gone(seen)
         if origin is not None:
-            self._moved(origin, path, seen, content, now)
+            self._moved(origin, path, seen, now)
         else:
             self._reconcile.path(path, now, content)
 
@@ -205,7 +206,7 @@ class Observing:
     def _is_gone(self, agreed: Synced) -> bool:
         return self._state.looking.is_absent(agreed.path) or self._deletions.covers(agreed.entry)
 
-    def _moved(self, agreed: Synced, path: str, seen: OnDisk, content: Content, now: float) -> None:
+    def _moved(self, agreed: Synced, path: str, seen: OnDisk, now: float) -> None:
         state = self._state
         if not state.may_ingest:
             state.deferred.update((agreed.path, path))
@@ -218,7 +219,10 @@ class Observing:
         self._ingest.move(agreed, path, state.view.get(agreed.entry), seen)
         state.edited_at[path] = now
         state.out.notice("sent", agreed.path, f"renamed to {path}")
-        self._reconcile.entry(agreed.entry, now, content)
+        # Planned once the tree knows the new name; what was edited on the way is read again then.
+        state.replan([agreed.entry])
+        if seen.digest != agreed.digest:
+            state.looking.want(path)
 
     # -- scans ------------------------------------------------------------------------------------------
 

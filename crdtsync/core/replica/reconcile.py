@@ -65,6 +65,8 @@ class Reconcile:
         if agreed is None:
             if placed is not None:
                 self._never_agreed(placed, content, now)
+            else:
+                state.give_up(entry)
             return
         if placed is None:
             self._deletions.forget([entry] if state.disk.get(agreed.path) is None else [])
@@ -278,7 +280,7 @@ class Reconcile:
         ):
             agreed = replace(agreed, digest=seen.digest, state_vector=covered, fingerprint=seen.fingerprint)
             state.agree(agreed)
-        state.retries.pop(agreed.entry, None)
+        state.give_up(agreed.entry)
         if agreed.kind in (Kind.DIR, Kind.LINK):
             return
         wanted = plan_executable(agreed.executable, seen.executable, placed.executable)

@@ -43,6 +43,9 @@ class UnderWay:
 
 @dataclass(slots=True)
 class Retry:
+    """``path`` is the one that a person was told of."""
+
+    path: str
     due: float
     delay_s: float
 
@@ -157,10 +160,17 @@ class ReplicaState:
         if self.synced.at(path) is None:
             self.plan_paths.add(path)
 
-    def retry_later(self, entry: EntryId, now: float, at_least_s: float = RETRY_FIRST_S) -> None:
+    def retry_later(self, entry: EntryId, path: str, now: float, at_least_s: float = RETRY_FIRST_S) -> None:
+        """Leave the entry alone for a while, longer each time."""
         old = self.retries.get(entry)
         delay_s = at_least_s if old is None else min(max(old.delay_s * 2, at_least_s), RETRY_MAX_S)
-        self.retries[entry] = Retry(now + delay_s, delay_s)
+        self.retries[entry] = Retry(path, now + delay_s, delay_s)
+
+    def give_up(self, entry: EntryId) -> None:
+        """There is nothing left to try, or it has worked: nobody needs to know any more."""
+        retry = self.retries.pop(entry, None)
+        if retry is not None:
+            self.attention.pop(retry.path, None)
 
     def tell(self, path: str, kind: str, message: str) -> None:
         """Put something before a person, once."""

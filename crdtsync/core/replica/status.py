@@ -55,7 +55,7 @@ class Status:
 
 def status_of(state: ReplicaState, deletions: Deletions, *, halted: bool) -> Status:
     session = state.session
-    retrying = sum(1 for entry in state.retries if not _needs_person(state, entry))
+    retrying = sum(1 for retry in state.retries.values() if retry.path not in state.attention)
     pending = Pending(
         ingest=state.looking.open_count + len(state.deferred) + len(state.displaced) + deletions.waiting,
         send=session.unsent + len(state.uploading),
@@ -91,10 +91,3 @@ def conflicts_of(state: ReplicaState) -> list[Conflict]:
         by = origin.by if placed.version is None else placed.version.by
         found.append(Conflict(placed.path, None if original is None else original.path, by, origin.at_ms))
     return sorted(found, key=lambda conflict: conflict.path)
-
-
-def _needs_person(state: ReplicaState, entry: str) -> bool:
-    for tree in (state.synced.get(entry), state.view.get(entry)):  # type: ignore[arg-type]
-        if tree is not None and tree.path in state.attention:
-            return True
-    return False

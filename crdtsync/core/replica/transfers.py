@@ -43,7 +43,7 @@ class Transfers:
                     placed = state.view.get(entry)
                     if placed is not None:
                         state.tell(placed.path, "download", reason)
-                        state.retry_later(entry, now, RETRY_S)
+                        state.retry_later(entry, placed.path, now, RETRY_S)
             case _:
                 assert_never(event)
 

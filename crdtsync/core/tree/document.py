@@ -46,8 +46,13 @@ class TreeDocument:
         self._open()
         self._causal = CausalBuffer()
         with self._doc.transaction():
-            for update in updates:
-                for ready in self._causal.take(update):
+            for number, update in enumerate(updates):
+                if number == 0:
+                    # Our own compacted state, or the first update there was: whole, so not read apart.
+                    self._doc.apply_update(update)
+                    self._causal.known = decode(self._doc.get_state())
+                    continue
+                for ready in self._causal.take(update).ready:
                     self._doc.apply_update(ready)
         self._changed.clear()
 
@@ -73,7 +78,7 @@ class TreeDocument:
 
         Raises MalformedUpdate; the document is then as before.
         """
-        ready = self._causal.take(update)
+        ready = self._causal.take(update).ready
         try:
             with self._doc.transaction():
                 for part in ready:
