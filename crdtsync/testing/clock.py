@@ -1,0 +1,100 @@
+"""Virtual time: one heap of what is to happen, one random stream per concern, and a trace that can be compared.
+
+Nothing else of the simulator knows what time is; one seed gives one run.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from blake3 import blake3
+
+EPOCH_S = 1_700_000_000.0
+"""When a simulation begins, in seconds since 1970."""
+TRACE_KEPT_LINES = 400
+
+
+@dataclass(order=True, slots=True)
+class Timer:
+    """Something that will happen once, unless it is cancelled."""
+
+    at_s: float
+    number: int
+    action: Callable[[], None] = field(compare=False)
+    cancelled: bool = field(default=False, compare=False)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Clock:
+    """Runs what is due, in the order of time and, within one instant, in the order of asking."""
+
+    def __init__(self) -> None:
+        self.now_s = EPOCH_S
+        self.handled = 0
+        self._heap: list[Timer] = []
+        self._number = 0
+
+    def after(self, delay_s: float, action: Callable[[], None]) -> Timer:
+        self._number += 1
+        timer = Timer(self.now_s + max(0.0, delay_s), self._number, action)
+        heapq.heappush(self._heap, timer)
+        return timer
+
+    def run_until(self, until_s: float, enough: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass up to ``until_s``, or until ``enough`` holds; returns whether it does."""
+        while not enough():
+            while self._heap and self._heap[0].cancelled:
+                heapq.heappop(self._heap)
+            if not self._heap or self._heap[0].at_s > until_s:
+                self.now_s = max(self.now_s, until_s)
+                return enough()
+            timer = heapq.heappop(self._heap)
+            self.now_s = max(self.now_s, timer.at_s)
+            self.handled += 1
+            timer.action()
+        return True
+
+
+class Streams:
+    """Independent random streams, so that a change of one concern leaves what the others draw alone."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._streams: dict[str, random.Random] = {}
+
+    def __getitem__(self, concern: str) -> random.Random:
+        stream = self._streams.get(concern)
+        if stream is None:
+            stream = self._streams[concern] = random.Random(f"{self._seed}/{concern}")
+        return stream
+
+
+class Trace:
+    """A digest over everything that happened, and the last lines of it for a person."""
+
+    def __init__(self, clock: Clock, *, shown: Callable[[str], None] | None = None) -> None:
+        self._clock = clock
+        self._hasher = blake3()
+        self._shown = shown
+        self.lines: deque[str] = deque(maxlen=TRACE_KEPT_LINES)
+
+    def note(self, who: str, what: str) -> None:
+        line = f"{self._clock.now_s - EPOCH_S:10.4f} {who:>4} {what}"
+        self._hasher.update(line.encode("utf-8", "surrogatepass"))
+        self.lines.append(line)
+        if self._shown is not None:
+            self._shown(line)
+
+    def mix(self, data: bytes) -> None:
+        """Take into the digest what is too long to show."""
+        self._hasher.update(data)
+
+    @property
+    def digest(self) -> str:
+        return self._hasher.copy().hexdigest()

@@ -1,0 +1,136 @@
+"""What must hold of a world at rest, and the ledger of who wrote and who took away what.
+
+Everything that people save carries tokens that occur nowhere else, so that it can be told where it went.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from crdtsync.core.values.digests import encode_text
+from crdtsync.core.values.files import Kind
+from crdtsync.testing.virtual_disk import NodeKind, VirtualDisk
+from crdtsync.testing.virtual_replica import VirtualReplica
+
+TOKEN = re.compile(rb"<[a-z0-9]+\.[a-z0-9]+>")
+
+Picture = Mapping[str, tuple[NodeKind, bytes, bool]]
+
+
+class Broken(AssertionError):
+    """A promise was not kept. ``promise`` is one word."""
+
+    def __init__(self, promise: str, message: str) -> None:
+        super().__init__(f"{promise}: {message}")
+        self.promise = promise
+
+
+def tokens(data: bytes) -> set[bytes]:
+    return set(TOKEN.findall(data))
+
+
+class Ledger:
+    """Who wrote which token, and which were taken away by someone who had seen them."""
+
+    def __init__(self) -> None:
+        self.born: dict[bytes, str] = {}
+        self.excused: dict[bytes, str] = {}
+
+    def saved(self, who: str, seen: bytes, now: bytes) -> None:
+        """``who`` had ``seen`` and made ``now`` of it."""
+        before, after = tokens(seen), tokens(now)
+        for token in after - before:
+            self.born.setdefault(token, who)
+        for token in before - after:
+            self.excused.setdefault(token, f"taken out by {who}")
+
+    def deleted(self, who: str, seen: bytes) -> None:
+        for token in tokens(seen):
+            self.excused.setdefault(token, f"deleted by {who}")
+
+    def lost_with_power(self, who: str, before: Iterable[bytes], after: Iterable[bytes]) -> None:
+        """What a power cut took from a disk was never safe there."""
+        kept = set().union(*(tokens(data) for data in after)) if after else set()
+        for data in before:
+            for token in tokens(data) - kept:
+                self.excused.setdefault(token, f"lost with the power of {who}")
+
+
+def picture(disk: VirtualDisk) -> Picture:
+    """Everything on a disk that a room can hold."""
+    return {
+        path: (node.kind, node.data, node.executable and node.kind is NodeKind.FILE)
+        for path, node in disk.files()
+    }
+
+
+def check_equal(replicas: Sequence[VirtualReplica]) -> None:
+    """All disks are the same, and are what the rooms say."""
+    first = picture(replicas[0].disk)
+    for other in replicas[1:]:
+        _compare("equal", replicas[0].name, first, other.name, picture(other.disk))
+    for replica in replicas:
+        _compare("room", f"{replica.name}'s room", room_of(replica), replica.name, picture(replica.disk))
+
+
+def check_is(expected: Picture, replicas: Sequence[VirtualReplica]) -> None:
+    """Nobody else changed anything, so everyone must have just this."""
+    for replica in replicas:
+        _compare("serial", "the only change", expected, replica.name, picture(replica.disk))
+
+
+def room_of(replica: VirtualReplica) -> Picture:
+    """What the room says should be on disk, out of the engine's own state."""
+    engine = replica.engine
+    assert engine is not None
+    state = engine._state
+    found: dict[str, tuple[NodeKind, bytes, bool]] = {}
+    for entry, placed in state.view.placements.items():
+        match placed.kind:
+            case Kind.TEXT:
+                data, kind = encode_text(state.documents.text(entry)), NodeKind.FILE
+            case Kind.BLOB:
+                assert placed.version is not None
+                node = replica.disk.get(placed.path)
+                data = b"" if node is None or node.digest != placed.version.digest else node.data
+                kind = NodeKind.FILE
+            case Kind.LINK:
+                assert placed.version is not None and placed.version.target is not None
+                data, kind = placed.version.target.encode(), NodeKind.LINK
+            case Kind.DIR:
+                if state.view.holds_below(placed.path):
+                    continue
+                data, kind = b"", NodeKind.FOLDER
+        if placed.path in found:
+            raise Broken("room", f"{placed.path} stands twice in the room of {replica.name}")
+        found[placed.path] = (kind, data, placed.executable and kind is NodeKind.FILE)
+    return found
+
+
+def check_nothing_lost(ledger: Ledger, replicas: Sequence[VirtualReplica]) -> None:
+    """Every token is in some file, unless someone who had seen it took it away, or it is in a trash."""
+    contents = [data for _, data, _ in picture(replicas[0].disk).values()]
+    there = set().union(*(tokens(data) for data in contents)) if contents else set()
+    trashed = {token for replica in replicas for _, data, _ in replica.writer.trash for token in tokens(data)}
+    lost = {token: who for token, who in ledger.born.items() if token not in there | ledger.excused.keys()}
+    for token, who in sorted(lost.items()):
+        if token not in trashed:
+            raise Broken("lost", f"{token.decode()} of {who} is nowhere")
+    for token, who in sorted(lost.items()):
+        raise Broken("trashed", f"{token.decode()} of {who} is in the trash only, and nobody wanted that")
+
+
+def check_nothing_doubled(replicas: Sequence[VirtualReplica]) -> None:
+    """No token stands twice in one file."""
+    for path, (_, data, _) in picture(replicas[0].disk).items():
+        twice = [token for token, count in Counter(TOKEN.findall(data)).items() if count > 1]
+        if twice:
+            raise Broken("doubled", f"{twice[0].decode()} stands twice in {path}")
+
+
+def _compare(promise: str, one: str, first: Picture, other: str, second: Picture) -> None:
+    for path in sorted(first.keys() | second.keys()):
+        if first.get(path) != second.get(path):
+            raise Broken(promise, f"{path} is {first.get(path)} for {one} and {second.get(path)} for {other}")

@@ -1,0 +1,106 @@
+"""``python -m crdtsync.testing.simulate --seeds N --first-seed K``: many worlds, and how to replay one that broke."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from crdtsync.testing.oracles import Broken
+from crdtsync.testing.world import Plan, Result, World
+
+
+def run(seed: int, shown: bool = False) -> Result:
+    """One world. Raises Broken, or whatever an engine raised."""
+    return World(seed, shown=print if shown else None).run()
+
+
+def shrunk(seed: int, plan: Plan, promise: str) -> Plan:
+    """A smaller plan with which the seed breaks the same promise, found by leaving things out."""
+    smaller = True
+    while smaller:
+        smaller = False
+        for candidate in _smaller(plan):
+            if _broken(seed, candidate) == promise:
+                plan, smaller = candidate, True
+                break
+    return plan
+
+
+def _smaller(plan: Plan) -> Iterator[Plan]:
+    for fault in sorted(plan.faults):
+        yield replace(plan, faults=plan.faults - {fault})
+    for group in sorted(plan.groups):
+        yield replace(plan, groups=plan.groups - {group})
+    if plan.turns:
+        yield replace(plan, turns=0)
+        yield replace(plan, turns=plan.turns - 1)
+    for fewer in sorted({plan.acts // 2, plan.acts * 3 // 4, plan.acts - 1}):
+        if 0 <= fewer < plan.acts:
+            yield replace(plan, acts=fewer)
+    if plan.replicas > 2:
+        yield replace(plan, replicas=plan.replicas - 1)
+
+
+def _broken(seed: int, plan: Plan) -> str | None:
+    try:
+        World(seed, plan).run()
+    except Exception as error:
+        return _promise(error)
+    return None
+
+
+def _promise(error: Exception) -> str:
+    return error.promise if isinstance(error, Broken) else type(error).__name__
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m crdtsync.testing.simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many worlds")
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--trace", action="store_true", help="print everything that happens")
+    parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
+    parser.add_argument("--shrink", action="store_true", help="look for a smaller plan that breaks the same")
+    parser.add_argument("--plan", help="a plan to use instead of the seed's own, as a shrink printed it")
+    parser.add_argument("--digests", action="store_true", help="print the digest of each world's trace")
+    options = parser.parse_args(arguments)
+    started = time.perf_counter()
+    broken: Counter[str] = Counter()
+    events = acts = 0
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        plan = eval(options.plan, {"Plan": Plan, "frozenset": frozenset}) if options.plan else None
+        world = World(seed, plan, shown=print if options.trace else None)
+        try:
+            result = world.run()
+        except Exception as error:
+            kind = promise = _promise(error)
+            broken[kind] += 1
+            if not isinstance(error, Broken):
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                error.add_note(f"{where.filename.rpartition('/')[2]}:{where.lineno}")
+                if options.trace:
+                    traceback.print_exc()
+                kind += " at " + "; ".join(error.__notes__)
+            print(f"seed {seed} {kind}: {str(error)[:600]}\n  {world.plan}")
+            replay = f"python -m crdtsync.testing.simulate --seeds 1 --first-seed {seed} --trace"
+            if options.shrink:
+                replay += f' --plan "{shrunk(seed, world.plan, promise)}"'
+            print(f"  {replay}", flush=True)
+            if not options.keep_going:
+                return 1
+        else:
+            events += result.events
+            acts += result.acts
+            if options.digests:
+                print(seed, result.digest)
+    took_s = time.perf_counter() - started
+    print(f"{options.seeds} worlds, {acts} acts, {events} events in {took_s:.1f} s; broken: {dict(broken)}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""A hub without sockets or threads: the real engine over a store in memory, with commits that take time.
+
+It can be killed (what was not committed is gone), restored from an older copy, or lose its data.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import assert_never
+
+from crdtsync.core.hub import bounds
+from crdtsync.core.hub import effects as ef
+from crdtsync.core.hub import events as ev
+from crdtsync.core.hub.documents import compact, compare, problem_of
+from crdtsync.core.hub.engine import HubEngine
+from crdtsync.core.hub.store import StoreFailed
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.wire.messages import Difference
+from crdtsync.testing.clock import Clock, Timer, Trace
+from crdtsync.testing.memory_hub_store import MemoryHubStore
+
+
+@dataclass(slots=True)
+class Line:
+    """The hub's end of one connection. ``deliver`` and ``ended`` reach the other end."""
+
+    deliver: Callable[[bytes | str], None]
+    ended: Callable[[str], None]
+    paused: bool = False
+    waiting: deque[bytes | str] = field(default_factory=deque)
+
+
+class VirtualHub:
+    def __init__(self, clock: Clock, rng: Random, trace: Trace) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._trace = trace
+        self.store = MemoryHubStore()
+        self.blobs: dict[Digest, bytes] = {}
+        self.commit_s = 0.002
+        self.updates = 0
+        self._life = 0
+        self._member = 0
+        self._lines: dict[int, Line] = {}
+        self._engine: HubEngine | None = None
+        self._timer: Timer | None = None
+        self._flush_soon = False
+        self._writer_free_s = 0.0
+
+    @property
+    def up(self) -> bool:
+        return self._engine is not None
+
+    def start(self) -> None:
+        self._life += 1
+        self._engine = HubEngine(self._rng.randbytes(8).hex())
+        self._trace.note("hub", "starts")
+
+    def kill(self) -> None:
+        """What was not committed is gone; so is every connection."""
+        self._engine = None
+        self._life += 1
+        self._flush_soon = False
+        lines, self._lines = self._lines, {}
+        self._trace.note("hub", "is killed")
+        for line in lines.values():
+            line.ended("the hub was killed")
+
+    def backup(self) -> tuple[MemoryHubStore, dict[Digest, bytes]]:
+        return self.store.copy(), dict(self.blobs)
+
+    def restore(self, backup: tuple[MemoryHubStore, dict[Digest, bytes]]) -> None:
+        """While it is down: go on with an older copy."""
+        self.store, self.blobs = backup[0].copy(), dict(backup[1])
+
+    # -- the network's side -----------------------------------------------------------------------------
+
+    def connect(self, line: Line) -> int:
+        """A new connection; the number by which the network speaks of it."""
+        self._member += 1
+        self._lines[self._member] = line
+        self._handle(ev.Connected(self._member))
+        return self._member
+
+    def take(self, member: int, frame: bytes | str) -> None:
+        line = self._lines.get(member)
+        if line is None:
+            return
+        if line.paused or line.waiting:
+            line.waiting.append(frame)
+        else:
+            self._frame(member, frame)
+
+    def hang_up(self, member: int) -> None:
+        """The connection broke."""
+        if self._lines.pop(member, None) is not None:
+            self._handle(ev.Closed(member))
+
+    def _frame(self, member: int, frame: bytes | str) -> None:
+        if isinstance(frame, str):
+            self._handle(ev.TextFrame(member, frame))
+        else:
+            self._handle(ev.BinaryFrame(member, frame, int(self._clock.now_s * 1000)))
+
+    def _drain(self, member: int) -> None:
+        line = self._lines.get(member)
+        while line is not None and line.waiting and not line.paused:
+            self._frame(member, line.waiting.popleft())
+
+    # -- the engine -------------------------------------------------------------------------------------
+
+    def _handle(self, event: ev.Event) -> None:
+        if self._engine is None:
+            return
+        self._trace.note("hub", type(event).__name__)
+        for effect in self._engine.handle(event, self._clock.now_s):
+            self._carry_out(effect)
+        self._set_timer()
+
+    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Do it unless this life of the hub has ended by then."""
+        life = self._life
+        self._clock.after(delay_s, lambda: action() if life == self._life else None)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = None if self._engine is None else self._engine.deadline
+        if deadline is not None:
+            life = self._life
+            self._timer = self._clock.after(
+                deadline - self._clock.now_s + 1e-6,
+                lambda: self._handle(ev.Tick()) if life == self._life else None,
+            )
+
+    def _carry_out(self, effect: ef.Effect) -> None:
+        match effect:
+            case ef.Send(members, frame):
+                self._send(members, frame)
+            case ef.FlushSoon():
+                self._flush_soon = True
+                self._later(0.0, self._flush)
+            case ef.Pause(member):
+                if member in self._lines:
+                    self._lines[member].paused = True
+            case ef.Unpause(member):
+                if member in self._lines:
+                    self._lines[member].paused = False
+                    self._later(0.0, lambda: self._drain(member))
+            case ef.Close(member, _, reason):
+                line = self._lines.pop(member, None)
+                if line is not None:
+                    line.ended(reason)
+            case ef.Append(rows):
+                self.updates += len(rows)
+                self._later(self._commit_delay_s(), lambda: self._answer(effect))
+            case ef.OpenRoom() | ef.Compact():
+                self._later(self._commit_delay_s(), lambda: self._answer(effect))
+            case ef.ReadLog() | ef.CompareDocuments() | ef.FindDocuments() | ef.CheckUpdates():
+                self._later(self._rng.uniform(0, 0.002), lambda: self._answer(effect))
+            case ef.Notice() | ef.Stopped():
+                pass
+            case _:
+                assert_never(effect)
+
+    def _flush(self) -> None:
+        if self._flush_soon:
+            self._flush_soon = False
+            self._handle(ev.Flush())
+
+    def _send(self, members: tuple[int, ...], frame: bytes | str) -> None:
+        for member in members:
+            line = self._lines.get(member)
+            if line is not None:
+                line.deliver(frame)
+        present = tuple(member for member in members if member in self._lines)
+        if present:
+            self._later(self._rng.uniform(0, 0.001), lambda: self._handle(ev.Sent(present, len(frame))))
+
+    def _commit_delay_s(self) -> float:
+        """One thread writes: commits end in the order in which they were asked for."""
+        begins_s = max(self._clock.now_s, self._writer_free_s)
+        self._writer_free_s = begins_s + self._rng.uniform(0.5, 1.5) * self.commit_s
+        return self._writer_free_s - self._clock.now_s
+
+    def _answer(self, effect: ef.Effect) -> None:
+        try:
+            event = self._work(effect)
+        except StoreFailed as error:
+            event = _failed(effect, str(error))
+        self._handle(event)
+
+    def _work(self, effect: ef.Effect) -> ev.Event:
+        store = self.store
+        match effect:
+            case ef.OpenRoom(room, epoch):
+                record = store.open_room(room, epoch, limits.ROOMS_PER_HUB_MAX, bounds.EPOCHS_KEPT)
+                return ev.RoomOpened(room, record)
+            case ef.Append(rows):
+                return ev.Appended(store.append(rows))
+            case ef.ReadLog(member, room, after, wanted):
+                page = store.read_log(
+                    room, after, wanted, limits.FRAME_BATCH_BYTES, limits.DOCUMENTS_PER_BATCH_MAX
+                )
+                return ev.LogRead(member, page)
+            case ef.CompareDocuments():
+                return self._compared(effect)
+            case ef.FindDocuments(member, room, documents):
+                return ev.DocumentsFound(member, store.known(room, documents))
+            case ef.CheckUpdates(member, updates):
+                return ev.UpdatesChecked(member, problem_of(updates))
+            case ef.Compact(room, document, through):
+                compaction = compact(document, store.read_document(room, document, through))
+                if compaction is None:
+                    return ev.Compacted(room, document, None)
+                size = store.replace(room, document, compaction.sequences, compaction.entry)
+                return ev.Compacted(room, document, size)
+            case _:
+                raise AssertionError(f"{effect} is not answered")
+
+    def _compared(self, request: ef.CompareDocuments) -> ev.Compared:
+        differences: list[Difference] = []
+        incomplete: set[DocumentId] = set()
+        for document, state_vector in request.documents:
+            comparison = compare(self.store.read_document(request.room, document, None), state_vector)
+            differences.append(Difference(document, comparison.state_vector, comparison.update))
+            if not comparison.complete:
+                incomplete.add(document)
+        return ev.Compared(request.member, tuple(differences), frozenset(incomplete))
+
+
+def _failed(effect: ef.Effect, reason: str) -> ev.Event:
+    match effect:
+        case ef.OpenRoom(room):
+            return ev.RoomFailed(room, reason)
+        case ef.Append():
+            return ev.AppendFailed(reason)
+        case ef.ReadLog(member) | ef.CompareDocuments(member) | ef.FindDocuments(member):
+            return ev.ReadFailed(member, reason)
+        case ef.Compact(room, document):
+            return ev.Compacted(room, document, None, reason)
+        case _:
+            raise AssertionError(f"{effect} is not answered")

@@ -1,0 +1,108 @@
+"""Connections between replicas and the hub: in order, late, and now and then cut with all that is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from crdtsync.testing.clock import Clock
+from crdtsync.testing.virtual_hub import Line, VirtualHub
+
+
+class VirtualLink:
+    """One replica's way to the hub. ``opened``, ``received`` and ``ended`` are told of the latest connection."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: Random,
+        hub: VirtualHub,
+        opened: Callable[[], None],
+        received: Callable[[bytes | str], None],
+        ended: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._hub = hub
+        self._opened = opened
+        self._received = received
+        self._ended = ended
+        self.online = True
+        self.latency_s = 0.001
+        self._connection = 0
+        self._member: int | None = None
+        self._up_free_s = 0.0
+        self._down_free_s = 0.0
+
+    def open(self) -> None:
+        """Connect; the answer comes later."""
+        self._connection += 1
+        self._member = None
+        self._later(self._delay_s(), self._try)
+
+    def close(self) -> None:
+        """From our side: nothing is told of it."""
+        member, self._member = self._member, None
+        self._connection += 1
+        if member is not None:
+            self._hub.hang_up(member)
+
+    def drop(self, reason: str) -> None:
+        """From our side, and the end is told, as a websocket's is."""
+        self.close()
+        self._later(0.0, lambda: self._ended(reason))
+
+    def cut(self) -> None:
+        """The network fails: what is on its way, in either direction, is gone."""
+        if self._member is not None:
+            self.drop("the network failed")
+
+    def send(self, frame: bytes | str) -> None:
+        if self._member is None:
+            return
+        self._up_free_s = max(self._up_free_s, self._clock.now_s + self._delay_s())
+        self._later(self._up_free_s - self._clock.now_s, lambda: self._arrive(frame))
+
+    def _try(self) -> None:
+        if not self.online or not self._hub.up:
+            self._ended("the hub cannot be reached")
+            return
+        connection = self._connection
+        self._up_free_s = self._down_free_s = self._clock.now_s
+        self._opened_as(connection)
+
+    def _opened_as(self, connection: int) -> None:
+        line = Line(
+            deliver=lambda frame: self._deliver(connection, frame),
+            ended=lambda reason: self._hub_ended(connection, reason),
+        )
+        self._member = self._hub.connect(line)
+        self._opened()
+
+    def _arrive(self, frame: bytes | str) -> None:
+        if self._member is not None:
+            self._hub.take(self._member, frame)
+
+    def _deliver(self, connection: int, frame: bytes | str) -> None:
+        self._down_free_s = max(self._down_free_s, self._clock.now_s + self._delay_s())
+        if connection == self._connection:
+            self._later(self._down_free_s - self._clock.now_s, lambda: self._received(frame))
+
+    def _hub_ended(self, connection: int, reason: str) -> None:
+        """After everything that the hub has sent before."""
+        if connection == self._connection:
+            self._down_free_s = max(self._down_free_s, self._clock.now_s + self._delay_s())
+            self._later(self._down_free_s - self._clock.now_s, lambda: self._closed_by_hub(reason))
+
+    def _closed_by_hub(self, reason: str) -> None:
+        self._member = None
+        self._connection += 1
+        self._ended(reason)
+
+    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Do it unless the connection is another by then."""
+        connection = self._connection
+        self._clock.after(delay_s, lambda: action() if connection == self._connection else None)
+
+    def _delay_s(self) -> float:
+        return self.latency_s * self._rng.uniform(0.5, 1.5)

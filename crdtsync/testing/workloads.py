@@ -1,0 +1,372 @@
+"""What people and their tools do to a folder: edits, saves of every kind, renames, deletions; at random.
+
+Each action tells the ledger what its doer had seen and what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from crdtsync.core.replica.events import HintKind
+from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.paths import is_below, parent
+from crdtsync.testing.clock import Clock, Trace
+from crdtsync.testing.oracles import Ledger
+from crdtsync.testing.virtual_disk import NodeKind, VirtualDisk
+
+NAMES = ("a.md", "b.md", "c.txt", "d.bin", "e")
+FOLDERS = ("", "", "x", "y", "x/z")
+
+TEXT_EDITS = ("insert", "insert", "append", "extend", "replace", "delete", "format")
+
+
+class Person:
+    """One person at one disk. ``actions`` maps the names of what they do to how often."""
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        rng: Random,
+        trace: Trace,
+        disk: VirtualDisk,
+        ledger: Ledger,
+        actions: dict[str, int],
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._rng = rng
+        self._trace = trace
+        self._disk = disk
+        self._ledger = ledger
+        self._actions = actions
+        self._count = 0
+        self._buffers: dict[str, bytes] = {}
+        self.busy = 0
+        """Saves that have begun and not ended."""
+        self.done = 0
+
+    def act(self) -> None:
+        """Do something; what turns out to be impossible is not done."""
+        action = self._rng.choices([*self._actions], [*self._actions.values()])[0]
+        self.perform(action)
+
+    def perform(self, action: str) -> None:
+        deeds: dict[str, Callable[[], str | None]] = {
+            "edit": self._edit,
+            "create": self._create,
+            "blob": self._blob,
+            "link": self._link,
+            "delete": self._delete,
+            "delete_tree": self._delete_tree,
+            "rename": self._rename,
+            "rename_over": self._rename_over,
+            "rename_folder": self._rename_folder,
+            "cycle": self._cycle,
+            "mkdir": self._mkdir,
+            "rmdir": self._rmdir,
+            "exec": self._exec,
+            "retype": self._retype,
+            "load": self._load,
+            "save_stale": self._save_stale,
+            "slow": self._slow,
+            "aside": self._aside,
+            "copy": self._copy,
+            "empty": self._empty,
+        }
+        try:
+            what = deeds[action]()
+        except OSError:
+            return
+        if what is not None:
+            self.done += 1
+            self._trace.note(self.name, f"PERSON {action} {what}")
+
+    def save_racing(self, path: str) -> None:
+        """A save in the very instant in which the writer changes the path."""
+        node = self._disk.get(path)
+        if node is None or node.kind is not NodeKind.FILE or not self._is_text(node.data):
+            return
+        self._put(path, node.data, self._edited(node.data))
+        self._trace.note(self.name, f"PERSON races {path}: {self._disk.nodes[path].data!r}")
+
+    # -- contents ---------------------------------------------------------------------------------------
+
+    def _token(self) -> str:
+        self._count += 1
+        return f"<{self.name}.{self._count}>"
+
+    def _text(self) -> bytes:
+        return "".join(f"line {self._token()} of text\n" for _ in range(self._rng.randint(1, 5))).encode()
+
+    def _is_text(self, data: bytes) -> bool:
+        return b"\0" not in data
+
+    def _edited(self, data: bytes) -> bytes:
+        lines = data.decode().splitlines(keepends=True)
+        for _ in range(self._rng.randint(1, 2)):
+            lines = self._edit_lines(lines)
+        return "".join(lines).encode()
+
+    def _edit_lines(self, lines: list[str]) -> list[str]:
+        rng = self._rng
+        at = rng.randrange(len(lines)) if lines else 0
+        new = f"line {self._token()} of text\n"
+        kind = rng.choice(TEXT_EDITS) if lines else "insert"
+        match kind:
+            case "insert":
+                return [*lines[:at], new, *lines[at:]]
+            case "append":
+                end = "" if not lines or lines[-1].endswith("\n") else "\n"
+                return [*lines, end + new]
+            case "extend":
+                return [*lines[:at], lines[at].rstrip("\n") + f" and {self._token()}\n", *lines[at + 1 :]]
+            case "replace":
+                return [*lines[:at], new, *lines[at + 1 :]]
+            case "delete":
+                return [*lines[:at], *lines[at + 1 :]]
+            case _:
+                return [_formatted(line) for line in lines]
+
+    def _put(self, path: str, seen: bytes, data: bytes) -> None:
+        """A save in one of the ways that take no time."""
+        disk = self._disk
+        node = disk.get(path)
+        self._ledger.saved(self.name, seen, data)
+        way = self._rng.randrange(3)
+        if node is not None and node.kind is NodeKind.FILE and way:
+            disk.write_into(node, data)
+        else:
+            executable = node is not None and node.executable
+            disk.put(path, disk.new_inode(NodeKind.FILE, data, executable))
+
+    # -- choosing ---------------------------------------------------------------------------------------
+
+    def _pick(self, fits: Callable[[str], bool]) -> str:
+        found = [path for path in sorted(self._disk.nodes) if fits(path)]
+        if not found:
+            raise FileNotFoundError
+        return self._rng.choice(found)
+
+    def _pick_text(self) -> str:
+        return self._pick(lambda path: self._is_file(path) and self._is_text(self._disk.nodes[path].data))
+
+    def _is_file(self, path: str) -> bool:
+        return self._disk.nodes[path].kind is NodeKind.FILE
+
+    def _pick_leaf(self) -> str:
+        return self._pick(lambda path: self._disk.nodes[path].kind is not NodeKind.FOLDER)
+
+    def _free_path(self) -> str:
+        folder = self._rng.choice(FOLDERS)
+        path = f"{folder}/{self._rng.choice(NAMES)}" if folder else self._rng.choice(NAMES)
+        if self._disk.get(path) is not None or self._disk.blocked_by(path):
+            raise FileExistsError(path)
+        if folder:
+            self._disk.make_folder(folder)
+        return path
+
+    # -- deeds ------------------------------------------------------------------------------------------
+
+    def _edit(self) -> str:
+        path = self._pick_text()
+        seen = self._disk.nodes[path].data
+        data = self._edited(seen)
+        self._put(path, seen, data)
+        return f"{path}: {data!r}"
+
+    def _create(self) -> str:
+        path = self._free_path()
+        shared = self._rng.random() < 0.3
+        data = b"the same\nfor all\n" if shared else self._text()
+        self._put(path, b"", data)
+        return f"{path}: {data!r}"
+
+    def _empty(self) -> str:
+        path = self._pick_text()
+        self._put(path, self._disk.nodes[path].data, b"")
+        return path
+
+    def _blob(self) -> str:
+        data = b"\0binary " + self._token().encode()
+        if self._rng.random() < 0.5:
+            path = self._pick(lambda path: self._is_file(path))
+            self._put(path, self._disk.nodes[path].data, data)
+        else:
+            path = self._free_path()
+            self._put(path, b"", data)
+        return f"{path}: {data!r}"
+
+    def _link(self) -> str:
+        target = self._token()
+        if self._rng.random() < 0.4:
+            path = self._pick_leaf()
+            self._ledger.deleted(self.name, self._disk.nodes[path].data)
+        else:
+            path = self._free_path()
+        self._ledger.saved(self.name, b"", target.encode())
+        self._disk.put(path, self._disk.new_inode(NodeKind.LINK, target.encode()))
+        return f"{path} -> {target}"
+
+    def _delete(self) -> str:
+        path = self._pick_leaf()
+        self._ledger.deleted(self.name, self._disk.nodes[path].data)
+        self._disk.take(path)
+        return path
+
+    def _delete_tree(self) -> str:
+        folder = self._pick(self._disk.is_folder)
+        for path in [*reversed(self._disk.inside(folder)), folder]:
+            self._ledger.deleted(self.name, self._disk.nodes[path].data)
+            self._disk.take(path)
+        return folder
+
+    def _rename(self) -> str:
+        path, target = self._pick_leaf(), self._free_path()
+        self._disk.rename(path, target)
+        return f"{path} to {target}"
+
+    def _rename_over(self) -> str:
+        path, target = self._pick_leaf(), self._pick_leaf()
+        if path == target:
+            raise FileExistsError
+        self._ledger.deleted(self.name, self._disk.nodes[target].data)
+        self._disk.rename(path, target)
+        return f"{path} over {target}"
+
+    def _rename_folder(self) -> str:
+        path = self._pick(self._disk.is_folder)
+        target = self._rng.choice(["x", "y", "v", "w", "x/z", "y/z"])
+        if self._disk.get(target) is not None or is_below(target, path) or self._disk.blocked_by(target):
+            raise FileExistsError
+        if parent(target):
+            self._disk.make_folder(parent(target))
+        self._disk.rename(path, target)
+        return f"{path} to {target}"
+
+    def _cycle(self) -> str:
+        """Two or three files change names among each other."""
+        leaves = [path for path in sorted(self._disk.nodes) if not self._disk.is_folder(path)]
+        chosen = self._rng.sample(leaves, min(len(leaves), self._rng.choice([2, 2, 3])))
+        if len(chosen) < 2:
+            raise FileNotFoundError
+        self._disk.rename(chosen[-1], chosen[-1] + "~")
+        for path, target in zip(reversed(chosen[:-1]), reversed(chosen), strict=False):
+            self._disk.rename(path, target)
+        self._disk.rename(chosen[-1] + "~", chosen[0])
+        return " ".join(chosen)
+
+    def _mkdir(self) -> str:
+        path = self._rng.choice(["x", "y", "v", "x/z", "y/w"])
+        if self._disk.get(path) is not None:
+            raise FileExistsError
+        self._disk.make_folder(path)
+        return path
+
+    def _rmdir(self) -> str:
+        path = self._pick(lambda path: self._disk.is_folder(path) and not self._disk.inside(path))
+        self._disk.take(path)
+        return path
+
+    def _exec(self) -> str:
+        path = self._pick(self._is_file)
+        self._disk.set_executable(path, not self._disk.nodes[path].executable)
+        return path
+
+    def _retype(self) -> str:
+        """A file becomes a folder with a file in it, or a folder becomes a file."""
+        path = self._pick(lambda path: True)
+        for each in [*reversed(self._disk.inside(path)), path]:
+            self._ledger.deleted(self.name, self._disk.nodes[each].data)
+            was_folder = self._disk.is_folder(each)
+            self._disk.take(each)
+        if was_folder:
+            self._put(path, b"", self._text())
+        else:
+            self._disk.make_folder(path)
+            self._put(f"{path}/in.md", b"", self._text())
+        return path
+
+    def _copy(self) -> str:
+        path, target = self._pick(self._is_file), self._free_path()
+        self._disk.put(target, self._disk.new_inode(NodeKind.FILE, self._disk.nodes[path].data))
+        return f"{path} as {target}"
+
+    # -- editors ----------------------------------------------------------------------------------------
+
+    def _load(self) -> str:
+        """An editor loads a file, to save it some time later."""
+        path = self._pick_text()
+        self._buffers[path] = self._disk.nodes[path].data
+        return path
+
+    def _save_stale(self) -> str:
+        paths = [path for path in sorted(self._buffers) if path in self._disk.nodes and self._is_file(path)]
+        if not paths:
+            raise FileNotFoundError
+        path = self._rng.choice(paths)
+        seen = self._buffers.pop(path)
+        data = self._edited(seen)
+        self._put(path, seen, data)
+        return f"{path}: {seen!r} -> {data!r}"
+
+    def _slow(self) -> str:
+        """Truncate, think, write: into the file that was opened, wherever it stands by then."""
+        path = self._pick_text()
+        node = self._disk.nodes[path]
+        seen = node.data
+        data = self._edited(seen)
+        node.writers += 1
+        self.busy += 1
+        self._disk.write_into(node, b"", closed=False)
+        self._ledger.saved(self.name, seen, data)
+
+        def write() -> None:
+            self._trace.note(self.name, f"PERSON writes slowly {data!r}")
+            self._disk.write_into(node, data, closed=False)
+            self._clock.after(self._rng.uniform(0, 0.2), close)
+
+        def close() -> None:
+            node.writers -= 1
+            self.busy -= 1
+            for at in [at for at, other in self._disk.nodes.items() if other is node]:
+                self._disk.hint(at, HintKind.CLOSED)
+
+        self._clock.after(self._rng.uniform(0, 0.5), write)
+        return f"{path}: {data!r}"
+
+    def _aside(self) -> str:
+        """f becomes f~, a new f is written, f~ is deleted: as vim and others save."""
+        path = self._pick_text()
+        node = self._disk.nodes[path]
+        seen = node.data
+        data = self._edited(seen)
+        self._disk.rename(path, path + "~")
+        self._ledger.saved(self.name, seen, data)
+        self.busy += 1
+
+        def write() -> None:
+            if self._disk.get(path) is None and self._disk.is_folder(parent(path)):
+                self._disk.put(path, self._disk.new_inode(NodeKind.FILE, data, node.executable))
+            else:  # the place was taken meanwhile: an editor writes over it
+                other = self._disk.get(path)
+                if other is None or other.kind is not NodeKind.FILE:
+                    self._ledger.deleted(self.name, data)
+                else:
+                    self._ledger.deleted(self.name, other.data)
+                    self._disk.write_into(other, data)
+            if self._disk.get(path + "~") is node:
+                self._disk.take(path + "~")
+            self.busy -= 1
+
+        self._clock.after(self._rng.uniform(0, 0.2), write)
+        return f"{path}: {data!r}"
+
+
+def _formatted(line: str) -> str:
+    """What every formatter makes of the line, with a token of its own that everyone gives it alike."""
+    if not line.strip() or b"<f." in line.encode():
+        return line
+    name = digest_of(line.strip().encode())[:6]
+    return f"{line.rstrip()} <f.{name}>\n"

@@ -1,0 +1,284 @@
+"""One simulated world: a hub, replicas with their people, faults; from its seed alone.
+
+A run is: join, be busy among faults, come to rest, be judged; then take turns, and be judged after each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from crdtsync.core.replica.events import ConfirmRequested, RestoreRequested
+from crdtsync.testing.clock import Clock, Streams, Trace
+from crdtsync.testing.oracles import (
+    Broken,
+    Ledger,
+    check_equal,
+    check_is,
+    check_nothing_doubled,
+    check_nothing_lost,
+    picture,
+)
+from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_replica import VirtualReplica
+from crdtsync.testing.workloads import Person
+
+SETTLE_ROUNDS_MAX = 12
+FLUSH_MAX_S = 400.0
+REST_S = 12.0
+EVENTS_MAX = 60_000
+
+BASIC = {"edit": 8, "create": 3, "delete": 1, "rename": 1}
+GROUPS: dict[str, dict[str, int]] = {
+    "structure": {
+        "rename": 2,
+        "rename_over": 1,
+        "rename_folder": 2,
+        "delete_tree": 1,
+        "mkdir": 1,
+        "rmdir": 1,
+    },
+    "cycles": {"cycle": 2, "rename": 1},
+    "blobs": {"blob": 4, "exec": 2},
+    "links": {"link": 2},
+    "retype": {"retype": 2},
+    "editors": {"slow": 2, "aside": 3, "copy": 1, "empty": 1},
+    "stale": {"load": 3, "save_stale": 3},
+}
+FAULTS = ("offline", "kill", "kill_within", "cut", "hub_kill", "hub_restore", "state_lost", "hints", "races")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is made of. ``groups`` and ``faults`` are names of the tables above."""
+
+    replicas: int = 2
+    acts: int = 40
+    pause_s: float = 0.3
+    groups: frozenset[str] = frozenset()
+    faults: frozenset[str] = frozenset()
+    turns: int = 6
+
+    @staticmethod
+    def of_seed(seed: int) -> Plan:
+        """Any mixture: a bug that needs two things is found where only few others disturb."""
+        rng = Streams(seed)["plan"]
+        return Plan(
+            replicas=rng.choice([2, 2, 2, 3, 4]),
+            acts=rng.choice([3, 6, 10, 20, 40]),
+            pause_s=rng.choice([0.01, 0.05, 0.3, 1.0]),
+            groups=frozenset(name for name in GROUPS if rng.random() < 0.35),
+            faults=frozenset(name for name in FAULTS if rng.random() < 0.2),
+        )
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run did, for whoever counts."""
+
+    digest: str
+    events: int
+    acts: int
+    steps: int
+    virtual_s: float
+    findings: list[str] = field(default_factory=list)
+
+
+class World:
+    def __init__(
+        self, seed: int, plan: Plan | None = None, shown: Callable[[str], None] | None = None
+    ) -> None:
+        self.seed = seed
+        self.plan = plan or Plan.of_seed(seed)
+        self.clock = Clock()
+        self.streams = Streams(seed)
+        self.trace = Trace(self.clock, shown=shown)
+        self.ledger = Ledger()
+        self._rng = self.streams["world"]
+        self.hub = VirtualHub(self.clock, self.streams["hub"], self.trace)
+        self.replicas = [self._replica(number) for number in range(self.plan.replicas)]
+        self.people = [self._person(replica) for replica in self.replicas]
+        self._backup = self.hub.backup()
+
+    def run(self) -> Result:
+        """Raises Broken when a promise is not kept."""
+        self.hub.start()
+        self._join()
+        for _ in range(self.plan.acts):
+            self._wait(self._rng.expovariate(1 / self.plan.pause_s))
+            self._rng.choice(self.people).act()
+            if self.plan.faults and self._rng.random() < 0.25:
+                self._fault(self._rng.choice(sorted(self.plan.faults)))
+        self._calm()
+        self.settle()
+        self._judge()
+        for _ in range(self.plan.turns):
+            self._take_turn()
+        return Result(
+            self.trace.digest,
+            self.clock.handled,
+            sum(person.done for person in self.people),
+            sum(replica.writer.performed for replica in self.replicas),
+            self.clock.now_s,
+        )
+
+    # -- the parts --------------------------------------------------------------------------------------
+
+    def _replica(self, number: int) -> VirtualReplica:
+        name = "abcdefgh"[number]
+        rng = self.streams[f"replica {name}"]
+        replica = VirtualReplica(name, self.clock, rng, self.trace, self.hub)
+        replica.link.latency_s = rng.choice([0.0005, 0.005, 0.05, 0.3])
+        replica.work_s = rng.choice([0.0003, 0.003, 0.03])
+        if "hints" in self.plan.faults:
+            replica.watching.loss = 0.1
+            replica.watching.delay_s = rng.choice([0.001, 0.1])
+        return replica
+
+    def _person(self, replica: VirtualReplica) -> Person:
+        actions = dict(BASIC)
+        for group in sorted(self.plan.groups):
+            for action, weight in GROUPS[group].items():
+                actions[action] = actions.get(action, 0) + weight
+        rng = self.streams[f"person {replica.name}"]
+        person = Person(replica.name, self.clock, rng, self.trace, replica.disk, self.ledger, actions)
+        if "races" in self.plan.faults:
+            replica.race = lambda path: person.save_racing(path) if rng.random() < 0.2 else None
+        return person
+
+    def _join(self) -> None:
+        for replica, person in zip(self.replicas, self.people, strict=True):
+            for _ in range(self._rng.choice([0, 0, 2])):
+                person.act()
+            replica.start()
+            self._wait(self._rng.choice([0.0, 0.1, 3.0]))
+
+    def _wait(self, duration_s: float) -> None:
+        self.clock.run_until(self.clock.now_s + duration_s)
+
+    # -- faults -----------------------------------------------------------------------------------------
+
+    def _fault(self, fault: str) -> None:
+        rng = self._rng
+        replica = rng.choice(self.replicas)
+        back_s = rng.choice([0.05, 0.5, 3.0])
+        self.trace.note("----", f"fault {fault} {replica.name}")
+        match fault:
+            case "offline":
+                replica.link.online = False
+                replica.link.cut()
+                self.clock.after(back_s * 3, lambda: setattr(replica.link, "online", True))
+            case "cut":
+                replica.link.cut()
+            case "kill":
+                replica.kill()
+                self.clock.after(back_s, lambda: self._restart(replica))
+            case "kill_within":
+                replica.kill_within_effects(rng.randrange(12))
+                self.clock.after(back_s, lambda: self._restart(replica))
+            case "state_lost":
+                replica.kill()
+                replica.lose_state()
+                self.clock.after(back_s, lambda: self._restart(replica))
+            case "hub_kill":
+                self.hub.kill()
+                self.clock.after(back_s, self._restart_hub)
+            case "hub_restore":
+                if rng.random() < 0.5:
+                    self._backup = self.hub.backup()
+                else:
+                    self.hub.kill()
+                    self.hub.restore(self._backup)
+                    self.clock.after(back_s, self._restart_hub)
+            case _:
+                pass  # happens all the time, not now
+
+    def _restart(self, replica: VirtualReplica) -> None:
+        if not replica.running:
+            replica.start()
+
+    def _restart_hub(self) -> None:
+        if not self.hub.up:
+            self.hub.start()
+
+    def _calm(self) -> None:
+        """From here on nothing fails, and everyone is there."""
+        self.trace.note("----", "calm")
+        self._restart_hub()
+        for replica in self.replicas:
+            replica.watching.loss = 0.0
+            replica.race = lambda path: None
+            replica.link.online = True
+            replica.kill_within_effects(1 << 60)
+            self._restart(replica)
+        self._until(lambda: not any(person.busy for person in self.people), 10.0, "people finish")
+        self._wait(2.0)
+
+    # -- coming to rest ---------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Until all is settled, and stays so."""
+        for _ in range(SETTLE_ROUNDS_MAX):
+            before = self._activity()
+            self._decide_held()
+            numbers = [(replica, replica.flush()) for replica in self.replicas]
+            self._until(
+                lambda: all(number in replica.flushed for replica, number in numbers),  # noqa: B023
+                FLUSH_MAX_S,
+                "flush",
+            )
+            self._wait(1.0)
+            if self._activity() == before:
+                return
+        raise Broken("rest", f"no rest after {SETTLE_ROUNDS_MAX} rounds")
+
+    def _decide_held(self) -> None:
+        for replica in self.replicas:
+            assert replica.engine is not None
+            if any(each.kind == "held" for each in replica.engine.status.attention):
+                restore = self._rng.random() < 0.3
+                self.trace.note(replica.name, "PERSON " + ("restores" if restore else "confirms"))
+                replica.handle(RestoreRequested() if restore else ConfirmRequested())
+
+    def _activity(self) -> tuple[object, ...]:
+        return (
+            self.hub.updates,
+            *(replica.writer.performed for replica in self.replicas),
+            *(tuple(picture(replica.disk).items()) for replica in self.replicas),
+        )
+
+    def _until(self, enough: Callable[[], bool], at_most_s: float, what: str) -> None:
+        handled = self.clock.handled
+        busy = lambda: self.clock.handled - handled > EVENTS_MAX  # noqa: E731
+        self.clock.run_until(self.clock.now_s + at_most_s, lambda: enough() or busy())
+        for replica in self.replicas:
+            if replica.halted is not None:
+                raise Broken("halted", f"{replica.name}: {replica.halted}")
+        if not enough():
+            states = [
+                f"{replica.name}: {replica.engine.status if replica.engine else 'down'}"
+                for replica in self.replicas
+            ]
+            raise Broken("busy" if busy() else "stuck", f"{what} does not end; {'; '.join(states)}")
+
+    def _judge(self) -> None:
+        check_equal(self.replicas)
+        check_nothing_doubled(self.replicas)
+        check_nothing_lost(self.ledger, self.replicas)
+        before = self._activity()
+        self._wait(REST_S)
+        if self._activity() != before:
+            raise Broken("echo", "something goes on although everything was settled")
+
+    def _take_turn(self) -> None:
+        """One person does one thing while everyone is at rest: everyone gets just that."""
+        person = self._rng.choice(self.people)
+        person.act()
+        self._until(lambda: not person.busy, 10.0, "people finish")
+        self._wait(2.0)
+        self._decide_held()
+        replica = next(replica for replica in self.replicas if replica.name == person.name)
+        expected = picture(replica.disk)
+        self.settle()
+        check_equal(self.replicas)
+        check_is(expected, self.replicas)
