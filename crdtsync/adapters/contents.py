@@ -1,0 +1,168 @@
+"""Reads one file or link at the end of a safe walk into what the engine knows as Seen.
+
+Knows when a read can be believed (nothing changed while it lasted), and what must never be opened; which
+paths are asked for is up to the callers.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Final
+
+from blake3 import blake3
+
+from crdtsync.adapters.chunker import manifest_of_bytes, manifest_of_file
+from crdtsync.adapters.failures import unreadable_reason
+from crdtsync.adapters.filesystem import fingerprint_of
+from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.core.text.classify import classify
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.files import (
+    Absent,
+    BlobContent,
+    Content,
+    LinkContent,
+    Present,
+    Seen,
+    TextContent,
+    Unreadable,
+    Unshareable,
+)
+from crdtsync.core.values.paths import link_leads_out
+
+READ_TRIES: Final = 4
+CHANGING: Final = Unreadable("it changes while it is read; it is read again when its writer pauses")
+TOO_LARGE: Final = f"it is larger than {limits.BLOB_MAX_BYTES // limits.GiB} GiB: stays here only"
+_READ_BYTES: Final = 1024 * 1024
+_SPECIAL: Final = {
+    stat.S_IFIFO: "a named pipe: stays here only",
+    stat.S_IFSOCK: "a socket: stays here only",
+    stat.S_IFCHR: "a device: stays here only",
+    stat.S_IFBLK: "a device: stays here only",
+}
+
+
+def special_reason(mode: int) -> str:
+    """Why something that is neither file, link nor folder is not shared."""
+    return _SPECIAL.get(stat.S_IFMT(mode), "neither a file nor a folder: stays here only")
+
+
+def observe(calls: SystemCalls, dir_fd: int, name: str, path: str, known_text: bool) -> Seen:
+    """What is at ``name`` in the folder ``dir_fd``, which is not a folder itself.
+
+    ``path`` is its room-relative path, from which a relative link leads. For a folder the answer is CHANGING:
+    the caller has seen something else there just before. Never raises OSError.
+    """
+    for _ in range(READ_TRIES):
+        try:
+            status = calls.lstat(name, dir_fd)
+            if stat.S_ISREG(status.st_mode):
+                seen = _file(calls, dir_fd, name, status, known_text)
+            elif stat.S_ISLNK(status.st_mode):
+                seen = _link(calls, dir_fd, name, path, status)
+            elif stat.S_ISDIR(status.st_mode):
+                seen = None
+            else:
+                return Unshareable(special_reason(status.st_mode))
+        except FileNotFoundError:
+            return Absent()
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+                continue  # it became a link, a socket or a folder between stat and open
+            if error.errno == errno.EFBIG:
+                return Unshareable(TOO_LARGE)
+            return Unreadable(unreadable_reason(error))
+        if seen is not None:
+            return seen
+    return CHANGING
+
+
+def _file(
+    calls: SystemCalls, dir_fd: int, name: str, expected: os.stat_result, known_text: bool
+) -> Seen | None:
+    """None when it changed while it was read."""
+    if expected.st_size > limits.BLOB_MAX_BYTES:
+        return Unshareable(TOO_LARGE)
+    fd = calls.open_file(name, dir_fd)
+    try:
+        before = calls.fstat(fd)
+        if not same_moment(before, expected):
+            return None
+        content = content_of(calls, fd, before.st_size, known_text)
+        if content is None or not same_moment(before, calls.fstat(fd)):
+            return None
+    finally:
+        calls.close(fd)
+    # A save by rename while we read: the descriptor shows the old file, unchanged.
+    if not same_moment(before, calls.lstat(name, dir_fd)):
+        return None
+    return Present(fingerprint_of(before), content)
+
+
+def _link(calls: SystemCalls, dir_fd: int, name: str, path: str, status: os.stat_result) -> Seen | None:
+    target = calls.readlink(name, dir_fd)
+    if not same_moment(status, calls.lstat(name, dir_fd)):
+        return None
+    problem = link_problem(path, target)
+    if problem is not None:
+        return Unshareable(problem)
+    return Present(fingerprint_of(status), LinkContent(target, digest_of(target.encode("utf-8"))))
+
+
+def link_problem(path: str, target: str) -> str | None:
+    """Why the link at ``path`` is not shared, or None."""
+    try:
+        encoded = target.encode("utf-8")
+    except UnicodeEncodeError:
+        return "a link whose target is not UTF-8: stays here only"
+    if len(encoded) > limits.LINK_TARGET_MAX_BYTES:
+        return f"a link whose target is longer than {limits.LINK_TARGET_MAX_BYTES} bytes: stays here only"
+    return "a link that leads out of the folder: stays here only" if link_leads_out(path, target) else None
+
+
+def content_of(calls: SystemCalls, fd: int, size_bytes: int, known_text: bool) -> Content | None:
+    """The content of an open file of that size; None when it turns out to have another size."""
+    bound = limits.TEXT_REMAINS_MAX_BYTES if known_text else limits.TEXT_BECOMES_MAX_BYTES
+    if size_bytes > bound:
+        manifest = manifest_of_file(fd)
+        return BlobContent(manifest) if manifest.size_bytes == size_bytes else None
+    data = read_all(calls, fd, size_bytes)
+    if len(data) != size_bytes:
+        return None
+    text = classify(data, known_text)
+    return BlobContent(manifest_of_bytes(data)) if text is None else TextContent(text, digest_of(data))
+
+
+def read_all(calls: SystemCalls, fd: int, size_bytes: int) -> bytes:
+    """The file's bytes; at most one more than ``size_bytes``, which tells that it has grown."""
+    data = calls.read(fd, size_bytes + 1)
+    if len(data) == size_bytes:
+        return data  # a short read of a regular file is its end
+    parts = [data]
+    wanted = size_bytes + 1 - len(data)
+    while wanted > 0 and (data := calls.read(fd, wanted)):
+        parts.append(data)
+        wanted -= len(data)
+    return b"".join(parts)
+
+
+def digest_of_file(calls: SystemCalls, fd: int) -> Digest:
+    """The digest of an open file from its current position to its end, in bounded memory."""
+    hasher = blake3()
+    while data := calls.read(fd, _READ_BYTES):
+        hasher.update(data)
+    return Digest(hasher.hexdigest())
+
+
+def same_moment(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether two stats are of one file, with nothing done to it between them."""
+    return (
+        one.st_ino == other.st_ino
+        and one.st_dev == other.st_dev
+        and one.st_size == other.st_size
+        and one.st_mtime_ns == other.st_mtime_ns
+        and one.st_ctime_ns == other.st_ctime_ns
+    )

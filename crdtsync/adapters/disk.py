@@ -1,0 +1,122 @@
+"""The disk side of one replica in one object: looks, scans, steps, displaced files, trash and their guard.
+
+Everything here blocks, and is called on worker threads. What is done with the answers is up to the engine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from crdtsync.adapters.disk_writer import DiskWriter
+from crdtsync.adapters.displaced import DisplacedFiles
+from crdtsync.adapters.filesystem import Tree, split
+from crdtsync.adapters.ignores import Ignores
+from crdtsync.adapters.looker import Looker
+from crdtsync.adapters.rearranging import Rearranging
+from crdtsync.adapters.recovery import Recovery
+from crdtsync.adapters.replacing import Replacing
+from crdtsync.adapters.root_guard import RootGuard
+from crdtsync.adapters.scanner import Scanner
+from crdtsync.adapters.staging import Staging
+from crdtsync.adapters.state_folder import StateFolder
+from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.trash import Trash
+from crdtsync.core.replica.effects import LookAt
+from crdtsync.core.replica.events import Scan
+from crdtsync.core.replica.steps import Displaced, Outcome, Step
+from crdtsync.core.values.files import Seen
+
+
+class Disk:
+    """A joined folder, open and locked until ``close``.
+
+    ``clock`` is the time of displaced files, seconds from any start; ``utc_s`` dates the trash.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        room: str,
+        *,
+        calls: SystemCalls | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        utc_s: Callable[[], float] = time.time,
+    ) -> None:
+        """Raises FolderError and AlreadyJoined as StateFolder does."""
+        calls = calls or SystemCalls()
+        self.folder = StateFolder(directory, room, calls)
+        self.directory = self.folder.directory
+        self.guard = RootGuard(self.directory, calls)
+        tree = Tree(self.folder.root_fd, calls)
+        self.tree = tree
+        staging = Staging(self.folder.staging_fd, tree)
+        self.ignores = Ignores(tree)
+        self.trash = Trash(tree, staging, utc_s)
+        self._displaced = DisplacedFiles(staging, clock)
+        self._looker = Looker(tree, self.guard, self.ignores)
+        self._scanner = Scanner(tree, self.guard, self.ignores)
+        replacing = Replacing(tree, staging, self.trash, self._displaced, self._look_again)
+        rearranging = Rearranging(tree, staging, self.trash, self._displaced, replacing, self._look_again)
+        self._writer = DiskWriter(tree, self.guard, staging, self._displaced, replacing, rearranging)
+        self._recovery = Recovery(tree, staging, self.trash, self._displaced, replacing)
+
+    def close(self) -> None:
+        """Let go of the folder; what is displaced is found again by ``recover`` at the next start."""
+        self.folder.close()
+
+    # -- reading ----------------------------------------------------------------------------------------
+
+    def look(self, paths: Iterable[LookAt]) -> tuple[tuple[str, Seen], ...]:
+        """What is at each path, with content. Raises RootGone."""
+        return self._looker.look(paths)
+
+    def scan(self, below: str = "") -> Scan:
+        """Names and fingerprints of all that is inside the folder ``below``. Raises RootGone."""
+        return self._scanner.scan(below)
+
+    def ignored(self, path: str) -> bool:
+        """Whether a file at ``path`` would be ignored; a folder that cannot be read ignores nothing."""
+        try:
+            return self.ignores.ignored(path, False)
+        except OSError:
+            return False
+
+    def open_file(self, path: str) -> int:
+        """A regular file at a room path, open for reading; no link is followed on the way. Raises OSError."""
+        folder, name = split(path)
+        with self.tree.folder(folder) as dir_fd:
+            return self.tree.calls.open_file(name, dir_fd)
+
+    # -- writing ----------------------------------------------------------------------------------------
+
+    def perform(self, steps: Sequence[Step]) -> list[tuple[Step, Outcome]]:
+        """Carry out the steps in order. Raises RootGone."""
+        return self._writer.perform(steps)
+
+    def make_durable(self) -> None:
+        """All that is in the folder now survives a power cut. Raises OSError when the disk fails to."""
+        self.tree.calls.syncfs(self.tree.root_fd)
+
+    # -- displaced files --------------------------------------------------------------------------------
+
+    def recover(self) -> list[Displaced]:
+        """What a former run left, once, before the first step: saves that nobody has taken note of yet."""
+        return self._recovery.recover()
+
+    def poll_displaced(
+        self, now_s: float, touched: Iterable[str] = ()
+    ) -> tuple[list[Displaced], float | None]:
+        """Late changes of displaced files, and when to ask next; ``now_s`` is of this object's clock.
+
+        ``touched`` are names in staging that the watcher saw a writer touch.
+        """
+        return self._displaced.poll(now_s, touched)
+
+    def drop_displaced(self, token: str) -> None:
+        """That late change has been ingested, durably."""
+        self._displaced.drop(token)
+
+    def _look_again(self, path: str) -> Seen:
+        return self._looker.look_at(path, known_text=True)

@@ -1,0 +1,117 @@
+"""Safe walks below one root descriptor: folder by folder, never through a link, never above the root.
+
+Knows paths, descriptors and fingerprints; what is read or changed at the end of a walk is up to the callers.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.core.values.files import Fingerprint
+
+
+class Blocked(OSError):
+    """A file or a link stands where a folder must be; ``path`` is its room-relative path."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        self.path = path
+
+
+class Tree:
+    """The folders below one root; ``root_fd`` stays open as long as this is used."""
+
+    def __init__(self, root_fd: int, calls: SystemCalls) -> None:
+        self.root_fd = root_fd
+        self.calls = calls
+        self.device = calls.fstat(root_fd).st_dev
+
+    @contextmanager
+    def folder(self, path: str) -> Iterator[int]:
+        """A descriptor of the folder at ``path`` ("" is the root), open inside the ``with``.
+
+        Raises FileNotFoundError when it is not there, Blocked when a file or a link is in the way, and any
+        other OSError when a folder on the way cannot be read.
+        """
+        fd = self._walk(path, None)
+        try:
+            yield fd
+        finally:
+            self.calls.close(fd)
+
+    @contextmanager
+    def made_folder(self, path: str) -> Iterator[int]:
+        """Like ``folder``; missing folders are made, and removed again when an OSError is raised inside.
+
+        Raises Blocked and other OSErrors.
+        """
+        made: list[str] = []
+        try:
+            fd = self._walk(path, made)
+            try:
+                yield fd
+            finally:
+                self.calls.close(fd)
+        except OSError:
+            self._remove(made)
+            raise
+
+    def _walk(self, path: str, made: list[str] | None) -> int:
+        calls = self.calls
+        fd = calls.open_folder(".", self.root_fd)
+        if not path:
+            return fd
+        done = 0
+        for part in path.split("/"):
+            done += len(part) + 1
+            here = path[: done - 1]
+            try:
+                below = self._step(fd, part, here, made)
+            except OSError as error:
+                if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                    raise Blocked(here) from error
+                raise
+            finally:
+                calls.close(fd)
+            fd = below
+        return fd
+
+    def _step(self, fd: int, part: str, here: str, made: list[str] | None) -> int:
+        try:
+            return self.calls.open_folder(part, fd)
+        except FileNotFoundError:
+            if made is None:
+                raise
+        with suppress(FileExistsError):  # someone made it, or something else, just now: opening it tells
+            self.calls.mkdir(part, fd)
+            made.append(here)
+        return self.calls.open_folder(part, fd)
+
+    def _remove(self, made: list[str]) -> None:
+        for path in reversed(made):
+            above, name = split(path)
+            with suppress(OSError), self.folder(above) as fd:
+                self.calls.rmdir(name, fd)
+
+
+def split(path: str) -> tuple[str, str]:
+    """The folder of ``path`` ("" is the root) and its last name."""
+    folder, _, name = path.rpartition("/")
+    return folder, name
+
+
+def fingerprint_of(status: os.stat_result) -> Fingerprint:
+    mode = status.st_mode
+    return Fingerprint(
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        stat.S_ISREG(mode) and bool(mode & stat.S_IXUSR),
+    )

@@ -1,0 +1,96 @@
+"""Looks at single paths of the joined folder: what is there, with content; changes nothing.
+
+An answer is a fact about the disk at one instant, or says that it could not be had. It is never a guess.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+
+from crdtsync.adapters.contents import CHANGING, link_problem, observe
+from crdtsync.adapters.failures import unreadable_reason
+from crdtsync.adapters.filesystem import Blocked, Tree, split
+from crdtsync.adapters.ignores import FolderRules, Ignores, is_ignore_file
+from crdtsync.adapters.root_guard import RootGuard
+from crdtsync.adapters.scanner import NESTED
+from crdtsync.core.replica.effects import LookAt
+from crdtsync.core.values.files import Absent, Folder, Seen, Unreadable, Unshareable
+from crdtsync.core.values.paths import path_problem
+from crdtsync.core.values.reserved import STATE_FOLDER
+
+IGNORED = Unshareable("ignored")
+
+
+class Looker:
+    """Looks on a worker thread; each look is one call."""
+
+    def __init__(self, tree: Tree, guard: RootGuard, ignores: Ignores) -> None:
+        self._tree = tree
+        self._calls = tree.calls
+        self._guard = guard
+        self._ignores = ignores
+
+    def look(self, paths: Iterable[LookAt]) -> tuple[tuple[str, Seen], ...]:
+        """What is at each path, in their order.
+
+        Raises RootGone, also when the root vanished meanwhile: then nothing that was seen may be believed.
+        """
+        paths = tuple(paths)
+        for wanted in paths:
+            if is_ignore_file(wanted.path):
+                self._ignores.invalidate(wanted.path)
+        with self._guard.guarded():
+            return tuple((wanted.path, self.look_at(wanted.path, wanted.known_text)) for wanted in paths)
+
+    def look_at(self, path: str, known_text: bool) -> Seen:
+        """One look, by a caller that guards the root itself."""
+        problem = path_problem(path)
+        if problem is not None:
+            return Unshareable(problem)
+        folder, name = split(path)
+        try:
+            rules = self._ignores.folder(folder)
+            try:
+                with self._tree.folder(folder) as dir_fd:
+                    status = self._calls.lstat(name, dir_fd)
+                    is_dir = stat.S_ISDIR(status.st_mode)
+                    if rules.ignored(name, is_dir):
+                        return IGNORED
+                    if is_dir:
+                        return self._folder(path, name, dir_fd, rules)
+                    return observe(self._calls, dir_fd, name, path, known_text)
+            except (FileNotFoundError, Blocked):
+                # Every folder above could be read, or one of them is no folder: nothing can be at this path.
+                return IGNORED if rules.ignored(name, False) else Absent()
+        except OSError as error:
+            return Unreadable(unreadable_reason(error))
+
+    def _folder(self, path: str, name: str, dir_fd: int, above: FolderRules) -> Seen:
+        try:
+            fd = self._calls.open_folder(name, dir_fd)
+        except NotADirectoryError:
+            return CHANGING
+        try:
+            entries = self._calls.entries(fd)
+            names = {entry.name for entry in entries}
+            if STATE_FOLDER in names:
+                return Unshareable(NESTED)
+            rules = self._ignores.scanned(path, fd, above, names)
+            return Folder(empty=not any(self._counts(path, entry, fd, rules) for entry in entries))
+        finally:
+            self._calls.close(fd)
+
+    def _counts(self, folder: str, entry: os.DirEntry[str], fd: int, rules: FolderRules) -> bool:
+        """Whether the entry makes its folder one that is not empty: it could be shared."""
+        path = f"{folder}/{entry.name}"
+        is_dir = entry.is_dir(follow_symlinks=False)
+        if rules.ignored(entry.name, is_dir) or path_problem(path) is not None:
+            return False
+        if entry.is_symlink():
+            try:
+                return link_problem(path, self._calls.readlink(entry.name, fd)) is None
+            except OSError:
+                return True  # it is there, or was just now
+        return is_dir or entry.is_file(follow_symlinks=False)

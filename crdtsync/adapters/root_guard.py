@@ -1,0 +1,63 @@
+"""Notices when the joined folder is no longer the one that was joined; leaves to others what to do then."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.core.values.ids import printable
+from crdtsync.core.values.reserved import STATE_FOLDER
+from crdtsync.errors import RootGone
+
+
+class RootGuard:
+    """Remembers device and inode of the folder at ``directory`` (absolute) and of its state folder."""
+
+    def __init__(self, directory: str, calls: SystemCalls) -> None:
+        self.directory = directory
+        self._calls = calls
+        self._root = _identity(os.stat(directory))
+        self._state = _identity(calls.lstat(f"{directory}/{STATE_FOLDER}"))
+
+    def check(self) -> None:
+        """Raises RootGone when the folder was removed, moved away, replaced or unmounted."""
+        shown = printable(self.directory)
+        try:
+            found = os.stat(self.directory)
+        except OSError as error:
+            raise RootGone(
+                f"{shown} is gone ({error.strerror}). Nothing was deleted for others. "
+                "Bring the folder back, or mount it again, and join it again"
+            ) from error
+        if not stat.S_ISDIR(found.st_mode) or _identity(found) != self._root:
+            how = "unmounted or mounted over" if found.st_dev != self._root[0] else "replaced"
+            raise RootGone(
+                f"{shown} was {how} while it was joined. Nothing was deleted for others. "
+                "Bring the original folder back, or join this one anew"
+            )
+        try:
+            state = self._calls.lstat(f"{self.directory}/{STATE_FOLDER}")
+        except OSError as error:
+            raise RootGone(
+                f"{shown}/{STATE_FOLDER} is gone ({error.strerror}), so what was agreed is unknown. "
+                "Nothing was deleted for others. Join the folder again: equal files are recognised"
+            ) from error
+        if _identity(state) != self._state:
+            raise RootGone(
+                f"{shown}/{STATE_FOLDER} was replaced while the folder was joined. "
+                "Nothing was deleted for others. Join the folder again"
+            )
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Check before and after, so that what was seen or done inside was of the joined folder."""
+        self.check()
+        yield
+        self.check()
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

@@ -1,0 +1,128 @@
+"""Opens the folder to be joined and makes the state folder in it; says why where that cannot be.
+
+What the parts of the state folder hold is known by those who use them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from crdtsync.adapters.folder_lock import FolderLock
+from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.core.values.ids import printable
+from crdtsync.core.values.reserved import STATE_FOLDER
+from crdtsync.errors import FolderError
+
+STAGING: Final = "staging"
+TRASH: Final = "trash"
+CHUNKS: Final = "chunks"
+_PRIVATE: Final = 0o700
+
+
+class StateFolder:
+    """The joined folder at ``directory`` (absolute, without links) with its state folder, locked and open."""
+
+    def __init__(self, directory: str | Path, room: str, calls: SystemCalls) -> None:
+        """Make what is missing, and lock it for this process.
+
+        Raises AlreadyJoined when a process holds it, and FolderError when it cannot be joined: a file in its
+        place, inside another joined folder, not writable.
+        """
+        self._calls = calls
+        self._open: list[int] = []
+        self._lock: FolderLock | None = None
+        given = printable(str(directory))
+        try:
+            os.makedirs(directory, exist_ok=True)
+            self.directory = os.path.realpath(directory, strict=True)
+            _refuse_inside(self.directory)
+            self.root_fd = self._keep(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY))
+            self.state_fd = self._made(STATE_FOLDER, self.root_fd)
+            self.staging_fd = self._made(STAGING, self.state_fd)
+            for name in (TRASH, CHUNKS):
+                self._made(name, self.state_fd)
+            self._ignore_in_git()
+            self._check_device()
+            self._lock = FolderLock(self.state_fd, self.directory, room, calls)
+        except OSError as error:
+            self.close()
+            raise FolderError(f"{given} cannot be joined: {_why(error)}") from error
+        except FolderError:
+            self.close()
+            raise
+
+    @property
+    def state_directory(self) -> str:
+        return os.path.join(self.directory, STATE_FOLDER)
+
+    def close(self) -> None:
+        """Let go of the lock and of all descriptors; may be called again."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+        while self._open:
+            self._calls.close(self._open.pop())
+
+    def _keep(self, fd: int) -> int:
+        self._open.append(fd)
+        return fd
+
+    def _made(self, name: str, dir_fd: int) -> int:
+        """The private folder of that name; never one that a link leads to."""
+        with suppress(FileExistsError):
+            self._calls.mkdir(name, dir_fd, _PRIVATE)
+        fd = self._keep(self._calls.open_folder(name, dir_fd))
+        if stat.S_IMODE(self._calls.fstat(fd).st_mode) != _PRIVATE:
+            self._calls.fchmod(fd, _PRIVATE)
+        return fd
+
+    def _ignore_in_git(self) -> None:
+        with suppress(FileExistsError):
+            fd = self._calls.open(".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.state_fd)
+            try:
+                self._calls.write_all(fd, b"*\n")
+            finally:
+                self._calls.close(fd)
+
+    def _check_device(self) -> None:
+        if self._calls.fstat(self.staging_fd).st_dev != self._calls.fstat(self.root_fd).st_dev:
+            raise FolderError(
+                f"{printable(self.directory)} cannot be joined: {STATE_FOLDER} in it is on another file "
+                "system, so files could not be replaced in one step. Unmount it"
+            )
+
+
+def _refuse_inside(directory: str) -> None:
+    above = os.path.dirname(directory)
+    if STATE_FOLDER in directory.split("/"):
+        raise FolderError(f"{printable(directory)} is inside the state folder of a joined folder; join that")
+    while True:
+        if os.path.isdir(os.path.join(above, STATE_FOLDER)):
+            raise FolderError(
+                f"{printable(directory)} is inside {printable(above)}, which is joined to a room: "
+                "join one or the other, or a folder elsewhere"
+            )
+        if above == os.path.dirname(above):
+            return
+        above = os.path.dirname(above)
+
+
+_REASONS: Final[dict[int, str]] = {
+    errno.EEXIST: "it is a file; name a folder",
+    errno.ENOTDIR: "it, or something it is in, is a file or a link where a folder must be",
+    errno.ELOOP: f"{STATE_FOLDER} in it is a link; remove that",
+    errno.EACCES: "permission denied; it must be readable and writable for you",
+    errno.EPERM: "not permitted; it must be writable for you",
+    errno.EROFS: "it is on a read-only file system",
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.ENAMETOOLONG: "its name is too long",
+}
+
+
+def _why(error: OSError) -> str:
+    return _REASONS.get(error.errno or 0, str(error.strerror or error))

@@ -1,0 +1,287 @@
+"""Watches the joined folder and passes on hints of what changed; sole user of watchdog (its inotify layer).
+
+Hints carry no truth: they are reasons to look. What this must never do is miss that a hint was missed: an
+overflow of the kernel's queue, and folders that could not be watched, are told as HintsLost.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyConstants,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchDescriptor,
+)
+
+from crdtsync.adapters.filesystem import Tree, split
+from crdtsync.adapters.ignores import IGNORE_FILES, Ignores
+from crdtsync.core.replica.events import Hint, HintKind, HintsLost
+from crdtsync.core.values.ids import printable
+from crdtsync.core.values.reserved import reserved_name
+
+RESCAN_S: Final = 10.0
+"""Where not every folder can be watched, all of them are scanned this often."""
+
+_MASK: Final = Mask(
+    InotifyConstants.IN_MODIFY
+    | InotifyConstants.IN_ATTRIB
+    | InotifyConstants.IN_CLOSE_WRITE
+    | InotifyConstants.IN_MOVED_FROM
+    | InotifyConstants.IN_MOVED_TO
+    | InotifyConstants.IN_CREATE
+    | InotifyConstants.IN_DELETE
+    | InotifyConstants.IN_DELETE_SELF
+    | InotifyConstants.IN_MOVE_SELF
+    | InotifyConstants.IN_ONLYDIR
+    | InotifyConstants.IN_DONT_FOLLOW
+    | InotifyConstants.IN_EXCL_UNLINK
+)
+_STAGING_MASK: Final = Mask(
+    InotifyConstants.IN_MODIFY | InotifyConstants.IN_CLOSE_WRITE | InotifyConstants.IN_ONLYDIR
+)
+_WHOLE: Final = (
+    InotifyConstants.IN_CLOSE_WRITE
+    | InotifyConstants.IN_MOVED_TO
+    | InotifyConstants.IN_MOVED_FROM
+    | InotifyConstants.IN_DELETE
+)
+_FILE_HINTS: Final = (
+    (InotifyConstants.IN_CLOSE_WRITE | InotifyConstants.IN_MOVED_TO, HintKind.CLOSED),
+    (InotifyConstants.IN_DELETE | InotifyConstants.IN_MOVED_FROM, HintKind.DELETED),
+    (InotifyConstants.IN_CREATE, HintKind.CREATED),
+    (InotifyConstants.IN_MODIFY | InotifyConstants.IN_ATTRIB, HintKind.MODIFIED),
+)
+
+Watched: TypeAlias = Hint | HintsLost
+
+
+class Watcher:
+    """Watches from ``start`` to ``stop``; all callbacks come from threads of its own, and must not block.
+
+    ``on_hint`` gets what happened in the folder; ``on_late_write`` the names of staged files that a writer
+    touched, for ``poll_displaced``; ``on_notice`` a sentence for a person when not all can be watched.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        staging_fd: int,
+        ignores: Ignores,
+        on_hint: Callable[[Watched], None],
+        on_late_write: Callable[[str], None],
+        on_notice: Callable[[str], None],
+        rescan_s: float = RESCAN_S,
+    ) -> None:
+        self._tree = tree
+        self._staging_fd = staging_fd
+        self._ignores = ignores
+        self._on_hint = on_hint
+        self._on_late_write = on_late_write
+        self._on_notice = on_notice
+        self._rescan_s = rescan_s
+        self._lock = threading.RLock()
+        self._inotify: InotifyFD | None = None
+        self._ids = itertools.count(1)
+        self._path_of: dict[WatchDescriptor, str] = {}
+        self._descriptor_of: dict[str, WatchDescriptor] = {}
+        self._id_of: dict[WatchDescriptor, CallbackId] = {}
+        self._staging_descriptor: WatchDescriptor | None = None
+        self._stopped = threading.Event()
+        self._rescanning: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Watch everything below the root that is not ignored; what is there already gives no hints."""
+        try:
+            self._inotify = InotifyFD()
+        except OSError as error:
+            self._fall_back(f"The kernel gives no file watcher ({error.strerror})")
+            return
+        self._inotify.start()
+        with self._lock:
+            self._staging_descriptor = self._add(self._staging_fd, _STAGING_MASK)
+            self._watch_below("")
+
+    def stop(self) -> None:
+        """No callback comes after this returns."""
+        self._stopped.set()
+        if self._inotify is not None:
+            self._inotify.stop()
+            self._inotify.join()
+        if self._rescanning is not None:
+            self._rescanning.join()
+
+    @property
+    def watched_folders(self) -> int:
+        with self._lock:
+            return len(self._path_of)
+
+    # -- called by watchdog, on its thread --------------------------------------------------------------
+
+    def on_event(self, event: InotifyEvent) -> None:
+        try:
+            self._take(event)
+        except Exception as error:  # an exception would end the thread, and every hint with it
+            self._on_notice(f"A change could not be followed ({error!r}): the folder is scanned instead")
+            self._on_hint(HintsLost())
+
+    def on_queue_overflow(self) -> None:
+        """Folders may have come and gone unseen: watch again, and only then have all of it looked at."""
+        with self._lock:
+            self._watch_below("")
+        self._on_hint(HintsLost())
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        with self._lock:
+            self._forget(wd)
+
+    def _take(self, event: InotifyEvent) -> None:
+        with self._lock:
+            folder = self._path_of.get(event.wd)
+        name = os.fsdecode(event.name)
+        if folder is None:
+            if event.wd == self._staging_descriptor and name[1:2] == "_":
+                self._on_late_write(name)
+            return
+        if not name:
+            if folder == "" and event.mask & (
+                InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF
+            ):
+                self._on_hint(HintsLost())  # the root itself is gone: the scan will find that out
+            return
+        if reserved_name(name):
+            return
+        path = f"{folder}/{name}" if folder else name
+        if event.mask & InotifyConstants.IN_ISDIR:
+            self._take_folder(event.mask, path)
+            return
+        if name in IGNORE_FILES and event.mask & _WHOLE:
+            self._ignores.invalidate(path)
+            with self._lock:
+                self._watch_below(folder)  # what was ignored may not be any more
+        for bits, kind in _FILE_HINTS:
+            if event.mask & bits:
+                self._on_hint(Hint(path, kind))
+                return
+
+    def _take_folder(self, mask: int, path: str) -> None:
+        with self._lock:
+            if mask & (InotifyConstants.IN_DELETE | InotifyConstants.IN_MOVED_FROM):
+                self._unwatch_below(path)
+                kind = HintKind.DELETED
+            elif mask & (InotifyConstants.IN_CREATE | InotifyConstants.IN_MOVED_TO):
+                self._watch_below(path)
+                kind = HintKind.CREATED
+            elif mask & InotifyConstants.IN_ATTRIB and path not in self._descriptor_of:
+                self._watch_below(path)  # it may have become readable
+                kind = HintKind.CREATED
+            else:
+                return
+        self._on_hint(Hint(path, kind))
+
+    # -- watches; all with the lock held ----------------------------------------------------------------
+
+    def _watch_below(self, top: str) -> None:
+        """Watch a folder and those in it. A folder is watched before it is listed: nothing falls between."""
+        waiting = [top]
+        while waiting:
+            path = waiting.pop()
+            try:
+                above = self._ignores.folder(split(path)[0]) if path else None
+                if above is not None and above.ignored(split(path)[1], True):
+                    continue
+                with self._tree.folder(path) as fd:
+                    wd = self._add(fd, _MASK)
+                    if wd is None:
+                        return
+                    self._remember(wd, path)
+                    entries = self._tree.calls.entries(fd)
+                    names = {entry.name for entry in entries}
+                    rules = self._ignores.scanned(path, fd, above, names)
+            except OSError:
+                continue  # gone again, replaced, or unreadable: then nothing in it can be looked at either
+            prefix = f"{path}/" if path else ""
+            waiting += [
+                prefix + entry.name
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) and not rules.ignored(entry.name, True)
+            ]
+
+    def _add(self, fd: int, mask: Mask) -> WatchDescriptor | None:
+        """Watch the very folder that is open at ``fd``, whatever its path leads to by now."""
+        assert self._inotify is not None
+        number = CallbackId(next(self._ids))
+        try:
+            wd = self._inotify.add_callback(b"/proc/self/fd/%d/." % fd, mask, self, number)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                self._fall_back(f"The kernel's limit of {_max_watches()} watched folders is reached")
+                return None
+            raise
+        former = self._id_of.get(wd)
+        self._id_of[wd] = number
+        if former is not None:
+            self._inotify.remove_callbacks([(wd, former)])
+        return wd
+
+    def _remember(self, wd: WatchDescriptor, path: str) -> None:
+        former_path = self._path_of.get(wd)
+        if former_path is not None and former_path != path:
+            self._descriptor_of.pop(former_path, None)
+        former = self._descriptor_of.get(path)
+        if former is not None and former != wd:
+            self._drop(former)
+        self._path_of[wd] = path
+        self._descriptor_of[path] = wd
+
+    def _unwatch_below(self, top: str) -> None:
+        prefix = top + "/"
+        for path, wd in list(self._descriptor_of.items()):
+            if path == top or path.startswith(prefix):
+                self._drop(wd)
+
+    def _drop(self, wd: WatchDescriptor) -> None:
+        number = self._id_of.get(wd)
+        self._forget(wd)
+        if number is not None and self._inotify is not None:
+            self._inotify.remove_callbacks([(wd, number)])
+
+    def _forget(self, wd: WatchDescriptor) -> None:
+        path = self._path_of.pop(wd, None)
+        self._id_of.pop(wd, None)
+        if path is not None and self._descriptor_of.get(path) == wd:
+            del self._descriptor_of[path]
+
+    # -- without watches --------------------------------------------------------------------------------
+
+    def _fall_back(self, why: str) -> None:
+        """Scan now and then instead; told once."""
+        if self._rescanning is not None:
+            return
+        self._rescanning = threading.Thread(target=self._rescan, name="rescan", daemon=True)
+        self._rescanning.start()
+        where = printable(os.readlink(f"/proc/self/fd/{self._tree.root_fd}"))
+        self._on_notice(
+            f"{why}: not every change in {where} is noticed at once; all of it is scanned every "
+            f"{self._rescan_s:g} s. To raise the limit: sudo sysctl fs.inotify.max_user_watches=1048576"
+        )
+
+    def _rescan(self) -> None:
+        while not self._stopped.wait(self._rescan_s):
+            self._on_hint(HintsLost())
+
+
+def _max_watches() -> str:
+    try:
+        with open("/proc/sys/fs/inotify/max_user_watches", encoding="ascii") as limit:
+            return limit.read().strip()
+    except OSError:
+        return "unknown number"
