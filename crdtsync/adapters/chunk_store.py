@@ -21,7 +21,7 @@ from typing import Final
 
 from crdtsync.adapters.chunker import read_chunk
 from crdtsync.adapters.compression import unseal
-from crdtsync.adapters.durability import make_durable, write_new_file
+from crdtsync.adapters.durability import free_bytes, make_durable, write_new_file
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.wire.blobs import Codec, Sealed
@@ -54,12 +54,6 @@ def room_folder(room: str) -> str:
     return f"{readable}-{digest_of(room.encode('utf-8'))[:32]}"
 
 
-def free_bytes(folder: Path) -> int:
-    """What an unprivileged process may still write on the disk of ``folder``."""
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
-
-
 class ChunkStore:
     """All methods may block on the disk and may be called from any thread.
 
@@ -72,7 +66,7 @@ class ChunkStore:
         root: Path,
         *,
         free_min_bytes: int = FREE_MIN_BYTES,
-        free: Callable[[Path], int] = free_bytes,
+        free: Callable[[str], int] = free_bytes,
     ) -> None:
         """Make ``root`` if need be and clear what a killed process left behind. Raises OSError."""
         self._root = root
@@ -97,8 +91,8 @@ class ChunkStore:
         paths = [self._path(room, digest) for digest in digests]
         return tuple(path not in settling and os.path.exists(path) for path in paths)
 
-    def read(self, room: str, digests: Sequence[Digest], max_bytes: int) -> list[Sealed | None]:
-        """The first of these chunks: at least one, and no more once they exceed ``max_bytes``.
+    def read(self, room: str, digests: Sequence[Digest], enough_bytes: int) -> list[Sealed | None]:
+        """The first of these chunks, in order, until together they are ``enough_bytes`` or more.
 
         None: not stored, or found damaged and set aside, so that whoever has it stores it again.
         Raises OSError when the disk cannot be read for another reason than that.
@@ -107,11 +101,11 @@ class ChunkStore:
         total = 0
         for digest in digests:
             sealed = self._read_one(self._path(room, digest), digest)
+            found.append(sealed)
             if sealed is not None:
                 total += len(sealed.data)
-                if found and total > max_bytes:
+                if total >= enough_bytes:
                     break
-            found.append(sealed)
         return found
 
     def write(self, chunks: Sequence[NewChunk]) -> None:
@@ -160,7 +154,7 @@ class ChunkStore:
             raise
 
     def _check_space(self, size_bytes: int) -> None:
-        free = self._free(self._root)
+        free = self._free(str(self._root))
         if free - size_bytes < self._free_min_bytes:
             raise OSError(
                 errno.ENOSPC,

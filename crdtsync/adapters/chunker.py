@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Protocol, cast
 
@@ -47,11 +47,12 @@ def manifest_of_bytes(data: bytes | bytearray | memoryview) -> Manifest:
     return _manifest(whole, len(view), digests, [size for _, size in spans])
 
 
-def manifest_of_file(fd: int) -> Manifest:
+def manifest_of_file(fd: int, *, stopped: Callable[[], bool] = lambda: False) -> Manifest:
     """The chunks of the file open at ``fd``, read from offset 0 to its end; the file position is not moved.
 
     Reads and cuts on the calling thread and hashes on another, in at most 10 MiB of memory whatever the size.
-    Raises OSError: as ``pread`` does, and EFBIG for more than BLOB_MAX_BYTES.
+    Raises OSError: as ``pread`` does, EFBIG for more than BLOB_MAX_BYTES, and InterruptedError once
+    ``stopped`` says so.
     """
     size_bytes = os.fstat(fd).st_size
     _check_size(size_bytes)
@@ -82,6 +83,8 @@ def manifest_of_file(fd: int) -> Manifest:
             if at_end:
                 break
             buffer, spare = spare, buffer
+            if stopped():
+                raise InterruptedError(errno.EINTR, "nobody wants the chunks of this file any more")
             carried = filled - used
             buffer[:carried] = view[used:]
             read, at_end = _fill(fd, memoryview(buffer)[carried:], offset)
@@ -113,6 +116,19 @@ def index_of(manifest: Manifest) -> tuple[Digest, dict[Digest, bytes]]:
     index = digest_of(encoded)
     stored[index] = encoded
     return index, stored
+
+
+def digest_of_file(fd: int, *, stopped: Callable[[], bool] = lambda: False) -> Digest:
+    """The digest of the whole file open at ``fd``, in 4 MiB of memory; raises as ``manifest_of_file``."""
+    whole = blake3()
+    buffer = memoryview(bytearray(min(os.fstat(fd).st_size + 1, WINDOW_BYTES)))
+    offset = 0
+    while count := os.preadv(fd, [buffer], offset):
+        if stopped():
+            raise InterruptedError(errno.EINTR, "nobody wants the digest of this file any more")
+        whole.update(buffer[:count])
+        offset += count
+    return Digest(whole.hexdigest())
 
 
 def read_chunk(fd: int, offset: int, size_bytes: int) -> bytes:

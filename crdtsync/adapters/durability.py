@@ -1,14 +1,16 @@
-"""Makes batches of files survive a power cut; knows nothing of what is in them."""
+"""Writes files, batches of which survive a power cut together; knows nothing of what is in them."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
+
+from crdtsync.adapters.system_calls import SystemCalls
 
 SYNCFS_FROM_FILES: Final = 4
 """From this many on, one ``syncfs`` is cheaper than a ``fsync`` each (0.4 ms a file; 0.3 to 4 ms in all)."""
+_CALLS: Final = SystemCalls()
 
 
 def make_durable(folder_fd: int, paths: Sequence[str]) -> None:
@@ -16,10 +18,8 @@ def make_durable(folder_fd: int, paths: Sequence[str]) -> None:
 
     ``folder_fd`` is open on the file system that holds them all. Raises OSError when the disk fails.
     """
-    if len(paths) >= SYNCFS_FROM_FILES and _SYNCFS is not None:
-        if _SYNCFS(folder_fd) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
+    if len(paths) >= SYNCFS_FROM_FILES:
+        _CALLS.syncfs(folder_fd)
         return
     for path in paths:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -27,6 +27,12 @@ def make_durable(folder_fd: int, paths: Sequence[str]) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def free_bytes(folder: str) -> int:
+    """What an unprivileged process may still write on the disk of ``folder``. Raises OSError."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
 
 
 def write_new_file(path: str, *parts: bytes, mode: int = 0o600) -> None:
@@ -39,19 +45,3 @@ def write_new_file(path: str, *parts: bytes, mode: int = 0o600) -> None:
                 rest = rest[os.write(fd, rest) :]
     finally:
         os.close(fd)
-
-
-def _find_syncfs() -> Callable[[int], int] | None:
-    function = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if function is None:
-        return None
-    function.argtypes = [ctypes.c_int]
-    function.restype = ctypes.c_int
-
-    def syncfs(fd: int) -> int:
-        return int(function(fd))
-
-    return syncfs
-
-
-_SYNCFS = _find_syncfs()

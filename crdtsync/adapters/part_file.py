@@ -1,0 +1,178 @@
+"""A blob that is being put together in a file: verified chunks at their offsets, from any source.
+
+Knows one file and its manifest; where the chunks come from is the caller's. What a chunk's place holds counts
+only once it was read back or written from verified bytes in this process, so a part survives any restart.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from crdtsync.adapters.chunker import digest_of_file, read_chunk
+from crdtsync.adapters.durability import free_bytes
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.files import Chunk, Manifest
+
+BLOCK_BYTES: Final = 4096
+"""File systems share (reflink) ranges that start at a multiple of this."""
+READ_BYTES: Final = 4 * limits.MiB
+_NO_COPY_IN_KERNEL = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+
+
+class PartFile:
+    """All methods block on the disk and raise OSError; ``write`` may be called from several threads at once.
+
+    InterruptedError is raised by the long ones soon after ``stopped`` says so.
+    """
+
+    def __init__(self, path: str, manifest: Manifest, stopped: Callable[[], bool]) -> None:
+        """Open ``path``, or make it; what it holds is unknown until ``resume``."""
+        self._path = path
+        self._manifest = manifest
+        self._stopped = stopped
+        self._offsets: list[int] = []
+        self._places: dict[Digest, list[int]] = {}
+        offset = 0
+        for position, chunk in enumerate(manifest.chunks):
+            self._offsets.append(offset)
+            self._places.setdefault(chunk.digest, []).append(position)
+            offset += chunk.size_bytes
+        self._present = bytearray(len(manifest.chunks))
+        self.present_bytes = 0
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        if os.fstat(self._fd).st_size != manifest.size_bytes:
+            os.ftruncate(self._fd, manifest.size_bytes)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def missing(self) -> list[Chunk]:
+        """The chunks still to be found, each once, in the order of the file."""
+        found = dict.fromkeys(
+            chunk for chunk, present in zip(self._manifest.chunks, self._present, strict=True) if not present
+        )
+        return list(found)
+
+    def resume(self) -> None:
+        """Take up what an earlier process left in the file."""
+        for position, offset in enumerate(self._offsets):
+            if not self._is_hole(offset, self._manifest.chunks[position].size_bytes):
+                self._verify(position)
+        self._repeat()
+
+    def check_space(self) -> None:
+        """Raises OSError (ENOSPC) when what is missing would not fit; better said before the transfer."""
+        needed = self._manifest.size_bytes - self.present_bytes
+        free = free_bytes(os.path.dirname(self._path))
+        if needed > free:
+            raise OSError(errno.ENOSPC, f"{needed} bytes are needed and {free} are free", self._path)
+
+    def write(self, digest: Digest, data: bytes) -> None:
+        """Put a chunk, verified by the caller, at all of its places."""
+        for position in self._places[digest]:
+            if not self._present[position]:
+                self._pwrite(data, self._offsets[position])
+                self._mark(position)
+
+    def holds(self, digest: Digest) -> bool:
+        """Whether the chunk is one of the blob's and is present."""
+        return any(self._present[position] for position in self._places.get(digest, ()))
+
+    def give(self, digest: Digest, to: PartFile) -> bool:
+        """Copy a chunk that this part ``holds``; False when it cannot, as when it was closed meanwhile."""
+        position = next(place for place in self._places[digest] if self._present[place])
+        try:
+            data = read_chunk(self._fd, self._offsets[position], self._manifest.chunks[position].size_bytes)
+        except OSError:
+            return False
+        if digest_of(data) != digest:
+            return False
+        to.write(digest, data)
+        return True
+
+    def take(self, fd: int, offsets: Mapping[Digest, int]) -> None:
+        """Copy what is missing from another file that may have it; the file may change meanwhile."""
+        chunks = self._manifest.chunks
+        position = 0
+        while position < len(chunks):
+            start = offsets.get(chunks[position].digest) if not self._present[position] else None
+            if start is None:
+                position += 1
+                continue
+            first, end = position, start
+            while position < len(chunks) and not self._present[position]:
+                if offsets.get(chunks[position].digest) != end or end - start > READ_BYTES:
+                    break
+                end += chunks[position].size_bytes
+                position += 1
+            self._copy(fd, start, self._offsets[first], end - start)
+            for copied in range(first, position):
+                self._verify(copied)
+        self._repeat()
+
+    def is_whole(self) -> bool:
+        """Whether the file, read once more from start to end, has the blob's digest."""
+        return digest_of_file(self._fd, stopped=self._stopped) == self._manifest.digest
+
+    def _verify(self, position: int) -> None:
+        """Mark the chunk if its place holds it already."""
+        if self._stopped():
+            raise InterruptedError(errno.EINTR, "the transfer was cancelled", self._path)
+        chunk = self._manifest.chunks[position]
+        offset = self._offsets[position]
+        if (
+            not self._present[position]
+            and digest_of(read_chunk(self._fd, offset, chunk.size_bytes)) == chunk.digest
+        ):
+            self._mark(position)
+
+    def _repeat(self) -> None:
+        """Fill the places of chunks that are present at another place of the blob."""
+        for digest, places in self._places.items():
+            source = next((place for place in places if self._present[place]), None)
+            if source is None or all(self._present[place] for place in places):
+                continue
+            data = read_chunk(self._fd, self._offsets[source], self._manifest.chunks[source].size_bytes)
+            self.write(digest, data)
+
+    def _is_hole(self, offset: int, size_bytes: int) -> bool:
+        """Nothing was ever written there, so there is no need to read and hash its zeros."""
+        try:
+            return os.lseek(self._fd, offset, os.SEEK_DATA) >= offset + size_bytes
+        except OSError as error:
+            return error.errno == errno.ENXIO
+
+    def _mark(self, position: int) -> None:
+        self._present[position] = 1
+        self.present_bytes += self._manifest.chunks[position].size_bytes
+
+    def _copy(self, fd: int, source: int, target: int, size_bytes: int) -> None:
+        """In the kernel where it can, so that file systems that can share the blocks do. May fall short."""
+        end = source + size_bytes
+        while source < end:
+            size = end - source
+            if source % BLOCK_BYTES and source % BLOCK_BYTES == target % BLOCK_BYTES:
+                size = min(size, BLOCK_BYTES - source % BLOCK_BYTES)
+            try:
+                count = os.copy_file_range(fd, self._fd, size, source, target)
+            except OSError as error:
+                if error.errno not in _NO_COPY_IN_KERNEL:
+                    raise
+                data = read_chunk(fd, source, min(size, READ_BYTES))
+                self._pwrite(data, target)
+                count = len(data)
+            if count == 0:
+                return
+            source += count
+            target += count
+
+    def _pwrite(self, data: bytes, offset: int) -> None:
+        rest = memoryview(data)
+        while rest:
+            count = os.pwrite(self._fd, rest, offset)
+            rest = rest[count:]
+            offset += count

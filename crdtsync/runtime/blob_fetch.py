@@ -1,0 +1,186 @@
+"""Brings one blob into staging: from what lies there already, from files near it, and from the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import functools
+import os
+
+from crdtsync.adapters.blob_staging import Arrived, offsets_of
+from crdtsync.adapters.chunker import manifest_of_file, read_chunk
+from crdtsync.adapters.compression import unseal
+from crdtsync.adapters.part_file import PartFile
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.files import Chunk, Manifest
+from crdtsync.core.values.manifests import Describes, decode_manifest
+from crdtsync.core.wire.blobs import Sealed
+from crdtsync.errors import PeerError
+from crdtsync.runtime.blob_job import FetchJob, SafeOpener, Tools, first_error
+
+INLINE_BYTES = 16 * limits.KiB
+"""Unpacking and hashing less than this takes less time than handing it to a thread."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class HubLacks(Exception):
+    """The hub does not have a chunk of the blob; ``str`` says which."""
+
+
+async def fetch(job: FetchJob, tools: Tools) -> None:
+    """Return once the blob stands complete, verified and durable in staging.
+
+    Raises HubLacks, OSError (the disk) and PeerError (what the hub has is not the blob).
+    """
+    if await tools.workers.run(
+        tools.staging.is_complete, job.digest, job.size_bytes, stopped=job.stopped.is_set
+    ):
+        return
+    if job.index is None or job.index == job.digest:
+        data = await _single(job, tools)
+        await tools.arrivals.commit([Arrived(job.digest, data)])
+    else:
+        await _in_parts(job, job.index, tools)
+        await tools.arrivals.commit([Arrived(job.digest, None)])
+
+
+async def _single(job: FetchJob, tools: Tools) -> bytes:
+    if job.size_bytes == 0:
+        if job.digest != digest_of(b""):
+            raise PeerError("an empty blob with the name of another")
+        return b""
+    if job.size_bytes > limits.CHUNK_MAX_BYTES:
+        raise PeerError(f"a blob of {job.size_bytes} bytes without an index")
+    data = await tools.workers.run(_find_whole, job, tools.opener) if job.near else None
+    if data is None:
+        data = await _chunk(job, Chunk(job.digest, job.size_bytes), tools)
+    return data
+
+
+async def _chunk(job: FetchJob, chunk: Chunk, tools: Tools) -> bytes:
+    """One verified chunk of the hub; ``size_bytes`` is what it is expected to have at most."""
+    await tools.inbound.enter(job.flow, chunk.size_bytes)
+    try:
+        data = await _unsealed(await tools.link.get(chunk.digest), chunk.digest, tools)
+    finally:
+        tools.inbound.leave(chunk.size_bytes)
+    if len(data) > chunk.size_bytes:
+        raise PeerError(f"the chunk {chunk.digest[:12]} is larger than announced")
+    return data
+
+
+async def _unsealed(sealed: Sealed | None, digest: Digest, tools: Tools) -> bytes:
+    if sealed is None:
+        raise HubLacks(f"the hub does not have the chunk {digest[:12]}")
+    if len(sealed.data) < INLINE_BYTES:
+        return unseal(sealed, digest)
+    return await tools.workers.run(unseal, sealed, digest)
+
+
+def _find_whole(job: FetchJob, opener: SafeOpener) -> bytes | None:
+    """The blob from a file nearby that holds just it."""
+    for path in job.near:
+        try:
+            fd = opener(path)
+        except OSError:
+            continue
+        try:
+            if os.fstat(fd).st_size == job.size_bytes:
+                data = read_chunk(fd, 0, job.size_bytes)
+                if digest_of(data) == job.digest:
+                    return data
+        except OSError:
+            continue
+        finally:
+            os.close(fd)
+    return None
+
+
+async def _in_parts(job: FetchJob, index: Digest, tools: Tools) -> None:
+    workers = tools.workers
+    manifest = await workers.run(tools.staging.index, job.digest)
+    if manifest is None:
+        manifest = await _manifest(job, index, tools)
+    part = await workers.acquire(PartFile.close, tools.staging.open_part, manifest, job.stopped.is_set)
+    job.done = lambda: part.present_bytes
+    try:
+        await workers.run(_take_near, part, job, tools)
+        await workers.run(part.check_space)
+        tools.parts.add(part)
+        await _take_from_hub(part, job, tools)
+        whole = await workers.run(part.is_whole)
+    finally:
+        tools.parts.discard(part)
+        await workers.run(part.close)
+    if not whole:
+        await workers.run(tools.staging.drop_part, job.digest)
+        raise PeerError("its index lists chunks that do not make it up")
+
+
+async def _manifest(job: FetchJob, index: Digest, tools: Tools) -> Manifest:
+    """The blob's chunks, as its index says. Raises HubLacks, and PeerError for the index of another blob."""
+    encoded = await _chunk(job, Chunk(index, limits.CHUNK_MAX_BYTES), tools)
+    manifest, describes = await tools.workers.run(decode_manifest, encoded)
+    if describes is Describes.MANIFEST:
+        pieces = [await _chunk(job, chunk, tools) for chunk in manifest.chunks]
+        manifest, describes = await tools.workers.run(decode_manifest, b"".join(pieces))
+    if describes is not Describes.CONTENT or (manifest.digest, manifest.size_bytes) != (
+        job.digest,
+        job.size_bytes,
+    ):
+        raise PeerError("its index is that of another blob")
+    return manifest
+
+
+def _take_near(part: PartFile, job: FetchJob, tools: Tools) -> None:
+    """Copy what other files have. One that cannot be read costs no more than a longer transfer."""
+    if part.missing():
+        tools.staging.take_from_neighbours(part, job.digest)
+    for path in job.near:
+        if not part.missing():
+            return
+        try:
+            fd = tools.opener(path)
+        except OSError:
+            continue
+        try:
+            part.take(fd, offsets_of(manifest_of_file(fd, stopped=job.stopped.is_set)))
+        except OSError as error:
+            if error.errno in _FULL or isinstance(error, InterruptedError):
+                raise
+        finally:
+            os.close(fd)
+
+
+async def _take_from_hub(part: PartFile, job: FetchJob, tools: Tools) -> None:
+    def leave(size_bytes: int, task: asyncio.Task[None]) -> None:
+        tools.inbound.leave(size_bytes, moved=not task.cancelled())
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for chunk in part.missing():
+                await tools.inbound.enter(job.flow, chunk.size_bytes)
+                task = tasks.create_task(_take_chunk(part, chunk, tools))
+                task.add_done_callback(functools.partial(leave, chunk.size_bytes))
+    except BaseExceptionGroup as group:
+        raise first_error(group) from None
+
+
+async def _take_chunk(part: PartFile, chunk: Chunk, tools: Tools) -> None:
+    for other in tools.parts:
+        if other is not part and other.holds(chunk.digest):
+            if await tools.workers.run(other.give, chunk.digest, part):
+                return
+            break
+    sealed = await tools.link.get(chunk.digest)
+    if sealed is None:
+        raise HubLacks(f"the hub does not have the chunk {chunk.digest[:12]}")
+    await tools.workers.run(_unpack_into, part, sealed, chunk)
+
+
+def _unpack_into(part: PartFile, sealed: Sealed, chunk: Chunk) -> None:
+    data = unseal(sealed, chunk.digest)
+    if len(data) != chunk.size_bytes:
+        raise PeerError(f"the chunk {chunk.digest[:12]} has another size than its index says")
+    part.write(chunk.digest, data)
