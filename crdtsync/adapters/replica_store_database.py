@@ -67,8 +67,6 @@ def open_database(path: Path, vfs: str | None = None) -> sqlite3.Connection:
     try:
         # Made here rather than by SQLite, so that nobody else may read it whatever the umask.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        if path.stat().st_size == 0:
-            _remove_strays(path)
         unclean = _length(path, "-wal") > 0
         connection = connect(path, vfs)
     except OSError as problem:
@@ -114,12 +112,6 @@ def _prepare(connection: sqlite3.Connection, path: Path, unclean: bool) -> None:
             raise corrupt(path, answer)
 
 
-def _remove_strays(path: Path) -> None:
-    """A WAL without its database belongs to a file that is gone."""
-    for companion in _COMPANIONS:
-        path.with_name(path.name + companion).unlink(missing_ok=True)
-
-
 def _length(path: Path, companion: str = "") -> int:
     try:
         return path.with_name(path.name + companion).stat().st_size
@@ -140,7 +132,7 @@ def quarantine(path: Path, now: datetime) -> Path:
         attempt += 1
         target = path.with_name(f"{path.name}.corrupt-{stamp}-{attempt}")
     try:
-        # The database goes first: what a kill in between leaves is a WAL without one, which open removes.
+        # The database goes first: a WAL without one, as a kill in between leaves it, is ignored by SQLite.
         path.rename(target)
         for companion in _COMPANIONS:
             with suppress(FileNotFoundError):

@@ -1,0 +1,90 @@
+"""The options that commands share, and the environment variables that stand in for them."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_HUB: Final = "ws://127.0.0.1:4747"
+HUB_VARIABLE: Final = "CRDTSYNC_HUB"
+TOKEN_VARIABLE: Final = "CRDTSYNC_TOKEN"
+NAME_VARIABLE: Final = "CRDTSYNC_NAME"
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, one value per line")
+
+
+def add_directory_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        default=".",
+        help="the joined folder or any folder in it (default: the current one)",
+    )
+
+
+def add_hub_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--hub", metavar="URL", help=f"the hub's address (default: ${HUB_VARIABLE}, or {DEFAULT_HUB})"
+    )
+    parser.add_argument(
+        "--token",
+        metavar="T",
+        help=f"what the hub asks for (default: ${TOKEN_VARIABLE}, which others on this machine cannot see)",
+    )
+
+
+def add_name_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--name", help=f"who you are, for the others (default: ${NAME_VARIABLE}, or your login name)"
+    )
+
+
+def hub_url(arguments: argparse.Namespace) -> str:
+    return arguments.hub or os.environ.get(HUB_VARIABLE) or DEFAULT_HUB
+
+
+def token(arguments: argparse.Namespace) -> str | None:
+    return arguments.token or os.environ.get(TOKEN_VARIABLE) or None
+
+
+def person(arguments: argparse.Namespace) -> str:
+    """Who the others are told that this is."""
+    return arguments.name or os.environ.get(NAME_VARIABLE) or _login_name()
+
+
+def _login_name() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user that has no name
+        return "someone"
+
+
+def room_path(given: str, joined: Path, known: Collection[str]) -> str:
+    """The path of the room that a person means: as listed, or as seen from where they are."""
+    if given in known:
+        return given
+    folder, name = os.path.split(given)
+    seen = os.path.relpath(os.path.join(os.path.realpath(folder or "."), name), joined)
+    return seen if seen in known else given
+
+
+def seconds(text: str) -> float:
+    """A number of seconds above zero, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value

@@ -1,0 +1,32 @@
+"""``crdtsync confirm [DIR]``: send the deletions that were held for safety."""
+
+from __future__ import annotations
+
+import argparse
+
+from crdtsync.cli.arguments import add_directory_argument, add_json_option
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "confirm",
+        help="send the deletions that were held for safety",
+        description="So many files of DIR were deleted at once that the deletions were held. This sends "
+        "them; on the disks of the others, the files go to the trash.",
+    )
+    add_directory_argument(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from crdtsync.adapters.control_client import call
+    from crdtsync.cli.exit_codes import EXIT_DONE
+    from crdtsync.cli.output import print_json, say
+
+    call(arguments.directory, "confirm")
+    if arguments.json:
+        print_json({"event": "confirmed"})
+    else:
+        say("deletions that were held are sent now")
+    return EXIT_DONE

@@ -1,0 +1,32 @@
+"""``crdtsync restore [DIR]``: bring the files of held deletions back."""
+
+from __future__ import annotations
+
+import argparse
+
+from crdtsync.cli.arguments import add_directory_argument, add_json_option
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "restore",
+        help="bring the files of held deletions back",
+        description="So many files of DIR were deleted at once that the deletions were held. This brings the "
+        "files back from the room. For a single file that went to the trash: crdtsync trash --restore PATH",
+    )
+    add_directory_argument(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from crdtsync.adapters.control_client import call
+    from crdtsync.cli.exit_codes import EXIT_DONE
+    from crdtsync.cli.output import print_json, say
+
+    call(arguments.directory, "restore")
+    if arguments.json:
+        print_json({"event": "restored"})
+    else:
+        say("files whose deletions were held come back now")
+    return EXIT_DONE
