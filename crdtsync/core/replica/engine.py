@@ -139,6 +139,12 @@ class ReplicaEngine:
         self._tick()
         return self._finish()
 
+    def stop(self, now: float) -> list[Effect]:
+        """The last effects before a clean end. Nothing is lost without them."""
+        self._now = now
+        self._housekeeping.stop()
+        return self._out.take()
+
     @property
     def deadline(self) -> float | None:
         """When a Tick is due, in the terms of ``now``; None: not before something else happens."""

@@ -26,6 +26,9 @@ class Housekeeping:
 
     @property
     def deadline(self) -> float | None:
+        oldest = min(self._state.edited_at.values(), default=None)
+        if self._due is None and oldest is not None and self._announced:
+            return oldest + limits.EDITING_SHOWN_S
         return self._due
 
     def tick(self, now: float) -> None:
@@ -34,7 +37,7 @@ class Housekeeping:
             bool(self._hub_side.clean)
             or (bool(self._state.undurable) and self._durable_soon is None)
             or self._state.session.cursor != self._cursor
-            or bool(self._state.edited_at)
+            or self._stale_presence(now)
         )
         if not waiting:
             self._due = None
@@ -45,12 +48,12 @@ class Housekeeping:
             self._write_clean()
             self._ask_durable()
             self._announce(now)
-            if self._state.edited_at:
-                self._due = now + PERIOD_S
 
-    def write_all(self) -> None:
-        """At a clean stop: whatever may be written without waiting for the disk."""
+    def stop(self) -> None:
+        """At a clean end: do all of it now."""
         self._write_clean()
+        self._durable_soon = None
+        self._ask_durable()
 
     def made_durable(self, number: int) -> None:
         """All that stood on disk when it was asked survives a power cut: now it is agreed for good."""
@@ -89,13 +92,23 @@ class Housekeeping:
         self._durable_soon = (self._number, {entry: state.synced.get(entry) for entry in state.undurable})
         state.out.effect(MakeDurable(self._number))
 
+    def _stale_presence(self, now: float) -> bool:
+        """Whether the others should be told anew what is edited here."""
+        if not self._state.session.live:
+            self._announced = ()
+            return False
+        return self._editing(now) != self._announced
+
+    def _editing(self, now: float) -> tuple[str, ...]:
+        """The paths saved here within the last minute, the latest few of them."""
+        edited = self._state.edited_at
+        return tuple(sorted(path for path, at in edited.items() if now - at < limits.EDITING_SHOWN_S))
+
     def _announce(self, now: float) -> None:
         """Tell the others what the person here edited within the last minute."""
         state = self._state
-        fresh = {path: at for path, at in state.edited_at.items() if now - at < limits.EDITING_SHOWN_S}
-        latest = sorted(fresh, key=lambda path: -fresh[path])[: limits.PRESENCE_PATHS_MAX]
-        state.edited_at = {path: fresh[path] for path in latest}
-        editing = tuple(sorted(latest))
+        editing = self._editing(now)
+        state.edited_at = {path: state.edited_at[path] for path in editing}
         if editing != self._announced and state.session.live:
             self._announced = editing
             state.session.announce(editing)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crdtsync.core.replica.effects import Upload
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState, Unaccepted
@@ -208,12 +207,10 @@ class Ingest:
         digest = seen.digest
         assert digest is not None and seen.fingerprint is not None
         if digest not in state.uploaded:
-            if not isinstance(content, BlobContent):
-                if digest not in state.uploading:
-                    state.looking.want(path)
-            elif digest not in state.uploading:
-                state.uploading[digest] = path
-                state.out.effect(Upload(path, content.manifest))
+            if isinstance(content, BlobContent):
+                state.upload(path, content.manifest)
+            elif path not in state.uploading.get(digest, ()):
+                state.looking.want(path)
             return None
         index = state.uploaded[digest]
         return Version(digest, seen.fingerprint.size_bytes, state.name, int(now * 1000), index)

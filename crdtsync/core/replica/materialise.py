@@ -117,6 +117,9 @@ class Materialise:
             return
         if self._in_the_way(agreed, placed, now):
             return
+        blocking = state.disk.get(placed.path)
+        if blocking is not None and blocking.kind is Kind.DIR:
+            self.clear(placed.path)
         step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, placed.path, expected)
         state.begin(step, agreed.entry, replace(agreed, path=placed.path))
         self._prune(parents(agreed.path), leaving=agreed.path)
@@ -223,12 +226,18 @@ class Materialise:
         """Remove the folders that neither room nor disk need any more, innermost first."""
         state = self._state
         for folder in folders:
-            if state.view.holds_below(folder) or state.view.at(folder) is not None:
+            standing = state.view.at(folder)
+            placed = None if standing is None else state.view.get(standing)
+            if state.view.holds_below(folder) or (placed is not None and placed.kind is Kind.DIR):
                 return
             others = [path for path in state.disk.below(folder) if path != leaving and not self._leaves(path)]
             if others:
                 return
-            state.begin(RemoveFolder(state.take_step_number(), folder), None)
+            self.clear(folder)
+
+    def clear(self, folder: str) -> None:
+        """Remove a folder that has nothing in it; if it turns out to have, it stays."""
+        self._state.begin(RemoveFolder(self._state.take_step_number(), folder), None)
 
     def _leaves(self, path: str) -> bool:
         """Whether a step that takes the file at ``path`` away is under way."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.effects import ScanFolder, Upload
+from crdtsync.core.replica.effects import ScanFolder
 from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.looking import Wait
@@ -165,9 +165,8 @@ class Observing:
         state.disk.put(path, seen)
         if path in state.reseeding:
             state.reseeding.discard(path)
-            if isinstance(content, BlobContent) and content.digest not in state.uploading:
-                state.uploading[content.digest] = path
-                state.out.effect(Upload(path, content.manifest))
+            if isinstance(content, BlobContent):
+                state.upload(path, content.manifest)
         if agreed is not None:
             self._deletions.discard(agreed.entry)
             self._reconcile.entry(agreed.entry, now, content)
@@ -217,7 +216,7 @@ class Observing:
         if folder := parent(agreed.path):
             state.looking.want(folder)
         self._ingest.move(agreed, path, state.view.get(agreed.entry), seen)
-        state.edited_at[path] = now
+        state.edited_here(path, now)
         state.out.notice("sent", agreed.path, f"renamed to {path}")
         # Planned once the tree knows the new name; what was edited on the way is read again then.
         state.replan([agreed.entry])

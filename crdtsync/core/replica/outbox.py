@@ -27,9 +27,9 @@ from crdtsync.core.replica.steps import (
 
 _STEP_ORDER: dict[type[Step], int] = {
     RemoveFile: 0,
-    RemoveFolder: 1,
-    SwapFiles: 2,
-    MoveFile: 2,
+    SwapFiles: 1,
+    MoveFile: 1,
+    RemoveFolder: 2,
     MakeFolder: 3,
     KeepCopy: 4,
     WriteFile: 5,

@@ -163,7 +163,10 @@ class Reconcile:
         seen = state.disk.get(path)
         if seen is not None and state.synced.at(path) is not None:
             seen = None  # another entry stands there; its own plan makes it leave
-        if seen is None or (seen.kind is Kind.DIR and placed.kind is not Kind.DIR):
+        if seen is not None and seen.kind is Kind.DIR and placed.kind is not Kind.DIR:
+            self._materialise.clear(path)  # an empty folder stands where the room has a file
+            seen = None
+        if seen is None:
             self._materialise.write(placed, None, None, now)
             return
         self._meet(placed, seen, content, now)
@@ -296,7 +299,7 @@ class Reconcile:
         self, agreed: Synced, placed: Placement | None, seen: OnDisk, content: Content | None, now: float
     ) -> None:
         state = self._state
-        state.edited_at[agreed.path] = now
+        state.edited_here(agreed.path, now)
         if agreed.kind is Kind.TEXT:
             if isinstance(content, TextContent) and content.digest == seen.digest:
                 self._ingest.edit_text(agreed, content, seen, now)
@@ -322,7 +325,7 @@ class Reconcile:
 
     def _create(self, path: str, content: Content | None, seen: OnDisk, now: float) -> None:
         if self._may_ingest(path) and self._ingest.create(path, content, seen, now):
-            self._state.edited_at[path] = now
+            self._state.edited_here(path, now)
             self._state.out.notice("sent", path, "created")
 
     def _may_ingest(self, path: str) -> bool:

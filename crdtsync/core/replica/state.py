@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from crdtsync.core.replica.documents import Documents
+from crdtsync.core.replica.effects import Upload
 from crdtsync.core.replica.looking import Looking
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.records import DropSynced, PutSynced, Synced
@@ -15,8 +16,9 @@ from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.rows import Operation
 from crdtsync.core.tree.view import RoomView
+from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.files import Kind
+from crdtsync.core.values.files import Kind, Manifest
 from crdtsync.core.values.ids import EntryId, Randomness
 
 RETRY_FIRST_S = 0.25
@@ -97,8 +99,8 @@ class ReplicaState:
     """After a crash: the durable and the provisional agreement; the disk tells which one holds."""
     unaccepted: dict[EntryId, Unaccepted] = field(default_factory=dict)
     displaced: dict[str, Displaced] = field(default_factory=dict)
-    uploading: dict[Digest, str] = field(default_factory=dict)
-    """Blobs on their way to the hub, with the path they are read from."""
+    uploading: dict[Digest, set[str]] = field(default_factory=dict)
+    """Blobs on their way to the hub, with the paths that wait for them."""
     uploaded: dict[Digest, Digest | None] = field(default_factory=dict)
     """Blobs that the hub has, during this session, with their index."""
     fetching: dict[Digest, set[EntryId]] = field(default_factory=dict)
@@ -134,6 +136,22 @@ class ReplicaState:
         self.undurable.pop(entry, None)
         if self.synced.discard(entry) is not None:
             self.out.record(DropSynced(entry))
+
+    def edited_here(self, path: str, now: float) -> None:
+        """The person here saved this; the last few such paths are shown to others."""
+        self.edited_at.pop(path, None)
+        self.edited_at[path] = now
+        if len(self.edited_at) > limits.PRESENCE_PATHS_MAX:
+            del self.edited_at[next(iter(self.edited_at))]
+
+    def upload(self, path: str, manifest: Manifest) -> None:
+        """Bring a blob to the hub, once for all paths that hold it."""
+        waiting = self.uploading.get(manifest.digest)
+        if waiting is None:
+            self.uploading[manifest.digest] = {path}
+            self.out.effect(Upload(path, manifest))
+        else:
+            waiting.add(path)
 
     def operate(self, *operations: Operation) -> None:
         self.operations += operations

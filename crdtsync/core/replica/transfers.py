@@ -24,14 +24,12 @@ class Transfers:
         state = self._state
         match event:
             case Uploaded(digest, index):
-                path = state.uploading.pop(digest, None)
                 state.uploaded[digest] = None if index == digest else index
-                if path is not None:
+                for path in state.uploading.pop(digest, ()):
                     state.attention.pop(path, None)
                     state.replan_path(path)
             case UploadFailed(digest, reason, changed):
-                path = state.uploading.pop(digest, None)
-                if path is not None:
+                for path in state.uploading.pop(digest, ()):
                     if not changed:
                         state.tell(path, "upload", reason)
                     state.looking.want(path)
