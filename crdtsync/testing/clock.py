@@ -98,3 +98,12 @@ class Trace:
     @property
     def digest(self) -> str:
         return self._hasher.copy().hexdigest()
+
+
+def shown(data: bytes) -> str:
+    """Bytes for the trace, with the characters that serve as tokens as numbers."""
+    return readable(repr(data.decode("utf-8", "backslashreplace")))
+
+
+def readable(text: str) -> str:
+    return "".join(f"<{ord(char) - 0x20000}>" if ord(char) >= 0x20000 else char for char in text)

@@ -14,7 +14,10 @@ from crdtsync.core.values.files import Kind
 from crdtsync.testing.virtual_disk import NodeKind, VirtualDisk
 from crdtsync.testing.virtual_replica import VirtualReplica
 
-TOKEN = re.compile(rb"<[a-z0-9]+\.[a-z0-9]+>")
+FIRST_TOKEN = 0x20000
+FIRST_COMMON_TOKEN = 0x30000
+"""A token is one character, so that no merge can tear it: of a person from here, of a tool from there."""
+TOKEN = re.compile(rb"\xf0[\xa0-\xbf][\x80-\xbf][\x80-\xbf]")
 
 Picture = Mapping[str, tuple[NodeKind, bytes, bool]]
 
@@ -27,6 +30,10 @@ class Broken(AssertionError):
         self.promise = promise
 
 
+def token_name(token: bytes) -> str:
+    return f"<{ord(token.decode()) - FIRST_TOKEN}>"
+
+
 def tokens(data: bytes) -> set[bytes]:
     return set(TOKEN.findall(data))
 
@@ -37,6 +44,11 @@ class Ledger:
     def __init__(self) -> None:
         self.born: dict[bytes, str] = {}
         self.excused: dict[bytes, str] = {}
+        self._count = 0
+
+    def new_token(self) -> str:
+        self._count += 1
+        return chr(FIRST_TOKEN + self._count)
 
     def saved(self, who: str, seen: bytes, now: bytes) -> None:
         """``who`` had ``seen`` and made ``now`` of it."""
@@ -45,6 +57,12 @@ class Ledger:
             self.born.setdefault(token, who)
         for token in before - after:
             self.excused.setdefault(token, f"taken out by {who}")
+
+    def overwritten(self, who: str, lost: bytes) -> None:
+        """``who`` wrote over a file without having loaded it; what they had put there themselves is their loss."""
+        for token in tokens(lost):
+            if self.born.get(token) == who:
+                self.excused.setdefault(token, f"overwritten by {who}")
 
     def deleted(self, who: str, seen: bytes) -> None:
         for token in tokens(seen):
@@ -117,9 +135,9 @@ def check_nothing_lost(ledger: Ledger, replicas: Sequence[VirtualReplica]) -> No
     lost = {token: who for token, who in ledger.born.items() if token not in there | ledger.excused.keys()}
     for token, who in sorted(lost.items()):
         if token not in trashed:
-            raise Broken("lost", f"{token.decode()} of {who} is nowhere")
+            raise Broken("lost", f"{token_name(token)} of {who} is nowhere")
     for token, who in sorted(lost.items()):
-        raise Broken("trashed", f"{token.decode()} of {who} is in the trash only, and nobody wanted that")
+        raise Broken("trashed", f"{token_name(token)} of {who} is in the trash only, and nobody wanted that")
 
 
 def check_nothing_doubled(replicas: Sequence[VirtualReplica]) -> None:
@@ -127,7 +145,7 @@ def check_nothing_doubled(replicas: Sequence[VirtualReplica]) -> None:
     for path, (_, data, _) in picture(replicas[0].disk).items():
         twice = [token for token, count in Counter(TOKEN.findall(data)).items() if count > 1]
         if twice:
-            raise Broken("doubled", f"{twice[0].decode()} stands twice in {path}")
+            raise Broken("doubled", f"{token_name(twice[0])} stands twice in {path}")
 
 
 def _compare(promise: str, one: str, first: Picture, other: str, second: Picture) -> None:

@@ -5,6 +5,7 @@ It can be stopped, killed between any two effects, lose power (what was not dura
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -19,7 +20,7 @@ from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Seen
 from crdtsync.core.values.reserved import reserved_path
-from crdtsync.testing.clock import Clock, Timer, Trace
+from crdtsync.testing.clock import Clock, Timer, Trace, readable
 from crdtsync.testing.memory_store import MemoryReplicaStore
 from crdtsync.testing.virtual_disk import Inode, VirtualDisk
 from crdtsync.testing.virtual_hub import VirtualHub
@@ -361,6 +362,16 @@ def described(event: ev.Event) -> str:
             return _short(event)
 
 
+_SHORTER = (
+    (re.compile(r"Fingerprint\(device=1, inode=(\d+), size_bytes=(\d+), .*?executable=(\w)\w*\)"), r"#\1/\2\3"),
+    (re.compile(r"\b([0-9a-f]{6})[0-9a-f]{18,58}\b"), r"\1"),
+    (re.compile(r"(Text|Blob|Link)Content\((text|manifest|target)="), r"\1("),
+    (re.compile(r"\b(fingerprint|content|path|kind|digest|outcome|step|entry|seen)="), ""),
+)
+
+
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 300 else text[:297] + "..."
+    text = readable(repr(value))
+    for pattern, shorter in _SHORTER:
+        text = pattern.sub(shorter, text)
+    return text if len(text) <= 400 else text[:397] + "..."

@@ -11,8 +11,9 @@ from random import Random
 from crdtsync.core.replica.events import HintKind
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.paths import is_below, parent
-from crdtsync.testing.clock import Clock, Trace
-from crdtsync.testing.oracles import Ledger
+from crdtsync.core.values.reserved import reserved_path
+from crdtsync.testing.clock import Clock, Trace, shown
+from crdtsync.testing.oracles import FIRST_COMMON_TOKEN, Ledger
 from crdtsync.testing.virtual_disk import NodeKind, VirtualDisk
 
 NAMES = ("a.md", "b.md", "c.txt", "d.bin", "e")
@@ -41,7 +42,6 @@ class Person:
         self._disk = disk
         self._ledger = ledger
         self._actions = actions
-        self._count = 0
         self._buffers: dict[str, bytes] = {}
         self.busy = 0
         """Saves that have begun and not ended."""
@@ -89,13 +89,12 @@ class Person:
         if node is None or node.kind is not NodeKind.FILE or not self._is_text(node.data):
             return
         self._put(path, node.data, self._edited(node.data))
-        self._trace.note(self.name, f"PERSON races {path}: {self._disk.nodes[path].data!r}")
+        self._trace.note(self.name, f"PERSON races {path}: {shown(self._disk.nodes[path].data)}")
 
     # -- contents ---------------------------------------------------------------------------------------
 
     def _token(self) -> str:
-        self._count += 1
-        return f"<{self.name}.{self._count}>"
+        return self._ledger.new_token()
 
     def _text(self) -> bytes:
         return "".join(f"line {self._token()} of text\n" for _ in range(self._rng.randint(1, 5))).encode()
@@ -134,6 +133,8 @@ class Person:
         disk = self._disk
         node = disk.get(path)
         self._ledger.saved(self.name, seen, data)
+        if node is not None and node.data != seen:
+            self._ledger.overwritten(self.name, node.data)
         way = self._rng.randrange(3)
         if node is not None and node.kind is NodeKind.FILE and way:
             disk.write_into(node, data)
@@ -144,7 +145,7 @@ class Person:
     # -- choosing ---------------------------------------------------------------------------------------
 
     def _pick(self, fits: Callable[[str], bool]) -> str:
-        found = [path for path in sorted(self._disk.nodes) if fits(path)]
+        found = [path for path in sorted(self._disk.nodes) if not reserved_path(path) and fits(path)]
         if not found:
             raise FileNotFoundError
         return self._rng.choice(found)
@@ -174,14 +175,14 @@ class Person:
         seen = self._disk.nodes[path].data
         data = self._edited(seen)
         self._put(path, seen, data)
-        return f"{path}: {data!r}"
+        return f"{path}: {shown(data)}"
 
     def _create(self) -> str:
         path = self._free_path()
         shared = self._rng.random() < 0.3
         data = b"the same\nfor all\n" if shared else self._text()
         self._put(path, b"", data)
-        return f"{path}: {data!r}"
+        return f"{path}: {shown(data)}"
 
     def _empty(self) -> str:
         path = self._pick_text()
@@ -196,7 +197,7 @@ class Person:
         else:
             path = self._free_path()
             self._put(path, b"", data)
-        return f"{path}: {data!r}"
+        return f"{path}: {shown(data)}"
 
     def _link(self) -> str:
         target = self._token()
@@ -207,7 +208,7 @@ class Person:
             path = self._free_path()
         self._ledger.saved(self.name, b"", target.encode())
         self._disk.put(path, self._disk.new_inode(NodeKind.LINK, target.encode()))
-        return f"{path} -> {target}"
+        return f"{path} -> {shown(target.encode())}"
 
     def _delete(self) -> str:
         path = self._pick_leaf()
@@ -247,7 +248,11 @@ class Person:
 
     def _cycle(self) -> str:
         """Two or three files change names among each other."""
-        leaves = [path for path in sorted(self._disk.nodes) if not self._disk.is_folder(path)]
+        leaves = [
+            path
+            for path in sorted(self._disk.nodes)
+            if not self._disk.is_folder(path) and not reserved_path(path)
+        ]
         chosen = self._rng.sample(leaves, min(len(leaves), self._rng.choice([2, 2, 3])))
         if len(chosen) < 2:
             raise FileNotFoundError
@@ -309,7 +314,7 @@ class Person:
         seen = self._buffers.pop(path)
         data = self._edited(seen)
         self._put(path, seen, data)
-        return f"{path}: {seen!r} -> {data!r}"
+        return f"{path}: {shown(seen)} -> {shown(data)}"
 
     def _slow(self) -> str:
         """Truncate, think, write: into the file that was opened, wherever it stands by then."""
@@ -323,7 +328,8 @@ class Person:
         self._ledger.saved(self.name, seen, data)
 
         def write() -> None:
-            self._trace.note(self.name, f"PERSON writes slowly {data!r}")
+            self._trace.note(self.name, f"PERSON writes slowly {shown(data)}")
+            self._ledger.overwritten(self.name, node.data)
             self._disk.write_into(node, data, closed=False)
             self._clock.after(self._rng.uniform(0, 0.2), close)
 
@@ -334,7 +340,7 @@ class Person:
                 self._disk.hint(at, HintKind.CLOSED)
 
         self._clock.after(self._rng.uniform(0, 0.5), write)
-        return f"{path}: {data!r}"
+        return f"{path}: {shown(data)}"
 
     def _aside(self) -> str:
         """f becomes f~, a new f is written, f~ is deleted: as vim and others save."""
@@ -361,12 +367,12 @@ class Person:
             self.busy -= 1
 
         self._clock.after(self._rng.uniform(0, 0.2), write)
-        return f"{path}: {data!r}"
+        return f"{path}: {shown(data)}"
 
 
 def _formatted(line: str) -> str:
     """What every formatter makes of the line, with a token of its own that everyone gives it alike."""
-    if not line.strip() or b"<f." in line.encode():
+    if not line.strip() or any(ord(char) >= FIRST_COMMON_TOKEN for char in line):
         return line
-    name = digest_of(line.strip().encode())[:6]
-    return f"{line.rstrip()} <f.{name}>\n"
+    number = int(digest_of(line.strip().encode())[:4], 16) % 0xFFF0
+    return f"{line.rstrip()} {chr(FIRST_COMMON_TOKEN + number)}\n"

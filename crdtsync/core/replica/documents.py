@@ -46,6 +46,8 @@ class Documents:
         self._log_lengths: dict[EntryId, int] = {}
         self._changed: dict[EntryId, tuple[int, bool]] = {}
         """What the present event changed: when (ms), and whether the hub may lack it."""
+        self.intended: dict[EntryId, Digest] = {}
+        """Texts that a step is putting on disk: what they hold may stand there before its outcome is known."""
         self._unwritten: dict[EntryId, list[bytes]] = {}
         """Updates of the present event, which the store does not hold yet."""
         self._fresh: dict[EntryId, list[Version]] = {}
@@ -184,7 +186,9 @@ class Documents:
             return
         agreed = self._synced.get(entry)
         head = self.heads.get(DocumentId(entry))
-        if agreed is not None and head is not None and head.digest == agreed.digest is not None:
+        if head is None or head.digest is None:
+            return
+        if head.digest == self.intended.get(entry) or (agreed is not None and head.digest == agreed.digest):
             self.keep_version(entry, self._document(entry).text, now)
 
     def _put_head(self, head: Head) -> None:

@@ -46,7 +46,7 @@ class Ingest:
         entry = agreed.entry
         base = self._base_of(agreed, content.text)
         if base is None:
-            # The base is lost (an old backup of our state): the room's own text is the nearest there is.
+            # Gone in the room, and the base is lost: what stands on disk is all that comes back.
             base = state.documents.text(entry)
         self._merge(entry, base, content.text, now)
         merged = state.documents.text_digest(entry)
@@ -58,6 +58,12 @@ class Ingest:
             covered = with_clock(agreed.state_vector, self._client_id, clock)
         state.agree(
             replace(agreed, digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
+        )
+
+    def knows_base(self, agreed: Synced) -> bool:
+        """Whether the text that last stood on disk is known, so that a save of it can be told apart."""
+        return agreed.digest is not None and (
+            self._state.documents.version(agreed.entry, agreed.digest) is not None
         )
 
     def merge_text(self, entry: EntryId, base: str, saved: str, now: float) -> None:

@@ -258,6 +258,7 @@ class Materialise:
         entry = under_way.entry
         if entry is not None:
             state.busy.discard(entry)
+            state.documents.intended.pop(entry, None)
             state.replan([entry])
         match outcome:
             case Done(fingerprint, displaced):

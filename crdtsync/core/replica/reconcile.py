@@ -302,6 +302,11 @@ class Reconcile:
         state.edited_here(agreed.path, now)
         if agreed.kind is Kind.TEXT:
             if isinstance(content, TextContent) and content.digest == seen.digest:
+                if placed is not None and not self._ingest.knows_base(agreed):
+                    # An old backup of our state: nobody can tell what was edited, so both are kept.
+                    state.forget(agreed.entry)
+                    self._meet(placed, seen, content, now)
+                    return
                 self._ingest.edit_text(agreed, content, seen, now)
                 state.out.notice("sent", agreed.path, "edited")
                 if placed is None:

@@ -129,6 +129,8 @@ class ReplicaState:
         """A step will make disk and room agree; if we are killed in between, the disk tells if it did."""
         durable = self.undurable.get(agreed.entry, self.synced.get(agreed.entry))
         self.out.record(PutSynced(provisional(durable, agreed)))
+        if agreed.kind is Kind.TEXT and agreed.digest is not None:
+            self.documents.intended[agreed.entry] = agreed.digest
 
     def forget(self, entry: EntryId) -> None:
         """Nothing is agreed of the entry any more."""
