@@ -47,7 +47,7 @@ class Documents:
         self._changed: dict[EntryId, tuple[int, bool]] = {}
         """What the present event changed: when (ms), and whether the hub may lack it."""
         self.intended: dict[EntryId, Digest] = {}
-        """Texts that a step is putting on disk: what they hold may stand there before its outcome is known."""
+        """Texts that a step is putting on disk: they may stand there before the outcome is known."""
         self._unwritten: dict[EntryId, list[bytes]] = {}
         """Updates of the present event, which the store does not hold yet."""
         self._fresh: dict[EntryId, list[Version]] = {}

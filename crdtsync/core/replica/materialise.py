@@ -76,7 +76,7 @@ class Materialise:
         if expected is not None and trash is None:
             trash = self._reason_for_trash(placed, agreed, content, now)
         if isinstance(content, BlobContent):
-            state.fetched.discard(content.digest)  # the step takes it out of staging
+            state.taken.setdefault(content.digest, set())
         agreement = self._agreement(placed, path, content.digest, covered)
         state.intend(agreement)
         state.begin(
@@ -185,6 +185,9 @@ class Materialise:
                 return None
             return LinkContent(version.target, version.digest)
         if version.digest not in state.fetched:
+            if version.digest in state.taken:
+                state.taken[version.digest].add(placed.entry)
+                return None
             wanting = state.fetching.get(version.digest)
             if wanting is None:
                 self._stop_fetching(placed.entry)
@@ -260,6 +263,8 @@ class Materialise:
             state.busy.discard(entry)
             state.documents.intended.pop(entry, None)
             state.replan([entry])
+        if isinstance(under_way.step, WriteFile) and isinstance(under_way.step.content, BlobContent):
+            state.replan(state.taken.pop(under_way.step.content.digest, ()))
         match outcome:
             case Done(fingerprint, displaced):
                 self._succeeded(under_way, fingerprint)

@@ -105,6 +105,9 @@ class ReplicaState:
     """Blobs that the hub has, during this session, with their index."""
     fetching: dict[Digest, set[EntryId]] = field(default_factory=dict)
     fetched: set[Digest] = field(default_factory=set)
+    """Blobs that stand in staging."""
+    taken: dict[Digest, set[EntryId]] = field(default_factory=dict)
+    """Blobs that a step is taking out of staging, with the entries that want them next."""
     reseeding: set[str] = field(default_factory=set)
     """Blobs to offer to the hub again, once they have been read."""
     edited_at: dict[str, float] = field(default_factory=dict)
