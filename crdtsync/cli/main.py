@@ -88,7 +88,8 @@ class _Version(argparse.Action):
             number = version("crdtsync")
         except PackageNotFoundError:
             number = "(not installed)"
-        parser.exit(EXIT_DONE, f"crdtsync {number}\n")
+        print(f"crdtsync {number}")
+        parser.exit(EXIT_DONE)
 
 
 if __name__ == "__main__":

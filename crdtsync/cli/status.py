@@ -18,7 +18,7 @@ _EXPLAINED = {
     "syncing": "syncing",
     "settled": "settled: folder and hub hold the same",
     "offline": "offline: the hub is away; edits go on, and are sent when it is back",
-    "halted": "halted for safety: nothing is sent or written",
+    "halted": "halted: for safety nothing is sent or written; see the message of join",
 }
 
 
