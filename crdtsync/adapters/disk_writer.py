@@ -15,7 +15,7 @@ from crdtsync.adapters.contents import link_problem
 from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.failures import failed
 from crdtsync.adapters.filesystem import Tree, split
-from crdtsync.adapters.rearranging import Rearranging, held_for_removal
+from crdtsync.adapters.rearranging import Rearranging
 from crdtsync.adapters.replacing import Replacing, Staged, kind_of
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.staging import BLOB_PREFIX, Held, Stage, Staging, new_nonce
@@ -39,9 +39,11 @@ from crdtsync.core.values.digests import encode_text
 from crdtsync.core.values.files import BlobContent, LinkContent, TextContent
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.paths import path_problem
+from crdtsync.core.values.reserved import reserved_path
 
 SYNC_TOGETHER_FROM: Final = 8
 """From this many texts on, one syncfs for all costs less than an fsync each."""
+_RESERVED: Final = "a name in it is never shared"
 _GROUP_MAX_STEPS: Final = 1024
 _GROUP_MAX_BYTES: Final = 64 * limits.MiB
 """What is staged at once: a bound for the disk space that a batch takes twice."""
@@ -148,7 +150,7 @@ class DiskWriter:
 
     def _outcome(self, step: Step, staged: Staged | Failed | None, blobs: Counter[str]) -> Outcome:
         for path in _paths_of(step):
-            problem = path_problem(path)
+            problem = path_problem(path) or (_RESERVED if reserved_path(path) else None)
             if problem is not None:
                 self._unstage(staged)
                 return Failed(Cause.NAME, f"{printable(path)} cannot be written: {problem}")
@@ -157,7 +159,7 @@ class DiskWriter:
                 case WriteFile():
                     return self._write(step, staged or self._stage_other(step, blobs))
                 case RemoveFile():
-                    return self._remove(step)
+                    return self._replacing.remove(step, step.trash)
                 case MoveFile():
                     return self._rearranging.move(step)
                 case SwapFiles():
@@ -219,14 +221,6 @@ class DiskWriter:
         if isinstance(outcome, Done):
             staging.unlink_quietly(staged.name, staging.fd)
         return outcome
-
-    def _remove(self, step: RemoveFile) -> Outcome:
-        try:
-            return self._replacing.remove(step, held_for_removal(step))
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            return self._replacing.remove(step, held_for_removal(step, beside=True))
 
 
 _DOING: Final[dict[type[Step], str]] = {

@@ -56,7 +56,7 @@ def exchange(staging: Staging, held: Held, held_fd: int, name: str, dir_fd: int)
     # RACE: no exchange (NFS, some FUSE file systems). The replaced file keeps a second name in staging, so a
     # save that writes into it is found there, as after an exchange. Worst case: a save that puts another file
     # at ``name`` (a rename) between the link and the rename below, some microseconds, is lost.
-    aside = replace(held, nonce=new_nonce(), stage=Stage.DISPLACED, new=None)
+    aside = replace(held, nonce=new_nonce(), stage=Stage.DISPLACED)
     staging.note(aside)
     try:
         calls.link(name, dir_fd, aside.name, held_fd)

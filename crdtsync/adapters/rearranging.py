@@ -129,8 +129,7 @@ class Rearranging:
             staging.forget(held)
 
     def _remove(self, entry: EntryId, path: str, expected: Expected) -> Outcome:
-        step = RemoveFile(0, entry, path, expected, "moved")
-        return self._replacing.remove(step, replace(held_for_removal(step), trash=None))
+        return self._replacing.remove(RemoveFile(0, entry, path, expected, "moved"), trash=None)
 
     def swap(self, step: SwapFiles) -> Outcome:
         (folder, name), (other_folder, other_name) = split(step.path), split(step.other)
@@ -236,21 +235,6 @@ class Rearranging:
 
     def _raced(self, path: str) -> Raced:
         return Raced(path, self._look(path))
-
-
-def held_for_removal(step: RemoveFile, *, beside: bool = False) -> Held:
-    # A removal does not say what the entry is; a late change of a file this small may be one of a text.
-    return Held(
-        nonce=new_nonce(),
-        stage=Stage.REMOVING,
-        entry=step.entry,
-        base=step.expected.digest,
-        new=None,
-        path=step.path,
-        kind=Kind.TEXT,
-        trash=step.trash,
-        beside=beside,
-    )
 
 
 def _not_empty(path: str) -> Failed:

@@ -21,7 +21,7 @@ from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.exchange import exchange, put_new
 from crdtsync.adapters.file_modes import dress
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
-from crdtsync.adapters.staging import Held, Stage, Staging
+from crdtsync.adapters.staging import Held, Stage, Staging, new_nonce
 from crdtsync.adapters.system_calls import is_regular
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.steps import Displaced, Done, Expected, Outcome, Raced, RemoveFile, WriteFile
@@ -158,11 +158,30 @@ class Replacing:
 
     # -- removing ---------------------------------------------------------------------------------------
 
-    def remove(self, step: RemoveFile, held: Held) -> Outcome:
-        """Move the file at the path into the trash; ``held`` is the name it gets on the way.
+    def remove(self, step: RemoveFile, trash: str | None) -> Outcome:
+        """Take the file at the path away, into the trash if there is a reason for that.
 
-        Raises OSError, with nothing changed, and with EXDEV as ``write`` does.
+        Raises OSError, with nothing changed.
         """
+        # A removal does not say what the entry is; a late change of a small file may be one of a text.
+        held = Held(
+            nonce=new_nonce(),
+            stage=Stage.REMOVING,
+            entry=step.entry,
+            base=step.expected.digest,
+            new=None,
+            path=step.path,
+            kind=Kind.TEXT,
+            trash=trash,
+        )
+        try:
+            return self._remove(step, held)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            return self._remove(step, replace(held, beside=True))
+
+    def _remove(self, step: RemoveFile, held: Held) -> Outcome:
         calls = self._calls
         folder, name = split(step.path)
         try:

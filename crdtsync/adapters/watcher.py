@@ -26,6 +26,7 @@ from crdtsync.adapters.filesystem import Tree, split
 from crdtsync.adapters.ignores import IGNORE_FILES, Ignores
 from crdtsync.core.replica.events import Hint, HintKind, HintsLost
 from crdtsync.core.values.ids import printable
+from crdtsync.core.values.paths import is_below
 from crdtsync.core.values.reserved import reserved_name
 
 RESCAN_S: Final = 10.0
@@ -175,8 +176,10 @@ class Watcher:
     def _take_folder(self, mask: int, path: str) -> None:
         with self._lock:
             if mask & (InotifyConstants.IN_DELETE | InotifyConstants.IN_MOVED_FROM):
-                self._unwatch_below(path)
-                kind = HintKind.DELETED
+                # What stands there by now is another folder; its own event may have been taken already.
+                self._unwatch(path, and_below=bool(mask & InotifyConstants.IN_MOVED_FROM))
+                self._watch_below(path)
+                kind = HintKind.CREATED if path in self._descriptor_of else HintKind.DELETED
             elif mask & (InotifyConstants.IN_CREATE | InotifyConstants.IN_MOVED_TO):
                 self._watch_below(path)
                 kind = HintKind.CREATED
@@ -242,10 +245,12 @@ class Watcher:
         self._path_of[wd] = path
         self._descriptor_of[path] = wd
 
-    def _unwatch_below(self, top: str) -> None:
-        prefix = top + "/"
-        for path, wd in list(self._descriptor_of.items()):
-            if path == top or path.startswith(prefix):
+    def _unwatch(self, top: str, *, and_below: bool) -> None:
+        """A folder that was deleted was empty: only one that was moved takes others along."""
+        gone = [top, *(path for path in self._descriptor_of if is_below(path, top))] if and_below else [top]
+        for path in gone:
+            wd = self._descriptor_of.get(path)
+            if wd is not None:
                 self._drop(wd)
 
     def _drop(self, wd: WatchDescriptor) -> None:

@@ -1,0 +1,163 @@
+"""Opening a folder, its lock, and noticing that it is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crdtsync.adapters.disk import Disk
+from crdtsync.core.replica.effects import LookAt
+from crdtsync.core.replica.steps import MakeFolder
+from crdtsync.errors import AlreadyJoined, FolderError, RootGone
+
+from .support import Joined, number, text_step
+
+_REPOSITORY = Path(__file__).parents[2]
+
+
+def test_a_missing_folder_is_made_with_a_private_state_folder(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "a/b", "notes")
+    state = tmp_path / "a/b/.crdtsync"
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert (state / ".gitignore").read_text() == "*\n"
+    assert {path.name for path in state.iterdir() if path.is_dir()} == {"staging", "trash", "chunks"}
+    assert json.loads((state / "lock").read_text()) == {"pid": os.getpid(), "room": "notes"}
+    disk.close()
+    Disk(tmp_path / "a/b", "notes").close()
+
+
+def test_a_folder_is_joined_through_a_link_to_it(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    disk = Disk(tmp_path / "link", "notes")
+    assert disk.directory == str(tmp_path / "real")
+    disk.close()
+
+
+def test_a_second_join_names_the_first(joined: Joined) -> None:
+    with pytest.raises(AlreadyJoined, match=f"to room notes by process {os.getpid()}; end that one first"):
+        Disk(joined.root, "other")
+
+
+def test_a_join_after_a_kill_finds_the_folder_free(tmp_path: Path) -> None:
+    program = "import os,sys;from crdtsync.adapters.disk import Disk;d=Disk(sys.argv[1],'x');os._exit(9)"
+    ran = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=_REPOSITORY)
+    assert ran.returncode == 9
+    Disk(tmp_path, "notes").close()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    for path in ("a", "a/b"):
+        with pytest.raises(FolderError, match=f"{path} cannot be joined: it.* file"):
+            Disk(tmp_path / path, "notes")
+
+
+def test_a_folder_inside_a_joined_one_is_refused(joined: Joined) -> None:
+    with pytest.raises(FolderError, match=f"is inside {joined.root}, which is joined"):
+        Disk(joined.root / "a/b", "notes")
+    with pytest.raises(FolderError, match="inside the state folder"):
+        Disk(joined.staging, "notes")
+
+
+@pytest.mark.parametrize("part", [".crdtsync", ".crdtsync/staging", ".crdtsync/trash", ".crdtsync/lock"])
+def test_a_state_folder_that_leads_elsewhere_is_refused(tmp_path: Path, part: str) -> None:
+    """A folder that was unpacked from anywhere may hold one."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root = tmp_path / "root"
+    (root / part).parent.mkdir(parents=True)
+    (root / part).symlink_to(outside if part != ".crdtsync/lock" else outside / "made")
+    with pytest.raises(FolderError, match="cannot be joined"):
+        Disk(root, "notes")
+    assert list(outside.iterdir()) == []
+
+
+def test_a_state_folder_open_to_others_is_closed(tmp_path: Path) -> None:
+    (tmp_path / ".crdtsync").mkdir(mode=0o755)
+    Disk(tmp_path, "notes").close()
+    assert stat.S_IMODE((tmp_path / ".crdtsync").stat().st_mode) == 0o700
+
+
+def test_a_folder_that_cannot_be_written_is_refused(joined: Joined, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    joined.calls.instead["mkdir"] = refuse
+    joined.calls.instead["open_folder"] = refuse
+    with pytest.raises(FolderError, match="permission denied; it must be readable and writable"):
+        Disk(tmp_path / "other", "notes", calls=joined.calls)
+    joined.calls.instead.clear()
+
+
+def _vanish(joined: Joined, how: str) -> None:
+    root = joined.root
+    match how:
+        case "removed":
+            shutil.rmtree(root)
+        case "moved away":
+            os.rename(root, root.parent / "elsewhere")
+        case "replaced":
+            os.rename(root, root.parent / "elsewhere")
+            shutil.copytree(root.parent / "elsewhere", root)
+        case "replaced by a file":
+            os.rename(root, root.parent / "elsewhere")
+            root.write_text("x")
+        case "without its state":
+            shutil.rmtree(root / ".crdtsync")
+        case "with another state":
+            os.rename(root / ".crdtsync", root / "former")
+            shutil.copytree(root / "former", root / ".crdtsync")
+
+
+_WAYS = [
+    *("removed", "moved away", "replaced", "replaced by a file", "without its state", "with another state"),
+]
+
+
+@pytest.mark.parametrize("how", _WAYS)
+def test_a_root_that_is_gone_is_never_seen_as_deletions(joined: Joined, how: str) -> None:
+    (joined.root / "a").write_text("x")
+    _vanish(joined, how)
+    for work in (
+        lambda: joined.disk.look([LookAt("a", True)]),
+        lambda: joined.disk.scan(),
+        lambda: joined.disk.perform([MakeFolder(number(), "made")]),
+    ):
+        with pytest.raises(RootGone, match="Nothing was deleted for others"):
+            work()
+    assert not (joined.root / "made").exists()
+    assert not (joined.root.parent / "elsewhere/made").exists()
+
+
+@pytest.mark.parametrize("how", _WAYS)
+def test_a_root_that_goes_while_it_is_read_or_written_is_noticed(joined: Joined, how: str) -> None:
+    (joined.root / "a").write_text("x")
+
+    def vanish(*_: object) -> None:
+        joined.calls.before.clear()
+        _vanish(joined, how)
+
+    joined.calls.before["fsync"] = vanish
+    with pytest.raises(RootGone):
+        joined.disk.perform([text_step("b", "x")])
+
+
+@pytest.mark.parametrize("work", ["look", "scan"])
+def test_a_root_that_goes_in_the_middle_of_reading_is_noticed(joined: Joined, work: str) -> None:
+    (joined.root / "a").write_text("x")
+
+    def vanish(*_: object) -> None:
+        joined.calls.before.clear()
+        _vanish(joined, "removed")
+
+    joined.calls.before["entries" if work == "scan" else "open_file"] = vanish
+    with pytest.raises(RootGone):
+        joined.disk.look([LookAt("a", True)]) if work == "look" else joined.disk.scan()
