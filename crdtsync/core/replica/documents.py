@@ -119,6 +119,8 @@ class Documents:
 
     def settle(self) -> list[EntryId]:
         """Write the heads of what changed since the last call; returns those entries."""
+        if not self._changed:
+            return []
         changed = list(self._changed.items())
         for entry, (at_ms, dirty) in changed:
             document = self._document(entry)

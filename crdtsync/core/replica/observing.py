@@ -207,7 +207,8 @@ class Observing:
 
     def _moved(self, agreed: Synced, path: str, seen: OnDisk, now: float) -> None:
         state = self._state
-        if not state.may_ingest:
+        placed = state.view.get(agreed.entry)
+        if not state.may_ingest and (placed is None or placed.path != path):
             state.deferred.update((agreed.path, path))
             return
         state.looking.settled(agreed.path)
@@ -215,7 +216,7 @@ class Observing:
         state.disk.discard(agreed.path)
         if folder := parent(agreed.path):
             state.looking.want(folder)
-        self._ingest.move(agreed, path, state.view.get(agreed.entry), seen)
+        self._ingest.move(agreed, path, placed, seen)
         state.edited_here(path, now)
         state.out.notice("sent", agreed.path, f"renamed to {path}")
         # Planned once the tree knows the new name; what was edited on the way is read again then.

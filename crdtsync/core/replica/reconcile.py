@@ -161,7 +161,9 @@ class Reconcile:
         if self._hidden(path) or state.looking.is_absent(path):
             return
         seen = state.disk.get(path)
-        if seen is not None and state.synced.at(path) is not None:
+        if state.synced.at(path) is not None:
+            if seen is None:
+                return  # another entry stood there: where it is now is to be found out first
             seen = None  # another entry stands there; its own plan makes it leave
         if seen is not None and seen.kind is Kind.DIR and placed.kind is not Kind.DIR:
             self._materialise.clear(path)  # an empty folder stands where the room has a file

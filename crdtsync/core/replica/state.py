@@ -125,7 +125,10 @@ class ReplicaState:
         self.unsure.pop(entry, None)
         if entry not in self.undurable:
             self.undurable[entry] = self.synced.get(entry)
+        old = self.synced.get(entry)
         self.synced.put(agreed)
+        if old is not None and old.path != agreed.path:
+            self._freed(old.path, entry)
         self.out.record(PutSynced(provisional(self.undurable[entry], agreed)))
 
     def intend(self, agreed: Synced) -> None:
@@ -139,8 +142,16 @@ class ReplicaState:
         """Nothing is agreed of the entry any more."""
         self.unsure.pop(entry, None)
         self.undurable.pop(entry, None)
-        if self.synced.discard(entry) is not None:
+        old = self.synced.discard(entry)
+        if old is not None:
             self.out.record(DropSynced(entry))
+            self._freed(old.path, entry)
+
+    def _freed(self, path: str, entry: EntryId) -> None:
+        """The entry stands at ``path`` no more: whoever waits for the place can have it."""
+        heir = self.view.at(path)
+        if heir is not None and heir != entry:
+            self.plan_entries.add(heir)
 
     def edited_here(self, path: str, now: float) -> None:
         """The person here saved this; the last few such paths are shown to others."""
