@@ -211,9 +211,9 @@ class ReplicaEngine:
             case ev.FlushRequested(number):
                 self._flushes[number] = self._observing.scan()
             case ev.ConfirmRequested():
-                state.replan(self._deletions.release())
+                state.replan(self._release_deletions())
             case ev.RestoreRequested():
-                for entry in self._deletions.release():
+                for entry in self._release_deletions():
                     state.forget(entry)
                     state.replan([entry])
             case ev.Tick():
@@ -393,7 +393,14 @@ class ReplicaEngine:
                 if not self._round():
                     break
         if not self._deletions.held:
-            state.attention.pop("", None)
+            self._release_deletions()
+
+    def _release_deletions(self) -> list[EntryId]:
+        """The deletions that were held, which are not any more."""
+        told = self._state.attention.get("")
+        if told is not None and told.kind == "held":
+            del self._state.attention[""]
+        return self._deletions.release()
 
     def _take_displaced(self) -> None:
         for token in list(self._state.displaced):
