@@ -358,6 +358,8 @@ class ReplicaEngine:
             self._hub_side.perform_operations()
         if not state.running or state.session.phase is Phase.CATCHING_UP:
             return False  # half of what the hub had is no state that any replica was ever in
+        for path in state.view.take_left():
+            state.replan_path(path)
         entries, state.plan_entries = state.plan_entries, set()
         paths, state.plan_paths = state.plan_paths, set()
         for entry in sorted(entries):

@@ -258,6 +258,7 @@ class Materialise:
         under_way = state.steps.pop(number, None)
         if under_way is None:
             return
+        state.end(under_way.step)
         entry = under_way.entry
         if entry is not None:
             state.busy.discard(entry)

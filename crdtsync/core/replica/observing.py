@@ -75,7 +75,9 @@ class Observing:
         valid = self._state.looking.looked(path for path, _ in event.seen)
         # What is gone comes first, so that a rename finds where its file has come from.
         for path, seen in sorted(event.seen, key=lambda pair: isinstance(pair[1], Present)):
-            if path in valid:
+            if path in valid and path in self._state.stepping:
+                self._state.postponed.add(path)
+            elif path in valid:
                 self._take(path, seen, now)
 
     def _take(self, path: str, seen: Seen, now: float) -> None:
@@ -123,9 +125,8 @@ class Observing:
         entry = state.synced.at(path)
         if entry is None:
             state.looking.settled(path)
-            if state.disk.get(path) is not None:
-                state.disk.discard(path)
-                state.replan_path(path)
+            state.disk.discard(path)
+            state.replan_path(path)
             return
         if not state.looking.settle(path, Wait.ABSENT, now):
             return

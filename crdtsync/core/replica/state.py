@@ -11,7 +11,7 @@ from crdtsync.core.replica.looking import Looking
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.records import DropSynced, PutSynced, Synced
 from crdtsync.core.replica.session import HubSession
-from crdtsync.core.replica.steps import Displaced, Step
+from crdtsync.core.replica.steps import Displaced, Step, paths_of
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.rows import Operation
@@ -90,6 +90,10 @@ class ReplicaState:
     deferred: set[str] = field(default_factory=set)
     """Paths whose disk changes wait for the hub: catch up first, then ingest."""
     steps: dict[int, UnderWay] = field(default_factory=dict)
+    stepping: dict[str, int] = field(default_factory=dict)
+    """The paths of the steps under way, with how many each."""
+    postponed: set[str] = field(default_factory=set)
+    """Paths looked at while a step on them was under way: the answer may be of before it, or after."""
     busy: set[EntryId] = field(default_factory=set)
     retries: dict[EntryId, Retry] = field(default_factory=dict)
     attention: dict[str, Attention] = field(default_factory=dict)
@@ -181,7 +185,19 @@ class ReplicaState:
         self.steps[step.step] = UnderWay(step, entry, agreed)
         if entry is not None:
             self.busy.add(entry)
+        for path in paths_of(step):
+            self.stepping[path] = self.stepping.get(path, 0) + 1
         self.out.step(step)
+
+    def end(self, step: Step) -> None:
+        """Its outcome is known: its paths can be looked at again."""
+        for path in paths_of(step):
+            self.stepping[path] -= 1
+            if not self.stepping[path]:
+                del self.stepping[path]
+                if path in self.postponed:
+                    self.postponed.discard(path)
+                    self.looking.want(path)
 
     def replan(self, entries: Iterable[EntryId]) -> None:
         self.plan_entries.update(entries)

@@ -106,6 +106,15 @@ Step: TypeAlias = (
 )
 
 
+def paths_of(step: Step) -> tuple[str, ...]:
+    """The paths at which the step may change something."""
+    match step:
+        case MoveFile(path=path, target=other) | SwapFiles(path=path, other=other):
+            return path, other
+        case _:
+            return (step.path,)
+
+
 @dataclass(frozen=True, slots=True)
 class Displaced:
     """A save that landed while we replaced the file at ``path``: safe in staging under ``token``.

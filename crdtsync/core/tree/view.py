@@ -59,6 +59,7 @@ class RoomView:
         self._below: dict[str, int] = {}
         self._unchecked: set[str] = set()
         self._forked: set[EntryId] = set()
+        self._left: set[str] = set()
         self.refresh(rows)
 
     @property
@@ -86,11 +87,17 @@ class RoomView:
                 continue
             if old is not None and (new is None or new.path != old.path):
                 self._remove(old)
+                self._left.add(old.path)
             if new is not None:
                 self._placements[entry] = new
                 if old is None or old.path != new.path:
                     self._add(new)
                 self._unchecked.add(new.path)
+
+    def take_left(self) -> set[str]:
+        """The paths that entries have left since the last call: something else may stand there now."""
+        left, self._left = self._left, set()
+        return left
 
     def repairs(self) -> list[Operation]:
         """The operations that resolve what claims more than its own place, each computed alike everywhere.
