@@ -45,6 +45,7 @@ CREATE TABLE documents (         -- what each takes in the log
     row_count INTEGER NOT NULL,
     size_bytes INTEGER NOT NULL,
     compacted_bytes INTEGER NOT NULL,
+    whole INTEGER NOT NULL,      -- sequence of the row that compaction made, or 0
     PRIMARY KEY (room, document)
 ) WITHOUT ROWID;
 """

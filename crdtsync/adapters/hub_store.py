@@ -150,6 +150,10 @@ class SqliteHubStore:
             size_bytes = before.size_bytes - removed_bytes + len(entry.update)
             size = Size(room, document, before.rows - len(sequences) + 1, size_bytes, size_bytes)
             self._put_size(size)
+            write.execute(
+                "UPDATE documents SET whole = ? WHERE room = ? AND document = ?",
+                (entry.sequence, number, _key(document)),
+            )
             return size
 
     # -- reading --------------------------------------------------------------------------------------
@@ -181,6 +185,15 @@ class SqliteHubStore:
             )
             for sequence, at_ms, content in rows:
                 yield LogEntry(sequence, at_ms, document, content)
+
+    def whole(self, room: str, document: DocumentId) -> int:
+        with translated(self.path):
+            read = self._reader()
+            found = read.execute(
+                "SELECT whole FROM documents WHERE room = ? AND document = ?",
+                (self._room_id(read, room), _key(document)),
+            ).fetchone()
+            return found[0] if found is not None else 0
 
     def known(self, room: str, documents: Iterable[DocumentId]) -> frozenset[DocumentId]:
         with translated(self.path):
@@ -226,14 +239,15 @@ class SqliteHubStore:
 
     def _put_size(self, size: Size) -> None:
         self._write.execute(
-            "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?)",
-            (
-                self._ids[size.room],
-                _key(size.document),
-                size.rows,
-                size.size_bytes,
-                size.compacted_bytes,
-            ),
+            "INSERT INTO documents VALUES (:room, :document, :rows, :bytes, :compacted, 0)"
+            " ON CONFLICT DO UPDATE SET row_count = :rows, size_bytes = :bytes, compacted_bytes = :compacted",
+            {
+                "room": self._ids[size.room],
+                "document": _key(size.document),
+                "rows": size.rows,
+                "bytes": size.size_bytes,
+                "compacted": size.compacted_bytes,
+            },
         )
 
 

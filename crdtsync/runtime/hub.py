@@ -77,10 +77,12 @@ class HubServer:
         self._data = Path(data)
         self._admit = admit
         self._noticed = noticed
-        self._counts = Counts()
+        self.counts = Counts()
+        """What it has done since it started."""
         self._started_s = time.monotonic()
         self._trouble = ""
         self._loop: HubLoop | None = None
+        self._store: SqliteHubStore
         self._stop = asyncio.Event()
         self._ready: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -142,14 +144,13 @@ class HubServer:
             self._trouble = ""
             http.commits.observe(took_s)
 
-        store = self._open_store()
+        self._store = self._open_store()
         server: Server | None = None
         try:
             while True:
-                work = HubWork(store, committed)
-                self._loop = loop = HubLoop(
-                    HubEngine(secrets.token_hex(8), self._counts, self._admit), work, self._take_notice
-                )
+                work = HubWork(self._store, committed)
+                engine = HubEngine(secrets.token_hex(8), self.counts, self._admit)
+                self._loop = loop = HubLoop(engine, work, self._take_notice)
                 if server is None:
                     server = await self._listen(handler, http)
                     assert self._ready is not None
@@ -158,8 +159,8 @@ class HubServer:
                     await self._run_loop(loop, server)
                     return
                 except StoreCorrupt as error:
-                    store.close()
-                    store = self._replace_store(store.path, error)
+                    self._store.close()
+                    self._store = self._replace_store(self._store.path, error)
                 except StoreError:
                     raise
                 except Exception:
@@ -170,7 +171,7 @@ class HubServer:
             self._loop = None
             if server is not None:
                 await _end_connections(server)
-            store.close()
+            self._store.close()
 
     async def _run_loop(self, loop: HubLoop, server: Server) -> None:
         """Return once stopped. Raises what ended the loop otherwise."""
@@ -263,7 +264,7 @@ class HubServer:
             engine.rooms if engine is not None else 0,
             engine.members if engine is not None else 0,
             engine.uncommitted_bytes if engine is not None else 0,
-            self._counts,
+            self.counts,
             Blobs(
                 traffic.connections,
                 traffic.received_bytes,

@@ -13,6 +13,7 @@ from typing import Final
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from crdtsync.core.values.limits import KiB
 
@@ -43,6 +44,8 @@ class Connection:
         self._wake = asyncio.Event()
         self._readable = asyncio.Event()
         self._busy = False
+        self._corked: list[bytes | str] = []
+        self._corked_size = 0
 
     def bound_messages(self, size_bytes: int) -> None:
         """The largest message taken from here on. A server has one bound for all its sockets, at first."""
@@ -56,9 +59,29 @@ class Connection:
         return (
             not self._busy
             and not self._queue
-            and size <= DIRECT_MAX_BYTES
+            and self._corked_size + size <= DIRECT_MAX_BYTES
             and self.websocket.transport.get_write_buffer_size() < DIRECT_MAX_BYTES
         )
+
+    def cork(self, frame: bytes | str) -> None:
+        """Take a frame that goes out with the next ``write_corked``, before anything that is queued later."""
+        self._corked.append(frame)
+        self._corked_size += len(frame)
+
+    def write_corked(self) -> int:
+        """Write the corked frames to the socket in one go; returns their size."""
+        size = self._corked_size
+        protocol = self.websocket.protocol
+        if protocol.state is State.OPEN:
+            for frame in self._corked:
+                if isinstance(frame, str):
+                    protocol.send_text(frame.encode())
+                else:
+                    protocol.send_binary(frame)
+            self.websocket.transport.write(b"".join(protocol.data_to_send()))
+        self._corked.clear()
+        self._corked_size = 0
+        return size
 
     def queue(self, frame: bytes | str) -> None:
         if not self.closing:

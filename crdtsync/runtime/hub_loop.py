@@ -10,9 +10,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
 
-from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from crdtsync.core.hub.effects import (
@@ -48,8 +48,10 @@ from crdtsync.core.values import limits
 from crdtsync.runtime.hub_connection import Connection
 from crdtsync.runtime.hub_work import HubWork, Request
 
-RESTARTING = 1012
+RESTARTING: Final = 1012
 """Websocket close code: the service restarts, come back."""
+FRAMES_PER_TURN: Final = 16
+"""Frames taken from one member before the others are heard and what was gathered goes out."""
 
 
 class HubLoop:
@@ -61,6 +63,7 @@ class HubLoop:
         self._noticed = noticed
         self._loop = asyncio.get_running_loop()
         self._connections: dict[int, Connection] = {}
+        self._corked: dict[int, Connection] = {}
         self._events: deque[Event] = deque()
         self._handling = False
         self._flush = False
@@ -120,6 +123,7 @@ class HubLoop:
     async def _read(self, connection: Connection) -> None:
         number = connection.number
         connection.bound_messages(limits.CONTROL_MAX_BYTES)
+        taken = 0
         try:
             async for frame in connection.websocket:
                 if connection.closing:
@@ -131,6 +135,9 @@ class HubLoop:
                     self._handle(BinaryFrame(number, frame, time.time_ns() // 1_000_000))
                 if connection.paused:
                     await connection.readable()
+                taken += 1
+                if taken % FRAMES_PER_TURN == 0:
+                    await asyncio.sleep(0)  # frames at hand come without a pause: it is the others' turn
         except ConnectionClosed:
             pass
 
@@ -151,6 +158,8 @@ class HubLoop:
             while self._events:
                 for effect in self.engine.handle(self._events.popleft(), self._loop.time()):
                     self._carry_out(effect)
+                if not self._events:
+                    self._write_corked()
         except Exception as error:
             self._fail(error)
         finally:
@@ -196,18 +205,24 @@ class HubLoop:
 
     def _send(self, members: tuple[int, ...], frame: bytes | str) -> None:
         size = len(frame)
-        direct = []
         for member in members:
             connection = self._connections.get(member)
             if connection is None:
                 continue
             if connection.takes_directly(size):
-                direct.append(connection)
+                connection.cork(frame)
+                self._corked[member] = connection
             else:
                 connection.queue(frame)
-        if direct:
-            broadcast([connection.websocket for connection in direct], frame)
-            self._events.append(Sent(tuple(connection.number for connection in direct), size))
+
+    def _write_corked(self) -> None:
+        """Write what is for idle sockets: one system call for all frames of one, however many there are."""
+        corked, self._corked = self._corked, {}
+        by_size: dict[int, list[int]] = {}
+        for number, connection in corked.items():
+            by_size.setdefault(connection.write_corked(), []).append(number)
+        for size, members in by_size.items():
+            self._events.append(Sent(tuple(members), size))
 
     async def _answer(self, request: Request) -> None:
         """The store's corruption ends the run; so does any error that nobody foresaw."""

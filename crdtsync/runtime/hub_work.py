@@ -125,8 +125,9 @@ def _failed(request: Request, reason: str) -> Event:
 
 
 def _compacted(store: HubStore, request: Compact) -> Compaction | None:
+    whole = store.whole(request.room, request.document)
     rows = store.read_document(request.room, request.document, request.through)
-    return compact(request.document, _yielding(rows))
+    return compact(request.document, _yielding(rows), whole)
 
 
 def _compared(store: HubStore, request: CompareDocuments) -> Compared:
@@ -135,9 +136,10 @@ def _compared(store: HubStore, request: CompareDocuments) -> Compared:
     incomplete: set[DocumentId] = set()
     size_bytes = 0
     for document, state_vector in request.documents:
+        whole = store.whole(request.room, document)
         rows = store.read_document(request.room, document, None)
         try:
-            comparison = compare(_yielding(rows), state_vector)
+            comparison = compare(_yielding(rows), state_vector, whole)
         except ValueError as error:
             problem = f"the state vector of document {document} is wrong: {error}"
             return Compared(request.member, tuple(differences), frozenset(incomplete), problem)

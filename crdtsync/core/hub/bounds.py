@@ -27,5 +27,8 @@ EPOCHS_KEPT: Final = 1000
 COMPACT_AFTER_BYTES: Final = 1 * MiB
 COMPACT_AFTER_GROWTH: Final = 4
 """A document is also compacted when its rows hold this many times what they held after the last time."""
+COMPACT_AFTER_SHARE: Final = 8
+"""A large document waits until this share of it is new, or for this many times the rows: it costs as much to
+compact as it is large."""
 COMPACTIONS_WAITING_MAX: Final = 10_000
 """Documents in the queue for compaction; one left out comes back with its next update."""

@@ -58,5 +58,11 @@ class Compactor:
     def _is_due(size: Size, left: Size | None) -> bool:
         if left is not None and size.rows < 2 * left.rows and size.size_bytes < 2 * left.size_bytes:
             return False
-        grown_bytes = bounds.COMPACT_AFTER_BYTES + bounds.COMPACT_AFTER_GROWTH * size.compacted_bytes
-        return size.rows >= limits.COMPACT_AFTER_UPDATES or (size.rows > 1 and size.size_bytes >= grown_bytes)
+        many = limits.COMPACT_AFTER_UPDATES
+        added_bytes = size.size_bytes - size.compacted_bytes
+        large = bounds.COMPACT_AFTER_BYTES + bounds.COMPACT_AFTER_GROWTH * size.compacted_bytes
+        return (
+            (size.rows >= many and added_bytes * bounds.COMPACT_AFTER_SHARE >= size.compacted_bytes)
+            or size.rows >= many * bounds.COMPACT_AFTER_SHARE
+            or (size.rows > 1 and size.size_bytes >= large)
+        )

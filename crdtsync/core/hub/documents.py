@@ -6,8 +6,9 @@ read lazily, so that its reader can let other threads run between two rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from pycrdt import Doc
@@ -48,10 +49,13 @@ class Comparison:
     complete: bool
 
 
-def compare(entries: Iterable[LogEntry], state_vector: bytes) -> Comparison:
-    """Compare the document with that log to someone's state vector. Raises ValueError for a malformed one."""
+def compare(entries: Iterable[LogEntry], state_vector: bytes, whole: int = 0) -> Comparison:
+    """Compare the document with that log to someone's state vector. Raises ValueError for a malformed one.
+
+    ``whole`` is the sequence of the row that ``compact`` made, if there is one.
+    """
     clocks = statevector.decode(state_vector)
-    log = _Log(entries)
+    log = _Log(entries, whole)
     if not log.sound:
         return Comparison(statevector.EMPTY, b"", complete=False)
     # Yrs takes a clock of 0 for "holds a part after a gap"; encoding leaves zeros out
@@ -59,7 +63,7 @@ def compare(entries: Iterable[LogEntry], state_vector: bytes) -> Comparison:
     complete = not log.causal.pending
     if len(update) > UPDATE_MAX_BYTES:
         update, complete = b"", False
-    return Comparison(log.doc.get_state(), b"" if update == EMPTY_UPDATE else update, complete)
+    return Comparison(log.state_vector, b"" if update == EMPTY_UPDATE else update, complete)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,13 @@ class Compaction:
     entry: LogEntry
 
 
-def compact(document: DocumentId, entries: Iterable[LogEntry]) -> Compaction | None:
+def compact(document: DocumentId, entries: Iterable[LogEntry], whole: int = 0) -> Compaction | None:
     """One row for all rows of a document that can be applied; None when that would not make it smaller.
 
     Rows that wait for what they depend on stay as they are: the state of a document does not hold them.
+    ``whole`` as for ``compare``.
     """
-    log = _Log(entries)
+    log = _Log(entries, whole)
     if not log.sound:
         return None
     rows = log.integrated()
@@ -85,18 +90,18 @@ def compact(document: DocumentId, entries: Iterable[LogEntry]) -> Compaction | N
     if len(state) > UPDATE_MAX_BYTES:
         return None
     return Compaction(
-        tuple(row.sequence for row in rows),
-        LogEntry(rows[-1].sequence, max(row.at_ms for row in rows), document, state),
+        tuple(sorted(row.sequence for row in rows)),
+        LogEntry(max(row.sequence for row in rows), max(row.at_ms for row in rows), document, state),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What is kept of a row once it has been applied."""
+    """What is kept of a row once it has been applied. ``shape`` None: it needs nothing."""
 
     sequence: int
     at_ms: int
-    shape: UpdateShape
+    shape: UpdateShape | None
 
 
 class _Log:
@@ -106,24 +111,41 @@ class _Log:
     document; then nothing that it says is used.
     """
 
-    def __init__(self, entries: Iterable[LogEntry]) -> None:
+    def __init__(self, entries: Iterable[LogEntry], whole: int) -> None:
         self.doc: Doc[Any] = Doc()
         self.causal = CausalBuffer()
         self.rows: list[_Row] = []
         self.sound = True
         try:
-            for entry in entries:
-                shape = check_update(entry.update)
-                for ready in self.causal.take(entry.update, shape).ready:
-                    _apply(self.doc, ready)
-                self.rows.append(_Row(entry.sequence, entry.at_ms, shape))
+            self._load(iter(entries), whole)
         except MalformedUpdate:
             self.sound = False
 
+    @property
+    def state_vector(self) -> bytes:
+        return statevector.encode(self.causal.known)
+
     def integrated(self) -> list[_Row]:
         """The rows of which nothing waits: all that they insert and delete is below the state vector."""
-        state = statevector.decode(self.doc.get_state())
-        return [row for row in self.rows if _is_below(row.shape, state)]
+        known = self.causal.known
+        return [row for row in self.rows if row.shape is None or _is_below(row.shape, known)]
+
+    def _load(self, entries: Iterator[LogEntry], whole: int) -> None:
+        """A row that compaction made needs nothing, so it goes first and is not read struct by struct."""
+        earlier: list[LogEntry] = []
+        if whole:
+            for entry in entries:
+                if entry.sequence == whole:
+                    _apply(self.doc, entry.update)
+                    self.causal = CausalBuffer(statevector.decode(self.doc.get_state()))
+                    self.rows.append(_Row(entry.sequence, entry.at_ms, None))
+                    break
+                earlier.append(entry)
+        for entry in chain(earlier, entries):
+            shape = check_update(entry.update)
+            for ready in self.causal.take(entry.update, shape).ready:
+                _apply(self.doc, ready)
+            self.rows.append(_Row(entry.sequence, entry.at_ms, shape))
 
 
 def _is_below(shape: UpdateShape, state: Mapping[int, int]) -> bool:

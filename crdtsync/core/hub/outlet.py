@@ -17,6 +17,7 @@ class Outlet:
 
     def __init__(self, member: int, shared: Shared) -> None:
         self.queued = 0
+        self.committed_is_due = False
         self._member = member
         self._shared = shared
         self._owed: dict[int, Presence | Left] = {}
@@ -61,7 +62,8 @@ class Outlet:
         return frame
 
     def committed(self, sequence: int) -> bytes | None:
-        """The frame to send; None while the queue is full: a later one says as much."""
+        """The frame to send; None while the queue is full: then it is due when there is room."""
+        self.committed_is_due = self.is_over
         if self.is_over:
             return None
         frame = _committed_frame(sequence)

@@ -133,6 +133,8 @@ class ReplicaSession:
     def sent(self, size: int) -> None:
         """That much has left the outgoing queue."""
         self._outlet.sent(size)
+        if self._outlet.committed_is_due and self._outlet.is_low:
+            self._tell_committed()
         if self._paused or self.state is not State.LIVE or self._backlog or self._compares:
             self._go_on()
 

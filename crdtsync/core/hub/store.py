@@ -116,6 +116,13 @@ class HubStore(Protocol):
         """The rows of one document up to the sequence ``through``, in order; none for an unknown one."""
         ...
 
+    def whole(self, room: str, document: DocumentId) -> int:
+        """The sequence of the row that the last ``replace`` of the document put there; 0 if there was none.
+
+        To be asked before the rows are read, for a ``replace`` may come between.
+        """
+        ...
+
     def known(self, room: str, documents: Iterable[DocumentId]) -> frozenset[DocumentId]:
         """Those of the documents that have rows."""
         ...
