@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,7 +100,9 @@ def _none_runs(joined: Path, problem: OSError) -> FolderError:
     shown = printable(str(joined))
     if isinstance(problem, PermissionError):
         return FolderError(f"The replica of {shown} belongs to another user; ask as that one")
-    return FolderError(f"no replica runs for {shown}; start one with: crdtsync join ROOM {shown}")
+    return FolderError(
+        f"no replica runs for {shown}; start one with: crdtsync join ROOM {shlex.quote(shown)}"
+    )
 
 
 def _line(connection: socket.socket) -> bytes:

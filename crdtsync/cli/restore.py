@@ -20,13 +20,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from crdtsync.adapters.control_client import call
-    from crdtsync.cli.exit_codes import EXIT_DONE
-    from crdtsync.cli.output import print_json, say
+    from crdtsync.cli.held import decide
 
-    call(arguments.directory, "restore")
-    if arguments.json:
-        print_json({"event": "restored"})
-    else:
-        say("files whose deletions were held come back now")
-    return EXIT_DONE
+    return decide(arguments, "restore", "restored", "the files whose deletions were held come back now")

@@ -101,12 +101,25 @@ def test_flush_ends_with_5_without_the_hub_and_with_1_at_its_timeout(
 def test_confirm_and_restore_decide_on_held_deletions(
     folder: Path, capsys: pytest.CaptureFixture[str], command: str, event: str
 ) -> None:
-    with served(folder, {command: lambda _: {}}) as asked:
+    with served(folder, {"status": lambda _: STATUS, command: lambda _: {}}) as asked:
         assert main([command, str(folder)]) == 0
         assert len(capsys.readouterr().out.splitlines()) == 1
         assert main([command, str(folder), "--json"]) == 0
-    assert asked == [(command, {}), (command, {})]
-    assert json.loads(capsys.readouterr().out) == {"event": event}
+    assert asked == [("status", {}), (command, {})] * 2
+    assert json.loads(capsys.readouterr().out) == {"event": event, "held": True}
+
+
+@pytest.mark.parametrize("command", ["confirm", "restore"])
+def test_nobody_decides_on_deletions_that_are_not_held_yet(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    quiet = {**STATUS, "attention": STATUS["attention"][1:]}
+    with served(folder, {"status": lambda _: quiet, command: lambda _: {}}) as asked:
+        assert main([command, str(folder)]) == 0
+        assert capsys.readouterr().out == "no deletions are held\n"
+        assert main([command, str(folder), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["held"] is False
+    assert {method for method, _ in asked} == {"status"}
 
 
 COPIES: list[dict[str, Any]] = [

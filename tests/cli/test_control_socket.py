@@ -254,11 +254,11 @@ def left_by_a_killed_process(folder: Path) -> None:
 def test_a_folder_without_a_replica_is_told_with_the_command_to_start_one(
     tmp_path: Path, prepare: Callable[[Path], None]
 ) -> None:
-    folder = joined_folder(tmp_path / "notes")
+    folder = joined_folder(tmp_path / "my notes")
     prepare(folder)
     with pytest.raises(FolderError) as caught:
         call(folder, "status")
-    assert str(caught.value) == f"no replica runs for {folder}; start one with: crdtsync join ROOM {folder}"
+    assert str(caught.value) == f"no replica runs for {folder}; start one with: crdtsync join ROOM '{folder}'"
 
 
 def test_a_folder_that_is_not_joined_is_told(tmp_path: Path) -> None:
