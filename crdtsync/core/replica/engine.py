@@ -151,7 +151,7 @@ class ReplicaEngine:
         state = self._state
         due = [
             self._state.looking.deadline,
-            self._deletions.deadline,
+            self._deletions.deadline if state.may_ingest else None,
             self._housekeeping.deadline,
             self._reconnect_at,
             min((retry.due for retry in state.retries.values() if retry.due > self._now), default=None),

@@ -128,6 +128,9 @@ class Observing:
             state.disk.discard(path)
             state.replan_path(path)
             return
+        if self._deletions.covers(entry):
+            state.looking.settled(path)  # known already; what is waited for is not the disk
+            return
         if not state.looking.settle(path, Wait.ABSENT, now):
             return
         state.disk.discard(path)
