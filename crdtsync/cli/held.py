@@ -16,7 +16,8 @@ def decide(arguments: argparse.Namespace, method: str, event: str, told: str) ->
     from crdtsync.cli.output import print_json, say
 
     status: dict[str, Any] = call(arguments.directory, "status")
-    held = any(item["kind"] == _HELD for item in status["attention"])
+    # One thing at a time is told about the folder as a whole, and another may have come since.
+    held = any(item["kind"] == _HELD or not item["path"] for item in status["attention"])
     if held:
         call(arguments.directory, method)
     if arguments.json:

@@ -98,10 +98,12 @@ def test_flush_ends_with_5_without_the_hub_and_with_1_at_its_timeout(
 
 
 @pytest.mark.parametrize(("command", "event"), [("confirm", "confirmed"), ("restore", "restored")])
+@pytest.mark.parametrize("kind", ["held", "refused"])
 def test_confirm_and_restore_decide_on_held_deletions(
-    folder: Path, capsys: pytest.CaptureFixture[str], command: str, event: str
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str, event: str, kind: str
 ) -> None:
-    with served(folder, {"status": lambda _: STATUS, command: lambda _: {}}) as asked:
+    status = {**STATUS, "attention": [{"path": "", "kind": kind, "message": "told last"}]}
+    with served(folder, {"status": lambda _: status, command: lambda _: {}}) as asked:
         assert main([command, str(folder)]) == 0
         assert len(capsys.readouterr().out.splitlines()) == 1
         assert main([command, str(folder), "--json"]) == 0
