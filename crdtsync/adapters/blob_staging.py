@@ -1,6 +1,6 @@
 """The replica's staging folder, as far as blobs go: what has arrived, what is on its way, what is left over.
 
-``part-<digest>`` is being put together, ``index-<digest>`` is its manifest, ``blob-<digest>`` is complete,
+``part-<digest>`` is being put together and ``index-<digest>`` is its manifest; ``blob-<digest>`` is complete,
 verified and on the disk itself. Other names in the folder belong to others.
 """
 
@@ -51,14 +51,13 @@ class BlobStaging:
         return f"{self._folder}/blob-{digest}"
 
     def tidy(self, now_s: float) -> None:
-        """Delete parts and blobs that are older than KEPT_S, and indexes without either."""
-        with os.scandir(self._folder) as entries:
-            found = {entry.name: entry.stat(follow_symlinks=False).st_mtime for entry in entries}
+        """Delete parts and blobs that are older than KEPT_S, and indexes without a part."""
+        found = self._changed_s()
         for name, changed_s in found.items():
             kind, _, digest = name.partition("-")
             if kind in ("part", "blob") and now_s - changed_s > KEPT_S:
                 self._unlink(name)
-            if kind == "index" and f"part-{digest}" not in found and f"blob-{digest}" not in found:
+            if kind == "index" and f"part-{digest}" not in found:
                 self._unlink(name)
 
     def is_complete(self, digest: Digest, size_bytes: int, *, stopped: Callable[[], bool]) -> bool:
@@ -76,13 +75,17 @@ class BlobStaging:
         return False
 
     def open_part(self, manifest: Manifest, stopped: Callable[[], bool]) -> PartFile:
-        """The blob's part, new or with what an earlier attempt left in it; its manifest is kept beside it."""
+        """The blob's part, new or with what an earlier attempt left in it; its manifest is kept beside it.
+
+        Raises OSError, ENOSPC when the blob will not fit, InterruptedError once ``stopped`` says so.
+        """
         digest = manifest.digest
         if self.index(digest) != manifest:
             self._unlink(f"index-{digest}")
             write_new_file(f"{self._folder}/index-{digest}", encode_manifest(manifest, Describes.CONTENT))
         part = PartFile(f"{self._folder}/part-{digest}", manifest, stopped)
         try:
+            part.check_space()
             part.resume()
         except OSError:
             part.close()
@@ -111,25 +114,25 @@ class BlobStaging:
         return manifest if describes is Describes.CONTENT and manifest.digest == digest else None
 
     def take_from_neighbours(self, part: PartFile, digest: Digest) -> None:
-        """Give ``part`` what other blobs in the folder have of its chunks."""
-        with os.scandir(self._folder) as entries:
-            others = [
-                (entry.stat(follow_symlinks=False).st_mtime, Digest(entry.name.removeprefix("index-")))
-                for entry in entries
-                if entry.name.startswith("index-") and entry.name != f"index-{digest}"
-            ]
-        for _, other in sorted(others, reverse=True)[:NEIGHBOURS_MAX]:
+        """Give ``part`` what other parts have of its chunks: those of an older version, given up half-way."""
+        others = sorted(
+            ((changed_s, name) for name, changed_s in self._changed_s().items() if name.startswith("index-")),
+            reverse=True,
+        )
+        for _, name in others[:NEIGHBOURS_MAX]:
+            other = Digest(name.removeprefix("index-"))
+            if other == digest:
+                continue
             wanted = {chunk.digest for chunk in part.missing()}
             manifest = self.index(other) if wanted else None
             if manifest is None or wanted.isdisjoint(chunk.digest for chunk in manifest.chunks):
                 continue
-            for name in (f"blob-{other}", f"part-{other}"):
-                with contextlib.suppress(FileNotFoundError):
-                    fd = os.open(f"{self._folder}/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-                    try:
-                        part.take(fd, offsets_of(manifest))
-                    finally:
-                        os.close(fd)
+            with contextlib.suppress(FileNotFoundError):
+                fd = os.open(f"{self._folder}/part-{other}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                try:
+                    part.take(fd, offsets_of(manifest))
+                finally:
+                    os.close(fd)
 
     def finish(self, batch: Sequence[Arrived]) -> None:
         """Give these their final names, durably, as one batch."""
@@ -141,6 +144,17 @@ class BlobStaging:
         make_durable(self._fd, parts)
         for part, arrived in zip(parts, batch, strict=True):
             os.rename(part, self.blob_path(arrived.digest))
+            if arrived.data is None:
+                self._unlink(f"index-{arrived.digest}")
+
+    def _changed_s(self) -> dict[str, float]:
+        """When each file of the folder was changed last; other threads add and remove some meanwhile."""
+        found: dict[str, float] = {}
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    found[entry.name] = entry.stat(follow_symlinks=False).st_mtime
+        return found
 
     def _unlink(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -19,6 +19,7 @@ from crdtsync.core.values.files import Chunk, Manifest
 
 BLOCK_BYTES: Final = 4096
 """File systems share (reflink) ranges that start at a multiple of this."""
+STAT_BLOCK_BYTES: Final = 512
 READ_BYTES: Final = 4 * limits.MiB
 _NO_COPY_IN_KERNEL = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
@@ -65,8 +66,8 @@ class PartFile:
         self._repeat()
 
     def check_space(self) -> None:
-        """Raises OSError (ENOSPC) when what is missing would not fit; better said before the transfer."""
-        needed = self._manifest.size_bytes - self.present_bytes
+        """Raises OSError (ENOSPC) when the whole will not fit; better said before any work is done for it."""
+        needed = self._manifest.size_bytes - os.fstat(self._fd).st_blocks * STAT_BLOCK_BYTES
         free = free_bytes(os.path.dirname(self._path))
         if needed > free:
             raise OSError(errno.ENOSPC, f"{needed} bytes are needed and {free} are free", self._path)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import functools
 import os
+from typing import Final
 
 from crdtsync.adapters.blob_staging import Arrived, offsets_of
 from crdtsync.adapters.chunker import manifest_of_file, read_chunk
@@ -14,18 +15,22 @@ from crdtsync.adapters.part_file import PartFile
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Chunk, Manifest
-from crdtsync.core.values.manifests import Describes, decode_manifest
+from crdtsync.core.values.manifests import INDEX_BYTES_PER_CHUNK, Describes, decode_manifest
 from crdtsync.core.wire.blobs import Sealed
 from crdtsync.errors import PeerError
 from crdtsync.runtime.blob_job import FetchJob, SafeOpener, Tools, first_error
 
-INLINE_BYTES = 16 * limits.KiB
+INLINE_BYTES: Final = 16 * limits.KiB
 """Unpacking and hashing less than this takes less time than handing it to a thread."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class HubLacks(Exception):
-    """The hub does not have a chunk of the blob; ``str`` says which."""
+    """The hub does not have ``chunk``, a part of the blob or of its index."""
+
+    def __init__(self, chunk: Digest) -> None:
+        super().__init__(f"the hub does not have the chunk {chunk[:12]}")
+        self.chunk = chunk
 
 
 async def fetch(job: FetchJob, tools: Tools) -> None:
@@ -33,46 +38,37 @@ async def fetch(job: FetchJob, tools: Tools) -> None:
 
     Raises HubLacks, OSError (the disk) and PeerError (what the hub has is not the blob).
     """
-    if await tools.workers.run(
-        tools.staging.is_complete, job.digest, job.size_bytes, stopped=job.stopped.is_set
-    ):
+    if job.lacked is not None and not (await tools.link.have([job.lacked]))[0]:
+        raise HubLacks(job.lacked)
+    threads = tools.workers if job.size_bytes <= limits.CHUNK_MAX_BYTES else tools.long_workers
+    if await threads.run(tools.staging.is_complete, job.digest, job.size_bytes, stopped=job.stopped.is_set):
         return
     if job.index is None or job.index == job.digest:
-        data = await _single(job, tools)
-        await tools.arrivals.commit([Arrived(job.digest, data)])
+        await _whole(job, tools)
     else:
         await _in_parts(job, job.index, tools)
-        await tools.arrivals.commit([Arrived(job.digest, None)])
 
 
-async def _single(job: FetchJob, tools: Tools) -> bytes:
-    if job.size_bytes == 0:
-        if job.digest != digest_of(b""):
-            raise PeerError("an empty blob with the name of another")
-        return b""
+async def _whole(job: FetchJob, tools: Tools) -> None:
+    """A blob of one chunk, or none."""
     if job.size_bytes > limits.CHUNK_MAX_BYTES:
         raise PeerError(f"a blob of {job.size_bytes} bytes without an index")
-    data = await tools.workers.run(_find_whole, job, tools.opener) if job.near else None
-    if data is None:
-        data = await _chunk(job, Chunk(job.digest, job.size_bytes), tools)
-    return data
+    async with tools.inbound.inside(job.flow, job.size_bytes):
+        data = b"" if job.size_bytes == 0 else None
+        if data is None and job.near:
+            data = await tools.workers.run(_find_whole, job, tools.opener)
+        if data is None:
+            data = await _chunk(job.digest, tools)
+        if len(data) != job.size_bytes or (not data and job.digest != digest_of(b"")):
+            raise PeerError(f"it has another size than the {job.size_bytes} bytes that the room says")
+        await tools.arrivals.commit([Arrived(job.digest, data)])
 
 
-async def _chunk(job: FetchJob, chunk: Chunk, tools: Tools) -> bytes:
-    """One verified chunk of the hub; ``size_bytes`` is what it is expected to have at most."""
-    await tools.inbound.enter(job.flow, chunk.size_bytes)
-    try:
-        data = await _unsealed(await tools.link.get(chunk.digest), chunk.digest, tools)
-    finally:
-        tools.inbound.leave(chunk.size_bytes)
-    if len(data) > chunk.size_bytes:
-        raise PeerError(f"the chunk {chunk.digest[:12]} is larger than announced")
-    return data
-
-
-async def _unsealed(sealed: Sealed | None, digest: Digest, tools: Tools) -> bytes:
+async def _chunk(digest: Digest, tools: Tools) -> bytes:
+    """One verified chunk of the hub."""
+    sealed = await tools.link.get(digest)
     if sealed is None:
-        raise HubLacks(f"the hub does not have the chunk {digest[:12]}")
+        raise HubLacks(digest)
     if len(sealed.data) < INLINE_BYTES:
         return unseal(sealed, digest)
     return await tools.workers.run(unseal, sealed, digest)
@@ -98,32 +94,35 @@ def _find_whole(job: FetchJob, opener: SafeOpener) -> bytes | None:
 
 
 async def _in_parts(job: FetchJob, index: Digest, tools: Tools) -> None:
-    workers = tools.workers
-    manifest = await workers.run(tools.staging.index, job.digest)
-    if manifest is None:
+    threads = tools.long_workers
+    manifest = await tools.workers.run(tools.staging.index, job.digest)
+    if manifest is None or manifest.size_bytes != job.size_bytes:
         manifest = await _manifest(job, index, tools)
-    part = await workers.acquire(PartFile.close, tools.staging.open_part, manifest, job.stopped.is_set)
+    part = await threads.acquire(PartFile.close, tools.staging.open_part, manifest, job.stopped.is_set)
     job.done = lambda: part.present_bytes
     try:
-        await workers.run(_take_near, part, job, tools)
-        await workers.run(part.check_space)
+        await threads.run(_take_near, part, job, tools)
         tools.parts.add(part)
         await _take_from_hub(part, job, tools)
-        whole = await workers.run(part.is_whole)
+        whole = await threads.run(part.is_whole)
     finally:
         tools.parts.discard(part)
-        await workers.run(part.close)
+        await threads.run(part.close)
     if not whole:
-        await workers.run(tools.staging.drop_part, job.digest)
+        await threads.run(tools.staging.drop_part, job.digest)
         raise PeerError("its index lists chunks that do not make it up")
+    await tools.arrivals.commit([Arrived(job.digest, None)])
 
 
 async def _manifest(job: FetchJob, index: Digest, tools: Tools) -> Manifest:
     """The blob's chunks, as its index says. Raises HubLacks, and PeerError for the index of another blob."""
-    encoded = await _chunk(job, Chunk(index, limits.CHUNK_MAX_BYTES), tools)
+    # How large it is shows only once it is here; chunks of the least size would make it this large.
+    likely_bytes = INDEX_BYTES_PER_CHUNK * (2 + job.size_bytes // limits.CHUNK_MIN_BYTES)
+    async with tools.inbound.inside(job.flow, min(likely_bytes, limits.CHUNK_MAX_BYTES)):
+        encoded = await _chunk(index, tools)
     manifest, describes = await tools.workers.run(decode_manifest, encoded)
     if describes is Describes.MANIFEST:
-        pieces = [await _chunk(job, chunk, tools) for chunk in manifest.chunks]
+        pieces = [await _piece(job, chunk, tools) for chunk in manifest.chunks]
         manifest, describes = await tools.workers.run(decode_manifest, b"".join(pieces))
     if describes is not Describes.CONTENT or (manifest.digest, manifest.size_bytes) != (
         job.digest,
@@ -133,24 +132,33 @@ async def _manifest(job: FetchJob, index: Digest, tools: Tools) -> Manifest:
     return manifest
 
 
+async def _piece(job: FetchJob, chunk: Chunk, tools: Tools) -> bytes:
+    async with tools.inbound.inside(job.flow, chunk.size_bytes):
+        data = await _chunk(chunk.digest, tools)
+    if len(data) != chunk.size_bytes:
+        raise PeerError("its index has another size than it says")
+    return data
+
+
 def _take_near(part: PartFile, job: FetchJob, tools: Tools) -> None:
     """Copy what other files have. One that cannot be read costs no more than a longer transfer."""
-    if part.missing():
-        tools.staging.take_from_neighbours(part, job.digest)
-    for path in job.near:
-        if not part.missing():
-            return
-        try:
-            fd = tools.opener(path)
-        except OSError:
-            continue
+
+    def take_from(path: str) -> None:
+        fd = tools.opener(path)
         try:
             part.take(fd, offsets_of(manifest_of_file(fd, stopped=job.stopped.is_set)))
-        except OSError as error:
-            if error.errno in _FULL or isinstance(error, InterruptedError):
-                raise
         finally:
             os.close(fd)
+
+    sources = [functools.partial(tools.staging.take_from_neighbours, part, job.digest)]
+    sources += [functools.partial(take_from, path) for path in job.near]
+    for take in sources:
+        if part.missing():
+            try:
+                take()
+            except OSError as error:
+                if error.errno in _FULL or isinstance(error, InterruptedError):
+                    raise
 
 
 async def _take_from_hub(part: PartFile, job: FetchJob, tools: Tools) -> None:
@@ -175,7 +183,7 @@ async def _take_chunk(part: PartFile, chunk: Chunk, tools: Tools) -> None:
             break
     sealed = await tools.link.get(chunk.digest)
     if sealed is None:
-        raise HubLacks(f"the hub does not have the chunk {chunk.digest[:12]}")
+        raise HubLacks(chunk.digest)
     await tools.workers.run(_unpack_into, part, sealed, chunk)
 
 

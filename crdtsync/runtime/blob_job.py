@@ -43,6 +43,9 @@ class Tools:
 
     link: BlobLink
     workers: Workers
+    """For what is over in milliseconds: single chunks, small files."""
+    long_workers: Workers
+    """For what reads a file from start to end, so that no chunk waits behind it."""
     opener: SafeOpener
     staging: BlobStaging
     arrivals: GroupCommit[Arrived]
@@ -82,6 +85,8 @@ class FetchJob:
     size_bytes: int
     index: Digest | None
     near: tuple[str, ...]
+    lacked: Digest | None = None
+    """A chunk that the hub did not have at the last attempt: to ask for it first costs next to nothing."""
     done: Callable[[], int] = lambda: 0
     flow: Flow = field(default_factory=Flow)
     stopped: threading.Event = field(default_factory=threading.Event)

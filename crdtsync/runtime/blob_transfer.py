@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias, TypeVar, assert_never
 
 from crdtsync.adapters.blob_staging import BlobStaging
 from crdtsync.core.replica.events import Fetched, FetchFailed, Uploaded, UploadFailed
@@ -37,12 +37,18 @@ ACTIVE_MAX: Final = 128
 """Transfers that run at once: enough small ones to fill a frame, few enough for their open files."""
 OLDEST_EVERY: Final = 4
 """The smallest transfer starts first, but each fourth start is the oldest, so that none waits forever."""
+UPLOAD_AGAIN_S: Final = 5.0
+"""An upload that failed, and not because the file changed, begins again no sooner than this."""
+REMEMBERED_MAX: Final = 10_000
+"""Failures that are remembered, to spend less on the next attempt."""
 WINDOW_MIN_BYTES: Final = limits.CHUNK_MAX_BYTES
 WINDOW_MAX_BYTES: Final = 8 * limits.MiB
 """Of chunks under way in either direction; with compressed copies, what a transfer of any size takes."""
 
 _Key: TypeAlias = tuple[Direction, Digest]
 Outcome: TypeAlias = Uploaded | UploadFailed | Fetched | FetchFailed
+K = TypeVar("K")
+V = TypeVar("V")
 logger = logging.getLogger(__name__)
 
 
@@ -66,16 +72,19 @@ class BlobTransfers:
         idle_s: float = IDLE_S,
     ) -> None:
         """Made on the loop it runs on. ``opener`` is called in worker threads. Raises OSError (staging)."""
+        self._loop = asyncio.get_running_loop()
         self._emit = emit
         self._staging = BlobStaging(staging)
         self._staging.tidy(time.time())
         self._workers = Workers("blobs")
+        self._long_workers = Workers("blobs-long", 2)
         self.link = BlobLink(
             hub_url, Hello(room=room, replica=replica, name=name, token=token), idle_s=idle_s
         )
         self._tools = Tools(
             link=self.link,
             workers=self._workers,
+            long_workers=self._long_workers,
             opener=opener,
             staging=self._staging,
             arrivals=GroupCommit(self._staging.finish, self._workers),
@@ -89,6 +98,8 @@ class BlobTransfers:
         self._starts = itertools.count(1)
         self._running: dict[Job, asyncio.Task[None]] = {}
         self._ending: dict[_Key, asyncio.Task[None]] = {}
+        self._lacked: dict[tuple[Digest, tuple[str, ...]], Digest] = {}
+        self._upload_failed_s: dict[Digest, float] = {}
 
     def upload(self, path: str, manifest: Manifest) -> None:
         """Bring the chunks of the file at ``path`` to the hub: ends in Uploaded or UploadFailed."""
@@ -102,7 +113,8 @@ class BlobTransfers:
     def fetch(self, digest: Digest, size_bytes: int, index: Digest | None, near: tuple[str, ...]) -> None:
         """Bring a blob to ``blob-<digest>`` in staging: ends in Fetched or FetchFailed."""
         if (Direction.DOWN, digest) not in self._jobs:
-            self._add((Direction.DOWN, digest), FetchJob(digest, size_bytes, index, near))
+            lacked = self._lacked.pop((digest, near), None)
+            self._add((Direction.DOWN, digest), FetchJob(digest, size_bytes, index, near, lacked))
 
     def cancel(self, digest: Digest) -> None:
         """The blob need not be fetched any more: no event follows, and what has arrived is kept."""
@@ -127,13 +139,24 @@ class BlobTransfers:
         await self.link.close()
         await self._tools.arrivals.close()
         self._workers.close()
+        self._long_workers.close()
         self._staging.close()
 
     def _add(self, key: _Key, job: Job) -> None:
         self._jobs[key] = job
-        self._waiting[job] = None
-        heapq.heappush(self._smallest, (job.size_bytes, next(self._numbers), job))
-        self._start_some()
+        pause_s = 0.0
+        if isinstance(job, UploadJob) and job.digest in self._upload_failed_s:
+            pause_s = self._upload_failed_s.pop(job.digest) + UPLOAD_AGAIN_S - self._loop.time()
+        if pause_s > 0:
+            self._loop.call_later(pause_s, self._enqueue, key, job)
+        else:
+            self._enqueue(key, job)
+
+    def _enqueue(self, key: _Key, job: Job) -> None:
+        if self._jobs.get(key) is job:
+            self._waiting[job] = None
+            heapq.heappush(self._smallest, (job.size_bytes, next(self._numbers), job))
+            self._start_some()
 
     def _start_some(self) -> None:
         while self._waiting and len(self._running) < ACTIVE_MAX:
@@ -188,18 +211,27 @@ class BlobTransfers:
         except FileChanged as error:
             return UploadFailed(job.digest, printable(str(error)), changed=True)
         except HubLacks as error:
+            if isinstance(job, FetchJob):
+                _remember(self._lacked, (job.digest, job.near), error.chunk)
             return FetchFailed(job.digest, f"{error}; it comes once someone sends it again", missing=True)
         except (OSError, HubFull, PeerError, ValueError) as error:
-            return _failed(job, _reason(error))
+            return self._failed(job, _reason(error))
         except Exception as error:
             logger.exception("A transfer of the blob %s ended in a way that was not foreseen", job.digest)
-            return _failed(job, f"{type(error).__name__}: {error}")
+            return self._failed(job, f"{type(error).__name__}: {error}")
 
-
-def _failed(job: Job, reason: str) -> UploadFailed | FetchFailed:
-    if isinstance(job, UploadJob):
+    def _failed(self, job: Job, reason: str) -> UploadFailed | FetchFailed:
+        if isinstance(job, FetchJob):
+            return FetchFailed(job.digest, reason, missing=False)
+        _remember(self._upload_failed_s, job.digest, self._loop.time())
         return UploadFailed(job.digest, reason, changed=False)
-    return FetchFailed(job.digest, reason, missing=False)
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> None:
+    """Note it, and forget the oldest when there are too many."""
+    known[key] = value
+    if len(known) > REMEMBERED_MAX:
+        del known[next(iter(known))]
 
 
 def _reason(error: Exception) -> str:

@@ -66,11 +66,8 @@ async def _upload_from(job: UploadJob, path: str, tools: Tools) -> Digest:
     stored = await tools.link.have(list(encoded))
     for (digest, data), had in zip(encoded.items(), stored, strict=True):
         if not had:
-            await tools.outbound.enter(job.flow, len(data))
-            try:
+            async with tools.outbound.inside(job.flow, len(data)):
                 await tools.link.put(digest, await tools.workers.run(seal, data))
-            finally:
-                tools.outbound.leave(len(data))
     return index
 
 

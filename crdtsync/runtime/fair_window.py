@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,6 +62,17 @@ class FairWindow:
             if turn.done() and not turn.cancelled():
                 self.leave(size_bytes, moved=False)
             raise
+
+    @asynccontextmanager
+    async def inside(self, flow: Flow, size_bytes: int) -> AsyncIterator[None]:
+        """``enter`` and ``leave`` around what is done meanwhile."""
+        await self.enter(flow, size_bytes)
+        moved = False
+        try:
+            yield
+            moved = True
+        finally:
+            self.leave(size_bytes, moved=moved)
 
     def leave(self, size_bytes: int, *, moved: bool = True) -> None:
         """``moved``: the bytes went through, and count for the rate."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,11 +26,18 @@ from crdtsync.runtime.hub_blobs import HubBlobs
 DEADLINE_S = 30.0
 
 
+def noise(seed: int, size_bytes: int) -> bytes:
+    """Content that does not compress, always the same for a seed."""
+    return random.Random(seed).randbytes(size_bytes)
+
+
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop run until ``condition`` holds; fails the test at the deadline."""
+    """Look every millisecond whether ``condition`` holds; fails the test at the deadline."""
     async with asyncio.timeout(DEADLINE_S):
         while not condition():
-            await one_turn()
+            look_again = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.001, look_again.set)
+            await look_again.wait()
 
 
 async def one_turn() -> None:

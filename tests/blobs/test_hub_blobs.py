@@ -75,12 +75,6 @@ async def stranger(hub: Hub) -> AsyncIterator[Member]:
         yield Member(websocket)
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    async with running_hub(tmp_path / "chunks") as made:
-        yield made
-
-
 async def test_chunks_are_stored_known_and_sent_back(hub: Hub) -> None:
     one, two = b"one" * 1000, random.Random(1).randbytes(5000)
     async with member(hub) as speaker:

@@ -19,6 +19,7 @@ from crdtsync.errors import PeerError
 VERSION = 1
 _HEAD = struct.Struct(">BB32sQI")
 _CHUNK = struct.Struct(">32sI")
+INDEX_BYTES_PER_CHUNK = _CHUNK.size
 
 
 class Describes(IntEnum):
