@@ -92,12 +92,10 @@ def _file(
         if not same_moment(before, expected):
             return None
         content = content_of(calls, fd, before.st_size, known_text)
-        if content is None or not same_moment(before, calls.fstat(fd)):
-            return None
     finally:
         calls.close(fd)
-    # A save by rename while we read: the descriptor shows the old file, unchanged.
-    if not same_moment(before, calls.lstat(name, dir_fd)):
+    # By the name, not the descriptor: a save by rename leaves the old file as it was.
+    if content is None or not same_moment(before, calls.lstat(name, dir_fd)):
         return None
     return Present(fingerprint_of(before), content)
 

@@ -97,7 +97,7 @@ class Disk:
 
     def make_durable(self) -> None:
         """All that is in the folder now survives a power cut. Raises OSError when the disk fails to."""
-        self.tree.calls.syncfs(self.tree.root_fd)
+        self._writer.make_durable()
 
     # -- displaced files --------------------------------------------------------------------------------
 

@@ -66,6 +66,15 @@ class DiskWriter:
         self._displaced = displaced
         self._replacing = replacing
         self._rearranging = rearranging
+        self._elsewhere: dict[int, str] = {}
+        """Other file systems that were written to: device and one folder on each."""
+
+    def make_durable(self) -> None:
+        """All that was written survives a power cut. Raises OSError when a disk fails to."""
+        self._calls.syncfs(self._tree.root_fd)
+        for folder in list(self._elsewhere.values()):
+            with self._tree.folder(folder) as fd:
+                self._calls.syncfs(fd)
 
     def perform(self, steps: Sequence[Step]) -> list[tuple[Step, Outcome]]:
         """Carry out the steps in order and say how each one ended; one that fails does not stop the others.
@@ -209,7 +218,9 @@ class DiskWriter:
             beside=True,
         )
         beside = Staged(nonce, staging.temporary(nonce, beside=True), beside=True)
-        with self._tree.made_folder(split(step.path)[0]) as dir_fd:
+        folder = split(step.path)[0]
+        with self._tree.made_folder(folder) as dir_fd:
+            self._elsewhere[self._calls.fstat(dir_fd).st_dev] = folder
             staging.note(held)
             try:
                 staging.copy(staged.name, staging.fd, beside.name, dir_fd)

@@ -24,6 +24,8 @@ from crdtsync.core.values.files import Kind, Present
 _POLL_FIRST_S: Final = 0.25
 _POLL_S: Final = 1.0
 _FRESH_S: Final = 1.0
+_FILES_PER_POLL: Final = 256
+"""So that steps need not wait long for a poll after a large batch; the rest is due at once."""
 
 
 @dataclass(slots=True)
@@ -120,11 +122,13 @@ class DisplacedFiles:
         found: list[Displaced] = []
         nonces = {name.removesuffix(BESIDE_SUFFIX).rpartition("_")[2] for name in touched}
         with self._lock:
-            for kept in list(self._kept.values()):
-                if kept.due_s <= now_s or kept.held.nonce in nonces:
-                    displaced = self._check(kept, now_s)
-                    if displaced is not None:
-                        found.append(displaced)
+            kept_now = self._kept.values()
+            due = [kept for kept in kept_now if kept.due_s <= now_s or kept.held.nonce in nonces]
+            due.sort(key=lambda kept: (kept.held.nonce not in nonces, kept.due_s))
+            for kept in due[:_FILES_PER_POLL]:
+                displaced = self._check(kept, now_s)
+                if displaced is not None:
+                    found.append(displaced)
             next_due_s = min((kept.due_s for kept in self._kept.values()), default=None)
         return found, next_due_s
 

@@ -14,7 +14,7 @@ from crdtsync.core.replica.steps import Done, KeepCopy, Raced
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Present
 
-from .support import Joined, digest, done, number, text_of
+from .support import Joined, digest, done, number, text_of, text_step
 
 
 @pytest.fixture
@@ -270,3 +270,15 @@ def test_testing_for_writers_never_ends_the_process(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, "signalled\nFalse\n"), ran.stderr
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_poll_after_a_large_batch_is_short_and_the_next_one_due_at_once(joined: Joined) -> None:
+    names = [f"f{each}" for each in range(300)]
+    for name in names:
+        (joined.root / name).write_text("one")
+    joined.disk.perform([text_step(name, "two", joined.expected(name)) for name in names])
+    joined.clock.now_s += 10
+    _, due_s = joined.disk.poll_displaced(joined.clock.now_s)
+    assert due_s is not None and due_s <= joined.clock.now_s
+    assert joined.disk.poll_displaced(joined.clock.now_s) == ([], None)
+    assert joined.staged() == []

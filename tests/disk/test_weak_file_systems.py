@@ -163,6 +163,16 @@ def test_files_on_another_file_system_are_replaced_just_as_safely(mounted: Joine
     assert mounted.poll(after_s=10) == [] and mounted.staged() == []
 
 
+def test_what_was_written_on_another_file_system_is_made_durable_too(mounted: Joined) -> None:
+    synced: list[str] = []
+    mounted.calls.instead["syncfs"] = lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+    mounted.disk.make_durable()
+    assert synced == [str(mounted.root)]
+    done(mounted.write("mnt/a", "text"))
+    mounted.disk.make_durable()
+    assert str(mounted.root / "mnt") in synced
+
+
 def test_new_files_links_and_blobs_are_made_on_another_file_system(mounted: Joined) -> None:
     step = blob_step("mnt/b", b"\0blob")
     (mounted.staging / f"blob-{step.content.digest}").write_bytes(b"\0blob")
