@@ -52,6 +52,10 @@ class Documents:
         """Updates of the present event, which the store does not hold yet."""
         self._fresh: dict[EntryId, list[Version]] = {}
         """Versions of the present event, likewise."""
+        self._recent: OrderedDict[tuple[EntryId, Digest], str] = OrderedDict()
+        self._recent_chars = 0
+        """Texts that stood on disk lately: under a storm of saves the store keeps too few of them for a
+        writer that still has an older file open."""
 
     def state_vector(self, entry: EntryId) -> bytes:
         if entry in self._changed:
@@ -106,8 +110,11 @@ class Documents:
             self._changed[entry] = (max(at_ms, int(now * 1000)), True)
         return update
 
-    def without(self, entry: EntryId, updates: Sequence[bytes]) -> str:
-        """The text as it would be without these updates of ours, by replaying the log."""
+    def without(self, entry: EntryId, updates: Sequence[bytes]) -> str | None:
+        """The text as it would be without these updates of ours, by replaying the log.
+
+        None if it is not known: others have built on them.
+        """
         left = list(updates)
         kept = []
         for update in [*self._recall.updates(DocumentId(entry)), *self._unwritten.get(entry, ())]:
@@ -115,7 +122,8 @@ class Documents:
                 left.remove(update)
             else:
                 kept.append(update)
-        return TextDocument(self._client_id, kept).text
+        document = TextDocument(self._client_id, kept)
+        return None if document.pending else document.text
 
     def settle(self) -> list[EntryId]:
         """Write the heads of what changed since the last call; returns those entries."""
@@ -162,6 +170,11 @@ class Documents:
     def keep_version(self, entry: EntryId, text: str, now: float) -> None:
         """Keep a text that stood on disk, as a base for late and stale saves."""
         version = Version(entry, digest_of_text(text), text, now)
+        if (entry, version.digest) not in self._recent:
+            self._recent_chars += len(text)
+        self._recent[entry, version.digest] = text
+        while self._recent_chars > limits.VERSIONS_MAX_BYTES:
+            self._recent_chars -= len(self._recent.popitem(last=False)[1])
         self._fresh.setdefault(entry, []).append(version)
         self._out.record(AddVersion(version))
 
@@ -169,10 +182,10 @@ class Documents:
         """The text with that digest, if the document holds it now or it is kept as a recent version."""
         if self.text_digest(entry) == digest:
             return self.text(entry)
-        for version in self.versions(entry):
-            if version.digest == digest:
-                return version.text
-        return None
+        recent = self._recent.get((entry, digest))
+        if recent is not None:
+            return recent
+        return next((v.text for v in self._recall.versions(entry) if v.digest == digest), None)
 
     def versions(self, entry: EntryId) -> list[Version]:
         """Recent versions, newest first."""

@@ -36,7 +36,7 @@ from crdtsync.core.replica.records import (
     Remembered,
 )
 from crdtsync.core.replica.session import HubSession, Identity, Phase
-from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.state import ReplicaState, chain
 from crdtsync.core.replica.status import Conflict, Status, conflicts_of, status_of
 from crdtsync.core.replica.steps import Outcome
 from crdtsync.core.replica.transfers import Transfers
@@ -45,7 +45,7 @@ from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Kind
-from crdtsync.core.values.ids import TREE, Randomness, new_client_id
+from crdtsync.core.values.ids import TREE, EntryId, Randomness, new_client_id
 from crdtsync.core.values.paths import name
 from crdtsync.core.wire.control import Cursor, Refused
 from crdtsync.errors import PeerError
@@ -70,7 +70,7 @@ class ReplicaEngine:
         """``differing``: what to do at a first join with files that differ; None asks."""
         client_id = new_client_id(rng)
         cursor = remembered.meta.get(CURSOR_KEY)
-        synced = SyncedTree(row if row.provisional is None else row.provisional for row in remembered.synced)
+        synced = SyncedTree(chain(row)[-1] for row in remembered.synced)
         out = Outbox()
         documents = Documents(client_id, recall, remembered.heads, synced, out)
         tree_log = list(recall.updates(TREE))
@@ -102,14 +102,13 @@ class ReplicaEngine:
         )
         for row in remembered.synced:
             if row.provisional is not None:
-                durable = row if row.digest is not None or row.kind is Kind.DIR else None
-                self._state.unsure[row.entry] = (durable, row.provisional)
+                self._state.doubt(chain(row))
         self._deletions = Deletions()
         self._ingest = Ingest(self._state, client_id)
         self._materialise = Materialise(self._state)
         self._reconcile = Reconcile(self._state, self._ingest, self._materialise, self._deletions)
         self._observing = Observing(self._state, self._ingest, self._reconcile, self._deletions)
-        self._transfers = Transfers(self._state)
+        self._transfers = Transfers(self._state, remembered.meta)
         self._hub_side = hub_side
         hub_side.serve(self._state, self._ingest, len(tree_log))
         self._housekeeping = Housekeeping(self._state, hub_side)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from crdtsync.core.replica.effects import MakeDurable
 from crdtsync.core.replica.hub_side import HubSide
-from crdtsync.core.replica.records import PutMeta, PutSynced, Synced
-from crdtsync.core.replica.state import ReplicaState, provisional
+from crdtsync.core.replica.records import PutMeta, Synced
+from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.wire.control import Cursor
@@ -68,10 +68,10 @@ class Housekeeping:
             current = state.synced.get(entry)
             if current is agreed:
                 del state.undurable[entry]
-                state.out.record(PutSynced(agreed))
+                state.remember(entry)
             elif current is not None:
                 state.undurable[entry] = agreed
-                state.out.record(PutSynced(provisional(agreed, current)))
+                state.remember(entry)
 
     def _write_clean(self) -> None:
         state = self._state

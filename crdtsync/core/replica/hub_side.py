@@ -71,10 +71,13 @@ class HubSide:
         """Everything that the hub had is here; now the disk may be ingested."""
         self._connection.caught_up(reseed)
 
-    def on_accepted(self, documents: Iterable[DocumentId]) -> None:
-        """The hub has given our edits their place."""
-        for document in documents:
-            self._state.unaccepted.pop(EntryId(document), None)
+    def on_accepted(self, updates: Iterable[tuple[DocumentId, bytes]]) -> None:
+        """The hub has given these edits of ours their place; later ones may still be on their way."""
+        for document, update in updates:
+            flying = self._state.unaccepted.get(EntryId(document), [])
+            flying[:] = [edit for edit in flying if edit.update != update]
+            if not flying:
+                self._state.unaccepted.pop(EntryId(document), None)
 
     def on_clean(self, document: DocumentId) -> None:
         """The hub has, durably, all of the document; written down later, with others."""

@@ -67,7 +67,11 @@ class Ingest:
         )
 
     def merge_text(self, entry: EntryId, base: str, saved: str, now: float) -> None:
-        """Take a save that does not stand at the entry's path (a displaced file) into its document."""
+        """Take a save that does not stand at the entry's path (a displaced file) into its document.
+
+        It is kept as a version: whoever goes on writing to that file edits it, not what it replaced.
+        """
+        self._state.documents.keep_version(entry, saved, now)
         self._merge(entry, base, saved, now)
 
     def _base_of(self, agreed: Synced, saved: str) -> str | None:
@@ -91,12 +95,7 @@ class Ingest:
             return
         state.session.push(DocumentId(entry), update)
         after = documents.text(entry)
-        flying = state.unaccepted.get(entry)
-        if flying is None:
-            state.unaccepted[entry] = Unaccepted(before, after, [update])
-        else:
-            flying.ours = after
-            flying.updates.append(update)
+        state.unaccepted.setdefault(entry, []).append(Unaccepted(before, after, update))
         state.replan([entry])
 
     def take_back_doubled(self, entry: EntryId, now: float) -> None:
@@ -107,8 +106,10 @@ class Ingest:
         state = self._state
         documents = state.documents
         flying = state.unaccepted[entry]
-        theirs = documents.without(entry, flying.updates)
-        wanted = _applied(theirs, rebase(flying.base, flying.ours, theirs))
+        theirs = documents.without(entry, [edit.update for edit in flying])
+        if theirs is None:
+            return  # what came was made by someone who had our edits: it cannot be the same change
+        wanted = _applied(theirs, rebase(flying[0].before, flying[-1].after, theirs))
         merged = documents.text(entry)
         if len(merged) <= len(wanted):
             return
@@ -116,7 +117,7 @@ class Ingest:
         if any(edit.text for edit in edits):
             return  # not a mere doubling: the merge of the operations stands
         update = documents.edit(entry, edits, now)
-        flying.updates.append(update)
+        flying.append(Unaccepted(merged, wanted, update))
         state.session.push(DocumentId(entry), update)
 
     # -- new entries --------------------------------------------------------------------------------

@@ -263,6 +263,7 @@ class Materialise:
         if entry is not None:
             state.busy.discard(entry)
             state.documents.intended.pop(entry, None)
+            state.intended.pop(entry, None)
             state.replan([entry])
         if isinstance(under_way.step, WriteFile) and isinstance(under_way.step.content, BlobContent):
             state.replan(state.taken.pop(under_way.step.content.digest, ()))

@@ -102,6 +102,7 @@ class Observing:
                 self._unknown(path, reason, "unshared")
             case _:
                 assert_never(seen)
+        state.replan(state.unsure_at.pop(path, ()))
         if name(path) in IGNORE_FILES and state.running and state.disk.get(path) != before:
             self.scan()
 

@@ -60,6 +60,8 @@ class Reconcile:
         if retry is not None and now < retry.due and content is None:
             return
         placed = state.view.get(entry)
+        if self._unread(entry):
+            return
         self._make_sure(entry)
         agreed = state.synced.get(entry)
         if agreed is None:
@@ -85,29 +87,36 @@ class Reconcile:
 
     # -- facts ----------------------------------------------------------------------------------------
 
-    def _make_sure(self, entry: EntryId) -> None:
-        """After a crash, let the disk say which agreement holds: the durable, or the provisional one."""
+    def _unread(self, entry: EntryId) -> bool:
+        """Whether a look is still awaited at a path where the entry's file may stand."""
         state = self._state
-        if entry not in state.unsure:
+        agreed = state.synced.get(entry)
+        if agreed is None:
+            return False
+        paths = {agreed.path, *(each.path for each in state.unsure.get(entry, ()))}
+        return any(state.disk.get(path) is None and state.looking.is_open(path) for path in paths)
+
+    def _make_sure(self, entry: EntryId) -> None:
+        """After a crash, let the disk say which agreement holds: the durable one, or a later one."""
+        state = self._state
+        agreements = state.unsure.get(entry)
+        if agreements is None:
             return
-        durable, last = state.unsure.pop(entry)
-        for agreed in (last, durable):
-            if agreed is None:
-                continue
+        state.sure(entry)
+        for agreed in reversed(agreements):
             seen = state.disk.get(agreed.path)
             if seen is not None and seen.digest == agreed.digest and seen.kind is agreed.kind:
                 state.agree(replace(agreed, fingerprint=seen.fingerprint))
                 return
+        first, last = agreements[0], agreements[-1]
         seen = state.disk.get(last.path)
         if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
-            # Killed between two writes: the disk may hold a version between the two agreements.
+            # Killed between two writes: the disk may hold a version between the agreements.
             for version in state.documents.versions(entry):
-                if durable is not None and version.digest == durable.digest:
-                    break
                 if version.digest == seen.digest:
-                    state.agree(replace(last, digest=seen.digest, fingerprint=seen.fingerprint))
+                    state.agree(replace(first, digest=seen.digest, fingerprint=seen.fingerprint))
                     return
-        if durable is None:
+        if len(agreements) == 1:
             state.forget(entry)
 
     def _disk_fact(self, agreed: Synced, seen: OnDisk | None) -> Disk:

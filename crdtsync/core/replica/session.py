@@ -62,8 +62,8 @@ class Listener(Protocol):
         """Everything that the hub had is here. ``reseed``: the hub may have lost what it had of us."""
         ...
 
-    def on_accepted(self, documents: Iterable[DocumentId]) -> None:
-        """No update of others that these documents' pushes did not know can come before them any more."""
+    def on_accepted(self, updates: Iterable[tuple[DocumentId, bytes]]) -> None:
+        """No update of others that these of ours did not know can come before them any more."""
         ...
 
     def on_clean(self, document: DocumentId) -> None:
@@ -123,6 +123,7 @@ class HubSession:
         """The hub's state vectors that came before pushing was legal."""
         self._batch = 0
         self._unacked: dict[int, tuple[DocumentId, ...]] = {}
+        self._unplaced: dict[int, tuple[tuple[DocumentId, bytes], ...]] = {}
         self._last_batch: dict[DocumentId, int] = {}
         self._tentative: dict[DocumentId, int] = {}
 
@@ -159,6 +160,7 @@ class HubSession:
         self._queued_documents.clear()
         self._answers.clear()
         self._unacked.clear()
+        self._unplaced.clear()
         self._last_batch.clear()
         self._tentative.clear()
 
@@ -229,11 +231,9 @@ class HubSession:
                         self.dirty.add(entry.document)
                     self._listener.on_update(entry.document, entry.update, entry.at_ms, live)
             case Accepted(batch, _):
-                documents = self._unacked.get(batch, ())
-                self._listener.on_accepted(
-                    document for document in documents if self._last_batch.get(document) == batch
-                )
+                self._listener.on_accepted(self._unplaced.pop(batch, ()))
             case Ack(batch, sequence):
+                self._unplaced.pop(batch, None)
                 for document in self._unacked.pop(batch, ()):
                     if self._last_batch.get(document) == batch:
                         del self._last_batch[document]
@@ -308,6 +308,7 @@ class HubSession:
         self._batch += 1
         documents = tuple(dict.fromkeys(document for document, _ in updates))
         self._unacked[self._batch] = documents
+        self._unplaced[self._batch] = tuple(updates)
         for document in documents:
             self._last_batch[document] = self._batch
         self._out.send(encode_from_replica(Push(self._batch, tuple(updates))))

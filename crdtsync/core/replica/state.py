@@ -52,16 +52,13 @@ class Retry:
     delay_s: float
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Unaccepted:
-    """Edits of ours that the hub has not yet given a place in its order.
+    """An edit of ours that the hub has not yet given a place in its order: the texts before and after it."""
 
-    ``base`` and ``ours`` are the texts before the first and after the last of them.
-    """
-
-    base: str
-    ours: str
-    updates: list[bytes]
+    before: str
+    after: str
+    update: bytes
 
 
 @dataclass(slots=True)
@@ -99,9 +96,13 @@ class ReplicaState:
     attention: dict[str, Attention] = field(default_factory=dict)
     undurable: dict[EntryId, Synced | None] = field(default_factory=dict)
     """Entries whose agreement a power cut may undo, with the last durable one."""
-    unsure: dict[EntryId, tuple[Synced | None, Synced]] = field(default_factory=dict)
-    """After a crash: the durable and the provisional agreement; the disk tells which one holds."""
-    unaccepted: dict[EntryId, Unaccepted] = field(default_factory=dict)
+    intended: dict[EntryId, Synced] = field(default_factory=dict)
+    """What is agreed once the step under way is done."""
+    unsure: dict[EntryId, tuple[Synced, ...]] = field(default_factory=dict)
+    """After a crash: the agreements that may hold, the oldest first; the disk tells which one does."""
+    unsure_at: dict[str, set[EntryId]] = field(default_factory=dict)
+    """The paths of those."""
+    unaccepted: dict[EntryId, list[Unaccepted]] = field(default_factory=dict)
     displaced: dict[str, Displaced] = field(default_factory=dict)
     uploading: dict[Digest, set[str]] = field(default_factory=dict)
     """Blobs on their way to the hub, with the paths that wait for them."""
@@ -126,25 +127,49 @@ class ReplicaState:
     def agree(self, agreed: Synced) -> None:
         """Disk and room agree now; remembered as agreed only once a power cut cannot undo it."""
         entry = agreed.entry
-        self.unsure.pop(entry, None)
+        self.sure(entry)
         if entry not in self.undurable:
             self.undurable[entry] = self.synced.get(entry)
         old = self.synced.get(entry)
         self.synced.put(agreed)
         if old is not None and old.path != agreed.path:
             self._freed(old.path, entry)
-        self.out.record(PutSynced(provisional(self.undurable[entry], agreed)))
+        self.remember(entry)
 
     def intend(self, agreed: Synced) -> None:
         """A step will make disk and room agree; if we are killed in between, the disk tells if it did."""
-        durable = self.undurable.get(agreed.entry, self.synced.get(agreed.entry))
-        self.out.record(PutSynced(provisional(durable, agreed)))
+        self.intended[agreed.entry] = agreed
+        self.remember(agreed.entry)
         if agreed.kind is Kind.TEXT and agreed.digest is not None:
             self.documents.intended[agreed.entry] = agreed.digest
 
+    def remember(self, entry: EntryId) -> None:
+        """Write down what is agreed, with what it was before if a power cut may bring that back."""
+        agreed = self.synced.get(entry)
+        durable = self.undurable.get(entry, agreed)
+        rows = [durable, agreed if agreed is not durable else None, self.intended.get(entry)]
+        later: Synced | None = None
+        for row in reversed(rows):
+            later = later if row is None else replace(row, provisional=later)
+        if later is not None and durable is None:
+            later = replace(later, digest=None, fingerprint=None, provisional=later)
+        if later is not None:
+            self.out.record(PutSynced(later))
+
+    def doubt(self, agreements: tuple[Synced, ...]) -> None:
+        """After a crash: any of these may be what the disk holds."""
+        for agreed in agreements:
+            self.unsure[agreed.entry] = agreements
+            self.unsure_at.setdefault(agreed.path, set()).add(agreed.entry)
+
+    def sure(self, entry: EntryId) -> None:
+        """It is known again what is agreed of the entry."""
+        for agreed in self.unsure.pop(entry, ()):
+            self.unsure_at.get(agreed.path, set()).discard(entry)
+
     def forget(self, entry: EntryId) -> None:
         """Nothing is agreed of the entry any more."""
-        self.unsure.pop(entry, None)
+        self.sure(entry)
         self.undurable.pop(entry, None)
         old = self.synced.discard(entry)
         if old is not None:
@@ -239,9 +264,12 @@ class ReplicaState:
         return None if placed.version is None else placed.version.digest
 
 
-def provisional(durable: Synced | None, agreed: Synced) -> Synced:
-    """The row that remembers a new agreement beside the last one that is durable."""
-    plain = replace(agreed, provisional=None)
-    if durable is None:
-        return replace(plain, digest=None, fingerprint=None, provisional=plain)
-    return replace(durable, provisional=plain)
+def chain(row: Synced) -> tuple[Synced, ...]:
+    """The agreements that a row remembers, the oldest first; without a first one that never was."""
+    agreements: list[Synced] = []
+    at: Synced | None = row
+    while at is not None:
+        if at.digest is not None or at.kind is Kind.DIR or at.provisional is None:
+            agreements.append(replace(at, provisional=None))
+        at = at.provisional
+    return tuple(agreements)
