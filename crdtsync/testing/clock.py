@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -106,4 +107,9 @@ def shown(data: bytes) -> str:
 
 
 def readable(text: str) -> str:
-    return "".join(f"<{ord(char) - 0x20000}>" if ord(char) >= 0x20000 else char for char in text)
+    """``text``, or the repr of one, with tokens as numbers."""
+    whole = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return "".join(f"<{ord(char) - 0x20000}>" if ord(char) >= 0x20000 else char for char in whole)
+
+
+_ESCAPED = re.compile(r"\\U000([23][0-9a-f]{4})")

@@ -14,7 +14,7 @@ from crdtsync.core.values.paths import is_below, parent
 from crdtsync.core.values.reserved import reserved_path
 from crdtsync.testing.clock import Clock, Trace, shown
 from crdtsync.testing.oracles import FIRST_COMMON_TOKEN, Ledger
-from crdtsync.testing.virtual_disk import NodeKind, VirtualDisk
+from crdtsync.testing.virtual_disk import Inode, NodeKind, VirtualDisk
 
 NAMES = ("a.md", "b.md", "c.txt", "d.bin", "e")
 FOLDERS = ("", "", "x", "y", "x/z")
@@ -23,7 +23,10 @@ TEXT_EDITS = ("insert", "insert", "append", "extend", "replace", "delete", "form
 
 
 class Person:
-    """One person at one disk. ``actions`` maps the names of what they do to how often."""
+    """One person at one disk. ``actions`` maps the names of what they do to how often.
+
+    ``holds`` tells whether the replica keeps a file that it took from its path.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class Person:
         disk: VirtualDisk,
         ledger: Ledger,
         actions: dict[str, int],
+        holds: Callable[[Inode], bool],
     ) -> None:
         self.name = name
         self._clock = clock
@@ -42,6 +46,7 @@ class Person:
         self._disk = disk
         self._ledger = ledger
         self._actions = actions
+        self._holds = holds
         self._buffers: dict[str, bytes] = {}
         self.busy = 0
         """Saves that have begun and not ended."""
@@ -331,6 +336,8 @@ class Person:
             self._trace.note(self.name, f"PERSON writes slowly {shown(data)}")
             self._ledger.overwritten(self.name, node.data)
             self._disk.write_into(node, data, closed=False)
+            if not self._holds(node) and node not in self._disk.nodes.values():
+                self._ledger.deleted(self.name, data)  # people here replaced or removed the file meanwhile
             self._clock.after(self._rng.uniform(0, 0.2), close)
 
         def close() -> None:
@@ -375,4 +382,4 @@ def _formatted(line: str) -> str:
     if not line.strip() or any(ord(char) >= FIRST_COMMON_TOKEN for char in line):
         return line
     number = int(digest_of(line.strip().encode())[:4], 16) % 0xFFF0
-    return f"{line.rstrip()} {chr(FIRST_COMMON_TOKEN + number)}\n"
+    return f"{line.rstrip()} [checked {chr(FIRST_COMMON_TOKEN + number)}]\n"

@@ -141,7 +141,16 @@ class World:
             for action, weight in GROUPS[group].items():
                 actions[action] = actions.get(action, 0) + weight
         rng = self.streams[f"person {replica.name}"]
-        person = Person(replica.name, self.clock, rng, self.trace, replica.disk, self.ledger, actions)
+        person = Person(
+            replica.name,
+            self.clock,
+            rng,
+            self.trace,
+            replica.disk,
+            self.ledger,
+            actions,
+            lambda node: any(held.node is node for held in replica.writer.held.values()),
+        )
         if "races" in self.plan.faults:
             replica.race = lambda path: person.save_racing(path) if rng.random() < 0.2 else None
         return person
