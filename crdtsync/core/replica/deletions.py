@@ -19,6 +19,8 @@ class Deletions:
         self._burst: dict[EntryId, float] = {}
         self._since = 0.0
         self.held: set[EntryId] = set()
+        self.passed: set[EntryId] = set()
+        """Judged or confirmed, and on their way to be sent; a look at their paths need not be waited for."""
 
     def add(self, entry: EntryId, now: float) -> None:
         """The entry's file is gone from disk, for longer than the settle time."""
@@ -32,6 +34,7 @@ class Deletions:
         """The file is back, or has been found elsewhere."""
         self._burst.pop(entry, None)
         self.held.discard(entry)
+        self.passed.discard(entry)
 
     def covers(self, entry: EntryId) -> bool:
         """Whether the deletion must not be sent yet."""
@@ -57,6 +60,7 @@ class Deletions:
         if most or everything:
             self.held.update(burst)
             return [], True
+        self.passed.update(burst)
         return burst, False
 
     def release(self) -> list[EntryId]:

@@ -210,7 +210,9 @@ class ReplicaEngine:
             case ev.FlushRequested(number):
                 self._flushes[number] = self._observing.scan()
             case ev.ConfirmRequested():
-                state.replan(self._release_deletions())
+                confirmed = self._release_deletions()
+                self._deletions.passed.update(confirmed)
+                state.replan(confirmed)
             case ev.RestoreRequested():
                 for entry in self._release_deletions():
                     state.forget(entry)

@@ -132,6 +132,11 @@ class Observing:
         if self._deletions.covers(entry):
             state.looking.settled(path)  # known already; what is waited for is not the disk
             return
+        if entry in self._deletions.passed:
+            state.looking.settled(path)
+            state.disk.discard(path)
+            state.replan([entry])
+            return
         if not state.looking.settle(path, Wait.ABSENT, now):
             return
         state.disk.discard(path)

@@ -60,7 +60,8 @@ class Reconcile:
         if retry is not None and now < retry.due and content is None:
             return
         placed = state.view.get(entry)
-        if self._unread(entry):
+        passed = entry in self._deletions.passed
+        if not passed and self._unread(entry):
             return
         self._make_sure(entry)
         agreed = state.synced.get(entry)
@@ -73,7 +74,7 @@ class Reconcile:
         if placed is None:
             self._deletions.forget([entry] if state.disk.get(agreed.path) is None else [])
         seen = state.disk.get(agreed.path)
-        disk, room = self._disk_fact(agreed, seen), self._room_fact(agreed, placed)
+        disk, room = self._disk_fact(agreed, seen, passed), self._room_fact(agreed, placed)
         if placed is not None and placed.path != agreed.path and disk in (Disk.SAME, Disk.EDITED):
             assert seen is not None
             if not self._hidden(placed.path):
@@ -119,11 +120,11 @@ class Reconcile:
         if len(agreements) == 1:
             state.forget(entry)
 
-    def _disk_fact(self, agreed: Synced, seen: OnDisk | None) -> Disk:
+    def _disk_fact(self, agreed: Synced, seen: OnDisk | None, passed: bool) -> Disk:
         state = self._state
         if self._deletions.covers(agreed.entry) or state.disk.reason_unknown(agreed.path) is not None:
             return Disk.UNKNOWN
-        if state.looking.is_absent(agreed.path):
+        if not passed and state.looking.is_absent(agreed.path):
             return Disk.UNKNOWN
         if seen is None:
             return Disk.GONE
@@ -262,11 +263,13 @@ class Reconcile:
                     state.operate(deletion(agreed))
             case Action.DELETE_THERE:
                 if self._may_ingest(agreed.path):
+                    self._deletions.discard(agreed.entry)
                     self._ingest.delete(agreed)
                     state.out.notice("sent", agreed.path, "deleted")
             case Action.MATERIALISE:
                 assert placed is not None
                 if seen is None:
+                    self._deletions.discard(agreed.entry)
                     state.forget(agreed.entry)
                     self._never_agreed(placed, content, now)
                 else:
