@@ -150,6 +150,8 @@ class ReplicaStore:
             case DropVersions():
                 key = codec.entry_key(record.entry)
                 self._versions.drop(key, {codec.digest_key(digest) for digest in record.digests})
+            case PutMeta(key=name, value=""):
+                self._execute("DELETE FROM meta WHERE key = ?", (codec.encode_string(name),))
             case PutMeta():
                 key = codec.encode_string(record.key)
                 row = codec.sealed(codec.encode_string(record.value), key)

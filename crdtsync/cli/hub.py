@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
-import json
 import logging
 import os
 import signal
@@ -13,8 +12,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from crdtsync.cli.output import LINE_MAX_CHARS, print_json, say
 from crdtsync.core.hub.effects import Notice
-from crdtsync.errors import CrdtsyncError
+from crdtsync.core.values.ids import printable
 from crdtsync.runtime.hub import DEFAULT_PORT, HubServer
 
 SWITCH_INTERVAL_S: Final = 0.001
@@ -45,16 +45,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns the exit code: 0 after a clean end, 1 when the hub cannot run."""
+    """Returns 0 after a clean end. Raises CrdtsyncError when the hub cannot run."""
     logging.getLogger("crdtsync.hub.websockets").setLevel(logging.CRITICAL)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    try:
-        return asyncio.run(_run(args.host, args.port, args.data or default_data(), args.json))
-    except CrdtsyncError as error:
-        if args.json:
-            _print_json({"event": "error", "message": str(error)})
-        print(f"crdtsync hub: {error}", file=sys.stderr)
-        return 1
+    return asyncio.run(_run(args.host, args.port, args.data or default_data(), args.json))
 
 
 def default_data() -> Path:
@@ -66,9 +60,9 @@ async def _run(host: str, port: int, data: Path, as_json: bool) -> int:
     def noticed(notice: Notice) -> None:
         if as_json:
             record = {"event": "notice", "kind": notice.kind, "message": notice.message}
-            _print_json(record | ({"room": notice.room} if notice.room else {}))
+            print_json(record | ({"room": notice.room} if notice.room else {}))
         room = f"room {notice.room}: " if notice.room else ""
-        print(f"crdtsync hub: {room}{notice.message}", file=sys.stderr, flush=True)
+        print(f"crdtsync: {printable(room + notice.message, LINE_MAX_CHARS)}", file=sys.stderr, flush=True)
 
     hub = HubServer(host, port, data, noticed=noticed)
     loop = asyncio.get_running_loop()
@@ -76,23 +70,23 @@ async def _run(host: str, port: int, data: Path, as_json: bool) -> int:
         loop.add_signal_handler(number, hub.stop)
     async with hub:
         if as_json:
-            _print_json({"event": "listening", "url": hub.url})
+            print_json({"event": "listening", "url": hub.url})
         else:
-            print(f"crdtsync hub is listening at {hub.url}")
-            print(f"To share a folder:  crdtsync join ROOM DIR --hub {_reachable(host, hub.url)}")
-            print(f"Rooms are stored in {data}", flush=True)
+            say(f"crdtsync hub is listening at {hub.url}")
+            say(f"To share a folder:  crdtsync join ROOM DIR --hub {_reachable(host, hub.url)}")
+            say(f"Rooms are stored in {data}")
         if not _is_loopback(host):
             print(
-                f"crdtsync hub: anyone who can reach {hub.url} can read and change its rooms; "
+                f"crdtsync: anyone who can reach {hub.url} can read and change its rooms; "
                 "keep it inside a network you trust.",
                 file=sys.stderr,
                 flush=True,
             )
         await hub.wait()
     if as_json:
-        _print_json({"event": "stopped"})
+        print_json({"event": "stopped"})
     else:
-        print("crdtsync hub has stopped", flush=True)
+        say("crdtsync hub has stopped")
     return 0
 
 
@@ -112,7 +106,3 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) < 1 << 16:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a port: use 0 to 65535")
-
-
-def _print_json(record: dict[str, str]) -> None:
-    print(json.dumps(record), flush=True)

@@ -1,4 +1,4 @@
-"""``crdtsync join ROOM DIR``: keep a folder in sync with a room, until told to stop or, with --once, settled."""
+"""``crdtsync join ROOM DIR``: keep a folder in sync with a room, until stopped or (--once) settled."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--differing",
         choices=["both", "hub", "mine", "newest"],
-        help="at a first join, what to do with files that differ: keep both (the default without a terminal), "
-        "the hub's, mine, or the newest",
+        help="at a first join, what to do with files that differ: keep both (the default without "
+        "a terminal), the hub's, mine, or the newest",
     )
     add_json_option(parser)
     parser.set_defaults(run=run)

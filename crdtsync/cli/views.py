@@ -14,7 +14,7 @@ from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.status import Status
 from crdtsync.core.values.ids import printable
 from crdtsync.errors import CrdtsyncError
-from crdtsync.runtime.blob_transfer import Transfer
+from crdtsync.runtime.blob_job import Direction, Transfer
 
 LISTED = 10
 _CHOICES = {
@@ -56,9 +56,7 @@ class JsonView:
     def notice(self, kind: str, path: str, message: str) -> None:
         self._line({"event": kind, "path": path, "message": message})
 
-    def show(
-        self, status: Status, transfers: Sequence[Transfer], unreachable: CrdtsyncError | None
-    ) -> None:
+    def show(self, status: Status, transfers: Sequence[Transfer], unreachable: CrdtsyncError | None) -> None:
         if status.state != self._state:
             self._state = status.state
             self._line({"event": "state", "state": status.state, "entries": status.entries})
@@ -108,9 +106,7 @@ class PlainView:
         else:
             self._line(f"{path}: {message}" if path else message)
 
-    def show(
-        self, status: Status, transfers: Sequence[Transfer], unreachable: CrdtsyncError | None
-    ) -> None:
+    def show(self, status: Status, transfers: Sequence[Transfer], unreachable: CrdtsyncError | None) -> None:
         if status.state != self._state:
             self._state = status.state
             if status.state == "settled":
@@ -152,16 +148,14 @@ class TerminalView:
             now = time.strftime("%H:%M:%S")
             self._scene.changes.append(Change(kind, path, message, now))
 
-    def show(
-        self, status: Status, transfers: Sequence[Transfer], unreachable: CrdtsyncError | None
-    ) -> None:
+    def show(self, status: Status, transfers: Sequence[Transfer], unreachable: CrdtsyncError | None) -> None:
         from crdtsync.cli.render import TransferRow
 
         self._scene.status = status
         self._scene.reason = "" if unreachable is None else str(unreachable)
         self._scene.transfers = [
             TransferRow(
-                "sent" if transfer.direction == "upload" else "received",
+                "sent" if transfer.direction is Direction.UP else "received",
                 transfer.path or transfer.digest[:12],
                 transfer.done_bytes,
                 transfer.total_bytes,
@@ -207,7 +201,8 @@ def comparison_lines(question: AskDiffering) -> list[str]:
 def _ask() -> Differing:
     """Ask on the terminal until the answer is one; the end of input keeps both."""
     while True:
-        print("Files that differ: keep [b]oth, the [h]ub's, [m]ine, or the [n]ewest? [b] ", end="", flush=True)
+        question = "Files that differ: keep [b]oth, the [h]ub's, [m]ine, or the [n]ewest? [b] "
+        print(question, end="", flush=True)
         try:
             answer = input().strip().lower()
         except EOFError:

@@ -110,6 +110,8 @@ class MemoryReplicaStore:
                 pairs = self._versions.get(record.entry, [])
                 named = {old.sequence for old, _ in pairs if old.digest in record.digests}
                 self._drop_versions(record.entry, named)
+            case PutMeta(key=name, value=""):
+                self._meta.pop(name, None)
             case PutMeta():
                 self._meta[record.key] = record.value
             case _:

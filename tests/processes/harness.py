@@ -89,9 +89,11 @@ class Process:
         return Path(self._log_path).read_text(errors="replace")[-4000:]
 
     def kill(self) -> None:
-        """SIGKILL, as a power switch for one process."""
+        """SIGKILL, as a power switch for one process; it is of no use afterwards."""
         self._process.kill()
         self._process.wait(DEADLINE_S)
+        self.read()
+        self.close()
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
@@ -108,6 +110,16 @@ class Process:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def closed(self) -> bool:
+        return self._process.stdout is None or self._process.stdout.closed
+
+    def close(self) -> None:
+        """Let go of what the process left; may be called again."""
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        Path(self._log_path).unlink(missing_ok=True)
+
     def __enter__(self) -> Self:
         return self
 
@@ -117,11 +129,9 @@ class Process:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait(DEADLINE_S)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        if error is not None:
+        if error is not None and not self.closed:
             sys.stderr.write(f"--- {self.events[-30:]}\n{self.errors()}\n")
-        os.unlink(self._log_path)
+        self.close()
 
 
 class Hub(Process):

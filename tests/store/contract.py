@@ -110,7 +110,7 @@ class ReplicaStoreContract:
             store.close()
 
     @settings(COMMON, max_examples=40)
-    @given(head=heads, synced=agreements, kept=versions, key=texts, value=texts)
+    @given(head=heads, synced=agreements, kept=versions, key=texts, value=texts.filter(bool))
     def test_every_row_comes_back_as_it_was(
         self, head: Head, synced: Synced, kept: Version, key: str, value: str
     ) -> None:
@@ -121,6 +121,8 @@ class ReplicaStoreContract:
             again = home.open()
             assert again.remembered() == Remembered({key: value}, (head,), (synced,))
             assert again.versions(kept.entry) == [kept]
+            again.persist([PutMeta(key, "")])
+            assert again.remembered().meta == {}
             again.close()
 
     @settings(COMMON, max_examples=60)

@@ -180,6 +180,8 @@ class Documents:
 
     def version(self, entry: EntryId, digest: Digest) -> str | None:
         """The text with that digest, if the document holds it now or it is kept as a recent version."""
+        if digest == _EMPTY_TEXT:
+            return ""
         if self.text_digest(entry) == digest:
             return self.text(entry)
         recent = self._recent.get((entry, digest))

@@ -16,6 +16,7 @@ from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executa
 from crdtsync.core.replica.records import DropSynced, Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.text.diff import diff
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import EntryId
@@ -63,7 +64,8 @@ class Reconcile:
         passed = entry in self._deletions.passed
         if not passed and self._unread(entry):
             return
-        self._make_sure(entry)
+        if not self._made_sure(entry, content):
+            return
         agreed = state.synced.get(entry)
         if agreed is None:
             if placed is not None:
@@ -97,18 +99,20 @@ class Reconcile:
         paths = {agreed.path, *(each.path for each in state.unsure.get(entry, ()))}
         return any(state.disk.get(path) is None and state.looking.is_open(path) for path in paths)
 
-    def _make_sure(self, entry: EntryId) -> None:
-        """After a crash, let the disk say which agreement holds: the durable one, or a later one."""
+    def _made_sure(self, entry: EntryId, content: Content | None) -> bool:
+        """After a crash, let the disk say which agreement holds: the durable one, or a later one.
+
+        Returns False if the file has to be read for that.
+        """
         state = self._state
         agreements = state.unsure.get(entry)
         if agreements is None:
-            return
-        state.sure(entry)
+            return True
         for agreed in reversed(agreements):
             seen = state.disk.get(agreed.path)
             if seen is not None and seen.digest == agreed.digest and seen.kind is agreed.kind:
                 state.agree(replace(agreed, fingerprint=seen.fingerprint))
-                return
+                return True
         first, last = agreements[0], agreements[-1]
         seen = state.disk.get(last.path)
         if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
@@ -116,9 +120,37 @@ class Reconcile:
             for version in state.documents.versions(entry):
                 if version.digest == seen.digest:
                     state.agree(replace(first, digest=seen.digest, fingerprint=seen.fingerprint))
-                    return
+                    return True
+            if not isinstance(content, TextContent) or content.digest != seen.digest:
+                state.looking.want(last.path)
+                return False
+            nearest = self._nearest(agreements, content.text)
+            if nearest is not None:
+                state.agree(replace(nearest, path=last.path, fingerprint=seen.fingerprint))
+                return True
+        state.sure(entry)
         if len(agreements) == 1:
             state.forget(entry)
+        return True
+
+    def _nearest(self, agreements: tuple[Synced, ...], saved: str) -> Synced | None:
+        """The agreement that an edited file was made from: the one that differs least from it.
+
+        A file that was never seen here, only about to be written, must also have something in common with it.
+        """
+        found: tuple[int, Synced] | None = None
+        for agreed in reversed(agreements):
+            text = None
+            if agreed.digest is not None:
+                text = self._state.documents.version(agreed.entry, agreed.digest)
+            if text is None:
+                continue
+            apart = sum(len(edit.text) + edit.end - edit.start for edit in diff(text, saved))
+            if agreed.fingerprint is None and 2 * apart > len(text) + len(saved):
+                continue
+            if found is None or apart < found[0]:
+                found = apart, agreed
+        return None if found is None else found[1]
 
     def _disk_fact(self, agreed: Synced, seen: OnDisk | None, passed: bool) -> Disk:
         state = self._state

@@ -100,6 +100,8 @@ class DropVersions:
 
 @dataclass(frozen=True, slots=True)
 class PutMeta:
+    """Remember a value under a name; an empty one forgets the name."""
+
     key: str
     value: str
 

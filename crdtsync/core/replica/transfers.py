@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from crdtsync.core.replica.effects import DropDisplaced
 from crdtsync.core.replica.events import Fetched, FetchFailed, Uploaded, UploadFailed
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.materialise import Materialise
+from crdtsync.core.replica.records import PutMeta
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import Displaced
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind, TextContent
 from crdtsync.core.values.paths import conflict_path
 
 RETRY_S = 5.0
+DISPLACED_KEY = "displaced:"
+DISPLACED_REMEMBERED_S = 2 * limits.DISPLACED_MAX_S
 
 
 class Transfers:
-    def __init__(self, state: ReplicaState) -> None:
+    def __init__(self, state: ReplicaState, meta: Mapping[str, str]) -> None:
         self._state = state
+        self._taken_in: dict[str, tuple[Digest, float]] = {}
+        """Of displaced files, by the first part of their tokens: the content taken in last, and when."""
+        for key, value in meta.items():
+            if key.startswith(DISPLACED_KEY):
+                digest, _, at_s = value.partition(" ")
+                self._taken_in[key.removeprefix(DISPLACED_KEY)] = (Digest(digest), float(at_s))
 
     def take(self, event: Uploaded | UploadFailed | Fetched | FetchFailed, now: float) -> None:
         state = self._state
@@ -53,6 +65,14 @@ class Transfers:
                 state.reseeding.add(agreed.path)
                 state.looking.want(agreed.path)
 
+    def _remember(self, file: str, digest: Digest, now: float) -> None:
+        """In the transaction that takes the content in, so that a kill before the drop takes it in once."""
+        for old in [old for old, (_, at_s) in self._taken_in.items() if now - at_s > DISPLACED_REMEMBERED_S]:
+            del self._taken_in[old]
+            self._state.out.record(PutMeta(DISPLACED_KEY + old, ""))
+        self._taken_in[file] = (digest, now)
+        self._state.out.record(PutMeta(DISPLACED_KEY + file, f"{digest} {now}"))
+
     def take_displaced(
         self, displaced: Displaced, ingest: Ingest, materialise: Materialise, now: float
     ) -> None:
@@ -60,13 +80,20 @@ class Transfers:
         state = self._state
         entry, content = displaced.entry, displaced.seen.content
         row = state.tree.rows.get(entry)
+        # What was taken in of this very file before, even if we were killed before it was dropped.
+        file = displaced.token.partition(".")[0]
+        replaced = self._taken_in.get(file, (displaced.replaced, 0.0))[0]
         base = None
         if row is not None and row.kind is Kind.TEXT and isinstance(content, TextContent):
-            base = state.documents.version(entry, displaced.replaced)
-        if content.digest == displaced.replaced or content.digest == state.room_digest(entry):
+            base = state.documents.version(entry, replaced)
+        if content.digest == replaced or content.digest == state.room_digest(entry):
+            if base is not None and isinstance(content, TextContent):
+                state.documents.keep_version(entry, content.text, now)
+                self._remember(file, content.digest, now)
             state.out.effect(DropDisplaced(displaced.token))
         elif base is not None and isinstance(content, TextContent):
             ingest.merge_text(entry, base, content.text, now)
+            self._remember(file, content.digest, now)
             state.out.effect(DropDisplaced(displaced.token))
         else:
             path = conflict_path(displaced.path, state.name, content.digest)

@@ -1,0 +1,181 @@
+"""A joined folder in one object: its disk, its store and its watcher, opened in the right order.
+
+Checks that the folder belongs to this room; everything else is done by the parts.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from crdtsync.adapters.disk import Disk
+from crdtsync.adapters.filesystem import split
+from crdtsync.adapters.replica_store import ReplicaStore, StoreCorrupt
+from crdtsync.adapters.scanner import refuse_nested
+from crdtsync.adapters.trash import Trashed
+from crdtsync.adapters.watcher import Watcher
+from crdtsync.core.replica.effects import LookAt
+from crdtsync.core.replica.events import Hint, HintsLost, Scan
+from crdtsync.core.replica.records import PutMeta
+from crdtsync.core.replica.steps import Displaced, Outcome, Step
+from crdtsync.core.values.files import Seen
+from crdtsync.core.values.ids import printable
+from crdtsync.errors import AlreadyJoined, FolderError
+
+ROOM_KEY = "room"
+HUB_KEY = "hub"
+REPLICA_KEY = "replica"
+RESOLVED = "conflict resolved"
+
+
+class JoinedFolder:
+    """Open and locked until ``close``. Everything that blocks is for worker threads, but for the store."""
+
+    def __init__(self, directory: Path, room: str, hub: str) -> None:
+        """Raises FolderError, AlreadyJoined, StoreError."""
+        self.notices: list[str] = []
+        """What a person should know of how it was opened."""
+        self.disk = Disk(directory, room)
+        self._watcher: Watcher | None = None
+        try:
+            self.store = self._open_store()
+        except BaseException:
+            self.disk.close()
+            raise
+        try:
+            self._check_room(room, hub)
+        except BaseException:
+            self.store.close()
+            self.disk.close()
+            raise
+
+    @property
+    def state_folder(self) -> Path:
+        return Path(self.disk.folder.state_directory)
+
+    @property
+    def staging(self) -> Path:
+        return self.state_folder / "staging"
+
+    def close(self) -> None:
+        if self._watcher is not None:
+            self._watcher.stop()
+        self.store.close()
+        self.disk.close()
+
+    # -- opening ------------------------------------------------------------------------------------
+
+    def _open_store(self) -> ReplicaStore:
+        path = self.state_folder / "state.db"
+        try:
+            return ReplicaStore(path)
+        except StoreCorrupt as error:
+            aside = ReplicaStore.quarantine(path, datetime.now(UTC))
+            self.notices.append(
+                f"{error}. It is kept as {aside}; the folder joins anew, and nothing in it is overwritten"
+            )
+            return ReplicaStore(path)
+
+    def _check_room(self, room: str, hub: str) -> None:
+        meta = self.store.remembered().meta
+        joined = meta.get(ROOM_KEY)
+        if joined is not None and joined != room:
+            raise AlreadyJoined(
+                f"{printable(self.disk.directory)} is joined to room {joined} at {meta.get(HUB_KEY)}. "
+                f"Join another folder, or leave that room by removing {printable(str(self.state_folder))}"
+            )
+        self.replica_id = meta.get(REPLICA_KEY) or secrets.token_hex(8)
+        self.store.persist(
+            [PutMeta(ROOM_KEY, room), PutMeta(HUB_KEY, hub), PutMeta(REPLICA_KEY, self.replica_id)]
+        )
+        if joined is None:
+            try:
+                refuse_nested(self.disk.scan(), self.disk.directory)
+            except FolderError:
+                self._leave()
+                raise
+
+    def _leave(self) -> None:
+        """Undo what opening made, since the folder cannot be joined."""
+        self.store.close()
+        for name in ("state.db", "state.db-wal", "state.db-shm"):
+            (self.state_folder / name).unlink(missing_ok=True)
+        self.store = ReplicaStore(self.state_folder / "state.db")
+
+    # -- what the runtime carries out ---------------------------------------------------------------
+
+    def watch(
+        self,
+        put: Callable[[Hint | HintsLost], None],
+        late_write: Callable[[str], None],
+        notice: Callable[[str], None],
+    ) -> None:
+        """Start watching. All three are called from the watcher's threads; ``late_write`` gets the name in
+        staging of a displaced file that is being written to."""
+        disk = self.disk
+        self._watcher = Watcher(disk.tree, disk.folder.staging_fd, disk.ignores, put, late_write, notice)
+        self._watcher.start()
+
+    def look(self, paths: Iterable[LookAt]) -> tuple[tuple[str, Seen], ...]:
+        return self.disk.look(paths)
+
+    def scan(self, below: str) -> Scan:
+        return self.disk.scan(below)
+
+    def ignored(self, path: str) -> bool:
+        return self.disk.ignored(path)
+
+    def recover(self) -> list[Displaced]:
+        return self.disk.recover()
+
+    def perform(self, steps: Sequence[Step]) -> list[tuple[int, Outcome]]:
+        return [(step.step, outcome) for step, outcome in self.disk.perform(steps)]
+
+    def poll_displaced(self, touched: Iterable[str] = ()) -> tuple[list[Displaced], float | None]:
+        """Late changes, and when to ask next by ``time.monotonic``; ``touched`` names files written to."""
+        return self.disk.poll_displaced(time.monotonic(), touched)
+
+    def drop_displaced(self, token: str) -> None:
+        self.disk.drop_displaced(token)
+
+    def make_durable(self) -> None:
+        self.disk.make_durable()
+
+    def open_file(self, path: str) -> int:
+        """Open a room path for reading, following no link on the way. Raises OSError."""
+        return self.disk.open_file(path)
+
+    # -- for people ---------------------------------------------------------------------------------
+
+    def list_trash(self) -> list[Trashed]:
+        return self.disk.trash.listing()
+
+    def restore_from_trash(self, path: str) -> str:
+        """Bring a file back from the trash; returns its path. Raises FolderError."""
+        self.disk.trash.restore(path)
+        return path
+
+    def resolve_conflict(self, copy: str, original: str | None, keep_copy: bool) -> list[str]:
+        """Keep one of the two under the original's name, the other goes to the trash; returns both paths.
+
+        Raises FolderError.
+        """
+        if original is None:
+            raise FolderError(f"{printable(copy)} has no original any more; rename it as you like")
+        folder, name = split(copy)
+        above, last = split(original)
+        tree, calls = self.disk.tree, self.disk.tree.calls
+        try:
+            with tree.folder(folder) as copy_fd, tree.folder(above) as original_fd:
+                if keep_copy:
+                    calls.exchange(name, copy_fd, last, original_fd)
+                if self.disk.trash.keep(name, copy_fd, copy, RESOLVED):
+                    calls.unlink(name, copy_fd)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise FolderError(f"{printable(copy)} cannot be resolved: {reason}") from error
+        return [copy, original]

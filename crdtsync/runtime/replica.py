@@ -1,0 +1,438 @@
+"""Runs one joined folder: carries events to the engine and its effects to disk, store and hub.
+
+The engine and all documents live on the loop's thread; threads look, scan, write and make durable, and
+exchange only values. Decides nothing on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar, assert_never
+
+from crdtsync.adapters.folder import JoinedFolder
+from crdtsync.adapters.hub_link import HubLink, hub_address
+from crdtsync.adapters.network_changes import NetworkChanges
+from crdtsync.core.replica import effects as ef
+from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.engine import ReplicaEngine
+from crdtsync.core.replica.records import Record
+from crdtsync.core.replica.session import Identity
+from crdtsync.core.replica.status import Conflict, Status
+from crdtsync.core.replica.steps import Step
+from crdtsync.core.values import limits
+from crdtsync.core.values.ids import check_room_name
+from crdtsync.errors import (
+    AccessDenied,
+    CrdtsyncError,
+    HubUnreachable,
+    ProtocolMismatch,
+    RootGone,
+    StoreError,
+)
+from crdtsync.runtime.blob_job import Transfer
+from crdtsync.runtime.blob_transfer import BlobTransfers
+from crdtsync.runtime.event_queue import EventQueue
+
+T = TypeVar("T")
+
+PERSIST_RETRY_S = 1.0
+DURABLE_RETRY_S = 5.0
+LOOK_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class JoinOptions:
+    """Which room, where, as whom. ``differing`` None: ask the observer at a first join."""
+
+    room: str
+    directory: Path
+    hub: str
+    name: str
+    token: str | None = None
+    differing: ev.Differing | None = None
+
+
+class Observer(Protocol):
+    """Whoever shows or logs what a replica does. Called on the loop."""
+
+    def notice(self, kind: str, path: str, message: str) -> None:
+        """Something happened: ``sent``, ``received``, ``connected``, ``offline``, ``failed``, ..."""
+        ...
+
+    async def ask(self, question: ef.AskDiffering) -> ev.Differing:
+        """A first join found files that differ, or tells that it found none."""
+        ...
+
+    def changed(self) -> None:
+        """The status may have changed."""
+        ...
+
+
+class Replica:
+    """One joined folder. ``run`` returns after ``stop``; raises what ended it otherwise."""
+
+    def __init__(self, options: JoinOptions, observer: Observer) -> None:
+        self.options = options
+        self.hub = hub_address(options.hub)
+        check_room_name(options.room)
+        self._observer = observer
+        self._events: EventQueue[ev.Event]
+        self._folder: JoinedFolder
+        self._engine: ReplicaEngine | None = None
+        self._link: HubLink
+        self._transfers: BlobTransfers
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._flushes: dict[int, asyncio.Future[None]] = {}
+        self._flush_number = 0
+        self._displaced_poll: asyncio.TimerHandle | None = None
+        self._touched: set[str] = set()
+        self._stopping = asyncio.Event()
+        self._end: BaseException | None = None
+        self._was_connected = False
+        self.unreachable: CrdtsyncError | None = None
+        """Why the hub cannot be reached at the moment."""
+        self._epoch_s = time.time() - time.monotonic()
+
+    # -- for whoever embeds it ----------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status | None:
+        """A snapshot; None before the folder is open."""
+        return None if self._engine is None else self._engine.status
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        return [] if self._engine is None else self._engine.conflicts
+
+    @property
+    def transfers(self) -> list[Transfer]:
+        return [] if self._engine is None else self._transfers.progress()
+
+    @property
+    def folder(self) -> JoinedFolder:
+        return self._folder
+
+    def stop(self) -> None:
+        """End cleanly; ``run`` returns soon after."""
+        self._stopping.set()
+
+    async def flush(self) -> None:
+        """Return once all that is on disk now is on the hub, and all that the hub has is on disk."""
+        self._flush_number += 1
+        number = self._flush_number
+        future = asyncio.get_running_loop().create_future()
+        self._flushes[number] = future
+        self._events.put(ev.FlushRequested(number))
+        try:
+            await future
+        finally:
+            self._flushes.pop(number, None)
+
+    def confirm(self) -> None:
+        """Send the deletions that were held."""
+        self._events.put(ev.ConfirmRequested())
+
+    def restore(self) -> None:
+        """Bring the files of the held deletions back."""
+        self._events.put(ev.RestoreRequested())
+
+    def look_again(self, paths: Sequence[str]) -> None:
+        """Something of ours changed these paths on disk on a person's behalf."""
+        for path in paths:
+            self._events.put(ev.Hint(path, ev.HintKind.CLOSED))
+
+    # -- the loop -----------------------------------------------------------------------------------
+
+    async def run(self, opened: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Join and keep in sync until ``stop``; ``opened`` is awaited once the folder is ours.
+
+        Raises FolderError, AlreadyJoined, StoreError, RootGone, AccessDenied, ProtocolMismatch.
+        """
+        loop = asyncio.get_running_loop()
+        self._events = EventQueue()
+        options = self.options
+        self._folder = JoinedFolder(options.directory, options.room, self.hub)
+        self._look_threads = ThreadPoolExecutor(LOOK_THREADS, thread_name_prefix="crdtsync-look")
+        self._step_thread = ThreadPoolExecutor(1, thread_name_prefix="crdtsync-write")
+        self._durable_thread = ThreadPoolExecutor(1, thread_name_prefix="crdtsync-durable")
+        network = NetworkChanges(loop, self._network_changed)
+        try:
+            for notice in self._folder.notices:
+                self._observer.notice("told", "", notice)
+            self._open_engine()
+            self._folder.watch(
+                self._events.put,
+                lambda name: loop.call_soon_threadsafe(self._late_write, name),
+                lambda notice: loop.call_soon_threadsafe(self._observer.notice, "told", "", notice),
+            )
+            for displaced in await self._in(self._step_thread, self._folder.recover):
+                self._events.put(ev.DisplacedChanged(displaced))
+            if opened is not None:
+                await opened()
+            await self._loop()
+            await self._end_well()
+        finally:
+            network.close()
+            await self._close()
+        if self._end is not None:
+            raise self._end
+
+    def _open_engine(self) -> None:
+        options, folder = self.options, self._folder
+        identity = Identity(options.room, folder.replica_id, options.name, options.token)
+        self._engine = ReplicaEngine(
+            identity,
+            folder.store.remembered(),
+            folder.store,
+            random.SystemRandom(),
+            folder.ignored,
+            options.differing,
+        )
+        self._link = HubLink(self.hub, self._connected, self._received, self._ended)
+        self._transfers = BlobTransfers(
+            hub_url=self.hub,
+            room=options.room,
+            replica=folder.replica_id,
+            name=options.name,
+            token=options.token,
+            opener=folder.open_file,
+            staging=folder.staging,
+            emit=self._events.put,
+        )
+
+    async def _loop(self) -> None:
+        assert self._engine is not None
+        engine = self._engine
+        await self._carry_out(engine.start(self._now()))
+        stopping = asyncio.create_task(self._stopping.wait())
+        stopping.add_done_callback(lambda _: self._events.put(ev.Tick()))
+        try:
+            while not self._stopping.is_set():
+                deadline = engine.deadline
+                await self._events.wait(None if deadline is None else max(0.0, deadline - self._now()))
+                events = self._events.take()
+                for event in events or [ev.Tick()]:
+                    await self._carry_out(engine.handle(event, self._now()))
+                    if self._stopping.is_set():
+                        break
+                self._observer.changed()
+        finally:
+            stopping.cancel()
+            await asyncio.gather(stopping, return_exceptions=True)
+
+    def _now(self) -> float:
+        """Seconds since 1970 by a clock that never goes back and never jumps."""
+        return self._epoch_s + time.monotonic()
+
+    async def _carry_out(self, effects: Sequence[ef.Effect]) -> None:
+        """Carry out effects in order; only what must be complete before the next one is waited for."""
+        folder = self._folder
+        for effect in effects:
+            match effect:
+                case ef.Persist(records):
+                    await self._persist(records)
+                case ef.SendText(data) | ef.SendBinary(data):
+                    self._link.send(data)
+                case ef.Look(paths):
+                    self._spawn(self._look_threads, partial(folder.look, paths), ev.Looked)
+                case ef.ScanFolder(number, below):
+                    answer = partial(ev.Scanned, number)
+                    self._spawn(self._look_threads, partial(folder.scan, below), answer)
+                case ef.Steps(steps):
+                    self._task(self._perform(steps))
+                case ef.DropDisplaced(token):
+                    self._spawn(self._step_thread, partial(folder.drop_displaced, token), None)
+                case ef.MakeDurable(number):
+                    self._task(self._make_durable(number))
+                case ef.Connect():
+                    self._link.open()
+                case ef.Disconnect(reason):
+                    self._observer.notice("offline", "", reason)
+                    self._link.drop(reason)
+                case ef.Upload(path, manifest):
+                    self._transfers.upload(path, manifest)
+                case ef.Fetch(digest, size_bytes, index, near):
+                    self._transfers.fetch(digest, size_bytes, index, near)
+                case ef.CancelTransfer(digest):
+                    self._transfers.cancel(digest)
+                case ef.AskDiffering():
+                    self._task(self._ask(effect))
+                case ef.Flushed(number):
+                    future = self._flushes.get(number)
+                    if future is not None and not future.done():
+                        future.set_result(None)
+                case ef.Halt(message, denied, mismatch):
+                    self._halt(
+                        AccessDenied(message)
+                        if denied
+                        else ProtocolMismatch(message)
+                        if mismatch
+                        else RootGone(message)
+                    )
+                case ef.Notice(kind, path, message):
+                    self._observer.notice(kind, path, message)
+                case _:
+                    assert_never(effect)
+
+    async def _persist(self, records: Sequence[Record]) -> None:
+        """Nothing goes on before this is written: a full disk is waited for, and told."""
+        told = False
+        while True:
+            try:
+                self._folder.store.persist(records)
+            except StoreError as error:
+                if not told:
+                    told = True
+                    self._observer.notice("failed", "", str(error))
+                if self._stopping.is_set():
+                    self._halt(error)
+                    raise
+                await asyncio.sleep(PERSIST_RETRY_S)
+            else:
+                return
+
+    async def _perform(self, steps: Sequence[Step]) -> None:
+        try:
+            outcomes = await self._in(self._step_thread, partial(self._folder.perform, steps))
+        except RootGone as error:
+            self._events.put(ev.RootLost(str(error)))
+            return
+        for step, outcome in outcomes:
+            self._events.put(ev.StepDone(step, outcome))
+        if self._displaced_poll is None:
+            self._poll_displaced_in(limits.DISPLACED_MIN_S)
+
+    def _late_write(self, name: str) -> None:
+        """Someone writes to a file that was replaced; take it in soon."""
+        self._touched.add(name)
+        self._poll_displaced_in(limits.SETTLE_QUIET_S)
+
+    def _poll_displaced_in(self, delay_s: float) -> None:
+        if self._displaced_poll is not None:
+            self._displaced_poll.cancel()
+        loop = asyncio.get_running_loop()
+        self._displaced_poll = loop.call_later(delay_s, lambda: self._task(self._poll_displaced()))
+
+    async def _poll_displaced(self) -> None:
+        """Look at the files that were replaced: whoever holds one open may still be writing to it."""
+        self._displaced_poll = None
+        touched, self._touched = self._touched, set()
+        late, due_s = await self._in(self._step_thread, partial(self._folder.poll_displaced, touched))
+        for displaced in late:
+            self._events.put(ev.DisplacedChanged(displaced))
+        if due_s is not None and self._displaced_poll is None:
+            self._poll_displaced_in(max(0.0, due_s - time.monotonic()))
+
+    async def _make_durable(self, number: int) -> None:
+        """A disk that cannot be made durable is told of and tried again; nothing is agreed on meanwhile."""
+        while True:
+            try:
+                await self._in(self._durable_thread, self._folder.make_durable)
+            except OSError as error:
+                self._observer.notice("failed", "", f"the disk cannot be made durable: {error.strerror}")
+                await asyncio.sleep(DURABLE_RETRY_S)
+            else:
+                self._events.put(ev.MadeDurable(number))
+                return
+
+    async def _ask(self, question: ef.AskDiffering) -> None:
+        self._events.put(ev.Decided(await self._observer.ask(question)))
+
+    # -- threads and tasks --------------------------------------------------------------------------
+
+    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
+
+    def _spawn(
+        self, threads: ThreadPoolExecutor, work: Callable[[], T], event: Callable[[T], ev.Event] | None
+    ) -> None:
+        """Do ``work`` in a thread; its result comes back as an event."""
+        loop = asyncio.get_running_loop()
+
+        def run() -> None:
+            try:
+                result = work()
+            except RootGone as error:
+                self._events.put(ev.RootLost(str(error)))
+            except Exception as error:
+                # Not a matter of the disk, so a fault of ours: stop rather than go on blind.
+                loop.call_soon_threadsafe(self._halt, error)
+            else:
+                if event is not None:
+                    self._events.put(event(result))
+
+        threads.submit(run)
+
+    def _task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._halt(error)
+
+    # -- the hub ------------------------------------------------------------------------------------
+
+    def _connected(self) -> None:
+        self._was_connected = True
+        self.unreachable = None
+        self._events.put(ev.Connected())
+        self._transfers.network_changed()
+
+    def _received(self, frame: str | bytes) -> None:
+        self._events.put(ev.TextFrame(frame) if isinstance(frame, str) else ev.BinaryFrame(frame))
+
+    def _ended(self, reason: CrdtsyncError) -> None:
+        self.unreachable = reason
+        if isinstance(reason, ProtocolMismatch) and not self._was_connected:
+            self._halt(reason)
+        self._events.put(ev.Disconnected(str(reason)))
+
+    def _network_changed(self) -> None:
+        self._events.put(ev.NetworkChanged())
+        self._transfers.network_changed()
+
+    def _halt(self, error: BaseException) -> None:
+        self._end = error
+        self._stopping.set()
+
+    async def _end_well(self) -> None:
+        """What was agreed on in the last moments is made durable and remembered as such."""
+        assert self._engine is not None
+        if self._end is not None:
+            return
+        for effect in self._engine.stop(self._now()):
+            match effect:
+                case ef.Persist(records):
+                    await self._persist(records)
+                case ef.MakeDurable(number):
+                    await self._in(self._durable_thread, self._folder.make_durable)
+                    await self._carry_out(self._engine.handle(ev.MadeDurable(number), self._now()))
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    async def _close(self) -> None:
+        """Let go of everything; steps that were begun are finished first."""
+        if self._displaced_poll is not None:
+            self._displaced_poll.cancel()
+        if self._engine is not None:
+            await self._link.close()
+            await self._transfers.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for threads in (self._look_threads, self._step_thread, self._durable_thread):
+            await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
+        for future in self._flushes.values():
+            if not future.done():
+                future.set_exception(self._end or HubUnreachable("the replica has stopped"))
+        self._folder.close()
