@@ -7,6 +7,7 @@ exchange only values. Decides nothing on its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -169,8 +170,8 @@ class Replica:
             self._open_engine()
             self._folder.watch(
                 self._events.put,
-                lambda name: loop.call_soon_threadsafe(self._late_write, name),
-                lambda notice: loop.call_soon_threadsafe(self._observer.notice, "told", "", notice),
+                partial(_on_loop, loop, self._late_write),
+                partial(_on_loop, loop, partial(self._observer.notice, "told", "")),
             )
             for displaced in await self._in(self._step_thread, self._folder.recover):
                 self._events.put(ev.DisplacedChanged(displaced))
@@ -436,3 +437,9 @@ class Replica:
             if not future.done():
                 future.set_exception(self._end or HubUnreachable("the replica has stopped"))
         self._folder.close()
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], value: str) -> None:
+    """Call from another thread; a loop that has ended needs no call."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, value)
