@@ -36,7 +36,7 @@ from crdtsync.core.replica.records import (
     Remembered,
 )
 from crdtsync.core.replica.session import HubSession, Identity, Phase
-from crdtsync.core.replica.state import ReplicaState, chain
+from crdtsync.core.replica.state import ReplicaState, chain, confirmed
 from crdtsync.core.replica.status import Conflict, Status, conflicts_of, status_of
 from crdtsync.core.replica.steps import Outcome
 from crdtsync.core.replica.transfers import Transfers
@@ -70,7 +70,7 @@ class ReplicaEngine:
         """``differing``: what to do at a first join with files that differ; None asks."""
         client_id = new_client_id(rng)
         cursor = remembered.meta.get(CURSOR_KEY)
-        synced = SyncedTree(chain(row)[-1] for row in remembered.synced)
+        synced = SyncedTree(row for each in remembered.synced if (row := confirmed(each)) is not None)
         out = Outbox()
         documents = Documents(client_id, recall, remembered.heads, synced, out)
         tree_log = list(recall.updates(TREE))
@@ -101,7 +101,7 @@ class ReplicaEngine:
             session=session,
         )
         for row in remembered.synced:
-            if row.provisional is not None:
+            if row.provisional is not None or confirmed(row) is None:
                 self._state.doubt(chain(row))
         self._deletions = Deletions()
         self._ingest = Ingest(self._state, client_id)

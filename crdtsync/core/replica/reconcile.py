@@ -36,6 +36,10 @@ class Reconcile:
     def path(self, path: str, now: float, content: Content | None = None) -> None:
         """Something at a path that nothing was agreed on; ``content`` is what a look has just found there."""
         state = self._state
+        for doubtful in sorted(state.unsure_at.get(path, ())):
+            if self._unread(doubtful) or not self._made_sure(doubtful, content):
+                return
+            state.replan([doubtful])
         if state.synced.at(path) is not None or not state.running:
             return
         seen = state.disk.get(path)
@@ -94,9 +98,9 @@ class Reconcile:
         """Whether a look is still awaited at a path where the entry's file may stand."""
         state = self._state
         agreed = state.synced.get(entry)
-        if agreed is None:
-            return False
-        paths = {agreed.path, *(each.path for each in state.unsure.get(entry, ()))}
+        paths = {each.path for each in state.unsure.get(entry, ())}
+        if agreed is not None:
+            paths.add(agreed.path)
         return any(state.disk.get(path) is None and state.looking.is_open(path) for path in paths)
 
     def _made_sure(self, entry: EntryId, content: Content | None) -> bool:
@@ -129,8 +133,16 @@ class Reconcile:
                 state.agree(replace(nearest, path=last.path, fingerprint=seen.fingerprint))
                 return True
         state.sure(entry)
-        if len(agreements) == 1:
+        for agreed in reversed(agreements):
+            seen, known = state.disk.get(agreed.path), agreed.fingerprint
+            if seen is not None and known is not None and seen.kind is agreed.kind:
+                now = seen.fingerprint
+                if now is not None and (now.device, now.inode) == (known.device, known.inode):
+                    state.agree(agreed)  # the very file, edited since
+                    return True
+        if len(agreements) == 1 and (state.disk.get(last.path) is None or last.fingerprint is None):
             state.forget(entry)
+            state.replan_path(last.path)
         return True
 
     def _nearest(self, agreements: tuple[Synced, ...], saved: str) -> Synced | None:

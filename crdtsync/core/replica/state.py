@@ -169,11 +169,13 @@ class ReplicaState:
 
     def forget(self, entry: EntryId) -> None:
         """Nothing is agreed of the entry any more."""
+        doubtful = entry in self.unsure
         self.sure(entry)
         self.undurable.pop(entry, None)
         old = self.synced.discard(entry)
-        if old is not None:
+        if old is not None or doubtful:
             self.out.record(DropSynced(entry))
+        if old is not None:
             self._freed(old.path, entry)
 
     def _freed(self, path: str, entry: EntryId) -> None:
@@ -273,3 +275,9 @@ def chain(row: Synced) -> tuple[Synced, ...]:
             agreements.append(replace(at, provisional=None))
         at = at.provisional
     return tuple(agreements)
+
+
+def confirmed(row: Synced) -> Synced | None:
+    """The latest of a row's agreements that did stand on disk; later ones may have been intentions only."""
+    stood = [each for each in chain(row) if each.fingerprint is not None or each.kind is Kind.DIR]
+    return stood[-1] if stood else None
