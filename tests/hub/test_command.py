@@ -20,14 +20,7 @@ from crdtsync.core.wire.messages import Ack
 from tests.hub.client import DEADLINE_S, Client
 from tests.hub.material import document, lone_update
 
-MAIN = """
-import argparse, sys
-from crdtsync.cli import hub
-parser = argparse.ArgumentParser(prog="crdtsync")
-hub.register(parser.add_subparsers(required=True))
-args = parser.parse_args()
-sys.exit(args.run(args))
-"""
+MAIN = "import sys; from crdtsync.cli.main import main; sys.exit(main())"
 
 
 class Process:
@@ -114,7 +107,7 @@ async def test_a_taken_port_and_a_taken_folder_end_it_with_1(tmp_path: Path) -> 
         async with running("--port", port, "--data", str(tmp_path / "other")) as second:
             code, errors = await second.end()
             assert code == 1
-            assert errors.startswith(f"crdtsync hub: The hub cannot listen at 127.0.0.1 port {port}")
+            assert errors.startswith(f"crdtsync: The hub cannot listen at 127.0.0.1 port {port}")
             assert errors.count("\n") == 1
         async with running("--port", "0", "--data", data, "--json") as third:
             refused = await third.event()
