@@ -53,6 +53,7 @@ class Ingest:
         covered = state.documents.state_vector(entry)
         if merged != content.digest:
             # What stands on disk is not what the document holds: a later base, and only partly seen.
+            state.replan([entry])
             state.documents.keep_version(entry, content.text, now)
             clock = _clock(covered, self._client_id)
             covered = with_clock(agreed.state_vector, self._client_id, clock)
