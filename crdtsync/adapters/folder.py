@@ -20,12 +20,13 @@ from crdtsync.adapters.trash import Trashed
 from crdtsync.adapters.watcher import Watcher
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.events import Hint, HintsLost, Scan
-from crdtsync.core.replica.records import PutMeta
+from crdtsync.core.replica.records import PutMeta, Remembered
 from crdtsync.core.replica.steps import Displaced, Outcome, Step
 from crdtsync.core.values.files import Seen
 from crdtsync.core.values.ids import printable
 from crdtsync.errors import AlreadyJoined, FolderError
 
+STATE_FILE = "state.db"
 ROOM_KEY = "room"
 HUB_KEY = "hub"
 REPLICA_KEY = "replica"
@@ -39,6 +40,8 @@ class JoinedFolder:
         """Raises FolderError, AlreadyJoined, StoreError."""
         self.notices: list[str] = []
         """What a person should know of how it was opened."""
+        self.remembered = Remembered()
+        """What the store held when it was opened."""
         self.disk = Disk(directory, room)
         self._watcher: Watcher | None = None
         try:
@@ -70,18 +73,32 @@ class JoinedFolder:
     # -- opening ------------------------------------------------------------------------------------
 
     def _open_store(self) -> ReplicaStore:
-        path = self.state_folder / "state.db"
+        path = self.state_folder / STATE_FILE
+        store: ReplicaStore | None = None
         try:
-            return ReplicaStore(path)
+            store = ReplicaStore(path)
+            self.remembered = store.remembered()
         except StoreCorrupt as error:
+            if store is not None:
+                store.close()
             aside = ReplicaStore.quarantine(path, datetime.now(UTC))
             self.notices.append(
                 f"{error}. It is kept as {aside}; the folder joins anew, and nothing in it is overwritten"
             )
-            return ReplicaStore(path)
+            store = ReplicaStore(path)
+            self.remembered = store.remembered()
+        return store
+
+    def set_store_aside(self) -> Path:
+        """The store turned out to be damaged: keep it for whoever wants to look; returns where.
+
+        Raises StoreError. The folder is of no use afterwards, but to be closed; the next join starts anew.
+        """
+        self.store.close()
+        return ReplicaStore.quarantine(self.state_folder / STATE_FILE, datetime.now(UTC))
 
     def _check_room(self, room: str, hub: str) -> None:
-        meta = self.store.remembered().meta
+        meta = self.remembered.meta
         joined = meta.get(ROOM_KEY)
         if joined is not None and joined != room:
             raise AlreadyJoined(
@@ -102,9 +119,9 @@ class JoinedFolder:
     def _leave(self) -> None:
         """Undo what opening made, since the folder cannot be joined."""
         self.store.close()
-        for name in ("state.db", "state.db-wal", "state.db-shm"):
-            (self.state_folder / name).unlink(missing_ok=True)
-        self.store = ReplicaStore(self.state_folder / "state.db")
+        for suffix in ("", "-wal", "-shm"):
+            (self.state_folder / (STATE_FILE + suffix)).unlink(missing_ok=True)
+        self.store = ReplicaStore(self.state_folder / STATE_FILE)
 
     # -- what the runtime carries out ---------------------------------------------------------------
 

@@ -78,7 +78,7 @@ class Scene:
         pending = self.status.pending
         line = Text.assemble(
             (f"● {self.status.state}", _STATE_STYLE[self.status.state]),
-            f"   {self.status.entries} files",
+            f"  ·  {self.status.entries} files",
         )
         for label, count in (
             ("to read", pending.ingest),

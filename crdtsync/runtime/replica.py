@@ -20,6 +20,7 @@ from typing import Protocol, TypeVar, assert_never
 from crdtsync.adapters.folder import JoinedFolder
 from crdtsync.adapters.hub_link import HubLink, hub_address
 from crdtsync.adapters.network_changes import NetworkChanges
+from crdtsync.adapters.replica_store import StoreCorrupt
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.engine import ReplicaEngine
@@ -168,7 +169,8 @@ class Replica:
             for notice in self._folder.notices:
                 self._observer.notice("told", "", notice)
             self._open_engine()
-            self._folder.watch(
+            await asyncio.to_thread(
+                self._folder.watch,
                 self._events.put,
                 partial(_on_loop, loop, self._late_write),
                 partial(_on_loop, loop, partial(self._observer.notice, "told", "")),
@@ -179,6 +181,11 @@ class Replica:
                 await opened()
             await self._loop()
             await self._end_well()
+        except StoreCorrupt as error:
+            aside = self._folder.set_store_aside()
+            raise StoreError(
+                f"{error}. It is kept as {aside}; join again: nothing in the folder is overwritten"
+            ) from error
         finally:
             network.close()
             await self._close()
@@ -190,7 +197,7 @@ class Replica:
         identity = Identity(options.room, folder.replica_id, options.name, options.token)
         self._engine = ReplicaEngine(
             identity,
-            folder.store.remembered(),
+            folder.remembered,
             folder.store,
             random.SystemRandom(),
             folder.ignored,
