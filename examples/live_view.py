@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from crdtsync.cli.render import Change, Scene, TransferRow
-from crdtsync.core.replica.status import Attention, Peer, Pending, Status
+from crdtsync.core.replica.state import Attention
+from crdtsync.core.replica.status import Peer, Pending, Status
 
 
 def scene() -> Scene:
