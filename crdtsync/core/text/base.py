@@ -1,0 +1,89 @@
+"""Finds the version that a save was made from, when an editor kept an older one in its buffer.
+
+Pure judgement on texts; which versions are kept, and what follows, is left to others.
+
+A save is taken for that of a stale buffer when it is nearer to an older version than to the current one, and
+undoes what came since. Both must hold:
+
+- Nearer alone is not enough: whoever empties a file is nearer to its shorter version.
+- Undone means that what was deleted since is back, and that what was inserted since is missing although what
+  stands around its place is there. What the save rewrote itself tells nothing. One change since that the save
+  does have is proof of a fresh buffer.
+
+A save that equals an older version exactly is a deliberate revert (undo, ``git checkout``). So if somebody
+removes another's change and edits elsewhere in the same save, the change comes back once, and goes when
+removed again.
+
+Only what *we* wrote to the disk can have gone unseen by an editor. If a program saved a version here
+(``saved_here``), no version before that one is a base: what a later local save lacks of it was taken out
+here, by typing over it or by a tool, and the last save on one disk wins there with or without us. That
+keeps a person who undoes their own work by hand from getting it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from crdtsync.core.text.diff import Edit, diff, size_of
+from crdtsync.core.text.words import words
+
+_AROUND: Final = 32
+"""Half of the characters around an insertion must be there for its absence to mean something."""
+
+
+def choose_base(
+    saved: str, current: str, older: Sequence[str], *, saved_here: Sequence[bool] = ()
+) -> int | None:
+    """The index in ``older`` of the version that the save was made from; None if that is ``current``.
+
+    ``current`` is what stood on disk before the save, ``older`` what stood there earlier, newest first.
+    ``saved_here`` tells of ``current`` and then of each of ``older`` whether a local program had written it;
+    what is not told was written by us.
+    """
+    if saved == current or saved in older:
+        return None
+    nearest = size_of(diff(current, saved))
+    chosen = None
+    known = {current}
+    for index, version in enumerate(older):
+        if any(saved_here[: index + 1]):
+            break
+        # lengths alone often tell that it is not nearer, or that more came since than the save undoes
+        if version in known or abs(len(version) - len(saved)) >= nearest:
+            continue
+        known.add(version)
+        own = diff(version, saved)
+        distance = size_of(own)
+        if distance < nearest and _undone(version, diff(version, current), own):
+            nearest, chosen = distance, index
+    return chosen
+
+
+def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
+    """Whether a save that differs from the version by ``own`` lacks all that came ``since``, and shows it."""
+    shown = False
+    for change in since:
+        meeting = [edit for edit in own if edit.start <= change.end and change.start <= edit.end]
+        if any(_holds(edit.text, change.text) for edit in meeting):
+            return False
+        if change.start == change.end:
+            around = max(0, change.start - _AROUND), min(len(version), change.end + _AROUND)
+            shown = shown or 2 * _deleted(own, *around) <= around[1] - around[0]
+        else:
+            deleted = _deleted(own, change.start, change.end)
+            if deleted == change.end - change.start and not change.text:
+                return False  # deleted in the save as well
+            shown = shown or not deleted
+    return shown
+
+
+def _deleted(edits: Sequence[Edit], start: int, end: int) -> int:
+    """How many characters of the range they delete."""
+    return sum(max(0, min(edit.end, end) - max(edit.start, start)) for edit in edits)
+
+
+def _holds(text: str, part: str) -> bool:
+    """Whether at least half of the words of ``part`` are in the text."""
+    wanted = {word for word in words(part) if not word.isspace()}
+    return bool(wanted) and 2 * len(wanted.intersection(words(text))) >= len(wanted)

@@ -1,0 +1,191 @@
+"""Decides which parts of an update a Yjs document can integrate now; the rest waits here for what it needs.
+
+Yrs 0.28 integrates past a gap in a client's clocks and then drops what fills it, so nothing that comes too
+early may reach it. Knows clocks only; whoever owns the document applies what is handed out, in that order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crdtsync.core.text.update import EMPTY_UPDATE, Ranges, Struct, UpdateShape, check_update, read_structs
+from crdtsync.core.wire.lib0 import varuint
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``ready``: updates to apply now, in order, first what could be taken of the one that came.
+
+    ``waits``: a part of the one that came waits now, and did not wait before.
+    """
+
+    ready: list[bytes]
+    waits: bool
+
+
+class CausalBuffer:
+    """What a document holds, and what still waits.
+
+    ``known``: for each client the first clock that the document lacks (its state vector).
+    """
+
+    __slots__ = ("_order", "_waiting", "known")
+
+    def __init__(self, known: Mapping[int, int] | None = None) -> None:
+        self.known: dict[int, int] = dict(known or {})
+        self._waiting: dict[int, list[tuple[int, int, bytes]]] = {}
+        """By the client missed: a heap of (clock needed, order of arrival, update)."""
+        self._order = 0
+
+    @property
+    def pending(self) -> tuple[bytes, ...]:
+        """Updates that wait, in the order of their arrival."""
+        entries = [(order, update) for heap in self._waiting.values() for _, order, update in heap]
+        return tuple(update for _, update in sorted(entries))
+
+    def take(self, update: bytes, shape: UpdateShape | None = None) -> Taken:
+        """Take in an update, and wake those that it completes.
+
+        Raises MalformedUpdate, changing nothing. ``shape`` spares reading the update again.
+        """
+        if shape is None:
+            shape = check_update(update)
+        if not is_ready(shape, self.known):
+            return self._take_apart(update)
+        self.learn(shape)
+        return Taken([update, *self._woken()], False)
+
+    def learn(self, shape: UpdateShape) -> None:
+        """The document now holds what this update inserts."""
+        known = self.known
+        for client, ranges in shape.inserts.items():
+            end = ranges[-1][1]
+            if end > known.get(client, 0):
+                known[client] = end
+
+    def _take_apart(self, update: bytes) -> Taken:
+        ready, rests = split(update, self.known)
+        waits = False
+        for rest in rests:
+            heap = self._waiting.setdefault(rest.client, [])
+            if all(rest.update != waiting for _, _, waiting in heap):
+                heapq.heappush(heap, (rest.clock, self._order, rest.update))
+                self._order += 1
+                waits = True
+        if ready == EMPTY_UPDATE:
+            return Taken([], waits)
+        self.learn(check_update(ready))
+        return Taken([ready, *self._woken()], waits)
+
+    def _woken(self) -> list[bytes]:
+        """Those that no longer wait, after the document learned something."""
+        ready: list[bytes] = []
+        progress = bool(self._waiting)
+        while progress:
+            woken = []
+            for client, heap in list(self._waiting.items()):
+                while heap and heap[0][0] <= self.known.get(client, 0):
+                    woken.append(heapq.heappop(heap))
+                if not heap:
+                    del self._waiting[client]
+            progress = bool(woken)
+            for _, _, update in sorted(woken, key=lambda entry: entry[1]):
+                ready += self._take_apart(update).ready
+        return ready
+
+
+def is_ready(shape: UpdateShape, known: Mapping[int, int]) -> bool:
+    """Whether a document that holds ``known`` can integrate the whole update now."""
+    have = dict(known)
+    for client, ranges in shape.inserts.items():
+        end = have.get(client, 0)
+        for start, after in ranges:
+            if start > end:
+                return False
+            end = max(end, after)
+        have[client] = end
+    return all(clock <= have.get(client, 0) for client, clock in shape.needs.items()) and all(
+        ranges[-1][1] <= have.get(client, 0) for client, ranges in shape.deletes.items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A part of an update that waits until the document holds all clocks of ``client`` below ``clock``."""
+
+    client: int
+    clock: int
+    update: bytes
+
+
+def split(update: bytes, known: Mapping[int, int]) -> tuple[bytes, list[Rest]]:
+    """Cut an update in what a document can integrate now and, client by client, what must wait."""
+    structs, deletes = read_structs(update)
+    have = dict(known)
+    at = dict.fromkeys(structs, 0)
+    lacking: dict[int, tuple[int, int]] = {}
+    progress = True
+    while progress:
+        progress = False
+        lacking.clear()
+        for client, queue in structs.items():
+            while at[client] < len(queue):
+                struct = queue[at[client]]
+                lack = _lack(client, struct, have)
+                if lack is not None:
+                    lacking[client] = lack
+                    break
+                have[client] = max(have.get(client, 0), struct.end)
+                at[client] += 1
+                progress = True
+    rests = [
+        Rest(*lack, _encode({client: structs[client][at[client] :]}, {})) for client, lack in lacking.items()
+    ]
+    now: dict[int, Ranges] = {}
+    for client, ranges in deletes.items():
+        bound = have.get(client, 0)
+        now[client] = tuple((start, min(end, bound)) for start, end in ranges if start < bound)
+        later = tuple((max(start, bound), end) for start, end in ranges if end > bound)
+        if later:
+            rests.append(Rest(client, later[0][0] + 1, _encode({}, {client: later})))
+    return _encode({client: queue[: at[client]] for client, queue in structs.items()}, now), rests
+
+
+def _lack(client: int, struct: Struct, have: Mapping[int, int]) -> tuple[int, int] | None:
+    needed = struct.end if struct.gap else struct.start
+    if needed > have.get(client, 0):
+        return client, needed
+    for other, clock in struct.needs.items():
+        if clock > have.get(other, 0):
+            return other, clock
+    return None
+
+
+def _encode(structs: Mapping[int, list[Struct]], deletes: Mapping[int, Ranges]) -> bytes:
+    """An update, clients descending as Yjs writes them, without gaps at the ends."""
+    trimmed = {client: _trimmed(queue) for client, queue in structs.items()}
+    clients = sorted((client for client, queue in trimmed.items() if queue), reverse=True)
+    written = bytearray(varuint(len(clients)))
+    for client in clients:
+        queue = trimmed[client]
+        written += varuint(len(queue)) + varuint(client) + varuint(queue[0].start)
+        for struct in queue:
+            written += struct.encoded
+    clients = sorted((client for client, ranges in deletes.items() if ranges), reverse=True)
+    written += varuint(len(clients))
+    for client in clients:
+        written += varuint(client) + varuint(len(deletes[client]))
+        for start, end in deletes[client]:
+            written += varuint(start) + varuint(end - start)
+    return bytes(written)
+
+
+def _trimmed(queue: list[Struct]) -> list[Struct]:
+    start, end = 0, len(queue)
+    while start < end and queue[start].gap:
+        start += 1
+    while end > start and queue[end - 1].gap:
+        end -= 1
+    return queue[start:end]

@@ -1,0 +1,284 @@
+"""What changed from one text to another, as few and small edits that mean something to a person.
+
+Trims what is equal at both ends, compares by lines, then by words in changed lines, then by characters in
+changed words. Every bound is a size, so that all machines find the same edits. What to do with them is left
+to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from crdtsync.core.text.align import (
+    Budget,
+    Run,
+    align,
+    common_prefix,
+    common_suffix,
+    exact_pairs,
+    runs_of,
+    skim,
+)
+from crdtsync.core.text.words import (
+    WORD_MAX,
+    Hunk,
+    align_words,
+    gaps,
+    inside_word,
+    word_end,
+    word_start,
+    words,
+)
+
+_WORDS_MAX_CHARS: Final = 1 << 20
+"""Of all changed regions together; what is beyond is not compared by words but replaced. Costs 0.5 s."""
+_PAIRED_ABOVE_CHARS: Final = 1 << 15
+"""A changed region above this is first cut in pairs of lines, ..."""
+_PAIRED_MAX_LINES: Final = 1 << 18
+"""... unless it has more lines than this."""
+_SKIM_ABOVE_CHARS: Final = 1 << 16
+"""A changed line above this is skimmed first, to find a few changes in it."""
+_SKIM_WIDTH: Final = 32
+_SKIM_REACH: Final = 256
+_SMALL_CELLS: Final = 1 << 14
+
+_JOINED_ACROSS_MAX: Final = 32
+"""Replacements with at most this much between them may become one."""
+_SLIDE_MAX: Final = 4096
+"""How far an insertion or a deletion moves at most in search of a better place."""
+_SLIDE_WORDS_MAX: Final = 256
+"""How far it moves at most for the sake of words, not lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replaces the code points ``[start, end)`` of a text by ``text``."""
+
+    start: int
+    end: int
+    text: str
+
+
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
+    """The edited text. Raises ValueError unless the edits are ascending, apart and inside the text."""
+    parts = []
+    at = 0
+    for edit in edits:
+        if not at <= edit.start <= edit.end <= len(text):
+            raise ValueError(
+                f"{edit!r} does not fit a text of {len(text)} characters after one that ends at {at}"
+            )
+        parts.append(text[at : edit.start])
+        parts.append(edit.text)
+        at = edit.end
+    parts.append(text[at:])
+    return "".join(parts)
+
+
+def size_of(edits: Iterable[Edit]) -> int:
+    """Characters deleted and inserted."""
+    return sum(edit.end - edit.start + len(edit.text) for edit in edits)
+
+
+def diff(old: str, new: str) -> tuple[Edit, ...]:
+    """The edits that make ``new`` of ``old``: ascending, not touching; the same on every machine."""
+    if old == new:
+        return ()
+    start, old_end, new_end = _unlike(old, new)
+    if start in (old_end, new_end):
+        return slid(old, [Edit(start, old_end, new[start:new_end])])
+    compare = _Comparison()
+    if old.find("\n", start, old_end) < 0 and new.find("\n", start, new_end) < 0:
+        before, after = min(start, WORD_MAX), min(len(old) - old_end, WORD_MAX)
+        compare.words(
+            old[start - before : old_end + after], new[start - before : new_end + after], start - before
+        )
+    else:
+        # whole lines, so that a line that is equal as a whole is found
+        line_start = old.rfind("\n", 0, start) + 1
+        old_line_end = _line_end(old, old_end)
+        line_suffix = len(old) - old_line_end
+        compare.lines(old[line_start:old_line_end], new[line_start : len(new) - line_suffix], line_start)
+    return slid(old, _joined(old, compare.edits))
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end + 1
+
+
+class _Comparison:
+    """Collects the edits of one text, within what a comparison may cost in all."""
+
+    __slots__ = ("_budget", "_characters", "edits")
+
+    def __init__(self) -> None:
+        self.edits: list[Edit] = []
+        self._budget = Budget()
+        self._characters = Budget(_WORDS_MAX_CHARS)
+
+    def lines(self, old: str, new: str, at: int) -> None:
+        old_lines, new_lines = old.splitlines(keepends=True), new.splitlines(keepends=True)
+        for hunk in gaps(old_lines, new_lines, align(old_lines, new_lines, self._budget)):
+            old_size, new_size = sum(map(len, hunk.old)), sum(map(len, hunk.new))
+            if (
+                old_size
+                and new_size
+                and old_size + new_size > _PAIRED_ABOVE_CHARS
+                and len(hunk.old) + len(hunk.new) <= _PAIRED_MAX_LINES
+            ):
+                parts = self._pairs(hunk)
+            else:
+                parts = [hunk]
+            for part in parts:
+                self.words("".join(part.old), "".join(part.new), at + part.at)
+
+    def _pairs(self, hunk: Hunk) -> list[Hunk]:
+        """Pairs of lines that differ in white space only, or that stand in equally many: a text indented
+        anew, its line endings converted, a word replaced in every line. The rest stays in larger parts."""
+        old_keys = ["".join(line.split()) for line in hunk.old]
+        new_keys = ["".join(line.split()) for line in hunk.new]
+        starts = list(accumulate(map(len, hunk.old), initial=hunk.at))
+        pairs: list[Hunk] = []
+        i = j = 0
+        runs = align(old_keys, new_keys, self._budget)
+        for old_start, new_start, length in [*runs, (len(old_keys), len(new_keys), 0)]:
+            if old_start - i != new_start - j:
+                pairs.append(Hunk(hunk.old[i:old_start], hunk.new[j:new_start], starts[i]))
+                i, j = old_start, new_start
+            while i < old_start + length:
+                pairs.append(Hunk(hunk.old[i : i + 1], hunk.new[j : j + 1], starts[i]))
+                i, j = i + 1, j + 1
+        return pairs
+
+    def words(self, old: str, new: str, at: int) -> None:
+        start, old_end, new_end = _unlike(old, new)
+        if old_end - start + new_end - start > _SKIM_ABOVE_CHARS:
+            old, new, at = old[start:old_end], new[start:new_end], at + start
+            runs, i, j = skim(old, new, _SKIM_WIDTH, _SKIM_REACH)
+            for hunk in gaps(old[:i], new[:j], runs):
+                self.words("".join(hunk.old), "".join(hunk.new), at + hunk.at)
+            old, new, at = old[i:], new[j:], at + i
+            start, old_end, new_end = _unlike(old, new)
+        if start < min(old_end, new_end) and self._characters.spend(old_end - start + new_end - start):
+            # whole words, so that a word that is equal as a whole is found
+            if inside_word(old, start) or inside_word(new, start):
+                start = word_start(old, start)
+            if inside_word(old, old_end) or inside_word(new, new_end):
+                after = word_end(old, old_end) - old_end
+                old_end, new_end = old_end + after, new_end + after
+            old_words, new_words = words(old[start:old_end]), words(new[start:new_end])
+            for hunk in gaps(old_words, new_words, align_words(old_words, new_words, self._budget)):
+                self._letters("".join(hunk.old), "".join(hunk.new), at + start + hunk.at)
+        elif start < max(old_end, new_end):
+            self.edits.append(Edit(at + start, at + old_end, new[start:new_end]))
+
+    def _letters(self, old: str, new: str, at: int) -> None:
+        start, old_end, new_end = _unlike(old, new)
+        old, new, at = old[start:old_end], new[start:new_end], at + start
+        runs: list[Run] = []
+        if old and new:
+            if len(old) * len(new) <= _SMALL_CELLS:
+                runs = runs_of(exact_pairs(old, new))
+            else:
+                runs = align(old, new, self._budget)
+            if _coincide(runs, old, new):
+                runs = []
+        i = j = 0
+        for old_start, new_start, length in [*runs, (len(old), len(new), 0)]:
+            if i < old_start or j < new_start:
+                self.edits.append(Edit(at + i, at + old_start, new[j:new_start]))
+            i, j = old_start + length, new_start + length
+
+
+def _coincide(runs: Sequence[Run], old: str, new: str) -> bool:
+    """Whether two texts just share letters, as "red" and "green" do, so that one replaced the other."""
+    matched = sum(length for _, _, length in runs)
+    if len(runs) == 1 and matched == min(len(old), len(new)):
+        return False
+    much = 3 * matched >= 2 * max(len(old), len(new))
+    together = matched >= 3 * len(runs) and 2 * matched >= min(len(old), len(new))
+    return not much and not together
+
+
+def _unlike(old: str, new: str) -> tuple[int, int, int]:
+    """Without what both start and end with: where the rest starts, where it ends in old and in new."""
+    start = common_prefix(old, new)
+    suffix = common_suffix(old, new, min(len(old), len(new)) - start)
+    return start, len(old) - suffix, len(new) - suffix
+
+
+def _joined(old: str, edits: Iterable[Edit]) -> list[Edit]:
+    """Join edits that touch, and replacements with little in common between them: one rewritten phrase, not
+    many letters that two texts happen to share. Never across lines."""
+    joined: list[Edit] = []
+    for edit in edits:
+        while joined and _belong_together(old, joined[-1], edit):
+            before = joined.pop()
+            edit = Edit(before.start, edit.end, before.text + old[before.end : edit.start] + edit.text)
+        joined.append(edit)
+    return joined
+
+
+def _belong_together(old: str, first: Edit, second: Edit) -> bool:
+    between = second.start - first.end
+    if not between:
+        return True
+    if between > _JOINED_ACROSS_MAX or old.find("\n", first.end, second.start) >= 0:
+        return False
+    first_deleted, second_deleted = first.end - first.start, second.end - second.start
+    smaller = min(max(first_deleted, len(first.text)), max(second_deleted, len(second.text)))
+    if first_deleted and second_deleted:
+        return bool(first.text or second.text) and between <= smaller
+    return bool(first_deleted or second_deleted) and 4 * between <= smaller
+
+
+def slid(old: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    """Where a mere insertion or deletion could as well stand a bit earlier or later, choose the place by
+    rule: the last one at the start of a line, else of a word, else the last. So the same change looks the
+    same whatever else was changed."""
+    slid: list[Edit] = []
+    for index, edit in enumerate(edits):
+        if edit.start == edit.end or not edit.text:
+            low = slid[-1].end + 1 if slid else 0
+            high = edits[index + 1].start - 1 if index + 1 < len(edits) else len(old)
+            edit = _slide(old, edit, max(low, edit.start - _SLIDE_MAX), min(high, edit.end + _SLIDE_MAX))
+        slid.append(edit)
+    return tuple(slid)
+
+
+def _slide(old: str, edit: Edit, low: int, high: int) -> Edit:
+    moved = edit.text or old[edit.start : edit.end]
+    before, after = old[low : edit.start], old[edit.end : high]
+    left = common_suffix(before + moved[-len(before) :] if before else "", before, len(before))
+    right = common_prefix(moved[: len(after)] + after, after)
+    if not left and not right:
+        return edit
+    around = before[len(before) - left :] + moved + after[:right]
+    shift = _best_shift(
+        old[edit.start - left - 1 : edit.start - left] if edit.start > left else "\n", around, left + right
+    )
+    start = edit.start - left + shift
+    length = len(moved)
+    if edit.text:
+        return Edit(start, start, around[shift : shift + length])
+    return Edit(start, start + length, "")
+
+
+def _best_shift(character_before: str, around: str, most: int) -> int:
+    """Of the starts ``0 .. most`` in ``around``."""
+    text = character_before + around
+    line = text.rfind("\n", 0, most + 1)
+    if line >= 0:
+        return line
+    best = most
+    for shift in range(most, max(most - _SLIDE_WORDS_MAX, 0) - 1, -1):
+        before, first = text[shift], text[shift + 1]
+        if before.isspace() and not first.isspace():
+            return shift
+        if best == most and before.isalnum() != first.isalnum():
+            best = shift
+    return best

@@ -1,0 +1,286 @@
+"""One text as a Yjs document: sole user of pycrdt's Text.
+
+Knows how to keep the document sound whatever comes in; where updates come from, go to and are kept is left to
+others. A document stays on one thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+from typing import Final
+
+import pycrdt
+from pycrdt import Doc, Text, TransactionEvent
+
+from crdtsync.core.text import statevector
+from crdtsync.core.text.causal import CausalBuffer, is_ready
+from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.text.offsets import to_utf8_many, utf8_length
+from crdtsync.core.text.update import UpdateShape, check_update
+from crdtsync.errors import MalformedUpdate
+
+CONTENT: Final = "content"
+"""The name of the root type, which every Yjs client that opens the text must use."""
+
+_UNREAD_ABOVE_BYTES: Final = 4096
+"""A state of our own above this is not read struct by struct when loaded."""
+_JOURNAL_SLACK_BYTES: Final = 64 * 1024
+_JOURNAL_MAX_UPDATES: Final = 1024
+
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What applying an update did.
+
+    ``changed``: the document holds more than before (text, formatting or deletions).
+
+    ``pending``: a part of the update waits for others that are not here yet, and did not wait before. It is
+    in ``TextDocument.pending``, not in ``encode_state()``.
+    """
+
+    changed: bool
+    pending: bool
+
+
+class TextDocument:
+    """A text with its history.
+
+    ``updates`` are our own log, trusted to have been taken in or made by a document before; they may come
+    in any order. What does not apply nevertheless is left out and logged, so that one bad row costs no more
+    than itself.
+    """
+
+    __slots__ = ("_buffer", "_client_id", "_content", "_doc", "_journal", "_journal_bytes", "_plain", "_text")
+
+    _doc: Doc[Text]
+    _content: Text
+    _buffer: CausalBuffer
+    _text: str | None
+    """None: to be read from the document."""
+    _plain: bool
+    """Whether the root type holds the characters of ``_text`` and nothing else."""
+
+    def __init__(self, client_id: int, updates: Iterable[bytes] = ()) -> None:
+        self._client_id = client_id
+        self._journal: list[bytes] = []
+        """What the document was made from: it is made anew when an update breaks it."""
+        self._journal_bytes = 0
+        self._open()
+        self._load(list(updates))
+
+    @property
+    def text(self) -> str:
+        """The characters, without formatting and embedded objects. Never raises."""
+        if self._text is None:
+            self._text = str(self._content)
+            self._plain = len(self._content) == utf8_length(self._text)
+        return self._text
+
+    @property
+    def state_vector(self) -> bytes:
+        """What the document holds; the same bytes for the same state. What waits does not count."""
+        return statevector.encode(self._buffer.known)
+
+    @property
+    def pending(self) -> tuple[bytes, ...]:
+        """The updates, or parts of them, that wait for what they depend on."""
+        return self._buffer.pending
+
+    def encode_state(self) -> bytes:
+        """The whole document as one update, without what is pending."""
+        return self._doc.get_update()
+
+    def diff_update(self, state_vector: bytes) -> bytes:
+        """What a holder of ``state_vector`` lacks, and every deletion: for that one holder, never for all.
+
+        Raises ValueError for a malformed state vector.
+        """
+        # Yrs would take a clock of 0 for "holds a part after a gap"; encoding leaves zeros out
+        return self._doc.get_update(statevector.encode(statevector.decode(state_vector)))
+
+    def apply_update(self, update: bytes, shape: UpdateShape | None = None) -> Change:
+        """Take in an update of others, in whatever order they come.
+
+        ``shape`` is what ``check_update(update)`` returned, if it was called before. Raises
+        MalformedUpdate; the document is then as it was.
+        """
+        waiting = self._buffer.pending
+        taken = self._buffer.take(update, shape)
+        if not taken.ready:
+            return Change(False, taken.waits)
+        try:
+            changed = self._integrate(taken.ready[0])
+        except MalformedUpdate:
+            self._rebuild(waiting)
+            raise
+        changed = self._offer(taken.ready[1:]) or changed
+        return Change(changed, taken.waits)
+
+    def edit(self, edits: Sequence[Edit]) -> bytes:
+        """Replace ranges of ``text`` in one transaction; returns the update for the others, b"" if none.
+
+        ``edits`` are ascending and do not overlap. Raises ValueError, changing nothing, if they do not fit or
+        hold half a surrogate pair.
+        """
+        text = self.text
+        edited = apply_edits(text, edits)
+        utf8_length(edited)
+        edits = [edit for edit in edits if edit.text or edit.end > edit.start]
+        if not edits:
+            return b""
+        offsets = to_utf8_many(text, (offset for edit in edits for offset in (edit.start, edit.end)))
+        if not self._plain:
+            located = self._located(offsets)
+            if located is None:
+                # not even the length of what stands between the characters is known: begin anew as plain text
+                edits, located = [Edit(0, len(text), edited)], [0, len(self._content)]
+            offsets = located
+        update = self._transact(partial(self._replace, edits, offsets))
+        self._buffer.learn(check_update(update))
+        self._text = edited if self._plain else None
+        return update
+
+    def _replace(self, edits: Sequence[Edit], offsets: Sequence[int]) -> None:
+        """From the last to the first, so that each leaves the offsets of the others as they are."""
+        for index in range(len(edits) - 1, -1, -1):
+            start, end = offsets[2 * index], offsets[2 * index + 1]
+            if end > start:
+                del self._content[start:end]
+            if edits[index].text:
+                self._content.insert(start, edits[index].text)
+
+    def _located(self, offsets_utf8: Sequence[int]) -> list[int] | None:
+        """Positions in the root type, where each embedded object counts 1, of pairs of offsets in the text.
+
+        None if that cannot be told (Yrs does not show every foreign content).
+        """
+        chunks = [chunk for chunk, _ in self._content.diff()]
+        sizes = [utf8_length(chunk) if isinstance(chunk, str) else 1 for chunk in chunks]
+        visible = "".join(chunk for chunk in chunks if isinstance(chunk, str))
+        if visible != self._text or sum(sizes) != len(self._content):
+            return None
+        located = []
+        for is_end, offset in zip(cycle((False, True)), offsets_utf8, strict=False):
+            position = seen = 0
+            for chunk, size in zip(chunks, sizes, strict=True):
+                if isinstance(chunk, str):
+                    if offset < seen + size or (offset == seen + size and is_end):
+                        position += offset - seen
+                        break
+                    seen += size
+                elif offset == seen and is_end:
+                    break
+                position += size
+            located.append(position)
+        return located
+
+    def _load(self, updates: list[bytes]) -> None:
+        if updates and len(updates[0]) > _UNREAD_ABOVE_BYTES and self._load_state(updates[0]):
+            del updates[0]
+        self._offer(updates)
+
+    def _load_state(self, state: bytes) -> bool:
+        """Take in a state of our own without reading its structs, when it turns out to need nothing else."""
+        try:
+            self._doc.apply_update(state)
+            held = self._doc.get_state()
+            beyond = check_update(pycrdt.get_update(state, held))  # of the structs, those that did not go in
+        except BaseException as error:
+            _reraise_unless_refused(error)
+            self._open()
+            return False
+        known = statevector.decode(held)
+        if beyond.inserts or not is_ready(beyond, known):
+            self._open()
+            return False
+        self._buffer = CausalBuffer(known)
+        self._remember(state)
+        return True
+
+    def _offer(self, updates: Iterable[bytes]) -> bool:
+        """Integrate what can be integrated of these, leave out what breaks; whether anything changed."""
+        offered = deque(updates)
+        changed = False
+        while offered:
+            ready: deque[bytes] = deque()
+            try:
+                ready.extend(self._buffer.take(offered.popleft()).ready)
+                while ready:
+                    changed = self._integrate(ready.popleft()) or changed
+            except MalformedUpdate as error:
+                _log.warning("an update is left out of a text: %s", error)
+                offered.extendleft(reversed(ready))
+        return changed
+
+    def _integrate(self, ready: bytes) -> bool:
+        """Apply an update that needs nothing else; whether the document changed. Raises MalformedUpdate."""
+        if not self._transact(partial(self._doc.apply_update, ready)):
+            return False
+        self._remember(ready)
+        self._text = None
+        return True
+
+    def _transact(self, action: Callable[[], None]) -> bytes:
+        """Run the action in a transaction of its own; returns the update it makes, b"" if it changes nothing.
+
+        If it fails, the document is made anew as it was before; raises MalformedUpdate if pycrdt refused.
+        """
+        updates: list[bytes] = []
+
+        def observe(event: TransactionEvent) -> None:
+            updates.append(event.update)
+
+        doc = self._doc
+        # a lasting subscription would keep the document alive for ever: pycrdt cannot see the cycle
+        subscription = doc.observe(observe)
+        try:
+            with doc.transaction():
+                action()
+        except BaseException as error:
+            self._rebuild(self._buffer.pending)
+            _reraise_unless_refused(error)
+            raise MalformedUpdate(f"the text cannot take an update: {error}") from None
+        finally:
+            doc.unobserve(subscription)
+        return updates[0] if updates else b""
+
+    def _open(self) -> None:
+        self._doc = Doc(client_id=self._client_id)
+        self._content = self._doc.get(CONTENT, type=Text)
+        self._buffer = CausalBuffer()
+        self._text = None
+        self._plain = True
+
+    def _rebuild(self, waiting: Iterable[bytes]) -> None:
+        """After a failure, which may have gone in by half: start over from what went in before."""
+        self._open()
+        for update in self._journal:
+            self._doc.apply_update(update)
+        self._buffer = CausalBuffer(statevector.decode(self._doc.get_state()))
+        for update in waiting:
+            self._buffer.take(update)
+
+    def _remember(self, update: bytes) -> None:
+        self._journal.append(update)
+        self._journal_bytes += len(update)
+        if len(self._journal) > _JOURNAL_MAX_UPDATES or (
+            self._journal_bytes > 2 * len(self._journal[0]) + _JOURNAL_SLACK_BYTES
+        ):
+            self._journal = [self.encode_state()]
+            self._journal_bytes = len(self._journal[0])
+
+
+def _reraise_unless_refused(error: BaseException) -> None:
+    """pycrdt refuses by errors, and by PanicException, which is a BaseException and cannot be imported."""
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
+    if isinstance(error, MemoryError):
+        raise error

@@ -1,0 +1,161 @@
+"""Carries what we changed in a text over to what others made of it meanwhile.
+
+Knows what becomes of lines and words that both sides changed, and when both made the same change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from crdtsync.core.text.align import Budget, Run
+from crdtsync.core.text.combine import combine, moved, touching_joined
+from crdtsync.core.text.diff import Edit, diff, slid
+from crdtsync.core.text.interleave import interleave, joined_insertions
+from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
+
+_CHARACTERS_MAX: Final = 1 << 20
+"""Of all places that both sides changed; what is beyond is combined by the edits as they are. Costs 2 s."""
+_TELLING_CHARS: Final = 8
+"""Text of at least this many visible characters does not turn up on both sides by chance, ..."""
+_TELLING_LINE_CHARS: Final = 3
+"""... nor do whole lines of at least this many."""
+
+_Cut: TypeAlias = Callable[[str], list[str]]
+
+
+def rebase(base: str, ours: str, theirs: str) -> tuple[Edit, ...]:
+    """The edits of ``theirs`` that bring in what we changed from ``base`` to ``ours``: ascending, apart.
+
+    - Changes of different places are both kept, character by character.
+    - What theirs already has is not done again: a change made on both sides is there once, also where one
+      side changed more at the same place.
+    - We delete only characters of the base that theirs still has; what they inserted meanwhile stays.
+    - Of different insertions at one place both are kept, theirs first. Where both replaced the same words,
+      both texts are kept, theirs first.
+    """
+    if ours in (base, theirs):
+        return ()
+    our_edits = diff(base, ours)
+    if theirs == base:
+        return our_edits
+
+    def lines(edit: Edit) -> tuple[int, int]:
+        start = base.rfind("\n", 0, edit.start) + 1
+        if edit.end == start and edit.text.endswith("\n"):
+            return start, start  # whole lines, inserted between lines
+        if edit.end > start and base[edit.end - 1] == "\n":
+            return start, edit.end
+        return start, base.find("\n", edit.end) + 1 or len(base)
+
+    their_edits = diff(base, theirs)
+    made_by_both = set(their_edits).intersection(our_edits)
+    only_ours = [edit for edit in our_edits if edit not in made_by_both]
+    return tuple(combine(base, only_ours, their_edits, _Places().in_lines, lines))
+
+
+class _Places:
+    """Decides on places that both sides changed, within what a rebase may cost in all."""
+
+    __slots__ = ("_budget", "_characters")
+
+    def __init__(self) -> None:
+        self._budget = Budget()
+        self._characters = Budget(_CHARACTERS_MAX)
+
+    def in_lines(
+        self, base: str, ours: str, theirs: str, our_edits: Sequence[Edit], their_edits: Sequence[Edit]
+    ) -> Sequence[Edit]:
+        """Both changed something in these lines, or next to each other: see which words."""
+        if ours in (base, theirs):
+            return ()
+        if not self._characters.spend(len(base) + len(ours) + len(theirs)):
+            return combine(base, our_edits, their_edits, self.in_words)
+        decided = self._decide(base, ours, theirs, _lines, _TELLING_LINE_CHARS)
+        if decided is None:
+            decided = self._decide(base, ours, theirs, words, _TELLING_CHARS)
+        if decided is None:
+            our_words, their_words = self._word_edits(base, ours), self._word_edits(base, theirs)
+            decided = _refined(theirs, combine(base, our_words, their_words, self.in_words))
+        return decided
+
+    def in_words(
+        self, base: str, ours: str, theirs: str, our_edits: Sequence[Edit], their_edits: Sequence[Edit]
+    ) -> Sequence[Edit]:
+        """Both changed the same words, or inserted some at the same place."""
+        if ours in (base, theirs):
+            return ()
+        if not self._characters.spend(len(base) + len(ours) + len(theirs)):
+            return interleave(base, our_edits, their_edits)
+        decided = self._decide(base, ours, theirs, words, _TELLING_CHARS)
+        if decided is not None:
+            return decided
+        if base.strip() and ours.split() == theirs.split():
+            return ()  # but for white space, the same
+        our_edits, their_edits = diff(base, ours), diff(base, theirs)
+        if len(base) <= WORD_MAX and all(len(words(text)) == 1 for text in (base, ours, theirs)):
+            our_kept, their_kept = _kept(base, our_edits), _kept(base, their_edits)
+            if min(our_kept, their_kept) == 0 and 2 * max(our_kept, their_kept) < len(base):
+                # both put another word here, although one has some letters in common with the old one
+                return joined_insertions(ours, theirs, alike=True)
+        return interleave(base, our_edits, their_edits)
+
+    def _decide(self, base: str, ours: str, theirs: str, cut: _Cut, telling: int) -> Sequence[Edit] | None:
+        """The plain cases: only one side changed something, or one did all that the other did."""
+        if self._includes(base, ours, theirs, cut, telling):
+            return ()
+        if theirs == base or self._includes(base, theirs, ours, cut, telling):
+            return diff(theirs, ours)
+        return None
+
+    def _includes(self, base: str, less: str, more: str, cut: _Cut, telling: int) -> bool:
+        """Whether ``more`` has all that ``less`` changed: whether ``less`` lies on a shortest way to it,
+        and all that it deleted is deleted.
+
+        A little text inserted, nothing else, may by chance be a part of much, so that does not tell.
+        """
+        base_parts, less_parts, more_parts = cut(base), cut(less), cut(more)
+        to_less = align_words(base_parts, less_parts, self._budget)
+        all_the_way = align_words(base_parts, more_parts, self._budget)
+        kept = _matched(to_less)
+        on = _matched(align_words(less_parts, more_parts, self._budget))
+        if kept + on != len(less_parts) + _matched(all_the_way):
+            return False
+        if kept == len(base_parts):
+            inserted = _inserted_chars(base_parts, less_parts, to_less)
+            return inserted >= telling or 2 * inserted >= _inserted_chars(base_parts, more_parts, all_the_way)
+        deleted = {at for edit in diff(base, more) for at in range(edit.start, edit.end)}
+        return all(
+            at in deleted or base[at].isspace()
+            for edit in diff(base, less)
+            for at in range(edit.start, edit.end)
+        )
+
+    def _word_edits(self, old: str, new: str) -> Sequence[Edit]:
+        old_words, new_words = words(old), words(new)
+        hunks = gaps(old_words, new_words, align_words(old_words, new_words, self._budget))
+        edits = [Edit(hunk.at, hunk.at + sum(map(len, hunk.old)), "".join(hunk.new)) for hunk in hunks]
+        return slid(old, edits)
+
+
+def _refined(text: str, edits: Sequence[Edit]) -> list[Edit]:
+    """The same edits of the text, without the letters that they replace by themselves."""
+    return touching_joined(
+        part for edit in edits for part in moved(diff(text[edit.start : edit.end], edit.text), edit.start)
+    )
+
+
+def _kept(base: str, edits: Sequence[Edit]) -> int:
+    return len(base) - sum(edit.end - edit.start for edit in edits)
+
+
+def _matched(runs: Sequence[Run]) -> int:
+    return sum(length for _, _, length in runs)
+
+
+def _inserted_chars(old: Sequence[str], new: Sequence[str], runs: Sequence[Run]) -> int:
+    return sum(len("".join("".join(hunk.new).split())) for hunk in gaps(old, new, runs))
+
+
+def _lines(text: str) -> list[str]:
+    return text.splitlines(keepends=True)

@@ -1,0 +1,197 @@
+"""Reads the structure of a Yjs update (version 1) and refuses what some Yjs client could not apply.
+ pycrdt believes the counts and strings that an update merely claims: an absurd count ends the process, text
+that is not UTF-8 is undefined behaviour, deep nesting overflows its stack. So nothing from outside may
+reach it unread. What an update means for a document is left to ``document``.
+
+Format: ``yjs/src/utils/encoding.js`` and ``UpdateDecoder.js`` (https://github.com/yjs/yjs); where Yjs and Yrs
+read the same bytes differently, they are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from crdtsync.core.text.content import read_content
+from crdtsync.core.text.cursor import MAX_CLOCK, Cursor, refuse
+from crdtsync.errors import MalformedUpdate
+
+Ranges: TypeAlias = tuple[tuple[int, int], ...]
+"""Half-open ranges of clocks, ascending, not touching."""
+
+EMPTY_UPDATE: Final = b"\0\0"
+
+_GC: Final = 0
+_SKIP: Final = 10
+_HAS_ORIGIN: Final = 0x80
+_HAS_RIGHT_ORIGIN: Final = 0x40
+_HAS_PARENT_SUB: Final = 0x20
+_KIND: Final = 0x1F
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateShape:
+    """What an update inserts, deletes and depends on, as clocks by client.
+
+    ``inserts`` leaves out gaps (Skip structs). ``needs``: all clocks below that one must be there before the
+    update, or come with it, for what its items were placed by.
+    """
+
+    inserts: Mapping[int, Ranges]
+    deletes: Mapping[int, Ranges]
+    needs: Mapping[int, int]
+
+    @property
+    def structs(self) -> dict[int, tuple[int, int]]:
+        """For each client the first clock inserted, and the one after the last; there may be gaps between."""
+        return {client: (ranges[0][0], ranges[-1][1]) for client, ranges in self.inserts.items()}
+
+    @property
+    def empty(self) -> bool:
+        return not self.inserts and not self.deletes
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """One struct of an update: its clocks, its bytes, and what it was placed by, as in
+    ``UpdateShape.needs``."""
+
+    start: int
+    end: int
+    encoded: bytes
+    needs: Mapping[int, int]
+    gap: bool
+
+
+_EMPTY_SHAPE: Final = UpdateShape({}, {}, {})
+
+
+def check_update(update: bytes) -> UpdateShape:
+    """Read a whole update. Raises MalformedUpdate for anything but one well-formed update (version 1)."""
+    if update == EMPTY_UPDATE:
+        return _EMPTY_SHAPE
+    cursor = Cursor(update)
+    inserts: dict[int, Ranges] = {}
+    deletes = _read(cursor, inserts, None)
+    return UpdateShape(inserts, deletes, cursor.needs)
+
+
+def read_structs(update: bytes) -> tuple[dict[int, list[Struct]], Mapping[int, Ranges]]:
+    """The structs of each client, ascending, and the deletions. Raises MalformedUpdate like check_update."""
+    structs: dict[int, list[Struct]] = {}
+    deletes = _read(Cursor(update), {}, structs)
+    return structs, deletes
+
+
+def _read(
+    cursor: Cursor, inserts: dict[int, Ranges], structs: dict[int, list[Struct]] | None
+) -> dict[int, Ranges]:
+    try:
+        _read_inserts(cursor, inserts, structs)
+        deletes = _read_deletes(cursor)
+    except IndexError:
+        raise MalformedUpdate("the update ends too early") from None
+    except UnicodeDecodeError:
+        raise MalformedUpdate("the update holds a string that is not UTF-8") from None
+    if trailing := len(cursor.data) - cursor.at:
+        raise MalformedUpdate(f"{trailing} bytes follow the end of the update (is it of version 2?)")
+    return deletes
+
+
+def _read_inserts(
+    cursor: Cursor, inserts: dict[int, Ranges], structs: dict[int, list[Struct]] | None
+) -> None:
+    clients = set()
+    for _ in range(cursor.count()):
+        count = cursor.some("structs")
+        client = cursor.uint()
+        clock = start = cursor.clock()
+        if client in clients:
+            refuse(f"client {client} occurs twice")
+        clients.add(client)
+        ranges = []
+        for _ in range(count):
+            at = cursor.at
+            info = cursor.byte()
+            if info == _SKIP:
+                length = cursor.clock()
+                if clock > start:
+                    ranges.append((start, clock))
+                start = clock + length
+            elif info == _GC:
+                length = cursor.clock()
+            else:
+                length = _read_item(cursor, info, client, clock)
+            if not length:
+                refuse("a struct of length 0")
+            if structs is not None:
+                encoded = cursor.data[at : cursor.at]
+                struct = Struct(clock, clock + length, encoded, cursor.needs, info == _SKIP)
+                structs.setdefault(client, []).append(struct)
+                cursor.needs = {}
+            clock += length
+            if clock > MAX_CLOCK:
+                refuse("a clock has more than 31 bits")
+        if clock > start:
+            ranges.append((start, clock))
+        if ranges:
+            inserts[client] = tuple(ranges)
+
+
+def _read_item(cursor: Cursor, info: int, client: int, clock: int) -> int:
+    """Returns the item's length in clocks."""
+    if info & _HAS_ORIGIN:
+        _read_dependency(cursor, client, clock)
+    if info & _HAS_RIGHT_ORIGIN:
+        _read_dependency(cursor, client, clock)
+    if not info & (_HAS_ORIGIN | _HAS_RIGHT_ORIGIN):
+        match cursor.uint():
+            case 1:
+                cursor.string()
+            case 0:
+                _read_dependency(cursor, client, clock)
+            case other:
+                refuse(f"unknown parent kind {other}")
+        if info & _HAS_PARENT_SUB:
+            cursor.string()
+    return read_content(cursor, info & _KIND)
+
+
+def _read_dependency(cursor: Cursor, client: int, clock: int) -> None:
+    """The ID of a struct that the item was placed by. Nobody places an item by one that comes later."""
+    other = cursor.uint()
+    needed = cursor.clock()
+    if other == client:
+        if needed >= clock:
+            refuse("an item depends on itself or on a later one")
+    elif needed >= cursor.needs.get(other, 0):
+        cursor.needs[other] = needed + 1
+
+
+def _read_deletes(cursor: Cursor) -> dict[int, Ranges]:
+    deletes: dict[int, Ranges] = {}
+    for _ in range(cursor.count()):
+        client = cursor.uint()
+        if client in deletes:
+            refuse(f"client {client} occurs twice in the deletions")
+        ranges = []
+        for _ in range(cursor.some("deletions")):
+            start = cursor.clock()
+            length = cursor.clock()
+            if not length or start + length > MAX_CLOCK:
+                refuse("a deletion of impossible length")
+            ranges.append((start, start + length))
+        deletes[client] = tuple(ranges) if len(ranges) == 1 else _merged(ranges)
+    return deletes
+
+
+def _merged(ranges: list[tuple[int, int]]) -> Ranges:
+    ranges.sort()
+    merged: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return tuple(merged)

@@ -1,0 +1,96 @@
+"""Cuts a text in words, and tells which words of two texts correspond. Edits are made of that by others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from crdtsync.core.text.align import Budget, Run, align, joined
+
+# Scripts written without spaces (Thai, Lao, kana, Han, Hangul) count by characters.
+_SPACELESS = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_WORD = re.compile(rf"[{_SPACELESS}]|[^\W{_SPACELESS}]+|.", re.DOTALL)
+_LETTER = re.compile(rf"[^\W{_SPACELESS}]")
+_LETTERS = re.compile(rf"[^\W{_SPACELESS}]*")
+_LETTERS_BEFORE = re.compile(rf"[^\W{_SPACELESS}]*\Z")
+
+WORD_MAX: Final = 64
+"""Longer runs of letters are data, not words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hunk:
+    """Tokens of the old text, from character ``at`` on, that became tokens of the new one."""
+
+    old: Sequence[str]
+    new: Sequence[str]
+    at: int
+
+
+def words(text: str) -> list[str]:
+    """The text cut in words and single other characters; joined again they are the text."""
+    return _WORD.findall(text)
+
+
+def inside_word(text: str, position: int) -> bool:
+    """Whether the position lies between two characters of one word."""
+    return bool(
+        0 < position < len(text) and _LETTER.match(text, position - 1) and _LETTER.match(text, position)
+    )
+
+
+def word_start(text: str, position: int) -> int:
+    """Where the letters that stand right before the position begin; the position if they are too many."""
+    found = _LETTERS_BEFORE.search(text, max(position - WORD_MAX, 0), position)
+    start = found.start() if found else position
+    return position if position - start == WORD_MAX else start
+
+
+def word_end(text: str, position: int) -> int:
+    """Where the letters that stand right after the position end; the position if they are too many."""
+    found = _LETTERS.match(text, position, position + WORD_MAX)
+    end = found.end() if found else position
+    return position if end - position == WORD_MAX else end
+
+
+def align_words(old: Sequence[str], new: Sequence[str], budget: Budget) -> list[Run]:
+    """Corresponding runs of words: as many words as possible, then what stands between them.
+
+    Were all tokens alike, two texts would often correspond by their spaces.
+    """
+    old_at = [i for i, token in enumerate(old) if token[0].isalnum()]
+    new_at = [j for j, token in enumerate(new) if token[0].isalnum()]
+    runs: list[Run] = []
+    i = j = 0
+    pairs = [
+        (old_at[start + k], new_at[new_start + k])
+        for start, new_start, length in align([old[i] for i in old_at], [new[j] for j in new_at], budget)
+        for k in range(length)
+    ]
+    for old_word, new_word in [*pairs, (len(old), len(new))]:
+        if old[i:old_word] == new[j:new_word]:
+            runs.append((i, j, old_word - i))
+        else:
+            runs += [
+                (i + start, j + new_start, length)
+                for start, new_start, length in align(old[i:old_word], new[j:new_word], budget)
+            ]
+        runs.append((old_word, new_word, 1))
+        i, j = old_word + 1, new_word + 1
+    runs.pop()
+    return joined(runs)
+
+
+def gaps(old: Sequence[str], new: Sequence[str], runs: Iterable[Run]) -> list[Hunk]:
+    """What lies between the runs that correspond."""
+    at = list(accumulate(map(len, old), initial=0))
+    hunks = []
+    i = j = 0
+    for old_start, new_start, length in [*runs, (len(old), len(new), 0)]:
+        if i < old_start or j < new_start:
+            hunks.append(Hunk(old[i:old_start], new[j:new_start], at[i]))
+        i, j = old_start + length, new_start + length
+    return hunks
