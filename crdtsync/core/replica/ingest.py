@@ -5,6 +5,7 @@ Each is called only when the session is live and the plan says so; none touches 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from crdtsync.core.replica.planner import Move, plan_move
@@ -49,6 +50,7 @@ class Ingest:
             # Gone in the room, and the base is lost: what stands on disk is all that comes back.
             base = state.documents.text(entry)
         self._merge(entry, base, content.text, now)
+        state.documents.saved_here(entry, content.digest)
         merged = state.documents.text_digest(entry)
         covered = state.documents.state_vector(entry)
         if merged != content.digest:
@@ -82,9 +84,13 @@ class Ingest:
         current = documents.version(agreed.entry, agreed.digest)
         if current is None:
             return None
-        older = [v.text for v in documents.versions(agreed.entry) if v.digest != agreed.digest]
-        chosen = choose_base(saved, current, older)
-        return current if chosen is None else older[chosen]
+        if agreed.path in self._state.brought:
+            return current  # a file that was moved here is no editor's buffer
+        older = [version for version in documents.versions(agreed.entry) if version.digest != agreed.digest]
+        here = [documents.was_saved_here(agreed.entry, agreed.digest)]
+        here += [documents.was_saved_here(agreed.entry, version.digest) for version in older]
+        chosen = choose_base(saved, current, [version.text for version in older], saved_here=here)
+        return current if chosen is None else older[chosen].text
 
     def _merge(self, entry: EntryId, base: str, saved: str, now: float) -> None:
         state = self._state
@@ -110,7 +116,9 @@ class Ingest:
         theirs = documents.without(entry, [edit.update for edit in flying])
         if theirs is None:
             return  # what came was made by someone who had our edits: it cannot be the same change
-        wanted = _applied(theirs, rebase(flying[0].before, flying[-1].after, theirs))
+        wanted = theirs
+        for ours_before, ours_after in _stretches(flying):
+            wanted = _applied(wanted, rebase(ours_before, ours_after, wanted))
         merged = documents.text(entry)
         if len(merged) <= len(wanted):
             return
@@ -152,6 +160,7 @@ class Ingest:
                 if update:
                     state.session.push(DocumentId(entry), update)
                 covered = state.documents.state_vector(entry)
+                state.documents.saved_here(entry, content.digest)
             case Kind.BLOB:
                 version = self._blob_version(path, content, seen, now)
                 if version is None:
@@ -256,6 +265,20 @@ def deletion(agreed: Synced) -> Operation:
         case Kind.BLOB | Kind.LINK:
             assert agreed.digest is not None
             return DropVersions(agreed.entry, (agreed.digest,))
+
+
+def _stretches(flying: Sequence[Unaccepted]) -> list[tuple[str, str]]:
+    """The texts before and after our edits, joined where nothing of others came between two of them.
+
+    Across what others did in between they would seem to be our own changes.
+    """
+    stretches: list[tuple[str, str]] = []
+    for edit in flying:
+        if stretches and stretches[-1][1] == edit.before:
+            stretches[-1] = stretches[-1][0], edit.after
+        else:
+            stretches.append((edit.before, edit.after))
+    return stretches
 
 
 def _applied(text: str, edits: tuple[Edit, ...]) -> str:
