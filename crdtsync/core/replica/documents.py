@@ -6,7 +6,7 @@ version before the document moves on from it. What a change means for disk and h
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 
 from crdtsync.core.replica.outbox import Outbox
@@ -46,6 +46,7 @@ class Documents:
         self._log_lengths: dict[EntryId, int] = {}
         self._changed: dict[EntryId, tuple[int, bool]] = {}
         """What the present event changed: when (ms), and whether the hub may lack it."""
+        self._saved_here: dict[EntryId, deque[Digest]] = {}
         self.intended: dict[EntryId, Digest] = {}
         """Texts that a step is putting on disk: they may stand there before the outcome is known."""
         self._unwritten: dict[EntryId, list[bytes]] = {}
@@ -177,6 +178,14 @@ class Documents:
             self._recent_chars -= len(self._recent.popitem(last=False)[1])
         self._fresh.setdefault(entry, []).append(version)
         self._out.record(AddVersion(version))
+
+    def saved_here(self, entry: EntryId, digest: Digest) -> None:
+        """A program on this disk wrote that text: no editor here can have missed it."""
+        self._saved_here.setdefault(entry, deque(maxlen=limits.VERSIONS_MAX_COUNT)).append(digest)
+
+    def was_saved_here(self, entry: EntryId, digest: Digest) -> bool:
+        """As far as it is known since the start."""
+        return digest in self._saved_here.get(entry, ())
 
     def version(self, entry: EntryId, digest: Digest) -> str | None:
         """The text with that digest, if the document holds it now or it is kept as a recent version."""

@@ -61,7 +61,12 @@ class Observing:
     def hint(self, hint: Hint, now: float) -> None:
         if hint.kind in (HintKind.CREATED, HintKind.CLOSED):
             self._maybe_folders.add(hint.path)
-        self._state.looking.hint(hint, now)
+        state = self._state
+        known = state.disk.get(hint.path) is not None or state.synced.at(hint.path) is not None
+        if known:
+            state.looking.hint(hint, now)
+        else:
+            state.looking.hint_new(hint, now)
 
     def scan(self, below: str = "") -> int:
         """Start a scan of the folder ``below``; returns its number."""
@@ -73,12 +78,19 @@ class Observing:
 
     def looked(self, event: Looked, now: float) -> None:
         valid = self._state.looking.looked(path for path, _ in event.seen)
+        self._state.brought = {path for path, seen in event.seen if self._is_brought(path, seen)}
         # What is gone comes first, so that a rename finds where its file has come from.
         for path, seen in sorted(event.seen, key=lambda pair: isinstance(pair[1], Present)):
             if path in valid and path in self._state.stepping:
                 self._state.postponed.add(path)
             elif path in valid:
                 self._take(path, seen, now)
+
+    def _is_brought(self, path: str, seen: Seen) -> bool:
+        if not isinstance(seen, Present):
+            return False
+        origin = self._state.synced.with_inode(seen.fingerprint)
+        return origin is not None and origin.path != path
 
     def _take(self, path: str, seen: Seen, now: float) -> None:
         state = self._state
@@ -102,7 +114,7 @@ class Observing:
                 self._unknown(path, reason, "unshared")
             case _:
                 assert_never(seen)
-        state.replan(state.unsure_at.pop(path, ()))
+        state.replan(state.unsure_at.get(path, ()))
         if name(path) in IGNORE_FILES and state.running and state.disk.get(path) != before:
             self.scan()
 

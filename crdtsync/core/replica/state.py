@@ -79,6 +79,8 @@ class ReplicaState:
 
     running: bool = False
     """The first comparison of disk and room is done: plans are carried out."""
+    brought: set[str] = field(default_factory=set)
+    """Paths, of those just looked at, with a file that stood elsewhere before: no editor's save."""
     operations: list[Operation] = field(default_factory=list)
     """Changes of the tree that this event led to, made in one transaction at its end."""
     plan_entries: set[EntryId] = field(default_factory=set)
@@ -166,6 +168,7 @@ class ReplicaState:
         """It is known again what is agreed of the entry."""
         for agreed in self.unsure.pop(entry, ()):
             self.unsure_at.get(agreed.path, set()).discard(entry)
+            self.plan_paths.add(agreed.path)
 
     def forget(self, entry: EntryId) -> None:
         """Nothing is agreed of the entry any more."""
