@@ -73,6 +73,17 @@ class Looking:
                 else:
                     self.want(hint.path)
 
+    def hint_new(self, hint: Hint, now: float) -> None:
+        """Nothing was known at the path: it may be a name that a tool renames away in the same breath."""
+        settling = self._settling.get(hint.path)
+        passing = hint.kind in (HintKind.CREATED, HintKind.CLOSED)
+        if not passing or self.is_asked(hint.path) or (settling and settling.wait is not Wait.QUIET):
+            self.hint(hint, now)
+            return
+        if settling is None:
+            settling = self._settling[hint.path] = _Settling(Wait.QUIET, now, now)
+        settling.due = min(now + limits.SETTLE_NEW_S, settling.since + limits.SETTLE_QUIET_MAX_S)
+
     def want(self, path: str, size_bytes: int = 0) -> None:
         """Look at ``path`` as soon as there is room; a look under way is not trusted any more."""
         if path in self._under_way:

@@ -22,6 +22,9 @@ VERSIONS_MAX_BYTES: Final = 16 * MiB
 # -- settling of disk changes -----------------------------------------------------------------------
 SETTLE_DELETION_S: Final = 0.3
 """Editors save by delete-and-create and by rename aside; an absence counts only after this long."""
+SETTLE_NEW_S: Final = 0.03
+"""Where nothing was, a file is read after this long: ``sed -i`` and others write under a passing name, and
+rename it over the real one; nobody else should ever see that name."""
 SETTLE_QUIET_S: Final = 0.05
 """Bare writes without a close are read after this much quiet."""
 SETTLE_QUIET_MAX_S: Final = 1.0
