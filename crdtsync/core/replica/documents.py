@@ -28,7 +28,6 @@ from crdtsync.core.values.ids import DocumentId, EntryId
 
 EMPTY_STATE_VECTOR = b"\0"
 EMPTY_UPDATE = b"\0\0"
-SAVED_HERE_MAX = 4096
 _EMPTY_TEXT = digest_of(b"")
 
 
@@ -56,7 +55,6 @@ class Documents:
         """Versions of the present event, likewise."""
         self._recent: OrderedDict[tuple[EntryId, Digest], str] = OrderedDict()
         self._recent_chars = 0
-        self._saved_here: OrderedDict[tuple[EntryId, Digest], None] = OrderedDict()
         """Texts that stood on disk lately: under a storm of saves the store keeps too few of them for a
         writer that still has an older file open."""
 
@@ -188,17 +186,6 @@ class Documents:
     def was_saved_here(self, entry: EntryId, digest: Digest) -> bool:
         """As far as it is known since the start."""
         return digest in self._saved_here.get(entry, ())
-
-    def saved_here(self, entry: EntryId, digest: Digest) -> None:
-        """A program on this disk wrote that version: no editor here holds an older one unknowingly."""
-        self._saved_here[entry, digest] = None
-        self._saved_here.move_to_end((entry, digest))
-        if len(self._saved_here) > SAVED_HERE_MAX:
-            self._saved_here.popitem(last=False)
-
-    def was_saved_here(self, entry: EntryId, digest: Digest) -> bool:
-        """Whether that version is known to have been written by a program on this disk."""
-        return (entry, digest) in self._saved_here
 
     def version(self, entry: EntryId, digest: Digest) -> str | None:
         """The text with that digest, if the document holds it now or it is kept as a recent version."""

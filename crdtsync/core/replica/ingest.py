@@ -86,8 +86,10 @@ class Ingest:
             return None
         if agreed.path in self._state.brought:
             return current  # a file that was moved here is no editor's buffer
+        if documents.was_saved_here(agreed.entry, agreed.digest):
+            return current  # the last save was of this disk: no editor here holds an older one unknowingly
         older = [version for version in documents.versions(agreed.entry) if version.digest != agreed.digest]
-        here = [documents.was_saved_here(agreed.entry, agreed.digest)]
+        here = [False]
         here += [documents.was_saved_here(agreed.entry, version.digest) for version in older]
         chosen = choose_base(saved, current, [version.text for version in older], saved_here=here)
         return current if chosen is None else older[chosen].text
