@@ -1,4 +1,4 @@
-"""Virtual time: one heap of what is to happen, one random stream per concern, and a trace that can be compared.
+"""Virtual time: one heap of what is to happen, one random stream per concern, one trace to compare.
 
 Nothing else of the simulator knows what time is; one seed gives one run.
 """

@@ -59,7 +59,7 @@ class Ledger:
             self.excused.setdefault(token, f"taken out by {who}")
 
     def overwritten(self, who: str, lost: bytes) -> None:
-        """``who`` wrote over a file without having loaded it; what they had put there themselves is their loss."""
+        """``who`` wrote over a file without having loaded it: what they had put there is their own loss."""
         for token in tokens(lost):
             if self.born.get(token) == who:
                 self.excused.setdefault(token, f"overwritten by {who}")

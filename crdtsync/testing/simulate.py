@@ -1,4 +1,4 @@
-"""``python -m crdtsync.testing.simulate --seeds N --first-seed K``: many worlds, and how to replay one that broke."""
+"""``python -m crdtsync.testing.simulate``: runs many worlds, and tells how to replay one that broke."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from crdtsync.testing.oracles import Broken
-from crdtsync.testing.world import Plan, Result, World
+from crdtsync.testing.plan import Plan
+from crdtsync.testing.world import Result, World
 
 
 def run(seed: int, shown: bool = False) -> Result:
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     broken: Counter[str] = Counter()
     events = acts = 0
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        plan = eval(options.plan, {"Plan": Plan, "frozenset": frozenset}) if options.plan else None
+        plan = Plan.parse(options.plan) if options.plan else None
         world = World(seed, plan, shown=print if options.trace else None)
         try:
             result = world.run()

@@ -1,4 +1,4 @@
-"""A folder that exists in memory: paths, inodes, fingerprints, what a watcher would tell, what a power cut takes.
+"""A folder that exists in memory: paths, inodes, fingerprints, and what a watcher would tell.
 
 Knows what a file system does; what a replica does with it is in ``virtual_writer``, what people do in
 ``workloads``. Changes by people and by the writer give the same hints: a watcher cannot tell them apart.
@@ -63,7 +63,7 @@ class Inode:
 
 
 class VirtualDisk:
-    """``hinted`` is told of every change. Operations that cannot be done raise OSError's kinds, as Python does."""
+    """``hinted`` is told of every change. What cannot be done raises OSError or one of its kinds."""
 
     def __init__(self, clock: Clock, hinted: Callable[[Hint], None]) -> None:
         self._clock = clock
@@ -183,7 +183,7 @@ class VirtualDisk:
         return node
 
     def rename(self, path: str, target: str) -> Inode | None:
-        """As rename(2): takes the place of a file or an empty folder, which is returned; a folder goes whole."""
+        """As rename(2): returns the file or empty folder whose place it takes; a folder goes whole."""
         node = self.nodes.get(path)
         if node is None or not self.is_folder(parent(target)):
             raise FileNotFoundError(path)

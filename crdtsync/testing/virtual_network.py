@@ -1,4 +1,4 @@
-"""Connections between replicas and the hub: in order, late, and now and then cut with all that is on its way."""
+"""Connections between replicas and the hub: in order, late, now and then cut with all on its way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crdtsync.testing.virtual_hub import Line, VirtualHub
 
 
 class VirtualLink:
-    """One replica's way to the hub. ``opened``, ``received`` and ``ended`` are told of the latest connection."""
+    """One replica's way to the hub. ``opened``, ``received`` and ``ended`` tell of the latest connection."""
 
     def __init__(
         self,

@@ -5,25 +5,24 @@ It can be stopped, killed between any two effects, lose power (what was not dura
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import assert_never
 
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.engine import ReplicaEngine
-from crdtsync.core.replica.events import Scan
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.files import Seen
 from crdtsync.core.values.reserved import reserved_path
-from crdtsync.testing.clock import Clock, Timer, Trace, readable
+from crdtsync.testing.clock import Clock, Timer, Trace
+from crdtsync.testing.describing import described, short
 from crdtsync.testing.memory_store import MemoryReplicaStore
 from crdtsync.testing.virtual_disk import Inode, VirtualDisk
 from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_looker import VirtualLooker
 from crdtsync.testing.virtual_network import VirtualLink
 from crdtsync.testing.virtual_writer import VirtualWriter
 
@@ -41,13 +40,6 @@ class Watching:
     lost_after_s: float = 1.0
 
 
-@dataclass(slots=True)
-class _Scanning:
-    number: int
-    left: list[str]
-    scan: Scan = field(default_factory=lambda: Scan({}, {}, {}, {}, {}))
-
-
 class VirtualReplica:
     def __init__(self, name: str, clock: Clock, rng: Random, trace: Trace, hub: VirtualHub) -> None:
         self.name = name
@@ -62,6 +54,7 @@ class VirtualReplica:
         self.disk = VirtualDisk(clock, self._hinted)
         self.writer = VirtualWriter(clock, self.disk, lambda path: self.race(path))
         self.link = VirtualLink(clock, rng, hub, self._opened, self._received, self._ended)
+        self._looker = VirtualLooker(self.disk, self._later, self._delay_s, self.handle)
         self.store = MemoryReplicaStore()
         self.engine: ReplicaEngine | None = None
         self.flushed: set[int] = set()
@@ -181,10 +174,10 @@ class VirtualReplica:
                 self.link.send(data)
             case ef.Look(paths):
                 self._trace.note(self.name, f"looks at {[look.path for look in paths]}")
-                self._look(paths)
+                self._looker.look(paths)
             case ef.ScanFolder(number, below):
                 self._trace.note(self.name, f"scans {below!r} ({number})")
-                self._scan(_Scanning(number, [below]), below)
+                self._looker.scan(number, below)
             case ef.Steps(steps):
                 self._steps(steps)
             case ef.DropDisplaced(token):
@@ -215,47 +208,7 @@ class VirtualReplica:
             case _:
                 assert_never(effect)
 
-    # -- looking ----------------------------------------------------------------------------------------
-
-    def _look(self, paths: Sequence[ef.LookAt]) -> None:
-        """Path after path, each at its own instant."""
-        seen: list[tuple[str, Seen]] = []
-
-        def next_one() -> None:
-            wanted = paths[len(seen)]
-            seen.append((wanted.path, self.disk.look(wanted.path, wanted.known_text)))
-            if len(seen) < len(paths):
-                self._later(self._delay_s() / 4, next_one)
-            else:
-                self._later(self._delay_s(), lambda: self.handle(ev.Looked(tuple(seen))))
-
-        self._later(self._delay_s(), next_one)
-
-    def _scan(self, scanning: _Scanning, below: str) -> None:
-        """Folder after folder, each at its own instant: what moves meanwhile may be missed or met twice."""
-
-        def next_folder() -> None:
-            folder = scanning.left.pop()
-            if self.disk.is_folder(folder):
-                found = self.disk.list_folder(folder)
-                into = scanning.scan
-                for column in ("files", "links", "folders", "unreadable", "unshareable"):
-                    getattr(into, column).update(getattr(found, column))
-                scanning.left += sorted(found.folders, reverse=True)
-            if scanning.left:
-                self._later(self._delay_s() / 4, next_folder)
-            else:
-                event = ev.Scanned(scanning.number, scanning.scan)
-                self._later(self._delay_s(), lambda: self.handle(event))
-
-        def begin() -> None:
-            if below and self.disk.is_folder(below):
-                own = self.disk.list_folder(below.rpartition("/")[0]).folders
-                if below in own:
-                    scanning.scan.folders[below] = own[below]  # type: ignore[index]
-            next_folder()
-
-        self._later(self._delay_s(), begin)
+    # -- watching ---------------------------------------------------------------------------------------
 
     def _hinted(self, hint: ev.Hint) -> None:
         """The watcher; while the process is down nobody watches."""
@@ -274,7 +227,7 @@ class VirtualReplica:
 
         def perform(step: Step) -> None:
             outcome = self.writer.perform(step)
-            self._trace.note(self.name, f"step {_short(step)} -> {_short(outcome)}")
+            self._trace.note(self.name, f"step {short(step)} -> {short(outcome)}")
             outcomes.append((step, outcome))
 
         begins_s = max(self._clock.now_s, self._steps_free_s)
@@ -347,31 +300,3 @@ class VirtualReplica:
 
     def _ended(self, reason: str) -> None:
         self.handle(ev.Disconnected(reason))
-
-
-def described(event: ev.Event) -> str:
-    """One line for the trace, the same in every run."""
-    match event:
-        case ev.BinaryFrame(data):
-            return f"frame of {len(data)} bytes"
-        case ev.Scanned(number, scan):
-            return f"Scanned {number}: {sorted([*scan.files, *scan.links, *scan.folders])}"
-        case ev.Looked(seen):
-            return "Looked " + ", ".join(f"{path}: {_short(each)}" for path, each in seen)
-        case _:
-            return _short(event)
-
-
-_SHORTER = (
-    (re.compile(r"Fingerprint\(device=1, inode=(\d+), size_bytes=(\d+), .*?executable=(\w)\w*\)"), r"#\1/\2\3"),
-    (re.compile(r"\b([0-9a-f]{6})[0-9a-f]{18,58}\b"), r"\1"),
-    (re.compile(r"(Text|Blob|Link)Content\((text|manifest|target)="), r"\1("),
-    (re.compile(r"\b(fingerprint|content|path|kind|digest|outcome|step|entry|seen)="), ""),
-)
-
-
-def _short(value: object) -> str:
-    text = readable(repr(value))
-    for pattern, shorter in _SHORTER:
-        text = pattern.sub(shorter, text)
-    return text if len(text) <= 400 else text[:397] + "..."

@@ -8,48 +8,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from crdtsync.core.replica.events import HintKind
-from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.paths import is_below, parent
 from crdtsync.core.values.reserved import reserved_path
-from crdtsync.testing.clock import Clock, Trace, shown
-from crdtsync.testing.oracles import FIRST_COMMON_TOKEN, Ledger
-from crdtsync.testing.virtual_disk import Inode, NodeKind, VirtualDisk
+from crdtsync.testing.clock import Trace, shown
+from crdtsync.testing.oracles import Ledger
+from crdtsync.testing.texts import TEXT_EDITS, edited
+from crdtsync.testing.virtual_disk import NodeKind, VirtualDisk
 
 NAMES = ("a.md", "b.md", "c.txt", "d.bin", "e")
 FOLDERS = ("", "", "x", "y", "x/z")
 
-TEXT_EDITS = ("insert", "insert", "append", "extend", "replace", "delete", "format")
-
 
 class Person:
-    """One person at one disk. ``actions`` maps the names of what they do to how often.
-
-    ``holds`` tells whether the replica keeps a file that it took from its path.
-    """
+    """One person at one disk. ``actions`` maps the names of what they do to how often."""
 
     def __init__(
         self,
         name: str,
-        clock: Clock,
         rng: Random,
         trace: Trace,
         disk: VirtualDisk,
         ledger: Ledger,
         actions: dict[str, int],
-        holds: Callable[[Inode], bool],
     ) -> None:
         self.name = name
-        self._clock = clock
         self._rng = rng
         self._trace = trace
         self._disk = disk
         self._ledger = ledger
         self._actions = actions
-        self._holds = holds
-        self._buffers: dict[str, bytes] = {}
-        self.busy = 0
-        """Saves that have begun and not ended."""
         self.done = 0
 
     def act(self) -> None:
@@ -58,7 +45,16 @@ class Person:
         self.perform(action)
 
     def perform(self, action: str) -> None:
-        deeds: dict[str, Callable[[], str | None]] = {
+        try:
+            what = self.deeds()[action]()
+        except OSError:
+            return
+        self.done += 1
+        self._trace.note(self.name, f"PERSON {action} {what}")
+
+    def deeds(self) -> dict[str, Callable[[], str]]:
+        """What can be done, by name; each says what it did, or raises OSError and has done nothing."""
+        return {
             "edit": self._edit,
             "create": self._create,
             "blob": self._blob,
@@ -73,20 +69,9 @@ class Person:
             "rmdir": self._rmdir,
             "exec": self._exec,
             "retype": self._retype,
-            "load": self._load,
-            "save_stale": self._save_stale,
-            "slow": self._slow,
-            "aside": self._aside,
             "copy": self._copy,
             "empty": self._empty,
         }
-        try:
-            what = deeds[action]()
-        except OSError:
-            return
-        if what is not None:
-            self.done += 1
-            self._trace.note(self.name, f"PERSON {action} {what}")
 
     def save_racing(self, path: str) -> None:
         """A save in the very instant in which the writer changes the path."""
@@ -108,30 +93,7 @@ class Person:
         return b"\0" not in data
 
     def _edited(self, data: bytes) -> bytes:
-        lines = data.decode().splitlines(keepends=True)
-        for _ in range(self._rng.randint(1, 2)):
-            lines = self._edit_lines(lines)
-        return "".join(lines).encode()
-
-    def _edit_lines(self, lines: list[str]) -> list[str]:
-        rng = self._rng
-        at = rng.randrange(len(lines)) if lines else 0
-        new = f"line {self._token()} of text\n"
-        kind = rng.choice(TEXT_EDITS) if lines else "insert"
-        match kind:
-            case "insert":
-                return [*lines[:at], new, *lines[at:]]
-            case "append":
-                end = "" if not lines or lines[-1].endswith("\n") else "\n"
-                return [*lines, end + new]
-            case "extend":
-                return [*lines[:at], lines[at].rstrip("\n") + f" and {self._token()}\n", *lines[at + 1 :]]
-            case "replace":
-                return [*lines[:at], new, *lines[at + 1 :]]
-            case "delete":
-                return [*lines[:at], *lines[at + 1 :]]
-            case _:
-                return [_formatted(line) for line in lines]
+        return edited(data, self._rng, self._token, TEXT_EDITS)
 
     def _put(self, path: str, seen: bytes, data: bytes) -> None:
         """A save in one of the ways that take no time."""
@@ -302,84 +264,3 @@ class Person:
         path, target = self._pick(self._is_file), self._free_path()
         self._disk.put(target, self._disk.new_inode(NodeKind.FILE, self._disk.nodes[path].data))
         return f"{path} as {target}"
-
-    # -- editors ----------------------------------------------------------------------------------------
-
-    def _load(self) -> str:
-        """An editor loads a file, to save it some time later."""
-        path = self._pick_text()
-        self._buffers[path] = self._disk.nodes[path].data
-        return path
-
-    def _save_stale(self) -> str:
-        paths = [path for path in sorted(self._buffers) if path in self._disk.nodes and self._is_file(path)]
-        if not paths:
-            raise FileNotFoundError
-        path = self._rng.choice(paths)
-        seen = self._buffers.pop(path)
-        data = self._edited(seen)
-        self._put(path, seen, data)
-        return f"{path}: {shown(seen)} -> {shown(data)}"
-
-    def _slow(self) -> str:
-        """Truncate, think, write: into the file that was opened, wherever it stands by then."""
-        path = self._pick_text()
-        node = self._disk.nodes[path]
-        seen = node.data
-        data = self._edited(seen)
-        node.writers += 1
-        self.busy += 1
-        self._disk.write_into(node, b"", closed=False)
-        self._ledger.saved(self.name, seen, data)
-
-        def write() -> None:
-            self._trace.note(self.name, f"PERSON writes slowly {shown(data)}")
-            self._ledger.overwritten(self.name, node.data)
-            self._disk.write_into(node, data, closed=False)
-            if not self._holds(node) and node not in self._disk.nodes.values():
-                self._ledger.deleted(self.name, data)  # people here replaced or removed the file meanwhile
-            self._clock.after(self._rng.uniform(0, 0.2), close)
-
-        def close() -> None:
-            node.writers -= 1
-            self.busy -= 1
-            for at in [at for at, other in self._disk.nodes.items() if other is node]:
-                self._disk.hint(at, HintKind.CLOSED)
-
-        self._clock.after(self._rng.uniform(0, 0.5), write)
-        return f"{path}: {shown(data)}"
-
-    def _aside(self) -> str:
-        """f becomes f~, a new f is written, f~ is deleted: as vim and others save."""
-        path = self._pick_text()
-        node = self._disk.nodes[path]
-        seen = node.data
-        data = self._edited(seen)
-        self._disk.rename(path, path + "~")
-        self._ledger.saved(self.name, seen, data)
-        self.busy += 1
-
-        def write() -> None:
-            if self._disk.get(path) is None and self._disk.is_folder(parent(path)):
-                self._disk.put(path, self._disk.new_inode(NodeKind.FILE, data, node.executable))
-            else:  # the place was taken meanwhile: an editor writes over it
-                other = self._disk.get(path)
-                if other is None or other.kind is not NodeKind.FILE:
-                    self._ledger.deleted(self.name, data)
-                else:
-                    self._ledger.deleted(self.name, other.data)
-                    self._disk.write_into(other, data)
-            if self._disk.get(path + "~") is node:
-                self._disk.take(path + "~")
-            self.busy -= 1
-
-        self._clock.after(self._rng.uniform(0, 0.2), write)
-        return f"{path}: {shown(data)}"
-
-
-def _formatted(line: str) -> str:
-    """What every formatter makes of the line, with a token of its own that everyone gives it alike."""
-    if not line.strip() or any(ord(char) >= FIRST_COMMON_TOKEN for char in line):
-        return line
-    number = int(digest_of(line.strip().encode())[:4], 16) % 0xFFF0
-    return f"{line.rstrip()} [checked {chr(FIRST_COMMON_TOKEN + number)}]\n"

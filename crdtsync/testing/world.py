@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from crdtsync.core.replica.events import ConfirmRequested, RestoreRequested
 from crdtsync.testing.clock import Clock, Streams, Trace
+from crdtsync.testing.editors import Editor
 from crdtsync.testing.oracles import (
     Broken,
     Ledger,
@@ -19,57 +20,14 @@ from crdtsync.testing.oracles import (
     check_nothing_lost,
     picture,
 )
+from crdtsync.testing.plan import BASIC, GROUPS, Plan
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_replica import VirtualReplica
-from crdtsync.testing.workloads import Person
 
 SETTLE_ROUNDS_MAX = 12
 FLUSH_MAX_S = 400.0
 REST_S = 12.0
 EVENTS_MAX = 60_000
-
-BASIC = {"edit": 8, "create": 3, "delete": 1, "rename": 1}
-GROUPS: dict[str, dict[str, int]] = {
-    "structure": {
-        "rename": 2,
-        "rename_over": 1,
-        "rename_folder": 2,
-        "delete_tree": 1,
-        "mkdir": 1,
-        "rmdir": 1,
-    },
-    "cycles": {"cycle": 2, "rename": 1},
-    "blobs": {"blob": 4, "exec": 2},
-    "links": {"link": 2},
-    "retype": {"retype": 2},
-    "editors": {"slow": 2, "aside": 3, "copy": 1, "empty": 1},
-    "stale": {"load": 3, "save_stale": 3},
-}
-FAULTS = ("offline", "kill", "kill_within", "cut", "hub_kill", "hub_restore", "state_lost", "hints", "races")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run is made of. ``groups`` and ``faults`` are names of the tables above."""
-
-    replicas: int = 2
-    acts: int = 40
-    pause_s: float = 0.3
-    groups: frozenset[str] = frozenset()
-    faults: frozenset[str] = frozenset()
-    turns: int = 6
-
-    @staticmethod
-    def of_seed(seed: int) -> Plan:
-        """Any mixture: a bug that needs two things is found where only few others disturb."""
-        rng = Streams(seed)["plan"]
-        return Plan(
-            replicas=rng.choice([2, 2, 2, 3, 4]),
-            acts=rng.choice([3, 6, 10, 20, 40]),
-            pause_s=rng.choice([0.01, 0.05, 0.3, 1.0]),
-            groups=frozenset(name for name in GROUPS if rng.random() < 0.35),
-            faults=frozenset(name for name in FAULTS if rng.random() < 0.2),
-        )
 
 
 @dataclass(slots=True)
@@ -135,13 +93,13 @@ class World:
             replica.watching.delay_s = rng.choice([0.001, 0.1])
         return replica
 
-    def _person(self, replica: VirtualReplica) -> Person:
+    def _person(self, replica: VirtualReplica) -> Editor:
         actions = dict(BASIC)
         for group in sorted(self.plan.groups):
             for action, weight in GROUPS[group].items():
                 actions[action] = actions.get(action, 0) + weight
         rng = self.streams[f"person {replica.name}"]
-        person = Person(
+        person = Editor(
             replica.name,
             self.clock,
             rng,
@@ -258,7 +216,10 @@ class World:
 
     def _until(self, enough: Callable[[], bool], at_most_s: float, what: str) -> None:
         handled = self.clock.handled
-        busy = lambda: self.clock.handled - handled > EVENTS_MAX  # noqa: E731
+
+        def busy() -> bool:
+            return self.clock.handled - handled > EVENTS_MAX
+
         self.clock.run_until(self.clock.now_s + at_most_s, lambda: enough() or busy())
         for replica in self.replicas:
             if replica.halted is not None:

@@ -1,0 +1,119 @@
+"""People whose programs take their time: they load now and save later, truncate and think, or save aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from crdtsync.core.replica.events import HintKind
+from crdtsync.core.values.paths import parent
+from crdtsync.core.values.reserved import reserved_path
+from crdtsync.testing.clock import Clock, Trace, shown
+from crdtsync.testing.oracles import Ledger
+from crdtsync.testing.texts import edited
+from crdtsync.testing.virtual_disk import Inode, NodeKind, VirtualDisk
+from crdtsync.testing.workloads import Person
+
+
+class Editor(Person):
+    """``holds`` tells whether the replica keeps a file that it took from its path."""
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        rng: Random,
+        trace: Trace,
+        disk: VirtualDisk,
+        ledger: Ledger,
+        actions: dict[str, int],
+        holds: Callable[[Inode], bool],
+    ) -> None:
+        super().__init__(name, rng, trace, disk, ledger, actions)
+        self._clock = clock
+        self._holds = holds
+        self._buffers: dict[str, bytes] = {}
+        self.busy = 0
+        """Saves that have begun and not ended."""
+
+    def deeds(self) -> dict[str, Callable[[], str]]:
+        mine = {
+            "load": self._load,
+            "save_stale": self._save_stale,
+            "slow": self._slow,
+            "aside": self._aside,
+        }
+        return {**super().deeds(), **mine}
+
+    def _load(self) -> str:
+        """An editor loads a file, to save it some time later."""
+        path = self._pick_text()
+        self._buffers[path] = self._disk.nodes[path].data
+        return path
+
+    def _save_stale(self) -> str:
+        paths = [path for path in sorted(self._buffers) if path in self._disk.nodes and self._is_file(path)]
+        if not paths:
+            raise FileNotFoundError
+        path = self._rng.choice(paths)
+        seen = self._buffers.pop(path)
+        data = edited(seen, self._rng, self._token, ("insert",))
+        self._put(path, seen, data)
+        return f"{path}: {shown(seen)} -> {shown(data)}"
+
+    def _slow(self) -> str:
+        """Truncate, think, write: into the file that was opened, wherever it stands by then."""
+        path = self._pick_text()
+        node = self._disk.nodes[path]
+        seen = node.data
+        data = self._edited(seen)
+        node.writers += 1
+        self.busy += 1
+        self._disk.write_into(node, b"", closed=False)
+        self._ledger.saved(self.name, seen, data)
+
+        def write() -> None:
+            self._trace.note(self.name, f"PERSON writes slowly {shown(data)}")
+            self._ledger.overwritten(self.name, node.data)
+            self._disk.write_into(node, data, closed=False)
+            shared = any(at is node for path, at in self._disk.nodes.items() if not reserved_path(path))
+            if not self._holds(node) and not shared:
+                self._ledger.deleted(self.name, data)  # people here replaced or removed the file meanwhile
+            self._clock.after(self._rng.uniform(0, 0.2), close)
+
+        def close() -> None:
+            node.writers -= 1
+            self.busy -= 1
+            for at in [at for at, other in self._disk.nodes.items() if other is node]:
+                self._disk.hint(at, HintKind.CLOSED)
+
+        self._clock.after(self._rng.uniform(0, 0.5), write)
+        return f"{path}: {shown(data)}"
+
+    def _aside(self) -> str:
+        """f becomes f~, a new f is written, f~ is deleted: as vim and others save."""
+        path = self._pick_text()
+        node = self._disk.nodes[path]
+        seen = node.data
+        data = self._edited(seen)
+        self._disk.rename(path, path + "~")
+        self._ledger.saved(self.name, seen, data)
+        self.busy += 1
+
+        def write() -> None:
+            if self._disk.get(path) is None and self._disk.is_folder(parent(path)):
+                self._disk.put(path, self._disk.new_inode(NodeKind.FILE, data, node.executable))
+            else:  # the place was taken meanwhile: an editor writes over it
+                other = self._disk.get(path)
+                if other is None or other.kind is not NodeKind.FILE:
+                    self._ledger.deleted(self.name, data)
+                else:
+                    self._ledger.deleted(self.name, other.data)
+                    self._disk.write_into(other, data)
+            if self._disk.get(path + "~") is node:
+                self._ledger.overwritten(self.name, node.data)
+                self._disk.take(path + "~")
+            self.busy -= 1
+
+        self._clock.after(self._rng.uniform(0, 0.2), write)
+        return f"{path}: {shown(data)}"

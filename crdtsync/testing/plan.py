@@ -1,0 +1,70 @@
+"""What a simulated world is made of: how many replicas, which deeds, which faults; drawn from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crdtsync.testing.clock import Streams
+
+BASIC = {"edit": 8, "create": 3, "delete": 1, "rename": 1}
+GROUPS: dict[str, dict[str, int]] = {
+    "structure": {
+        "rename": 2,
+        "rename_over": 1,
+        "rename_folder": 2,
+        "delete_tree": 1,
+        "mkdir": 1,
+        "rmdir": 1,
+    },
+    "cycles": {"cycle": 2, "rename": 1},
+    "blobs": {"blob": 4, "exec": 2},
+    "links": {"link": 2},
+    "retype": {"retype": 2},
+    "editors": {"slow": 2, "aside": 3, "copy": 1, "empty": 1},
+    "stale": {"load": 3, "save_stale": 3},
+}
+FAULTS = ("offline", "kill", "kill_within", "cut", "hub_kill", "hub_restore", "state_lost", "hints", "races")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is made of. ``groups`` and ``faults`` are names of the tables above."""
+
+    replicas: int = 2
+    acts: int = 40
+    pause_s: float = 0.3
+    groups: frozenset[str] = frozenset()
+    faults: frozenset[str] = frozenset()
+    turns: int = 6
+
+    def __str__(self) -> str:
+        groups, faults = "+".join(sorted(self.groups)), "+".join(sorted(self.faults))
+        return (
+            f"replicas={self.replicas},acts={self.acts},pause_s={self.pause_s:g},"
+            f"groups={groups},faults={faults},turns={self.turns}"
+        )
+
+    @staticmethod
+    def parse(text: str) -> Plan:
+        """The plan that ``str`` wrote. Raises ValueError or KeyError."""
+        found = dict(part.split("=") for part in text.split(","))
+        return Plan(
+            replicas=int(found["replicas"]),
+            acts=int(found["acts"]),
+            pause_s=float(found["pause_s"]),
+            groups=frozenset(found["groups"].split("+")) - {""},
+            faults=frozenset(found["faults"].split("+")) - {""},
+            turns=int(found["turns"]),
+        )
+
+    @staticmethod
+    def of_seed(seed: int) -> Plan:
+        """Any mixture: a bug that needs two things is found where only few others disturb."""
+        rng = Streams(seed)["plan"]
+        return Plan(
+            replicas=rng.choice([2, 2, 2, 3, 4]),
+            acts=rng.choice([3, 6, 10, 20, 40]),
+            pause_s=rng.choice([0.01, 0.05, 0.3, 1.0]),
+            groups=frozenset(name for name in GROUPS if rng.random() < 0.35),
+            faults=frozenset(name for name in FAULTS if rng.random() < 0.2),
+        )
