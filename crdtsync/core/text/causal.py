@@ -7,11 +7,20 @@ early may reach it. Knows clocks only; whoever owns the document applies what is
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from crdtsync.core.text.update import EMPTY_UPDATE, Ranges, Struct, UpdateShape, check_update, read_structs
-from crdtsync.core.wire.lib0 import varuint
+from crdtsync.core.text.surrogates import Pairs
+from crdtsync.core.text.update import (
+    EMPTY_UPDATE,
+    Ranges,
+    Struct,
+    UpdateShape,
+    check_update,
+    encode_update,
+    read_structs,
+)
+from crdtsync.errors import MalformedUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +37,17 @@ class Taken:
 class CausalBuffer:
     """What a document holds, and what still waits.
 
-    ``known``: for each client the first clock that the document lacks (its state vector).
+    ``known``: for each client the first clock that the document lacks (its state vector). ``states``: the
+    updates that the document was made from, if it was not made by what this buffer handed out.
     """
 
-    __slots__ = ("_order", "_waiting", "known")
+    __slots__ = ("_order", "_pairs", "_waiting", "known")
 
-    def __init__(self, known: Mapping[int, int] | None = None) -> None:
+    def __init__(self, known: Mapping[int, int] | None = None, states: Iterable[bytes] = ()) -> None:
         self.known: dict[int, int] = dict(known or {})
+        self._pairs = Pairs()
+        for state in states:
+            self._pairs.learn_state(state)
         self._waiting: dict[int, list[tuple[int, int, bytes]]] = {}
         """By the client missed: a heap of (clock needed, order of arrival, update)."""
         self._order = 0
@@ -52,18 +65,32 @@ class CausalBuffer:
         """
         if shape is None:
             shape = check_update(update)
+        for client, halves in shape.halves.items():
+            if self.known.get(client, 0) in halves:
+                raise MalformedUpdate(
+                    f"what client {client} inserted before ends inside a character of the update"
+                )
         if not is_ready(shape, self.known):
             return self._take_apart(update)
-        self.learn(shape)
-        return Taken([update, *self._woken()], False)
+        return Taken([self._accepted(update, shape), *self._woken()], False)
 
     def learn(self, shape: UpdateShape) -> None:
         """The document now holds what this update inserts."""
+        self._pairs.learn(shape)
         known = self.known
         for client, ranges in shape.inserts.items():
             end = ranges[-1][1]
             if end > known.get(client, 0):
                 known[client] = end
+
+    def whole_characters(self, clocks: Mapping[int, int]) -> Mapping[int, int]:
+        """The clocks, none of them inside a character."""
+        return self._pairs.outside(clocks)
+
+    def _accepted(self, update: bytes, shape: UpdateShape) -> bytes:
+        """The update as it may be applied, now that all that it needs is there."""
+        self.learn(shape)
+        return self._pairs.mended(update) if self._pairs.are_cut_by(shape) else update
 
     def _take_apart(self, update: bytes) -> Taken:
         ready, rests = split(update, self.known)
@@ -76,8 +103,7 @@ class CausalBuffer:
                 waits = True
         if ready == EMPTY_UPDATE:
             return Taken([], waits)
-        self.learn(check_update(ready))
-        return Taken([ready, *self._woken()], waits)
+        return Taken([self._accepted(ready, check_update(ready)), *self._woken()], waits)
 
     def _woken(self) -> list[bytes]:
         """Those that no longer wait, after the document learned something."""
@@ -98,17 +124,21 @@ class CausalBuffer:
 
 def is_ready(shape: UpdateShape, known: Mapping[int, int]) -> bool:
     """Whether a document that holds ``known`` can integrate the whole update now."""
-    have = dict(known)
+    have = {}
     for client, ranges in shape.inserts.items():
-        end = have.get(client, 0)
+        end = known.get(client, 0)
         for start, after in ranges:
             if start > end:
                 return False
             end = max(end, after)
         have[client] = end
-    return all(clock <= have.get(client, 0) for client, clock in shape.needs.items()) and all(
-        ranges[-1][1] <= have.get(client, 0) for client, ranges in shape.deletes.items()
-    )
+    for client, clock in shape.needs.items():
+        if clock > (have[client] if client in have else known.get(client, 0)):
+            return False
+    for client, ranges in shape.deletes.items():
+        if ranges[-1][1] > (have[client] if client in have else known.get(client, 0)):
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +171,8 @@ def split(update: bytes, known: Mapping[int, int]) -> tuple[bytes, list[Rest]]:
                 at[client] += 1
                 progress = True
     rests = [
-        Rest(*lack, _encode({client: structs[client][at[client] :]}, {})) for client, lack in lacking.items()
+        Rest(*lack, encode_update({client: structs[client][at[client] :]}, {}))
+        for client, lack in lacking.items()
     ]
     now: dict[int, Ranges] = {}
     for client, ranges in deletes.items():
@@ -149,8 +180,8 @@ def split(update: bytes, known: Mapping[int, int]) -> tuple[bytes, list[Rest]]:
         now[client] = tuple((start, min(end, bound)) for start, end in ranges if start < bound)
         later = tuple((max(start, bound), end) for start, end in ranges if end > bound)
         if later:
-            rests.append(Rest(client, later[0][0] + 1, _encode({}, {client: later})))
-    return _encode({client: queue[: at[client]] for client, queue in structs.items()}, now), rests
+            rests.append(Rest(client, later[0][0] + 1, encode_update({}, {client: later})))
+    return encode_update({client: queue[: at[client]] for client, queue in structs.items()}, now), rests
 
 
 def _lack(client: int, struct: Struct, have: Mapping[int, int]) -> tuple[int, int] | None:
@@ -161,31 +192,3 @@ def _lack(client: int, struct: Struct, have: Mapping[int, int]) -> tuple[int, in
         if clock > have.get(other, 0):
             return other, clock
     return None
-
-
-def _encode(structs: Mapping[int, list[Struct]], deletes: Mapping[int, Ranges]) -> bytes:
-    """An update, clients descending as Yjs writes them, without gaps at the ends."""
-    trimmed = {client: _trimmed(queue) for client, queue in structs.items()}
-    clients = sorted((client for client, queue in trimmed.items() if queue), reverse=True)
-    written = bytearray(varuint(len(clients)))
-    for client in clients:
-        queue = trimmed[client]
-        written += varuint(len(queue)) + varuint(client) + varuint(queue[0].start)
-        for struct in queue:
-            written += struct.encoded
-    clients = sorted((client for client, ranges in deletes.items() if ranges), reverse=True)
-    written += varuint(len(clients))
-    for client in clients:
-        written += varuint(client) + varuint(len(deletes[client]))
-        for start, end in deletes[client]:
-            written += varuint(start) + varuint(end - start)
-    return bytes(written)
-
-
-def _trimmed(queue: list[Struct]) -> list[Struct]:
-    start, end = 0, len(queue)
-    while start < end and queue[start].gap:
-        start += 1
-    while end > start and queue[end - 1].gap:
-        end -= 1
-    return queue[start:end]

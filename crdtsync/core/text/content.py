@@ -44,7 +44,15 @@ def _string(cursor: Cursor) -> int:
     size_bytes = len(text)
     if cursor.at - at <= size_bytes + 8 and text.isascii():
         return size_bytes
-    return len(text.encode("utf-16-le")) >> 1
+    units = len(text.encode("utf-16-le")) >> 1
+    if units > len(text):
+        at = 0
+        for character in text:
+            at += 1
+            if character > "\uffff":
+                cursor.halves.append(at)
+                at += 1
+    return units
 
 
 def _embed(cursor: Cursor) -> int:

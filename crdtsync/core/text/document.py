@@ -104,7 +104,8 @@ class TextDocument:
         Raises ValueError for a malformed state vector.
         """
         # Yrs would take a clock of 0 for "holds a part after a gap"; encoding leaves zeros out
-        return self._doc.get_update(statevector.encode(statevector.decode(state_vector)))
+        clocks = self._buffer.whole_characters(statevector.decode(state_vector))
+        return self._doc.get_update(statevector.encode(clocks))
 
     def apply_update(self, update: bytes, shape: UpdateShape | None = None) -> Change:
         """Take in an update of others, in whatever order they come.
@@ -140,12 +141,15 @@ class TextDocument:
         if not self._plain:
             located = self._located(offsets)
             if located is None:
-                # not even the length of what stands between the characters is known: begin anew as plain text
-                edits, located = [Edit(0, len(text), edited)], [0, len(self._content)]
+                return self._made(self._transact(partial(self._start_over, edited)), None)
             offsets = located
         update = self._transact(partial(self._replace, edits, offsets))
+        return self._made(update, edited if self._plain else None)
+
+    def _made(self, update: bytes, text: str | None) -> bytes:
         self._buffer.learn(check_update(update))
-        self._text = edited if self._plain else None
+        self._remember(update)
+        self._text = text
         return update
 
     def _replace(self, edits: Sequence[Edit], offsets: Sequence[int]) -> None:
@@ -156,6 +160,15 @@ class TextDocument:
                 del self._content[start:end]
             if edits[index].text:
                 self._content.insert(start, edits[index].text)
+
+    def _start_over(self, text: str) -> None:
+        """Replace whatever the root type holds, of which not even the length can be told from outside."""
+        try:
+            del self._content[:]
+        except BaseException as error:
+            _reraise_unless_refused(error)  # by then, all that can be deleted is
+        if text:
+            self._content.insert(0, text)
 
     def _located(self, offsets_utf8: Sequence[int]) -> list[int] | None:
         """Positions in the root type, where each embedded object counts 1, of pairs of offsets in the text.
@@ -201,7 +214,7 @@ class TextDocument:
         if beyond.inserts or not is_ready(beyond, known):
             self._open()
             return False
-        self._buffer = CausalBuffer(known)
+        self._buffer = CausalBuffer(known, (state,))
         self._remember(state)
         return True
 
@@ -264,7 +277,7 @@ class TextDocument:
         self._open()
         for update in self._journal:
             self._doc.apply_update(update)
-        self._buffer = CausalBuffer(statevector.decode(self._doc.get_state()))
+        self._buffer = CausalBuffer(statevector.decode(self._doc.get_state()), self._journal)
         for update in waiting:
             self._buffer.take(update)
 

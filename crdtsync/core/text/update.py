@@ -9,12 +9,13 @@ read the same bytes differently, they are refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from crdtsync.core.text.content import read_content
 from crdtsync.core.text.cursor import MAX_CLOCK, Cursor, refuse
+from crdtsync.core.wire.lib0 import varuint
 from crdtsync.errors import MalformedUpdate
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
@@ -22,10 +23,10 @@ Ranges: TypeAlias = tuple[tuple[int, int], ...]
 
 EMPTY_UPDATE: Final = b"\0\0"
 
+HAS_ORIGIN: Final = 0x80
+HAS_RIGHT_ORIGIN: Final = 0x40
 _GC: Final = 0
 _SKIP: Final = 10
-_HAS_ORIGIN: Final = 0x80
-_HAS_RIGHT_ORIGIN: Final = 0x40
 _HAS_PARENT_SUB: Final = 0x20
 _KIND: Final = 0x1F
 
@@ -35,12 +36,15 @@ class UpdateShape:
     """What an update inserts, deletes and depends on, as clocks by client.
 
     ``inserts`` leaves out gaps (Skip structs). ``needs``: all clocks below that one must be there before the
-    update, or come with it, for what its items were placed by.
+    update, or come with it, for what its items were placed by. ``cuts``: (client, clock) before which it cuts
+    what was inserted together. ``halves``: clocks of second halves of surrogate pairs, where nobody may cut.
     """
 
     inserts: Mapping[int, Ranges]
     deletes: Mapping[int, Ranges]
     needs: Mapping[int, int]
+    cuts: Sequence[tuple[int, int]]
+    halves: Mapping[int, Sequence[int]]
 
     @property
     def structs(self) -> dict[int, tuple[int, int]]:
@@ -64,7 +68,7 @@ class Struct:
     gap: bool
 
 
-_EMPTY_SHAPE: Final = UpdateShape({}, {}, {})
+_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {})
 
 
 def check_update(update: bytes) -> UpdateShape:
@@ -73,22 +77,26 @@ def check_update(update: bytes) -> UpdateShape:
         return _EMPTY_SHAPE
     cursor = Cursor(update)
     inserts: dict[int, Ranges] = {}
-    deletes = _read(cursor, inserts, None)
-    return UpdateShape(inserts, deletes, cursor.needs)
+    halves: dict[int, list[int]] = {}
+    deletes = _read(cursor, inserts, halves, None)
+    return UpdateShape(inserts, deletes, cursor.needs, cursor.cuts, halves)
 
 
 def read_structs(update: bytes) -> tuple[dict[int, list[Struct]], Mapping[int, Ranges]]:
     """The structs of each client, ascending, and the deletions. Raises MalformedUpdate like check_update."""
     structs: dict[int, list[Struct]] = {}
-    deletes = _read(Cursor(update), {}, structs)
+    deletes = _read(Cursor(update), {}, {}, structs)
     return structs, deletes
 
 
 def _read(
-    cursor: Cursor, inserts: dict[int, Ranges], structs: dict[int, list[Struct]] | None
+    cursor: Cursor,
+    inserts: dict[int, Ranges],
+    halves: dict[int, list[int]],
+    structs: dict[int, list[Struct]] | None,
 ) -> dict[int, Ranges]:
     try:
-        _read_inserts(cursor, inserts, structs)
+        _read_inserts(cursor, inserts, halves, structs)
         deletes = _read_deletes(cursor)
     except IndexError:
         raise MalformedUpdate("the update ends too early") from None
@@ -100,7 +108,10 @@ def _read(
 
 
 def _read_inserts(
-    cursor: Cursor, inserts: dict[int, Ranges], structs: dict[int, list[Struct]] | None
+    cursor: Cursor,
+    inserts: dict[int, Ranges],
+    halves: dict[int, list[int]],
+    structs: dict[int, list[Struct]] | None,
 ) -> None:
     clients = set()
     for _ in range(cursor.count()):
@@ -125,6 +136,9 @@ def _read_inserts(
                 length = _read_item(cursor, info, client, clock)
             if not length:
                 refuse("a struct of length 0")
+            if cursor.halves:
+                halves.setdefault(client, []).extend(clock + half for half in cursor.halves)
+                cursor.halves = []
             if structs is not None:
                 encoded = cursor.data[at : cursor.at]
                 struct = Struct(clock, clock + length, encoded, cursor.needs, info == _SKIP)
@@ -141,11 +155,12 @@ def _read_inserts(
 
 def _read_item(cursor: Cursor, info: int, client: int, clock: int) -> int:
     """Returns the item's length in clocks."""
-    if info & _HAS_ORIGIN:
-        _read_dependency(cursor, client, clock)
-    if info & _HAS_RIGHT_ORIGIN:
-        _read_dependency(cursor, client, clock)
-    if not info & (_HAS_ORIGIN | _HAS_RIGHT_ORIGIN):
+    if info & HAS_ORIGIN:
+        left, left_clock = _read_dependency(cursor, client, clock)
+        cursor.cuts.append((left, left_clock + 1))
+    if info & HAS_RIGHT_ORIGIN:
+        cursor.cuts.append(_read_dependency(cursor, client, clock))
+    if not info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN):
         match cursor.uint():
             case 1:
                 cursor.string()
@@ -158,7 +173,7 @@ def _read_item(cursor: Cursor, info: int, client: int, clock: int) -> int:
     return read_content(cursor, info & _KIND)
 
 
-def _read_dependency(cursor: Cursor, client: int, clock: int) -> None:
+def _read_dependency(cursor: Cursor, client: int, clock: int) -> tuple[int, int]:
     """The ID of a struct that the item was placed by. Nobody places an item by one that comes later."""
     other = cursor.uint()
     needed = cursor.clock()
@@ -167,6 +182,7 @@ def _read_dependency(cursor: Cursor, client: int, clock: int) -> None:
             refuse("an item depends on itself or on a later one")
     elif needed >= cursor.needs.get(other, 0):
         cursor.needs[other] = needed + 1
+    return other, needed
 
 
 def _read_deletes(cursor: Cursor) -> dict[int, Ranges]:
@@ -182,6 +198,7 @@ def _read_deletes(cursor: Cursor) -> dict[int, Ranges]:
             if not length or start + length > MAX_CLOCK:
                 refuse("a deletion of impossible length")
             ranges.append((start, start + length))
+            cursor.cuts += (client, start), (client, start + length)
         deletes[client] = tuple(ranges) if len(ranges) == 1 else _merged(ranges)
     return deletes
 
@@ -195,3 +212,34 @@ def _merged(ranges: list[tuple[int, int]]) -> Ranges:
         else:
             merged.append((start, end))
     return tuple(merged)
+
+
+def encode_update(structs: Mapping[int, Sequence[Struct]], deletes: Mapping[int, Ranges]) -> bytes:
+    """An update of these structs, which follow each other, and deletions; clients descending as Yjs has them.
+
+    Gaps at the ends are left out.
+    """
+    trimmed = {client: _trimmed(queue) for client, queue in structs.items()}
+    clients = sorted((client for client, queue in trimmed.items() if queue), reverse=True)
+    written = bytearray(varuint(len(clients)))
+    for client in clients:
+        queue = trimmed[client]
+        written += varuint(len(queue)) + varuint(client) + varuint(queue[0].start)
+        for struct in queue:
+            written += struct.encoded
+    clients = sorted((client for client, ranges in deletes.items() if ranges), reverse=True)
+    written += varuint(len(clients))
+    for client in clients:
+        written += varuint(client) + varuint(len(deletes[client]))
+        for start, end in deletes[client]:
+            written += varuint(start) + varuint(end - start)
+    return bytes(written)
+
+
+def _trimmed(queue: Sequence[Struct]) -> Sequence[Struct]:
+    start, end = 0, len(queue)
+    while start < end and queue[start].gap:
+        start += 1
+    while end > start and queue[end - 1].gap:
+        end -= 1
+    return queue[start:end]
