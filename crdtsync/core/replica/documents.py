@@ -53,6 +53,8 @@ class Documents:
         """Updates of the present event, which the store does not hold yet."""
         self._fresh: dict[EntryId, list[Version]] = {}
         """Versions of the present event, likewise."""
+        self._placed: dict[EntryId, TextDocument] = {}
+        """Texts as they are without our edits that the hub has not placed, once someone asked for them."""
         self._recent: OrderedDict[tuple[EntryId, Digest], str] = OrderedDict()
         self._recent_chars = 0
         """Texts that stood on disk lately: under a storm of saves the store keeps too few of them for a
@@ -93,6 +95,8 @@ class Documents:
         change = document.apply_update(update)
         if not change.changed and not change.pending:
             return False
+        if entry in self._placed:
+            self._placed[entry].apply_update(update)
         self._logged(entry, update)
         old_at, was_dirty = self._changed.get(entry, (self.at_ms(entry), self._is_dirty(entry)))
         self._changed[entry] = (max(old_at, at_ms), dirty or was_dirty)
@@ -112,19 +116,35 @@ class Documents:
         return update
 
     def without(self, entry: EntryId, updates: Sequence[bytes]) -> str | None:
-        """The text as it would be without these updates of ours, by replaying the log.
+        """The text as it would be without these updates of ours, which are all that the hub has not placed.
 
-        None if it is not known: others have built on them.
+        None if it is not known: others have built on them, or the log was compacted with them in it.
         """
-        left = list(updates)
-        kept = []
-        for update in [*self._recall.updates(DocumentId(entry)), *self._unwritten.get(entry, ())]:
-            if update in left:
-                left.remove(update)
-            else:
-                kept.append(update)
-        document = TextDocument(self._client_id, kept)
+        if entry not in self._placed:
+            left = list(updates)
+            kept = []
+            for update in [*self._recall.updates(DocumentId(entry)), *self._unwritten.get(entry, ())]:
+                if update in left:
+                    left.remove(update)
+                else:
+                    kept.append(update)
+            if left:
+                return None
+            self._placed[entry] = TextDocument(self._client_id, kept)
+        document = self._placed[entry]
         return None if document.pending else document.text
+
+    def place(self, entry: EntryId, updates: Iterable[bytes], *, last: bool) -> None:
+        """The hub has placed these updates of ours. ``last``: there are no others on their way."""
+        if last:
+            self._placed.pop(entry, None)
+        elif entry in self._placed:
+            for update in updates:
+                self._placed[entry].apply_update(update)
+
+    def forget_unplaced(self) -> None:
+        """Nobody knows any more what the hub has placed."""
+        self._placed.clear()
 
     def settle(self) -> list[EntryId]:
         """Write the heads of what changed since the last call; returns those entries."""

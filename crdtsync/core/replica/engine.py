@@ -273,6 +273,7 @@ class ReplicaEngine:
     def _disconnected(self, reason: str) -> None:
         self._session.disconnected()
         self._state.unaccepted.clear()
+        self._documents.forget_unplaced()
         self._state.uploaded.clear()
         jitter = 0.5 + self._rng.random()
         self._reconnect_at = self._now + self._reconnect_delay_s * jitter

@@ -6,6 +6,7 @@ Implements the session's ``Listener``; knows documents and tree, not disk or pla
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from crdtsync.core.replica.documents import EMPTY_UPDATE
@@ -73,11 +74,16 @@ class HubSide:
 
     def on_accepted(self, updates: Iterable[tuple[DocumentId, bytes]]) -> None:
         """The hub has given these edits of ours their place; later ones may still be on their way."""
+        unaccepted = self._state.unaccepted
         for document, update in updates:
-            flying = self._state.unaccepted.get(EntryId(document), [])
-            flying[:] = [edit for edit in flying if edit.update != update]
-            if not flying:
-                self._state.unaccepted.pop(EntryId(document), None)
+            entry = EntryId(document)
+            flying = unaccepted.get(entry, [])
+            placed = [edit.update for edit in flying if edit.sent == update]
+            if placed:
+                flying[:] = [edit for edit in flying if edit.sent != update]
+                self._state.documents.place(entry, placed, last=not flying)
+                if not flying:
+                    del unaccepted[entry]
 
     def on_clean(self, document: DocumentId) -> None:
         """The hub has, durably, all of the document; written down later, with others."""
@@ -115,6 +121,8 @@ class HubSide:
             return b""
         self.clean.discard(document)
         documents.mark(document, dirty=True)
+        flying = self._state.unaccepted.get(EntryId(document), [])
+        flying[:] = [replace(edit, sent=update) for edit in flying]
         return update
 
     # -- the tree -----------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class Ingest:
             return
         state.session.push(DocumentId(entry), update)
         after = documents.text(entry)
-        state.unaccepted.setdefault(entry, []).append(Unaccepted(before, after, update))
+        state.unaccepted.setdefault(entry, []).append(Unaccepted(before, after, update, update))
         state.replan([entry])
 
     def take_back_doubled(self, entry: EntryId, now: float) -> None:
@@ -128,7 +128,7 @@ class Ingest:
         if any(edit.text for edit in edits):
             return  # not a mere doubling: the merge of the operations stands
         update = documents.edit(entry, edits, now)
-        flying.append(Unaccepted(merged, wanted, update))
+        flying.append(Unaccepted(merged, wanted, update, update))
         state.session.push(DocumentId(entry), update)
 
     # -- new entries --------------------------------------------------------------------------------

@@ -54,11 +54,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Unaccepted:
-    """An edit of ours that the hub has not yet given a place in its order: the texts before and after it."""
+    """An edit of ours that the hub has not yet given a place in its order: the texts before and after it.
+
+    ``sent`` is what went to the hub: the update itself, or what a comparison found the hub to lack.
+    """
 
     before: str
     after: str
     update: bytes
+    sent: bytes
 
 
 @dataclass(slots=True)
