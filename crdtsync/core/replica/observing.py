@@ -57,6 +57,7 @@ class Observing:
         self.rechecks: dict[str, float] = {}
         self._maybe_folders: set[str] = set()
         self._linked: set[str] = set()
+        self._reread: set[str] = set()
 
     def hint(self, hint: Hint, now: float) -> None:
         if hint.kind in (HintKind.CREATED, HintKind.CLOSED):
@@ -73,6 +74,19 @@ class Observing:
         number = self._state.looking.start_scan(below)
         self._state.out.effect(ScanFolder(number, below))
         return number
+
+    def read_again(self, paths: set[str]) -> None:
+        """What changed while the hub was away is looked at once more, now that it can be ingested."""
+        self._reread |= paths
+        for path in sorted(paths):
+            self._state.looking.want(path)
+
+    @property
+    def may_find_renames(self) -> bool:
+        """Whether a file that is missing may yet turn up at a path that is being looked at."""
+        asked = self._state.looking.is_asked
+        self._reread = {path for path in self._reread if asked(path)}
+        return bool(self._reread) or any(asked(path) for path in self._linked)
 
     # -- looks ------------------------------------------------------------------------------------------
 
@@ -181,6 +195,8 @@ class Observing:
         entry = state.synced.at(path)
         agreed = None if entry is None else state.synced.get(entry)
         emptied = agreed is not None and seen.digest == _EMPTY and agreed.digest not in (None, _EMPTY)
+        before = state.disk.get(path)
+        emptied = emptied and (before is None or before.digest != _EMPTY)  # else it was waited for already
         if emptied and not state.looking.settle(path, Wait.EMPTIED, now):
             return
         state.looking.settled(path)

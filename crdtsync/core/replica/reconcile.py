@@ -113,17 +113,18 @@ class Reconcile:
         if agreements is None:
             return True
         for agreed in reversed(agreements):
-            seen = state.disk.get(agreed.path)
+            seen = self._standing(entry, agreed.path)
             if seen is not None and seen.digest == agreed.digest and seen.kind is agreed.kind:
                 state.agree(replace(agreed, fingerprint=seen.fingerprint))
                 return True
         first, last = agreements[0], agreements[-1]
-        seen = state.disk.get(last.path)
+        seen = self._standing(entry, last.path)
         if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
             # Killed between two writes: the disk may hold a version between the agreements.
             for version in state.documents.versions(entry):
                 if version.digest == seen.digest:
-                    state.agree(replace(first, digest=seen.digest, fingerprint=seen.fingerprint))
+                    between = replace(first, path=last.path, digest=seen.digest)
+                    state.agree(replace(between, fingerprint=seen.fingerprint))
                     return True
             if not isinstance(content, TextContent) or content.digest != seen.digest:
                 state.looking.want(last.path)
@@ -132,18 +133,23 @@ class Reconcile:
             if nearest is not None:
                 state.agree(replace(nearest, path=last.path, fingerprint=seen.fingerprint))
                 return True
-        state.sure(entry)
         for agreed in reversed(agreements):
-            seen, known = state.disk.get(agreed.path), agreed.fingerprint
+            seen, known = self._standing(entry, agreed.path), agreed.fingerprint
             if seen is not None and known is not None and seen.kind is agreed.kind:
                 now = seen.fingerprint
                 if now is not None and (now.device, now.inode) == (known.device, known.inode):
                     state.agree(agreed)  # the very file, edited since
                     return True
-        if len(agreements) == 1 and (state.disk.get(last.path) is None or last.fingerprint is None):
+        if len(agreements) == 1 and (self._standing(entry, last.path) is None or last.fingerprint is None):
             state.forget(entry)
             state.replan_path(last.path)
+        state.sure(entry)
         return True
+
+    def _standing(self, entry: EntryId, path: str) -> OnDisk | None:
+        """What is on disk at ``path``, unless it is known to be another entry's."""
+        occupant = self._state.synced.at(path)
+        return self._state.disk.get(path) if occupant is None or occupant == entry else None
 
     def _nearest(self, agreements: tuple[Synced, ...], saved: str) -> Synced | None:
         """The agreement that an edited file was made from: the one that differs least from it.
