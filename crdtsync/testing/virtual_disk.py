@@ -241,7 +241,9 @@ class VirtualDisk:
         """Everything that a room could share, sorted: files, links, and folders with nothing in them."""
         for path in sorted(self.nodes):
             node = self.nodes[path]
-            if reserved_path(path) or (node.kind is NodeKind.FOLDER and self.inside(path)):
+            if reserved_path(path):
+                continue
+            if node.kind is NodeKind.FOLDER and not all(map(reserved_path, self.inside(path))):
                 continue
             yield path, node
 

@@ -66,10 +66,12 @@ class VirtualWriter:
         self.trash: list[tuple[str, bytes, str]] = []
         """Path, content and reason of everything that went to the trash."""
         self.performed = 0
+        self._still_needed = False
 
-    def perform(self, step: Step) -> Outcome:
-        """Carry out one step."""
+    def perform(self, step: Step, still_needed: bool = False) -> Outcome:
+        """Carry out one step. ``still_needed``: a later step of its batch has the same content."""
         self.performed += 1
+        self._still_needed = still_needed
         match step:
             case WriteFile():
                 return self._write(step)
@@ -149,7 +151,7 @@ class VirtualWriter:
                 assert_never(step.content)
 
     def _use(self, step: WriteFile) -> None:
-        if isinstance(step.content, BlobContent):
+        if isinstance(step.content, BlobContent) and not self._still_needed:
             self.staged_blobs.pop(step.content.digest, None)
 
     def _remove(self, step: RemoveFile) -> Outcome:
