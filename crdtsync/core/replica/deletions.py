@@ -28,7 +28,11 @@ class Deletions:
             return
         if not self._burst:
             self._since = now
-        self._burst[entry] = now
+        self._burst[entry] = now + wait_s
+
+    def restart(self, now: float) -> None:
+        """The hub is back: what vanished meanwhile is one burst, and may still be found to be renamed."""
+        self._since = now
 
     def discard(self, entry: EntryId) -> None:
         """The file is back, or has been found elsewhere."""

@@ -288,8 +288,8 @@ class ReplicaEngine:
         if reseed:
             self._transfers.reseed()
         deferred, state.deferred = state.deferred, set()
-        for path in sorted(deferred):
-            state.looking.want(path)
+        self._observing.read_again(deferred)
+        self._deletions.restart(self._now)
         for number in self._flushes:
             self._flushes[number] = None
 
@@ -382,7 +382,8 @@ class ReplicaEngine:
         if not self._deletions.waiting or not state.may_ingest:
             return
         count = len(state.view.placements)
-        send, held = self._deletions.judge(count, state.looking.any_absent, self._now)
+        settling = state.looking.any_absent or self._observing.may_find_renames
+        send, held = self._deletions.judge(count, settling, self._now)
         if held:
             number = len(self._deletions.held)
             state.tell(

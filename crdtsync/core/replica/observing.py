@@ -17,6 +17,7 @@ from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import (
     Absent,
@@ -212,7 +213,9 @@ class Observing:
         if not state.running:
             return
         origin = state.synced.with_inode(fingerprint)
-        if origin is not None and (origin.kind is not seen.kind or origin.path == path):
+        if origin is not None and (
+            origin.kind is not seen.kind or origin.path == path or not self._same_file(origin, seen, content)
+        ):
             origin = None
         if origin is not None and not self._is_gone(origin):
             # The old name may be gone without our knowing yet; if it is not, this is a second link.
@@ -230,6 +233,16 @@ class Observing:
             self._moved(origin, path, seen, now)
         else:
             self._reconcile.path(path, now, content)
+
+    def _same_file(self, agreed: Synced, seen: OnDisk, content: Content) -> bool:
+        """Whether a file with a known inode is that file: a file system gives the inode of a deleted file to
+        the next new one at once, so what was edited as well must still have much in common with it."""
+        if seen.digest == agreed.digest:
+            return True
+        if not isinstance(content, TextContent) or agreed.digest is None:
+            return False
+        known = self._state.documents.version(agreed.entry, agreed.digest)
+        return known is not None and 2 * size_of(diff(known, content.text)) <= len(known) + len(content.text)
 
     def _same_content_gone(self, seen: OnDisk) -> Synced | None:
         """An entry with the same content whose own file is gone: moved by copy and delete."""
