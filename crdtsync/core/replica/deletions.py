@@ -28,7 +28,7 @@ class Deletions:
             return
         if not self._burst:
             self._since = now
-        self._burst[entry] = now + wait_s
+        self._burst[entry] = now
 
     def restart(self, now: float) -> None:
         """The hub is back: what vanished meanwhile is one burst, and may still be found to be renamed."""
