@@ -18,17 +18,18 @@ class Deletions:
     def __init__(self) -> None:
         self._burst: dict[EntryId, float] = {}
         self._since = 0.0
+        self._judged_at = 0.0
         self.held: set[EntryId] = set()
         self.passed: set[EntryId] = set()
         """Judged or confirmed, and on their way to be sent; a look at their paths need not be waited for."""
 
-    def add(self, entry: EntryId, now: float) -> None:
-        """The entry's file is gone from disk, for longer than the settle time."""
+    def add(self, entry: EntryId, now: float, wait_s: float = 0.0) -> None:
+        """The entry's file is gone from disk; not judged before ``wait_s`` from now."""
         if entry in self.held:
             return
         if not self._burst:
             self._since = now
-        self._burst[entry] = now
+        self._burst[entry] = now + wait_s
 
     def restart(self, now: float) -> None:
         """The hub is back: what vanished meanwhile is one burst, and may still be found to be renamed."""
@@ -50,11 +51,17 @@ class Deletions:
 
     @property
     def deadline(self) -> float | None:
-        return self._since + BURST_MAX_S if self._burst else None
+        """When they are judged even if others are still settling, or need not wait any more."""
+        if not self._burst:
+            return None
+        latest = self._since + BURST_MAX_S
+        return min((ready for ready in self._burst.values() if ready > self._judged_at), default=latest)
 
     def judge(self, entries_in_room: int, still_settling: bool, now: float) -> tuple[list[EntryId], bool]:
         """The deletions that may be sent now, and whether others were held instead."""
-        if not self._burst or (still_settling and now < self._since + BURST_MAX_S):
+        self._judged_at = now
+        waits = still_settling or any(ready > now for ready in self._burst.values())
+        if not self._burst or (waits and now < self._since + BURST_MAX_S):
             return [], False
         burst = list(self._burst)
         self._burst.clear()

@@ -264,7 +264,8 @@ class Observing:
             return
         state.looking.settled(agreed.path)
         self._deletions.discard(agreed.entry)
-        state.disk.discard(agreed.path)
+        if state.synced.at(agreed.path) == agreed.entry:
+            state.disk.discard(agreed.path)
         if folder := parent(agreed.path):
             state.looking.want(folder)
         self._ingest.move(agreed, path, placed, seen)

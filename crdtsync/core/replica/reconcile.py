@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from crdtsync.core.replica.deletions import Deletions
+from crdtsync.core.replica.doubts import Doubts
 from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.ingest import Ingest, deletion
 from crdtsync.core.replica.materialise import Materialise
@@ -16,7 +17,6 @@ from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executa
 from crdtsync.core.replica.records import DropSynced, Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
-from crdtsync.core.text.diff import diff
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import EntryId
@@ -30,6 +30,7 @@ class Reconcile:
         self._ingest = ingest
         self._materialise = materialise
         self._deletions = deletions
+        self._doubts = Doubts(state, deletions)
         self.differing = Differing.BOTH
         """What to do with files that have no common past and differ."""
 
@@ -37,7 +38,7 @@ class Reconcile:
         """Something at a path that nothing was agreed on; ``content`` is what a look has just found there."""
         state = self._state
         for doubtful in sorted(state.unsure_at.get(path, ())):
-            if self._unread(doubtful) or not self._made_sure(doubtful, content):
+            if self._doubts.unread(doubtful) or not self._doubts.made_sure(doubtful, content):
                 return
             state.replan([doubtful])
         if state.synced.at(path) is not None or not state.running:
@@ -66,9 +67,9 @@ class Reconcile:
             return
         placed = state.view.get(entry)
         passed = entry in self._deletions.passed
-        if not passed and self._unread(entry):
+        if not passed and self._doubts.unread(entry):
             return
-        if not self._made_sure(entry, content):
+        if not self._doubts.made_sure(entry, content):
             return
         agreed = state.synced.get(entry)
         if agreed is None:
@@ -77,9 +78,11 @@ class Reconcile:
             else:
                 state.give_up(entry)
             return
+        if state.synced.at(agreed.path) != entry and not self._doubts.evicted(agreed, now):
+            return
         if placed is None:
             self._deletions.forget([entry] if state.disk.get(agreed.path) is None else [])
-        seen = state.disk.get(agreed.path)
+        seen = self._doubts.standing(entry, agreed.path)
         disk, room = self._disk_fact(agreed, seen, passed), self._room_fact(agreed, placed)
         if placed is not None and placed.path != agreed.path and disk in (Disk.SAME, Disk.EDITED):
             assert seen is not None
@@ -93,82 +96,6 @@ class Reconcile:
         self._carry_out(plan(disk, room, equal=equal), agreed, placed, seen, content, now)
 
     # -- facts ----------------------------------------------------------------------------------------
-
-    def _unread(self, entry: EntryId) -> bool:
-        """Whether a look is still awaited at a path where the entry's file may stand."""
-        state = self._state
-        agreed = state.synced.get(entry)
-        paths = {each.path for each in state.unsure.get(entry, ())}
-        if agreed is not None:
-            paths.add(agreed.path)
-        return any(state.disk.get(path) is None and state.looking.is_open(path) for path in paths)
-
-    def _made_sure(self, entry: EntryId, content: Content | None) -> bool:
-        """After a crash, let the disk say which agreement holds: the durable one, or a later one.
-
-        Returns False if the file has to be read for that.
-        """
-        state = self._state
-        agreements = state.unsure.get(entry)
-        if agreements is None:
-            return True
-        for agreed in reversed(agreements):
-            seen = self._standing(entry, agreed.path)
-            if seen is not None and seen.digest == agreed.digest and seen.kind is agreed.kind:
-                state.agree(replace(agreed, fingerprint=seen.fingerprint))
-                return True
-        first, last = agreements[0], agreements[-1]
-        seen = self._standing(entry, last.path)
-        if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
-            # Killed between two writes: the disk may hold a version between the agreements.
-            for version in state.documents.versions(entry):
-                if version.digest == seen.digest:
-                    between = replace(first, path=last.path, digest=seen.digest)
-                    state.agree(replace(between, fingerprint=seen.fingerprint))
-                    return True
-            if not isinstance(content, TextContent) or content.digest != seen.digest:
-                state.looking.want(last.path)
-                return False
-            nearest = self._nearest(agreements, content.text)
-            if nearest is not None:
-                state.agree(replace(nearest, path=last.path, fingerprint=seen.fingerprint))
-                return True
-        for agreed in reversed(agreements):
-            seen, known = self._standing(entry, agreed.path), agreed.fingerprint
-            if seen is not None and known is not None and seen.kind is agreed.kind:
-                now = seen.fingerprint
-                if now is not None and (now.device, now.inode) == (known.device, known.inode):
-                    state.agree(agreed)  # the very file, edited since
-                    return True
-        if len(agreements) == 1 and (self._standing(entry, last.path) is None or last.fingerprint is None):
-            state.forget(entry)
-            state.replan_path(last.path)
-        state.sure(entry)
-        return True
-
-    def _standing(self, entry: EntryId, path: str) -> OnDisk | None:
-        """What is on disk at ``path``, unless it is known to be another entry's."""
-        occupant = self._state.synced.at(path)
-        return self._state.disk.get(path) if occupant is None or occupant == entry else None
-
-    def _nearest(self, agreements: tuple[Synced, ...], saved: str) -> Synced | None:
-        """The agreement that an edited file was made from: the one that differs least from it.
-
-        A file that was never seen here, only about to be written, must also have something in common with it.
-        """
-        found: tuple[int, Synced] | None = None
-        for agreed in reversed(agreements):
-            text = None
-            if agreed.digest is not None:
-                text = self._state.documents.version(agreed.entry, agreed.digest)
-            if text is None:
-                continue
-            apart = sum(len(edit.text) + edit.end - edit.start for edit in diff(text, saved))
-            if agreed.fingerprint is None and 2 * apart > len(text) + len(saved):
-                continue
-            if found is None or apart < found[0]:
-                found = apart, agreed
-        return None if found is None else found[1]
 
     def _disk_fact(self, agreed: Synced, seen: OnDisk | None, passed: bool) -> Disk:
         state = self._state

@@ -1,0 +1,124 @@
+"""Finds out which agreement holds of an entry, where that is in doubt: after a crash, or when its place was taken.
+
+The disk decides. Nothing is decided while a look is still awaited that could tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crdtsync.core.replica.deletions import Deletions
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.text.diff import diff
+from crdtsync.core.values import limits
+from crdtsync.core.values.files import Content, Kind, TextContent
+from crdtsync.core.values.ids import EntryId
+
+
+class Doubts:
+    def __init__(self, state: ReplicaState, deletions: Deletions) -> None:
+        self._state = state
+        self._deletions = deletions
+
+    def unread(self, entry: EntryId) -> bool:
+        """Whether a look is still awaited at a path where the entry's file may stand."""
+        state = self._state
+        agreed = state.synced.get(entry)
+        paths = {each.path for each in state.unsure.get(entry, ())}
+        if agreed is not None:
+            paths.add(agreed.path)
+        return any(state.disk.get(path) is None and state.looking.is_open(path) for path in paths)
+
+    def made_sure(self, entry: EntryId, content: Content | None) -> bool:
+        """After a crash, let the disk say which agreement holds: the durable one, or a later one.
+
+        Returns False if the file has to be read for that.
+        """
+        state = self._state
+        agreements = state.unsure.get(entry)
+        if agreements is None:
+            return True
+        for agreed in reversed(agreements):
+            seen = self.standing(entry, agreed.path)
+            if seen is not None and seen.digest == agreed.digest and seen.kind is agreed.kind:
+                state.agree(replace(agreed, fingerprint=seen.fingerprint))
+                return True
+        first, last = agreements[0], agreements[-1]
+        seen = self.standing(entry, last.path)
+        if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
+            # Killed between two writes: the disk may hold a version between the agreements.
+            for version in state.documents.versions(entry):
+                if version.digest == seen.digest:
+                    between = replace(first, path=last.path, digest=seen.digest)
+                    state.agree(replace(between, fingerprint=seen.fingerprint))
+                    return True
+            if not isinstance(content, TextContent) or content.digest != seen.digest:
+                state.looking.want(last.path)
+                return False
+            nearest = self._nearest(agreements, content.text)
+            if nearest is not None:
+                state.agree(replace(nearest, path=last.path, fingerprint=seen.fingerprint))
+                return True
+        for agreed in reversed(agreements):
+            if _is_that(self.standing(entry, agreed.path), agreed):
+                state.agree(agreed)  # the very file, edited since
+                return True
+        if len(agreements) == 1 and (self.standing(entry, last.path) is None or last.fingerprint is None):
+            state.forget(entry)
+            state.replan_path(last.path)
+        state.sure(entry)
+        return True
+
+    def evicted(self, agreed: Synced, now: float) -> bool:
+        """Another entry has been put where this one's file had stood: whether that is now taken for deleted.
+
+        The file was moved away by someone, or deleted, before ours was written: that is found out first.
+        """
+        state = self._state
+        owner = state.synced.at(agreed.path)
+        other = None if owner is None else state.synced.get(owner)
+        seen = state.disk.get(agreed.path)
+        if other is None or (_is_that(seen, agreed) and not _is_that(seen, other)):
+            if other is not None:
+                state.forget(other.entry)
+            state.synced.put(agreed)  # it stands here after all
+            return True
+        if agreed.entry in self._deletions.passed:
+            return True
+        if not self._deletions.covers(agreed.entry):
+            self._deletions.add(agreed.entry, now, limits.SETTLE_DELETION_S)
+        return False
+
+    def standing(self, entry: EntryId, path: str) -> OnDisk | None:
+        """What is on disk at ``path``, unless it is known to be another entry's."""
+        occupant = self._state.synced.at(path)
+        return self._state.disk.get(path) if occupant is None or occupant == entry else None
+
+    def _nearest(self, agreements: tuple[Synced, ...], saved: str) -> Synced | None:
+        """The agreement that an edited file was made from: the one that differs least from it.
+
+        A file that was never seen here, only about to be written, must also have something in common with it.
+        """
+        found: tuple[int, Synced] | None = None
+        for agreed in reversed(agreements):
+            text = None
+            if agreed.digest is not None:
+                text = self._state.documents.version(agreed.entry, agreed.digest)
+            if text is None:
+                continue
+            apart = sum(len(edit.text) + edit.end - edit.start for edit in diff(text, saved))
+            if agreed.fingerprint is None and 2 * apart > len(text) + len(saved):
+                continue
+            if found is None or apart < found[0]:
+                found = apart, agreed
+        return None if found is None else found[1]
+
+
+def _is_that(seen: OnDisk | None, agreed: Synced) -> bool:
+    """Whether it is the very file that was agreed on, perhaps edited since."""
+    if seen is None or seen.fingerprint is None or agreed.fingerprint is None:
+        return False
+    here, then = seen.fingerprint, agreed.fingerprint
+    return seen.kind is agreed.kind and (here.device, here.inode) == (then.device, then.inode)
