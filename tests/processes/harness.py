@@ -211,7 +211,8 @@ def tree(folder: Path) -> dict[str, bytes | str | None]:
             elif path.is_dir():
                 found[shown] = None
             else:
-                found[shown] = path.read_bytes()
+                with contextlib.suppress(FileNotFoundError):  # it has just gone
+                    found[shown] = path.read_bytes()
     return found
 
 
