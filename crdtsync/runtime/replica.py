@@ -1,21 +1,18 @@
 """Runs one joined folder: carries events to the engine and its effects to disk, store and hub.
 
-The engine and all documents live on the loop's thread; threads look, scan, write and make durable, and
-exchange only values. Decides nothing on its own.
+The engine, all documents and the store live on the loop's thread. Decides nothing on its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar, assert_never
+from typing import Protocol, assert_never
 
 from crdtsync.adapters.folder import JoinedFolder
 from crdtsync.adapters.hub_link import HubLink, hub_address
@@ -27,8 +24,6 @@ from crdtsync.core.replica.engine import ReplicaEngine
 from crdtsync.core.replica.records import Record
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.status import Conflict, Status
-from crdtsync.core.replica.steps import Step
-from crdtsync.core.values import limits
 from crdtsync.core.values.ids import check_room_name
 from crdtsync.errors import (
     AccessDenied,
@@ -40,13 +35,11 @@ from crdtsync.errors import (
 )
 from crdtsync.runtime.blob_job import Transfer
 from crdtsync.runtime.blob_transfer import BlobTransfers
+from crdtsync.runtime.disk_tasks import DiskTasks
 from crdtsync.runtime.event_queue import EventQueue
 
-T = TypeVar("T")
-
 PERSIST_RETRY_S = 1.0
-DURABLE_RETRY_S = 5.0
-LOOK_THREADS = 2
+YIELD_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +83,8 @@ class Replica:
         self._engine: ReplicaEngine | None = None
         self._link: HubLink
         self._transfers: BlobTransfers
-        self._tasks: set[asyncio.Task[None]] = set()
         self._flushes: dict[int, asyncio.Future[None]] = {}
         self._flush_number = 0
-        self._displaced_poll: asyncio.TimerHandle | None = None
-        self._touched: set[str] = set()
         self._stopping = asyncio.Event()
         self._end: BaseException | None = None
         self._was_connected = False
@@ -157,26 +147,18 @@ class Replica:
 
         Raises FolderError, AlreadyJoined, StoreError, RootGone, AccessDenied, ProtocolMismatch.
         """
-        loop = asyncio.get_running_loop()
         self._events = EventQueue()
         options = self.options
         self._folder = JoinedFolder(options.directory, options.room, self.hub)
-        self._look_threads = ThreadPoolExecutor(LOOK_THREADS, thread_name_prefix="crdtsync-look")
-        self._step_thread = ThreadPoolExecutor(1, thread_name_prefix="crdtsync-write")
-        self._durable_thread = ThreadPoolExecutor(1, thread_name_prefix="crdtsync-durable")
-        network = NetworkChanges(loop, self._network_changed)
+        self._disk = DiskTasks(
+            self._folder, self._events.put, partial(self._observer.notice, "told", ""), self._halt
+        )
+        network = NetworkChanges(asyncio.get_running_loop(), self._network_changed)
         try:
             for notice in self._folder.notices:
                 self._observer.notice("told", "", notice)
             self._open_engine()
-            await asyncio.to_thread(
-                self._folder.watch,
-                self._events.put,
-                partial(_on_loop, loop, self._late_write),
-                partial(_on_loop, loop, partial(self._observer.notice, "told", "")),
-            )
-            for displaced in await self._in(self._step_thread, self._folder.recover):
-                self._events.put(ev.DisplacedChanged(displaced))
+            await self._disk.start()
             if opened is not None:
                 await opened()
             await self._loop()
@@ -226,10 +208,14 @@ class Replica:
                 deadline = engine.deadline
                 await self._events.wait(None if deadline is None else max(0.0, deadline - self._now()))
                 events = self._events.take()
+                yielded_at = time.monotonic()
                 for event in events or [ev.Tick()]:
                     await self._carry_out(engine.handle(event, self._now()))
                     if self._stopping.is_set():
                         break
+                    if time.monotonic() - yielded_at > YIELD_S:
+                        await asyncio.sleep(0)  # the sockets have their turn in a long batch
+                        yielded_at = time.monotonic()
                 self._observer.changed()
         finally:
             stopping.cancel()
@@ -241,7 +227,6 @@ class Replica:
 
     async def _carry_out(self, effects: Sequence[ef.Effect]) -> None:
         """Carry out effects in order; only what must be complete before the next one is waited for."""
-        folder = self._folder
         for effect in effects:
             match effect:
                 case ef.Persist(records):
@@ -249,16 +234,15 @@ class Replica:
                 case ef.SendText(data) | ef.SendBinary(data):
                     self._link.send(data)
                 case ef.Look(paths):
-                    self._spawn(self._look_threads, partial(folder.look, paths), ev.Looked)
+                    self._disk.look(paths)
                 case ef.ScanFolder(number, below):
-                    answer = partial(ev.Scanned, number)
-                    self._spawn(self._look_threads, partial(folder.scan, below), answer)
+                    self._disk.scan(number, below)
                 case ef.Steps(steps):
-                    self._task(self._perform(steps))
+                    self._disk.perform(steps)
                 case ef.DropDisplaced(token):
-                    self._spawn(self._step_thread, partial(folder.drop_displaced, token), None)
+                    self._disk.drop_displaced(token)
                 case ef.MakeDurable(number):
-                    self._task(self._make_durable(number))
+                    self._disk.make_durable(number)
                 case ef.Connect():
                     self._link.open()
                 case ef.Disconnect(reason):
@@ -271,7 +255,7 @@ class Replica:
                 case ef.CancelTransfer(digest):
                     self._transfers.cancel(digest)
                 case ef.AskDiffering():
-                    self._task(self._ask(effect))
+                    self._disk.task(self._ask(effect))
                 case ef.Flushed(number):
                     future = self._flushes.get(number)
                     if future is not None and not future.done():
@@ -306,87 +290,8 @@ class Replica:
             else:
                 return
 
-    async def _perform(self, steps: Sequence[Step]) -> None:
-        try:
-            outcomes = await self._in(self._step_thread, partial(self._folder.perform, steps))
-        except RootGone as error:
-            self._events.put(ev.RootLost(str(error)))
-            return
-        for step, outcome in outcomes:
-            self._events.put(ev.StepDone(step, outcome))
-        if self._displaced_poll is None:
-            self._poll_displaced_in(limits.DISPLACED_MIN_S)
-
-    def _late_write(self, name: str) -> None:
-        """Someone writes to a file that was replaced; take it in soon."""
-        self._touched.add(name)
-        self._poll_displaced_in(limits.SETTLE_QUIET_S)
-
-    def _poll_displaced_in(self, delay_s: float) -> None:
-        if self._displaced_poll is not None:
-            self._displaced_poll.cancel()
-        loop = asyncio.get_running_loop()
-        self._displaced_poll = loop.call_later(delay_s, lambda: self._task(self._poll_displaced()))
-
-    async def _poll_displaced(self) -> None:
-        """Look at the files that were replaced: whoever holds one open may still be writing to it."""
-        self._displaced_poll = None
-        touched, self._touched = self._touched, set()
-        late, due_s = await self._in(self._step_thread, partial(self._folder.poll_displaced, touched))
-        for displaced in late:
-            self._events.put(ev.DisplacedChanged(displaced))
-        if due_s is not None and self._displaced_poll is None:
-            self._poll_displaced_in(max(0.0, due_s - time.monotonic()))
-
-    async def _make_durable(self, number: int) -> None:
-        """A disk that cannot be made durable is told of and tried again; nothing is agreed on meanwhile."""
-        while True:
-            try:
-                await self._in(self._durable_thread, self._folder.make_durable)
-            except OSError as error:
-                self._observer.notice("failed", "", f"the disk cannot be made durable: {error.strerror}")
-                await asyncio.sleep(DURABLE_RETRY_S)
-            else:
-                self._events.put(ev.MadeDurable(number))
-                return
-
     async def _ask(self, question: ef.AskDiffering) -> None:
         self._events.put(ev.Decided(await self._observer.ask(question)))
-
-    # -- threads and tasks --------------------------------------------------------------------------
-
-    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
-
-    def _spawn(
-        self, threads: ThreadPoolExecutor, work: Callable[[], T], event: Callable[[T], ev.Event] | None
-    ) -> None:
-        """Do ``work`` in a thread; its result comes back as an event."""
-        loop = asyncio.get_running_loop()
-
-        def run() -> None:
-            try:
-                result = work()
-            except RootGone as error:
-                self._events.put(ev.RootLost(str(error)))
-            except Exception as error:
-                # Not a matter of the disk, so a fault of ours: stop rather than go on blind.
-                loop.call_soon_threadsafe(self._halt, error)
-            else:
-                if event is not None:
-                    self._events.put(event(result))
-
-        threads.submit(run)
-
-    def _task(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._halt(error)
 
     # -- the hub ------------------------------------------------------------------------------------
 
@@ -423,30 +328,18 @@ class Replica:
                 case ef.Persist(records):
                     await self._persist(records)
                 case ef.MakeDurable(number):
-                    await self._in(self._durable_thread, self._folder.make_durable)
-                    await self._carry_out(self._engine.handle(ev.MadeDurable(number), self._now()))
+                    if await self._disk.durable_now():
+                        await self._carry_out(self._engine.handle(ev.MadeDurable(number), self._now()))
 
     # -- the end ------------------------------------------------------------------------------------
 
     async def _close(self) -> None:
         """Let go of everything; steps that were begun are finished first."""
-        if self._displaced_poll is not None:
-            self._displaced_poll.cancel()
         if self._engine is not None:
             await self._link.close()
             await self._transfers.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for threads in (self._look_threads, self._step_thread, self._durable_thread):
-            await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
+        await self._disk.close()
         for future in self._flushes.values():
             if not future.done():
                 future.set_exception(self._end or HubUnreachable("the replica has stopped"))
         self._folder.close()
-
-
-def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], value: str) -> None:
-    """Call from another thread; a loop that has ended needs no call."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(call, value)
