@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ class Writer:
             self.lines.append(line)
 
 
+def have_written(writers: list[Writer], lines: int) -> bool:
+    return sum(len(writer.lines) for writer in writers) >= lines
+
+
+def is_back(replica: Joined) -> bool:
+    return bool(replica.status()["connected"])
+
+
 @pytest.mark.parametrize("victim", ["hub", "replica"])
 def test_twenty_kills_under_load_lose_nothing(victim: str, tmp_path: Path) -> None:
     rng = random.Random(victim)
@@ -66,7 +75,7 @@ def test_twenty_kills_under_load_lose_nothing(victim: str, tmp_path: Path) -> No
             writer.start()
         for _ in range(KILLS):
             goal = sum(len(writer.lines) for writer in writers) + rng.randrange(20, 200)
-            eventually(lambda goal=goal: sum(len(w.lines) for w in writers) >= goal, "people write on")
+            eventually(partial(have_written, writers, goal), "people write on")
             if victim == "hub":
                 hub.kill()
                 hub = Hub(tmp_path / "hub", port)
@@ -78,7 +87,7 @@ def test_twenty_kills_under_load_lose_nothing(victim: str, tmp_path: Path) -> No
             writer.stop()
         for replica in replicas.values():
             replica.wait_for("joining")
-            eventually(lambda replica=replica: replica.status()["connected"], "it is back")
+            eventually(partial(is_back, replica), "it is back")
         settle(*replicas.values())
         assert_same(*folders.values())
         found = tree(folders["ann"])

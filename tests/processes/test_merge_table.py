@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.processes.harness import Hub, Joined, assert_same, eventually, settle, texts, tree
@@ -162,16 +163,15 @@ def test_a_live_rename_of_a_folder_is_a_rename_there(pair: Pair) -> None:
     assert not pair[1].command("trash"), "a rename is no deletion"
 
 
+def write_same(folder: Path, name: str) -> None:
+    (folder / name).write_text("same\n")
+
+
 def test_equal_files_created_on_both_sides_are_one_file(hub: Hub, pair: Pair) -> None:
     here, there = share(pair, {"x.txt": "x\n"})
     for meet in (apart, offline):
-        name = f"{meet.__name__}.txt"
-        meet(
-            hub,
-            pair,
-            lambda f, n=name: (f / n).write_text("same\n"),
-            lambda f, n=name: (f / n).write_text("same\n"),
-        )
+        create = partial(write_same, name=f"{meet.__name__}.txt")
+        meet(hub, pair, create, create)
     assert tree(here) == tree(there) == {"x.txt": b"x\n", "apart.txt": b"same\n", "offline.txt": b"same\n"}
 
 
