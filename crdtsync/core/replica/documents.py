@@ -7,7 +7,7 @@ version before the document moves on from it. What a change means for disk and h
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.records import (
@@ -53,6 +53,8 @@ class Documents:
         """Updates of the present event, which the store does not hold yet."""
         self._fresh: dict[EntryId, list[Version]] = {}
         """Versions of the present event, likewise."""
+        self.unplaced: Container[EntryId] = ()
+        """Texts with edits of ours that the hub has not placed: in their logs these are kept apart."""
         self._placed: dict[EntryId, TextDocument] = {}
         """Texts as they are without our edits that the hub has not placed, once someone asked for them."""
         self._recent: OrderedDict[tuple[EntryId, Digest], str] = OrderedDict()
@@ -145,6 +147,14 @@ class Documents:
     def forget_unplaced(self) -> None:
         """Nobody knows any more what the hub has placed."""
         self._placed.clear()
+
+    def contained(self, updates: Iterable[bytes], state: bytes) -> list[bytes]:
+        """Those of our updates that are part of another, which may be all that a hub has of a document."""
+        document = TextDocument(self._client_id, [state])
+        if document.pending:
+            return []  # it builds on others: a single change
+        changes = [(update, document.apply_update(update)) for update in updates]
+        return [update for update, change in changes if not change.changed and not change.pending]
 
     def settle(self) -> list[EntryId]:
         """Write the heads of what changed since the last call; returns those entries."""
@@ -264,6 +274,8 @@ class Documents:
     def _cool(self) -> None:
         """Compact long logs, and let go of the documents that were not used for the longest time."""
         for entry in [e for e, length in self._log_lengths.items() if length >= limits.COMPACT_AFTER_UPDATES]:
+            if entry in self.unplaced:
+                continue
             document = self._document(entry)
             if not document.pending:
                 self._out.record(ReplaceUpdates(DocumentId(entry), (document.encode_state(),)))

@@ -100,6 +100,7 @@ class ReplicaEngine:
             looking=Looking(),
             session=session,
         )
+        documents.unplaced = self._state.unaccepted
         for row in remembered.synced:
             if row.provisional is not None or confirmed(row) is None:
                 self._state.doubt(chain(row))
@@ -272,8 +273,6 @@ class ReplicaEngine:
 
     def _disconnected(self, reason: str) -> None:
         self._session.disconnected()
-        self._state.unaccepted.clear()
-        self._documents.forget_unplaced()
         self._state.uploaded.clear()
         jitter = 0.5 + self._rng.random()
         self._reconnect_at = self._now + self._reconnect_delay_s * jitter

@@ -5,7 +5,7 @@ Implements the session's ``Listener``; knows documents and tree, not disk or pla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -65,6 +65,8 @@ class HubSide:
             path = entry if placed is None else placed.path
             self._state.tell(path, "refused", f"an update from the hub cannot be applied: {error}")
             return
+        if not tentative and entry in self._state.unaccepted:
+            self._found(entry, update)
         if changed and entry in self._state.unaccepted:
             self._ingest.take_back_doubled(entry, self.now)
 
@@ -76,14 +78,13 @@ class HubSide:
         """The hub has given these edits of ours their place; later ones may still be on their way."""
         unaccepted = self._state.unaccepted
         for document, update in updates:
-            entry = EntryId(document)
-            flying = unaccepted.get(entry, [])
-            placed = [edit.update for edit in flying if edit.sent == update]
-            if placed:
-                flying[:] = [edit for edit in flying if edit.sent != update]
-                self._state.documents.place(entry, placed, last=not flying)
-                if not flying:
-                    del unaccepted[entry]
+            flying = unaccepted.get(EntryId(document), ())
+            self._placed(EntryId(document), [edit.update for edit in flying if edit.sent == update])
+
+    def on_unresumed(self) -> None:
+        """The hub cannot say in which order things happened since we were here."""
+        self._state.unaccepted.clear()
+        self._state.documents.forget_unplaced()
 
     def on_clean(self, document: DocumentId) -> None:
         """The hub has, durably, all of the document; written down later, with others."""
@@ -110,6 +111,23 @@ class HubSide:
             return self._state.tree.state_vector
         return self._state.documents.state_vector(EntryId(document))
 
+    def _found(self, entry: EntryId, update: bytes) -> None:
+        """What the log has of ours was placed there before the connection broke, though we were not told."""
+        flying = self._state.unaccepted[entry]
+        placed = [edit.update for edit in flying if edit.sent == update]
+        if not placed:
+            placed = self._state.documents.contained([edit.update for edit in flying], update)
+        self._placed(entry, placed)
+
+    def _placed(self, entry: EntryId, updates: Sequence[bytes]) -> None:
+        if not updates:
+            return
+        flying = self._state.unaccepted[entry]
+        flying[:] = [edit for edit in flying if edit.update not in updates]
+        self._state.documents.place(entry, updates, last=not flying)
+        if not flying:
+            del self._state.unaccepted[entry]
+
     def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
         """What the hub lacks of a document, which is dirty until acknowledged; ``b""`` for nothing."""
         documents = self._state.documents
@@ -117,11 +135,12 @@ class HubSide:
             update = self._state.tree.diff_update(state_vector)
         else:
             update = documents.diff_update(EntryId(document), state_vector)
+        flying = self._state.unaccepted.get(EntryId(document), [])
         if update in (b"", EMPTY_UPDATE):
+            self._placed(EntryId(document), [edit.update for edit in flying])
             return b""
         self.clean.discard(document)
         documents.mark(document, dirty=True)
-        flying = self._state.unaccepted.get(EntryId(document), [])
         flying[:] = [replace(edit, sent=update) for edit in flying]
         return update
 

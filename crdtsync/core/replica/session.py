@@ -62,6 +62,10 @@ class Listener(Protocol):
         """Everything that the hub had is here. ``reseed``: the hub may have lost what it had of us."""
         ...
 
+    def on_unresumed(self) -> None:
+        """The hub does not go on where we were: all documents will be compared."""
+        ...
+
     def on_accepted(self, updates: Iterable[tuple[DocumentId, bytes]]) -> None:
         """No update of others that these of ours did not know can come before them any more."""
         ...
@@ -260,6 +264,7 @@ class HubSession:
         self._epoch = welcome.epoch
         self._reseed = not welcome.resume
         if self._reseed:
+            self._listener.on_unresumed()
             vectors = self._listener.state_vectors()
             self._comparing = set(vectors)
             self._compare(list(vectors.items()), ends=True)
