@@ -1,4 +1,4 @@
-"""Finds out which agreement holds of an entry, where that is in doubt: after a crash, or when its place was taken.
+"""Finds out which agreement holds of an entry where that is in doubt: after a crash, or when it was evicted.
 
 The disk decides. Nothing is decided while a look is still awaited that could tell.
 """

@@ -20,6 +20,7 @@ from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.paths import parents
 
 
 class Reconcile:
@@ -320,9 +321,24 @@ class Reconcile:
         return made
 
     def _create(self, path: str, content: Content | None, seen: OnDisk, now: float) -> None:
+        if self._stands_in_ruins(path):
+            return
         if self._may_ingest(path) and self._ingest.create(path, content, seen, now):
             self._state.edited_here(path, now)
             self._state.out.notice("sent", path, "created")
+
+    def _stands_in_ruins(self, path: str) -> bool:
+        """Whether what stood here before, below it or as a file above it, has yet to be found gone.
+
+        A file that became a folder, or the other way round, keeps its name if that is told first.
+        """
+        synced = self._state.synced
+        before = [synced.at(each) for each in (*parents(path), *synced.below(path))]
+        agreed = [synced.get(entry) for entry in before if entry is not None]
+        return any(
+            each is not None and each.kind is not Kind.DIR and each.entry not in self._deletions.held
+            for each in agreed
+        )
 
     def _may_ingest(self, path: str) -> bool:
         """Catch up first: without a live session the disk itself is the queue of edits."""

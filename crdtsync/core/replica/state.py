@@ -20,6 +20,7 @@ from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind, Manifest
 from crdtsync.core.values.ids import EntryId, Randomness
+from crdtsync.core.values.paths import parents
 
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 60.0
@@ -190,6 +191,7 @@ class ReplicaState:
         heir = self.view.at(path)
         if heir is not None and heir != entry:
             self.plan_entries.add(heir)
+        self.plan_paths.update(parents(path), self.disk.below(path))
 
     def edited_here(self, path: str, now: float) -> None:
         """The person here saved this; the last few such paths are shown to others."""
