@@ -77,7 +77,10 @@ class Streams:
 
 
 class Trace:
-    """A digest over everything that happened, and the last lines of it for a person."""
+    """A digest over everything that happened, and the last lines of it for a person.
+
+    Frames count by their length: Yrs writes the keys of a map in an order that differs from run to run.
+    """
 
     def __init__(self, clock: Clock, *, shown: Callable[[str], None] | None = None) -> None:
         self._clock = clock
@@ -91,10 +94,6 @@ class Trace:
         self.lines.append(line)
         if self._shown is not None:
             self._shown(line)
-
-    def mix(self, data: bytes) -> None:
-        """Take into the digest what is too long to show."""
-        self._hasher.update(data)
 
     @property
     def digest(self) -> str:

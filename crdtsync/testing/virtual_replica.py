@@ -132,8 +132,6 @@ class VirtualReplica:
         if self.engine is None:
             return
         self._trace.note(self.name, described(event))
-        if isinstance(event, ev.BinaryFrame):
-            self._trace.mix(event.data)
         self._carry_out(self.engine.handle(event, self._clock.now_s))
 
     def _set_timer(self) -> None:

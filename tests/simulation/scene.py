@@ -1,0 +1,56 @@
+"""A scripted world: two replicas and a perfect network, in which a test says what happens and when."""
+
+from __future__ import annotations
+
+from crdtsync.testing.clock import Clock, Streams, Trace
+from crdtsync.testing.oracles import check_equal
+from crdtsync.testing.virtual_disk import NodeKind
+from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_replica import VirtualReplica
+
+
+class Scene:
+    """``a`` and ``b`` have joined and are at rest."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        streams = Streams(1)
+        trace = Trace(self.clock)
+        self.hub = VirtualHub(self.clock, streams["hub"], trace)
+        self.hub.start()
+        self.a = VirtualReplica("a", self.clock, streams["a"], trace, self.hub)
+        self.b = VirtualReplica("b", self.clock, streams["b"], trace, self.hub)
+        for replica in (self.a, self.b):
+            replica.start()
+        self.rest()
+
+    def wait(self, duration_s: float) -> None:
+        self.clock.run_until(self.clock.now_s + duration_s)
+
+    def save(self, replica: VirtualReplica, path: str, content: str | bytes) -> None:
+        """A save into the file, or a new file with its folders."""
+        data = content.encode() if isinstance(content, str) else content
+        node = replica.disk.get(path)
+        if node is not None:
+            replica.disk.write_into(node, data)
+            return
+        if "/" in path:
+            replica.disk.make_folder(path.rpartition("/")[0])
+        replica.disk.put(path, replica.disk.new_inode(NodeKind.FILE, data))
+
+    def read(self, replica: VirtualReplica, path: str) -> str | None:
+        node = replica.disk.get(path)
+        return None if node is None else node.data.decode()
+
+    def paths(self, replica: VirtualReplica) -> list[str]:
+        return [path for path, _ in replica.disk.files()]
+
+    def rest(self) -> None:
+        """Let everyone flush, and check that both hold the same."""
+        numbers = [(replica, replica.flush()) for replica in (self.a, self.b)]
+        assert self.clock.run_until(
+            self.clock.now_s + 300.0,
+            lambda: all(number in replica.flushed for replica, number in numbers),
+        ), "the flush does not end"
+        self.wait(2.0)
+        check_equal([self.a, self.b])

@@ -1,0 +1,160 @@
+"""What the simulator found, each as the shortest story that shows it."""
+
+from __future__ import annotations
+
+from crdtsync.core.replica.events import ConfirmRequested
+from crdtsync.testing.virtual_disk import NodeKind
+from tests.simulation.scene import Scene
+
+
+def test_a_folder_that_becomes_a_file_becomes_one_everywhere() -> None:
+    scene = Scene()
+    scene.save(scene.a, "notes/in.md", "inside\n")
+    scene.rest()
+    scene.a.disk.take("notes/in.md")
+    scene.a.disk.take("notes")
+    scene.save(scene.a, "notes", "now a file\n")
+    scene.rest()
+    assert scene.read(scene.b, "notes") == "now a file\n"
+    assert scene.paths(scene.b) == ["notes"]
+
+
+def test_a_save_that_races_a_write_undoes_nothing_that_came_meanwhile() -> None:
+    scene = Scene()
+    scene.save(scene.a, "list.md", "one\n")
+    scene.rest()
+    scene.b.work_s = 0.2  # b writes slowly: the next edit comes before the outcome of the write
+    scene.save(scene.a, "list.md", "one\ntwo is here\n")
+    scene.wait(0.1)
+    scene.save(scene.a, "list.md", "one\ntwo is here\nthree is here\n")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "list.md") == "one\ntwo is here\n"
+    )
+    scene.save(scene.b, "list.md", "zero is here\none\ntwo is here\n")
+    scene.rest()
+    assert scene.read(scene.a, "list.md") == "zero is here\none\ntwo is here\nthree is here\n"
+
+
+def test_a_file_arrives_at_a_path_that_was_just_deleted_here() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x.md", "text\n")
+    scene.rest()
+    scene.b.disk.take("x.md")
+    scene.wait(0.1)  # b waits out the settle time of its deletion
+    scene.save(scene.a, "x.md", b"\0binary")
+    scene.rest()
+    node = scene.b.disk.get("x.md")
+    assert node is not None and node.data == b"\0binary"
+
+
+def test_deletions_that_are_ready_while_offline_ask_for_no_tick() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x.md", "text\n")
+    scene.rest()
+    scene.a.link.online = False
+    scene.a.link.cut()
+    scene.a.disk.take("x.md")
+    handled = scene.clock.handled
+    scene.wait(60.0)
+    assert scene.clock.handled - handled < 1000
+    scene.a.link.online = True
+    scene.rest()
+    assert scene.paths(scene.b) == []
+
+
+def test_a_flush_ends_while_the_deletion_of_a_whole_folder_is_held() -> None:
+    scene = Scene()
+    names = [f"folder/{number}.md" for number in range(12)]
+    for name in names:
+        scene.save(scene.a, name, f"text of {name}\n")
+    scene.rest()
+    for name in names:
+        scene.a.disk.take(name)
+    scene.a.disk.take("folder")
+    number = scene.a.flush()
+    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: number in scene.a.flushed)
+    assert scene.paths(scene.b) == sorted(names)
+    scene.a.handle(ConfirmRequested())
+    scene.rest()
+    assert scene.paths(scene.b) == []
+
+
+def test_a_kill_before_a_write_takes_nothing_back() -> None:
+    scene = Scene()
+    scene.save(scene.a, "list.md", "one\n")
+    scene.rest()
+    scene.save(scene.a, "list.md", "one\ntwo is here\n")
+    scene.b.work_s = 0.5
+    steps = scene.b.writer.performed
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0,
+        lambda: scene.b.engine is not None and scene.b.engine.status.pending.materialise > 0,
+    )
+    scene.b.kill()
+    assert scene.b.writer.performed == steps  # it was intended, and never done
+    scene.b.work_s = 0.001
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "list.md") == "one\ntwo is here\n"
+
+
+def test_a_kill_between_a_move_and_its_outcome_loses_neither_file() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x.md", "text\n")
+    scene.rest()
+    scene.b.work_s = 0.5
+    scene.a.disk.rename("x.md", "y.md")
+    scene.save(scene.a, "x.md", b"\0binary")
+    assert scene.clock.run_until(scene.clock.now_s + 10.0, lambda: scene.b.disk.get("y.md") is not None)
+    scene.b.kill()
+    scene.b.work_s = 0.001
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.b, "y.md") == "text\n"
+    assert scene.paths(scene.a) == ["x.md", "y.md"]
+
+
+def test_files_that_change_names_among_each_other_keep_what_they_hold() -> None:
+    scene = Scene()
+    first = "".join(f"line {number} of the first\n" for number in range(8))
+    second = "".join(f"line {number} of the second\n" for number in range(8))
+    scene.save(scene.a, "x.md", first)
+    scene.save(scene.a, "y.md", second)
+    scene.rest()
+    for _ in range(3):
+        scene.a.disk.exchange("x.md", "y.md")
+        scene.rest()
+    assert (scene.read(scene.b, "x.md"), scene.read(scene.b, "y.md")) == (second, first)
+
+
+def test_a_file_moved_away_in_the_instant_of_its_removal_survives_with_its_heir() -> None:
+    scene = Scene()
+    scene.a.disk.put("x", scene.a.disk.new_inode(NodeKind.LINK, b"somewhere"))
+    scene.rest()
+
+    def move_away(path: str) -> None:
+        if scene.b.disk.get("z") is None:
+            scene.b.disk.rename("x", "z")
+
+    scene.b.race = move_away
+    scene.a.disk.take("x")
+    scene.save(scene.a, "x", b"\0binary")
+    scene.wait(3.0)
+    scene.b.race = lambda path: None
+    scene.rest()
+    assert scene.paths(scene.a) == ["x", "z"]
+    node = scene.a.disk.get("x")
+    assert node is not None and node.data == b"\0binary"
+
+
+def test_an_emptying_that_settles_while_offline_is_sent_once_connected() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x.md", "text\n")
+    scene.rest()
+    scene.a.link.online = False
+    scene.a.link.cut()
+    scene.save(scene.a, "x.md", "")
+    scene.wait(8.0)
+    scene.a.link.online = True
+    scene.rest()
+    assert scene.read(scene.b, "x.md") == ""

@@ -1,0 +1,92 @@
+"""Whole worlds from their seeds: every promise holds, and a seed always tells the same story."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from crdtsync.testing.oracles import (
+    Broken,
+    Ledger,
+    check_nothing_doubled,
+    check_nothing_lost,
+)
+from crdtsync.testing.plan import Plan
+from crdtsync.testing.simulate import main, shrunk
+from crdtsync.testing.world import World
+from tests.simulation.scene import Scene
+
+BLOCK = 10
+
+
+@pytest.mark.parametrize("first_seed", range(1001, 1121, BLOCK))
+def test_every_promise_holds_in_worlds_of_all_kinds(first_seed: int) -> None:
+    for seed in range(first_seed, first_seed + BLOCK):
+        World(seed).run()
+
+
+def test_a_seed_tells_the_same_story_twice() -> None:
+    assert World(7).run() == World(7).run()
+
+
+def test_a_seed_tells_the_same_story_whatever_the_order_of_hashes() -> None:
+    stories = {
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "crdtsync.testing.simulate",
+                "--seeds",
+                "3",
+                "--first-seed",
+                "21",
+                "--digests",
+            ],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.partition(" worlds")[0]
+        for hash_seed in ("1", "2")
+    }
+    assert len(stories) == 1
+
+
+def test_a_plan_is_read_back_as_it_was_written() -> None:
+    for seed in range(50):
+        plan = Plan.of_seed(seed)
+        assert Plan.parse(str(plan)) == plan
+
+
+def test_what_nobody_took_out_is_missed() -> None:
+    scene, ledger = Scene(), Ledger()
+    token = ledger.new_token()
+    ledger.saved("a", b"", token.encode())
+    with pytest.raises(Broken, match="nowhere"):
+        check_nothing_lost(ledger, [scene.a, scene.b])
+    scene.save(scene.a, "note.md", f"{token}\n")
+    scene.rest()
+    check_nothing_lost(ledger, [scene.a, scene.b])
+
+
+def test_what_stands_twice_in_one_file_is_noticed() -> None:
+    scene, ledger = Scene(), Ledger()
+    token = ledger.new_token()
+    scene.save(scene.a, "note.md", f"{token}\n{token}\n")
+    with pytest.raises(Broken, match="twice"):
+        check_nothing_doubled([scene.a])
+
+
+def test_a_broken_world_is_told_with_a_line_that_replays_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lose(self: World) -> None:
+        raise Broken("lost", f"in a world of {self.plan.acts} acts")
+
+    monkeypatch.setattr(World, "run", lose)
+    assert main(["--seeds", "1", "--first-seed", "5"]) == 1
+    assert "--first-seed 5 --trace" in capsys.readouterr().out
+    assert shrunk(5, Plan(acts=40), "lost") == Plan(acts=0, turns=0)
