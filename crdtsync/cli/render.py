@@ -142,9 +142,15 @@ class LiveView:
 
     def __init__(self, scene: Scene, console: Console | None = None) -> None:
         self.scene = scene
-        self._live = Live(scene, console=console or Console(), auto_refresh=False, transient=False)
+        self._console = console or Console()
+        self._live = self._new()
+
+    def _new(self) -> Live:
+        return Live(self.scene, console=self._console, auto_refresh=False, transient=False)
 
     def start(self) -> None:
+        """Begin, or go on below what has been printed since ``stop``."""
+        self._live = self._new()
         self._live.start(refresh=True)
 
     def redraw(self) -> None:

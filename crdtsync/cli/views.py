@@ -110,7 +110,7 @@ class PlainView:
         if status.state != self._state:
             self._state = status.state
             if status.state == "settled":
-                self._line(f"settled: {status.entries} files")
+                self._line(f"settled: {_files(status.entries)}")
 
     def comparison(self, question: AskDiffering) -> None:
         for line in comparison_lines(question):
@@ -184,18 +184,22 @@ class TerminalView:
 
 def comparison_lines(question: AskDiffering) -> list[str]:
     """What a first join will do, for a person."""
-    lines = [f"{question.identical} files are identical here and in the room"]
+    lines = [f"{_files(question.identical)} identical here and in the room"]
     for paths, text in (
-        (question.only_here, "are only here, and will be sent"),
-        (question.only_there, "are only in the room, and will be written here"),
-        (question.differing, "differ"),
+        (question.only_here, "only here: sent to the room"),
+        (question.only_there, "only in the room: written here"),
+        (question.differing, "different here and in the room"),
     ):
         if paths:
-            lines.append(f"{len(paths)} files {text}")
+            lines.append(f"{_files(len(paths))} {text}")
             lines += [f"    {path}" for path in paths[:LISTED]]
             if len(paths) > LISTED:
                 lines.append(f"    … +{len(paths) - LISTED} more")
     return lines
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _ask() -> Differing:
