@@ -35,7 +35,7 @@ class HubLink:
         received: Callable[[str | bytes], None],
         ended: Callable[[CrdtsyncError], None],
     ) -> None:
-        self._url = hub_address(url) + ROOM_PATH
+        self._hub = hub_address(url)
         self._connected = connected
         self._received = received
         self._ended = ended
@@ -71,7 +71,7 @@ class HubLink:
     async def _run(self) -> None:
         try:
             async with connect(
-                self._url,
+                self._hub + ROOM_PATH,
                 compression=None,
                 max_size=limits.FRAME_MAX_BYTES,
                 open_timeout=OPEN_TIMEOUT_S,
@@ -90,11 +90,11 @@ class HubLink:
                 finally:
                     sender.cancel()
                     await asyncio.gather(sender, return_exceptions=True)
-            reason: CrdtsyncError = HubUnreachable(_closed(websocket, self._url))
+            reason: CrdtsyncError = HubUnreachable(_closed(websocket, self._hub))
         except asyncio.CancelledError:
             raise
         except (OSError, WebSocketException, EOFError) as error:
-            reason = explain(error, self._url)
+            reason = explain(error, self._hub)
         self._task = None
         self._ended(reason)
 

@@ -38,9 +38,9 @@ class StateFolder:
         self._lock: FolderLock | None = None
         given = printable(str(directory))
         try:
+            _refuse_inside(os.path.realpath(directory))
             os.makedirs(directory, exist_ok=True)
             self.directory = os.path.realpath(directory, strict=True)
-            _refuse_inside(self.directory)
             self.root_fd = self._keep(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY))
             self.state_fd = self._made(STATE_FOLDER, self.root_fd)
             self.staging_fd = self._made(STAGING, self.state_fd)

@@ -48,9 +48,11 @@ class JsonView:
 
     def __init__(self, room: str, hub: str, folder: str) -> None:
         self._room, self._hub, self._folder = room, hub, folder
+        self._started = False
         self._state = ""
 
     def start(self) -> None:
+        self._started = True
         self._line({"event": "joining", "room": self._room, "hub": self._hub, "directory": self._folder})
 
     def notice(self, kind: str, path: str, message: str) -> None:
@@ -76,7 +78,8 @@ class JsonView:
         return Differing.BOTH
 
     def stop(self) -> None:
-        self._line({"event": "stopped"})
+        if self._started:
+            self._line({"event": "stopped"})
 
     def _line(self, value: dict[str, object]) -> None:
         print(json.dumps(value), flush=True)
@@ -87,10 +90,12 @@ class PlainView:
 
     def __init__(self, room: str, hub: str, folder: str) -> None:
         self._room, self._hub, self._folder = room, hub, folder
+        self._started = False
         self._state = ""
         self._reason = ""
 
     def start(self) -> None:
+        self._started = True
         self._line(f"joining {self._room} at {self._hub} in {self._folder}")
 
     def notice(self, kind: str, path: str, message: str) -> None:
@@ -123,7 +128,8 @@ class PlainView:
         return await asyncio.to_thread(_ask)
 
     def stop(self) -> None:
-        self._line("stopped")
+        if self._started:
+            self._line("stopped")
 
     def _line(self, text: str) -> None:
         print(printable(text, 2000), flush=True)

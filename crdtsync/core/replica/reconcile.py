@@ -201,6 +201,7 @@ class Reconcile:
         elif isinstance(content, TextContent):
             state.agree(agreed)
             self._ingest.edit_text(agreed, content, seen, now)
+            state.out.notice("sent", agreed.path, "edited")
         elif placed.kind is Kind.TEXT:
             state.looking.want(placed.path)
         else:
