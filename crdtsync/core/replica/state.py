@@ -141,6 +141,10 @@ class ReplicaState:
         self.synced.put(agreed)
         if old is not None and old.path != agreed.path:
             self._freed(old.path, entry)
+            if old.path in self.reseeding:
+                self.reseeding.discard(old.path)
+                self.reseeding.add(agreed.path)
+                self.looking.want(agreed.path)
         self.remember(entry)
 
     def intend(self, agreed: Synced) -> None:
