@@ -6,13 +6,32 @@ Knows where changes meet; what becomes of such a place is decided by whoever ask
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeAlias
 
 from crdtsync.core.text.diff import Edit, apply_edits
 
-Resolve: TypeAlias = Callable[[str, str, str, Sequence[Edit], Sequence[Edit]], Sequence[Edit]]
-"""(base, ours, theirs, our edits, their edits) of one place -> edits of theirs there."""
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a text that both sides edited: what it was, what they made of it, by which edits.
+
+    ``before`` and ``after``: the characters around it that nobody changed; empty at the ends of the text and
+    next to other edits.
+    """
+
+    base: str
+    ours: str
+    theirs: str
+    our_edits: Sequence[Edit]
+    their_edits: Sequence[Edit]
+    before: str
+    after: str
+
+
+Resolve: TypeAlias = Callable[[Place], Sequence[Edit]]
+"""Gives edits of ``theirs``."""
 Hull: TypeAlias = Callable[[Edit], tuple[int, int]]
 """The range of base that an edit is about, around what it replaces."""
 
@@ -23,23 +42,41 @@ def exactly(edit: Edit) -> tuple[int, int]:
 
 
 def combine(
-    base: str, ours: Sequence[Edit], theirs: Sequence[Edit], resolve: Resolve, hull: Hull = exactly
+    base: str,
+    ours: Sequence[Edit],
+    theirs: Sequence[Edit],
+    resolve: Resolve,
+    hull: Hull = exactly,
+    *,
+    before: str = "",
+    after: str = "",
 ) -> list[Edit]:
     """Our edits of ``base`` as edits of the base edited by ``theirs``; ascending, not touching.
 
     Where only we changed something it is carried over. Edits meet where their hulls overlap, or touch and
-    both insert something.
+    both insert something. ``before`` and ``after``: the characters around ``base``, if it is part of a text.
     """
     edits: list[Edit] = []
     shift = 0  # from positions in base to positions in theirs
-    for start, end, our_edits, their_edits in _places(ours, theirs, hull):
+    places = [*_places(ours, theirs, hull)]
+    ends = [0, *(end for _, end, _, _ in places)]
+    starts = [*(start for start, _, _, _ in places[1:]), len(base)]
+    for (start, end, our_edits, their_edits), last_end, next_start in zip(places, ends, starts, strict=False):
         if not their_edits:
             edits += moved(our_edits, shift)
         elif our_edits:
             part = base[start:end]
-            our_moved, their_moved = moved(our_edits, -start), moved(their_edits, -start)
-            our_part, their_part = apply_edits(part, our_moved), apply_edits(part, their_moved)
-            edits += moved(resolve(part, our_part, their_part, our_moved, their_moved), start + shift)
+            our_part, their_part = moved(our_edits, -start), moved(their_edits, -start)
+            place = Place(
+                part,
+                apply_edits(part, our_part),
+                apply_edits(part, their_part),
+                our_part,
+                their_part,
+                base[max(last_end, start - 1) : start] if start else before,
+                base[end : min(next_start, end + 1)] if end < len(base) else after,
+            )
+            edits += moved(resolve(place), start + shift)
         shift += sum(len(edit.text) - (edit.end - edit.start) for edit in their_edits)
     return touching_joined(edits)
 

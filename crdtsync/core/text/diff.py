@@ -238,8 +238,8 @@ def _belong_together(old: str, first: Edit, second: Edit) -> bool:
 
 def slid(old: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:
     """Where a mere insertion or deletion could as well stand a bit earlier or later, choose the place by
-    rule: the last one at the start of a line, else of a word, else the last. So the same change looks the
-    same whatever else was changed."""
+    rule: the last one at the start of a line (if lines are moved), else of a word, else the last. So the same
+    change looks the same whatever else was changed."""
     slid: list[Edit] = []
     for index, edit in enumerate(edits):
         if edit.start == edit.end or not edit.text:
@@ -258,9 +258,8 @@ def _slide(old: str, edit: Edit, low: int, high: int) -> Edit:
     if not left and not right:
         return edit
     around = before[len(before) - left :] + moved + after[:right]
-    shift = _best_shift(
-        old[edit.start - left - 1 : edit.start - left] if edit.start > left else "\n", around, left + right
-    )
+    character_before = old[edit.start - left - 1] if edit.start > left else "\n"
+    shift = _best_shift(character_before + around, left + right, "\n" in moved)
     start = edit.start - left + shift
     length = len(moved)
     if edit.text:
@@ -268,17 +267,16 @@ def _slide(old: str, edit: Edit, low: int, high: int) -> Edit:
     return Edit(start, start + length, "")
 
 
-def _best_shift(character_before: str, around: str, most: int) -> int:
-    """Of the starts ``0 .. most`` in ``around``."""
-    text = character_before + around
-    line = text.rfind("\n", 0, most + 1)
+def _best_shift(text: str, most: int, lines: bool) -> int:
+    """Of ``0 .. most``; a shift by n puts the start between ``text[n]`` and ``text[n + 1]``."""
+    line = text.rfind("\n", 0, most + 1) if lines else -1
     if line >= 0:
         return line
-    best = most
+    best = None
     for shift in range(most, max(most - _SLIDE_WORDS_MAX, 0) - 1, -1):
         before, first = text[shift], text[shift + 1]
         if before.isspace() and not first.isspace():
             return shift
-        if best == most and before.isalnum() != first.isalnum():
+        if best is None and before.isalnum() != first.isalnum():
             best = shift
-    return best
+    return most if best is None else best

@@ -5,13 +5,14 @@ Knows nothing of words or lines but where one insertion is a part of the other.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from crdtsync.core.text.align import common_prefix, common_suffix
-from crdtsync.core.text.combine import moved, touching_joined
+from crdtsync.core.text.combine import Place, touching_joined
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.words import inside_word
 
@@ -19,100 +20,214 @@ _TELLING_AT_END_CHARS: Final = 3
 """Text of at least this many visible characters does not end what others inserted at one place by chance."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """One edit of theirs: its range in the base, and where its text stands in theirs."""
+class _Kind(Enum):
+    """Whose a piece of text is, and who deleted it."""
 
-    start: int
-    end: int
-    at: int
+    BASE = auto()
+    """Of the base, kept by both."""
+    OURS = auto()
+    """Inserted by us: to be inserted."""
+    THEIRS = auto()
+    """Inserted by them."""
+    WE_DELETED = auto()
+    """Of the base, and still in theirs: to be deleted."""
+    THEY_DELETED = auto()
+    """Of the base, and still in ours."""
+    BOTH_DELETED = auto()
+
+
+_KIND_LOST: Final = {_Kind.OURS: _Kind.THEY_DELETED, _Kind.THEIRS: _Kind.WE_DELETED}
+_DELETED_BY: Final = {  # (them, us)
+    (False, False): _Kind.BASE,
+    (False, True): _Kind.WE_DELETED,
+    (True, False): _Kind.THEY_DELETED,
+    (True, True): _Kind.BOTH_DELETED,
+}
+_IN_THEIRS: Final = (_Kind.BASE, _Kind.THEIRS, _Kind.WE_DELETED)
+_IN_RESULT: Final = (_Kind.BASE, _Kind.OURS, _Kind.THEIRS)
+
+
+@dataclass(slots=True)
+class _Piece:
+    kind: _Kind
     text: str
-
-    @property
-    def after(self) -> int:
-        return self.at + len(self.text)
+    edit: Edit | None = None
+    """That inserted it."""
 
 
-class _Theirs:
-    """Their edits, and where what they left of the base stands in theirs."""
-
-    __slots__ = ("_ends", "spans")
-
-    def __init__(self, edits: Sequence[Edit]) -> None:
-        self.spans: list[_Span] = []
-        shift = 0
-        for edit in edits:
-            self.spans.append(_Span(edit.start, edit.end, edit.start + shift, edit.text))
-            shift += len(edit.text) - (edit.end - edit.start)
-        self._ends = [span.end for span in self.spans]
-
-    def near(self, edit: Edit) -> Sequence[int]:
-        """Indexes of the spans that overlap or touch the edit."""
-        first = last = bisect_left(self._ends, edit.start)
-        while last < len(self.spans) and self.spans[last].start <= edit.end:
-            last += 1
-        return range(first, last)
-
-    def place_of(self, position: int) -> int:
-        """Where the character of the base at that position stands in theirs."""
-        index = bisect_right(self._ends, position)
-        return position + (self.spans[index - 1].after - self.spans[index - 1].end if index else 0)
-
-
-def interleave(base: str, ours: Sequence[Edit], theirs: Sequence[Edit]) -> list[Edit]:
+def interleave(place: Place) -> list[Edit]:
     """Our edits of the base as edits of theirs: delete what we deleted and they did not, insert what we
-    inserted and they did not; next to an insertion of theirs it goes after theirs."""
-    others = _Theirs(theirs)
-    edits: list[Edit] = []
-    taken: set[int] = set()
-    for edit in ours:
-        edits += _inserted(edit, others, taken)
-        for start, end in _left_to_delete(base, edit, others):
-            at = others.place_of(start)
-            edits.append(Edit(at, at + end - start, ""))
-    return touching_joined(edits)
+    inserted and they did not, after what they inserted at the same place.
+
+    White space that set apart what one side wrote stays, or comes again, where the other side deleted it.
+    """
+    pieces = [_Piece(_Kind.BASE, place.before)] if place.before else []
+    pieces += _joined(_pieces(place))
+    if place.after:
+        pieces.append(_Piece(_Kind.BASE, place.after))
+    edits = []
+    at = -len(place.before)
+    for piece in _set_apart(pieces):
+        if piece.kind is _Kind.OURS:
+            edits.append(Edit(at, at, piece.text))
+        elif piece.kind in _IN_THEIRS:
+            end = at + len(piece.text)
+            if piece.kind is _Kind.WE_DELETED:
+                edits.append(Edit(at, end, ""))
+            at = end
+    return touching_joined(edit for edit in edits if edit.text or edit.start < edit.end)
 
 
-def _inserted(edit: Edit, others: _Theirs, taken: set[int]) -> Sequence[Edit]:
-    if not edit.text:
-        return ()
-    for index in others.near(edit):
-        span = others.spans[index]
-        if span.start <= edit.start:
-            if index in taken:
-                return (Edit(span.after, span.after, edit.text),)
-            taken.add(index)
-            alike = (edit.start, edit.end) == (span.start, span.end)
-            return moved(joined_insertions(edit.text, span.text, alike=alike), span.at)
-        if span.start < edit.end and not joined_insertions(edit.text, span.text, alike=False):
-            taken.add(index)
-            return ()
-    at = others.place_of(edit.start)
-    return (Edit(at, at, edit.text),)
+def _pieces(place: Place) -> Iterator[_Piece]:
+    """All of the base and all that was inserted, in order; at one place theirs goes first."""
+    theirs, ours = deque(place.their_edits), deque(place.our_edits)
+    inserted = {
+        (edit.start, kind): edit
+        for edits, kind in ((theirs, _Kind.THEIRS), (ours, _Kind.OURS))
+        for edit in edits
+    }
+    bounds = sorted({0, *(at for edit in (*theirs, *ours) for at in (edit.start, edit.end)), len(place.base)})
+    for start, end in zip(bounds, [*bounds[1:], len(place.base)], strict=True):
+        for kind in (_Kind.THEIRS, _Kind.OURS):
+            edit = inserted.get((start, kind))
+            if edit is not None and edit.text:
+                yield _Piece(kind, edit.text, edit)
+        if start < end:
+            kind = _DELETED_BY[_deletes(theirs, start), _deletes(ours, start)]
+            yield _Piece(kind, place.base[start:end])
 
 
-def _left_to_delete(base: str, edit: Edit, others: _Theirs) -> list[tuple[int, int]]:
-    """Ranges of the base that we deleted and they did not."""
-    ranges = []
-    start = edit.start
-    survives = ""
-    for index in others.near(edit):
-        span = others.spans[index]
-        if start < min(span.start, edit.end):
-            ranges.append((start, min(span.start, edit.end)))
-        start = max(start, span.end)
-        if edit.start < span.end and span.start < edit.end:
-            survives += span.text
-    if start < edit.end:
-        ranges.append((start, edit.end))
-    if survives and ranges and not edit.text:
-        # what they wrote where we deleted stays, and with it the white space that sets it apart
-        if not any(base[start:end].strip() for start, end in ranges):
-            return []
-        start, end = ranges[-1]
-        if end == edit.end and base[end - 1] == "\n" and not survives.endswith("\n"):
-            ranges[-1] = start, end - 1
-    return ranges
+def _deletes(edits: deque[Edit], position: int) -> bool:
+    """Whether one of them deletes the character there; forgets those before."""
+    while edits and edits[0].end <= position:
+        edits.popleft()
+    return bool(edits) and edits[0].start <= position
+
+
+def _joined(pieces: Iterator[_Piece]) -> list[_Piece]:
+    """Of what we inserted next to an insertion of theirs only what they did not insert as well."""
+    joined: list[_Piece] = []
+    theirs: int | None = None  # the index of the insertion that the next of the other side is next to
+    ours: int | None = None
+    for piece in pieces:
+        match piece.kind:
+            case _Kind.BASE:
+                theirs = ours = None
+            case _Kind.WE_DELETED:
+                theirs = None
+            case _Kind.THEY_DELETED:
+                ours = None
+            case _Kind.THEIRS:
+                if ours is not None and _had_already(joined[ours], piece):
+                    joined[ours].text = ""
+                    theirs = None
+                else:
+                    theirs = len(joined)
+                ours = None
+            case _Kind.OURS:
+                if theirs is None:
+                    ours = len(joined)
+                else:
+                    _join(joined, theirs, piece)
+                    theirs = None
+        joined.append(piece)
+    return joined
+
+
+def _had_already(ours: _Piece, theirs: _Piece) -> bool:
+    """Whether they inserted the same amid what we deleted."""
+    assert ours.edit is not None
+    assert theirs.edit is not None
+    return theirs.edit.start < ours.edit.end and not joined_insertions(ours.text, theirs.text, alike=False)
+
+
+def _join(pieces: list[_Piece], index: int, ours: _Piece) -> None:
+    """Take out of our insertion what theirs, at that index, has; put in it what belongs there."""
+    theirs = pieces[index]
+    assert ours.edit is not None
+    assert theirs.edit is not None
+    alike = (ours.edit.start, ours.edit.end) == (theirs.edit.start, theirs.edit.end)
+    ours_alone = joined_insertions(ours.text, theirs.text, alike=alike)
+    ours.text = ""
+    for edit in ours_alone:
+        if edit.start == len(theirs.text):
+            ours.text = edit.text
+        else:
+            head, tail = theirs.text[: edit.start], theirs.text[edit.start :]
+            pieces[index : index + 1] = [
+                _Piece(_Kind.THEIRS, head, theirs.edit),
+                _Piece(_Kind.OURS, edit.text, ours.edit),
+                _Piece(_Kind.THEIRS, tail, theirs.edit),
+            ]
+
+
+def _set_apart(pieces: list[_Piece]) -> list[_Piece]:
+    """Keep, or bring again, white space that the other side deleted between what was inserted and what is
+    next to it now."""
+    pieces = [piece for piece in pieces if piece.text]
+    index = 0
+    while index < len(pieces):
+        if pieces[index].kind in (_Kind.OURS, _Kind.THEIRS):
+            _set_apart_from_next(pieces, index)
+            index = _set_apart_from_last(pieces, index)
+        index += 1
+    return pieces
+
+
+def _set_apart_from_next(pieces: list[_Piece], index: int) -> None:
+    piece = pieces[index]
+    after = next((i for i in range(index + 1, len(pieces)) if pieces[i].kind in _IN_RESULT), len(pieces))
+    if after == len(pieces) or pieces[after].text[0].isspace() or piece.text[-1].isspace():
+        return
+    lost = _KIND_LOST[piece.kind]
+    for i in range(index + 1, after):
+        if pieces[i].kind is lost:
+            at = _white_space(pieces[i].text)
+            if at is not None:
+                if piece.kind is _Kind.OURS:
+                    piece.text += pieces[i].text[at]
+                else:
+                    _keep(pieces, i, at)
+                return
+
+
+def _set_apart_from_last(pieces: list[_Piece], index: int) -> int:
+    """Returns where the piece stands then."""
+    piece = pieces[index]
+    before = next((i for i in range(index - 1, -1, -1) if pieces[i].kind in _IN_RESULT), -1)
+    if before < 0 or pieces[before].text[-1].isspace() or piece.text[0].isspace():
+        return index
+    lost = _KIND_LOST[piece.kind]
+    for i in range(index - 1, before, -1):
+        if pieces[i].kind is lost:
+            at = _white_space(pieces[i].text)
+            if at is not None:
+                if piece.kind is _Kind.OURS:
+                    piece.text = pieces[i].text[at] + piece.text
+                    return index
+                return index + _keep(pieces, i, at)
+    return index
+
+
+def _white_space(text: str) -> int | None:
+    """Where the end of a line is, or else other white space."""
+    line = text.find("\n")
+    if line >= 0:
+        return line
+    return next((at for at, character in enumerate(text) if character.isspace()), None)
+
+
+def _keep(pieces: list[_Piece], index: int, at: int) -> int:
+    """Keep one character of what we deleted; returns by how much later pieces move."""
+    text = pieces[index].text
+    parts = [
+        _Piece(_Kind.WE_DELETED, text[:at]),
+        _Piece(_Kind.BASE, text[at]),
+        _Piece(_Kind.WE_DELETED, text[at + 1 :]),
+    ]
+    parts = [part for part in parts if part.text]
+    pieces[index : index + 1] = parts
+    return len(parts) - 1
 
 
 def joined_insertions(ours: str, theirs: str, *, alike: bool) -> list[Edit]:

@@ -6,10 +6,11 @@ Knows what becomes of lines and words that both sides changed, and when both mad
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from crdtsync.core.text.align import Budget, Run
-from crdtsync.core.text.combine import combine, moved, touching_joined
+from crdtsync.core.text.combine import Place, combine, moved, touching_joined
 from crdtsync.core.text.diff import Edit, diff, slid
 from crdtsync.core.text.interleave import interleave, joined_insertions
 from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
@@ -63,30 +64,31 @@ class _Places:
         self._budget = Budget()
         self._characters = Budget(_CHARACTERS_MAX)
 
-    def in_lines(
-        self, base: str, ours: str, theirs: str, our_edits: Sequence[Edit], their_edits: Sequence[Edit]
-    ) -> Sequence[Edit]:
+    def in_lines(self, place: Place) -> Sequence[Edit]:
         """Both changed something in these lines, or next to each other: see which words."""
+        base, ours, theirs = place.base, place.ours, place.theirs
         if ours in (base, theirs):
             return ()
         if not self._characters.spend(len(base) + len(ours) + len(theirs)):
-            return combine(base, our_edits, their_edits, self.in_words)
+            return self._by_edits(place, place.our_edits, place.their_edits)
         decided = self._decide(base, ours, theirs, _lines, _TELLING_LINE_CHARS)
         if decided is None:
             decided = self._decide(base, ours, theirs, words, _TELLING_CHARS)
         if decided is None:
             our_words, their_words = self._word_edits(base, ours), self._word_edits(base, theirs)
-            decided = _refined(theirs, combine(base, our_words, their_words, self.in_words))
+            decided = _refined(theirs, self._by_edits(place, our_words, their_words))
         return decided
 
-    def in_words(
-        self, base: str, ours: str, theirs: str, our_edits: Sequence[Edit], their_edits: Sequence[Edit]
-    ) -> Sequence[Edit]:
+    def _by_edits(self, place: Place, ours: Sequence[Edit], theirs: Sequence[Edit]) -> list[Edit]:
+        return combine(place.base, ours, theirs, self.in_words, before=place.before, after=place.after)
+
+    def in_words(self, place: Place) -> Sequence[Edit]:
         """Both changed the same words, or inserted some at the same place."""
+        base, ours, theirs = place.base, place.ours, place.theirs
         if ours in (base, theirs):
             return ()
         if not self._characters.spend(len(base) + len(ours) + len(theirs)):
-            return interleave(base, our_edits, their_edits)
+            return interleave(place)
         decided = self._decide(base, ours, theirs, words, _TELLING_CHARS)
         if decided is not None:
             return decided
@@ -98,7 +100,7 @@ class _Places:
             if min(our_kept, their_kept) == 0 and 2 * max(our_kept, their_kept) < len(base):
                 # both put another word here, although one has some letters in common with the old one
                 return joined_insertions(ours, theirs, alike=True)
-        return interleave(base, our_edits, their_edits)
+        return interleave(replace(place, our_edits=our_edits, their_edits=their_edits))
 
     def _decide(self, base: str, ours: str, theirs: str, cut: _Cut, telling: int) -> Sequence[Edit] | None:
         """The plain cases: only one side changed something, or one did all that the other did."""

@@ -1,0 +1,288 @@
+"""Our changes on top of what others made of the text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crdtsync.core.text import rebase as rebasing
+from crdtsync.core.text.combine import Place, combine
+from crdtsync.core.text.diff import Edit, apply_edits, diff
+from crdtsync.core.text.interleave import interleave, joined_insertions
+from crdtsync.core.text.rebase import rebase
+
+
+def merged(base: str, ours: str, theirs: str) -> str:
+    edits = rebase(base, ours, theirs)
+    end = -1
+    for edit in edits:
+        assert edit.start > end, "edits touch"
+        assert edit.text or edit.end > edit.start, "an edit does nothing"
+        end = edit.end
+    return apply_edits(theirs, edits)
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
+        # other places
+        ("one\ntwo\nthree\n", "ONE\ntwo\nthree\n", "one\ntwo\nTHREE\n", "ONE\ntwo\nTHREE\n"),
+        ("one two three", "ONE two three", "one two THREE", "ONE two THREE"),
+        ("colour", "color", "colours", "colors"),
+        ("a\nb\n", "a\nx\nb\n", "a\nb\ny\n", "a\nx\nb\ny\n"),
+        # the same place
+        ("ab", "aXb", "aYb", "aYXb"),
+        ("", "hello", "world", "worldhello"),
+        ("word", "words", "wordy", "wordys"),
+        ("a\n", "a\nours\n", "a\ntheirs\n", "a\ntheirs\nours\n"),
+        ("the cat sat", "the dog sat", "the cow sat", "the cowdog sat"),
+        ("the cat sat", "the cog sat", "the cow sat", "the cowog sat"),
+        ("color = red", "color = green", "color = blue", "color = bluegreen"),
+        ("a", "1", "2", "21"),
+        ("abc", "aX", "aY", "aYX"),
+        ("value: 1", "value: 10", "value: 20", "value: 200"),
+        ("hello\n", "alice was here\n", "bob was here\n", "bob was herealice was here\n"),
+        # deletions
+        ("aXb", "ab", "aXYb", "aYb"),
+        ("one two three", "one three", "one three", "one three"),
+        ("foo bar", "bar", "foo baz", "baz"),
+        ("abcdefgh", "ab<1>fgh", "abc<2>efgh", "ab<1><2>fgh"),
+        ("a\nb\nc\n", "a\nc\n", "a\nb\nb2\nc\n", "a\nb2\nc\n"),
+        ("a\nb\nc\n", "a\nb\nb2\nc\n", "a\nc\n", "a\nb2\nc\n"),
+        ("one two three four", "one three four", "one two NEW three four", "one NEW three four"),
+        ("one two three", "one", "one two three four", "one four"),
+        ("a\nthe long line\nc\n", "a\nc\n", "a\nthe NEW line\nc\n", "a\nNEW\nc\n"),
+        ("a\nb\nc\n", "a\nc\n", "a\nX\nc\n", "a\nX\nc\n"),
+        ("a\nb\nc\n", "a\nX\nc\n", "a\nc\n", "a\nX\nc\n"),
+        ("one two three", "one", "one TWO three", "one TWO"),
+        ("one two three", "one TWO three", "one", "one TWO"),
+        ("one two three four", "four", "ONE two three four", "ONE four"),
+        ("one two three four", "ONE two three four", "four", "ONE four"),
+    ],
+)
+def test_both_changes_are_kept(base: str, ours: str, theirs: str, result: str) -> None:
+    assert merged(base, ours, theirs) == result
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
+        ("a b c\n", "a B C\n", "a B c\n", "a B C\n"),
+        ("a b c\n", "a B c\n", "a B C\n", "a B C\n"),
+        ("a b c\n", "a B x c\n", "a B c\n", "a B x c\n"),
+        ("a b c\n", "a B c\n", "a B x c\n", "a B x c\n"),
+        ("a b c", "x y z", "x q z", "x qy z"),
+        ("cat sat on", "dog ran on", "dog sat on", "dog ran on"),
+        ("", "foo\n", "foo\nbar\n", "foo\nbar\n"),
+        ("", "foo\nbar\n", "foo\n", "foo\nbar\n"),
+        ("", "foo\nbar\nbaz\n", "foo\nbaz\n", "foo\nbar\nbaz\n"),
+        ("foo bar", "foo baz qux bar", "foo baz bar", "foo baz qux bar"),
+        ("foo bar", "foo baz bar", "foo baz qux bar", "foo baz qux bar"),
+        ("the quick brown fox", "fast fox", "the quick fast fox", "fast fox"),
+        ("a\na\n", "a\na\na\n", "a\na\na\nb\n", "a\na\na\nb\n"),
+        ("x=1;y=2", "x = 1; y = 2", "x = 1; y = 2; z = 3", "x = 1; y = 2; z = 3"),
+        ("a\n", "a\nshared line\nours\n", "a\nshared line\ntheirs\n", "a\nshared line\ntheirs\nours\n"),
+        ("a\n", "a\nours\nshared line\n", "a\ntheirs\nshared line\n", "a\ntheirs\nours\nshared line\n"),
+        ("if x:\n  y\n", "if x:\n    z\n", "if x:\n  z\n", "if x:\n    z\n"),
+        ("p q", "P  Q", "P Q", "P  Q"),
+    ],
+)
+def test_a_change_that_both_made_is_there_once(base: str, ours: str, theirs: str, result: str) -> None:
+    assert merged(base, ours, theirs) == result
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
+        ("list:\n", "list:\n1", "list:\n10", "list:\n101"),
+        ("list:\n", "list:\nab", "list:\nxab!", "list:\nxab!ab"),
+        (
+            "def a():\n    pass\n",
+            "def a():\n    pass\n\ndef foo():\n    return 1\n",
+            "def a():\n    pass\n\ndef bar():\n    return 1\n",
+            "def a():\n    pass\n\ndef bar():\n    return 1\n\ndef foo():\n    return 1\n",
+        ),
+    ],
+)
+def test_changes_that_are_alike_by_chance_are_both_kept(
+    base: str, ours: str, theirs: str, result: str
+) -> None:
+    assert merged(base, ours, theirs) == result
+
+
+def test_a_formatter_run_on_both_sides_is_taken_once_beside_further_changes() -> None:
+    base = "".join(f"def f{number}( a,b ):\n  return a+b\n\n" for number in range(100))
+    formatted = base.replace("( a,b )", "(a, b)").replace("  return a+b", "    return a + b")
+    ours = formatted.replace("f7(", "seven(")
+    theirs = "# theirs\n" + formatted
+    assert merged(base, ours, theirs) == "# theirs\n" + ours
+    partly = base.replace("( a,b )", "(a, b)")
+    assert merged(base, ours, partly) == ours
+
+
+texts = st.text("ab \n", max_size=30)
+
+
+@given(texts, texts)
+def test_what_is_already_there_or_not_changed_brings_no_edits(base: str, other: str) -> None:
+    assert rebase(base, other, other) == ()
+    assert rebase(base, base, other) == ()
+    assert merged(base, other, base) == other
+
+
+@given(texts, texts, texts)
+def test_any_three_texts_can_be_rebased(base: str, ours: str, theirs: str) -> None:
+    merged(base, ours, theirs)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    base: list[str]
+    ours: str
+    theirs: str
+    inserted: list[str]
+    kept: list[str]
+
+
+@st.composite
+def sides(draw: st.DrawFn, separator: str, *, delete: bool) -> Sides:
+    """Two sides that insert tokens of their own, delete parts of the base, and replace them."""
+    base = [f"base{number}{separator}" for number in range(draw(st.integers(0, 8)))]
+    inserted: list[str] = []
+    kept = set(base)
+    changed = []
+    for side in ("ours", "theirs"):
+        parts = [(part, True) for part in base]
+        for number in range(draw(st.integers(1, 3))):
+            at = draw(st.integers(0, len(parts)))
+            kind = draw(st.sampled_from(["insert", "delete", "replace"] if delete else ["insert"]))
+            if kind != "insert":
+                end = min(len(parts), at + draw(st.integers(1, 3)))
+                parts[at:end] = [part for part in parts[at:end] if not part[1]]
+            if kind != "delete":
+                inserted.append(f"<{side}{number}>")
+                parts.insert(at, (inserted[-1] + separator, False))
+        kept &= {part for part, is_base in parts if is_base}
+        changed.append("".join(part for part, _ in parts))
+    return Sides(base, changed[0], changed[1], inserted, sorted(kept))
+
+
+@pytest.mark.parametrize("separator", ["\n", " ", " line\n"])
+def test_what_either_side_inserted_and_what_both_left_is_there_exactly_once(separator: str) -> None:
+    @given(sides(separator, delete=True))
+    def attempt(case: Sides) -> None:
+        result = merged("".join(case.base), case.ours, case.theirs)
+        for token in case.inserted:
+            assert result.count(token) == 1
+        for part in case.kept:
+            assert result.split().count(part.split()[0]) == 1
+
+    attempt()
+
+
+@pytest.mark.parametrize("separator", ["\n", " "])
+def test_rebasing_again_on_the_result_changes_nothing(separator: str) -> None:
+    @given(sides(separator, delete=False))
+    def attempt(case: Sides) -> None:
+        base = "".join(case.base)
+        result = merged(base, case.ours, case.theirs)
+        assert merged(base, case.ours, result) == result
+
+    attempt()
+
+
+@given(
+    st.lists(st.integers(0, 12), min_size=2, max_size=2), st.lists(st.integers(0, 12), min_size=2, max_size=2)
+)
+def test_characters_of_the_base_are_kept_unless_someone_deleted_them(
+    ours: list[int], theirs: list[int]
+) -> None:
+    base = "abcdefghijkl"
+    kept = set(base)
+    changed = []
+    for (start, end), token in ((sorted(ours), "<1>"), (sorted(theirs), "<2>")):
+        changed.append(base[:start] + token + base[end:])
+        kept -= set(base[start:end])
+    result = merged(base, *changed)
+    assert {character for character in result if character in base} >= kept
+    for token in ("<1>", "<2>"):
+        assert result.count(token) == 1
+    assert sorted(result.replace("<1>", "").replace("<2>", "")) == sorted(set(result) & set(base))
+
+
+def test_beyond_its_budget_the_edits_are_combined_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebasing, "_CHARACTERS_MAX", 0)
+    assert merged("the cat sat\n", "the dog sat\n", "the cow sat\n") == "the dogow sat\n"
+    assert merged("a b\n", "a x b\n", "a y b\n") == "a y x b\n"
+    assert merged("one\n", "ONE\n", "one\ntwo\n") == "ONE\ntwo\n"
+    monkeypatch.setattr(rebasing, "_CHARACTERS_MAX", 12)
+    assert merged("cat\n", "dog\n", "cow\n") == "cowdog\n"
+
+
+def test_edits_are_carried_over_between_those_of_others() -> None:
+    def refuse(*_: object) -> list[Edit]:
+        raise AssertionError("nothing meets")
+
+    base = "0123456789"
+    ours = [Edit(0, 1, ""), Edit(3, 3, "a"), Edit(9, 10, "bc")]
+    theirs = [Edit(1, 2, "X"), Edit(4, 6, ""), Edit(8, 9, "")]
+    edits = combine(base, ours, theirs, refuse)
+    assert apply_edits(apply_edits(base, theirs), edits) == "X2a367bc"
+    assert combine(base, (), theirs, refuse) == []
+    assert combine(base, (), (), refuse) == []
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
+        ("abcdef", [Edit(1, 5, "")], [Edit(2, 4, "X")], "aXf"),
+        ("abcdef", [Edit(0, 2, "1"), Edit(3, 5, "2")], [Edit(1, 4, "X")], "1X2f"),
+        ("abcdef", [Edit(1, 2, "1"), Edit(3, 4, "2")], [Edit(0, 6, "X")], "X12"),
+        ("abcdef", [Edit(0, 6, "foo")], [Edit(2, 4, "foo")], "foo"),
+        ("abcdef", [Edit(0, 6, "foo")], [Edit(2, 2, "X"), Edit(4, 4, "Y")], "fooXY"),
+        ("ab cd", [Edit(0, 5, "")], [Edit(0, 2, "X"), Edit(3, 5, "Y")], "X Y"),
+        ("ab\nc", [Edit(0, 3, "")], [Edit(0, 1, "X")], "X\nc"),
+        ("ab\nc", [Edit(0, 3, "")], [Edit(0, 1, "X\n")], "X\nc"),
+        ("ab\n", [Edit(0, 3, "")], [Edit(0, 1, "X")], "X"),
+        ("a bcd e", [Edit(1, 6, "")], [Edit(2, 5, "X")], "a X e"),
+        ("a bcd e", [Edit(2, 5, "X")], [Edit(1, 6, "")], "a X e"),
+        ("abcde", [Edit(2, 3, "X")], [Edit(1, 4, "")], "aXe"),
+        ("abcde", [Edit(1, 4, "")], [Edit(2, 3, "X")], "aXe"),
+        ("abcde", [Edit(2, 2, "a x b")], [Edit(2, 2, "a b")], "aba x bcde"),
+        ("a b c", [Edit(0, 1, "X"), Edit(4, 5, "Y")], [Edit(0, 5, "")], "X Y"),
+    ],
+)
+def test_edits_that_meet_are_combined_character_by_character(
+    base: str, ours: list[Edit], theirs: list[Edit], result: str
+) -> None:
+    place = Place(base, apply_edits(base, ours), apply_edits(base, theirs), ours, theirs, "", "")
+    assert apply_edits(place.theirs, interleave(place)) == result
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "alike", "result"),
+    [
+        ("x", "x", False, "x"),
+        ("x", "yx", True, "yx"),
+        ("x", "yx", False, "yxx"),
+        ("end", "the end", False, "the end"),
+        ("a b", "a x b", False, "a x b"),
+        ("a x b", "a b", False, "a x b"),
+        ("a  b", "a b", False, "a b"),
+        ("a  b", "a b", True, "a  b"),
+        ("same line\nx\n", "same line\ny\n", True, "same line\ny\nx\n"),
+        ("x\nsame line\n", "y\nsame line\n", True, "y\nx\nsame line\n"),
+        ("mysame line\n", "same line\n!", True, "same line\n!mysame line\n"),
+        ("xsame line\n", "ysame line\n", True, "ysame line\nxsame line\n"),
+        ("long text here\nz\n", "other words\nz\n", True, "other words\nz\nlong text here\nz\n"),
+    ],
+)
+def test_two_insertions_at_one_place_are_joined(ours: str, theirs: str, alike: bool, result: str) -> None:
+    assert apply_edits(theirs, joined_insertions(ours, theirs, alike=alike)) == result
+
+
+def test_the_edits_are_the_same_as_a_diff_where_nobody_else_changed_anything() -> None:
+    assert rebase("a b c", "a x c", "a b c") == diff("a b c", "a x c")
