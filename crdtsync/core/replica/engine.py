@@ -155,7 +155,7 @@ class ReplicaEngine:
             self._housekeeping.deadline,
             self._reconnect_at,
             min((retry.due for retry in state.retries.values() if retry.due > self._now), default=None),
-            min(self._observing.rechecks.values(), default=None),
+            min(self._state.rechecks.values(), default=None),
         ]
         return min((at for at in due if at is not None), default=None)
 
@@ -321,8 +321,8 @@ class ReplicaEngine:
     def _tick(self) -> None:
         state, now = self._state, self._now
         state.looking.tick(now)
-        for path in [path for path, due in self._observing.rechecks.items() if due <= now]:
-            del self._observing.rechecks[path]
+        for path in [path for path, due in self._state.rechecks.items() if due <= now]:
+            del self._state.rechecks[path]
             state.looking.want(path)
         for entry in [entry for entry, retry in state.retries.items() if retry.due <= now]:
             state.replan([entry])

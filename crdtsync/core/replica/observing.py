@@ -55,7 +55,6 @@ class Observing:
         self._reconcile = reconcile
         self._deletions = deletions
         self.scanned_once = False
-        self.rechecks: dict[str, float] = {}
         self._maybe_folders: set[str] = set()
         self._linked: set[str] = set()
         self._reread: set[str] = set()
@@ -124,7 +123,7 @@ class Observing:
                 self._folder(path, empty, was_maybe_folder, now)
             case Unreadable(reason):
                 self._unknown(path, reason, "unreadable")
-                self.rechecks[path] = now + RECHECK_S
+                state.rechecks[path] = now + RECHECK_S
             case Unshareable(reason):
                 self._unknown(path, reason, "unshared")
             case _:
@@ -135,7 +134,7 @@ class Observing:
 
     def _known(self, path: str) -> None:
         state = self._state
-        self.rechecks.pop(path, None)
+        state.rechecks.pop(path, None)
         if state.disk.unknown.pop(path, None) is not None:
             state.attention.pop(path, None)
 
@@ -347,7 +346,7 @@ class Observing:
         for path in _inside(state.disk.unknown, below):
             del state.disk.unknown[path]
             state.attention.pop(path, None)
-            self.rechecks.pop(path, None)
+            state.rechecks.pop(path, None)
 
 
 def _inside(paths: Iterable[str], folder: str) -> list[str]:

@@ -125,6 +125,8 @@ class ReplicaState:
     edited_at: dict[str, float] = field(default_factory=dict)
     """When the person here last saved a path."""
     trashed_at: dict[EntryId, float] = field(default_factory=dict)
+    rechecks: dict[str, float] = field(default_factory=dict)
+    """Paths to look at again, and when: they could not be read, or not be sent."""
     next_step: int = 0
 
     @property

@@ -42,9 +42,11 @@ class Transfers:
                     state.replan_path(path)
             case UploadFailed(digest, reason, changed):
                 for path in state.uploading.pop(digest, ()):
-                    if not changed:
+                    if changed:
+                        state.looking.want(path)
+                    else:
                         state.tell(path, "upload", reason)
-                    state.looking.want(path)
+                        state.rechecks[path] = now + RETRY_S
             case Fetched(digest):
                 state.fetched.add(digest)
                 state.replan(state.fetching.pop(digest, ()))
