@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test lint types layers unit simulate bench clean
+.PHONY: setup demo test lint types layers unit simulate authors bench clean
 
 setup: $(VENV)/.ready
 
@@ -38,6 +38,10 @@ SEEDS ?= 1000
 FIRST_SEED ?= 1
 simulate: setup
 	$(BIN)/python -m crdtsync.testing.simulate --seeds $(SEEDS) --first-seed $(FIRST_SEED)
+
+# Two recorded authors, a save for every keystroke; the tests save by runs of keystrokes.
+authors: setup
+	CRDTSYNC_EVERY_KEYSTROKE=1 $(BIN)/python -m pytest tests/authors -n $(JOBS) -rP
 
 bench: setup
 	$(BIN)/python -m benchmarks.latency
