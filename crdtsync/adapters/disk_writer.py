@@ -16,7 +16,7 @@ from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.failures import failed
 from crdtsync.adapters.filesystem import Tree, split
 from crdtsync.adapters.rearranging import Rearranging
-from crdtsync.adapters.replacing import Replacing, Staged, kind_of
+from crdtsync.adapters.replacing import Replacing, Staged
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.staging import BLOB_PREFIX, Held, Stage, Staging, new_nonce
 from crdtsync.core.replica.steps import (
@@ -36,7 +36,7 @@ from crdtsync.core.replica.steps import (
 )
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import encode_text
-from crdtsync.core.values.files import BlobContent, LinkContent, TextContent
+from crdtsync.core.values.files import BlobContent, LinkContent, TextContent, kind_of
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.paths import path_problem
 from crdtsync.core.values.reserved import reserved_path

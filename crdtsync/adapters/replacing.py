@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import assert_never
 
 from crdtsync.adapters.contents import digest_of_file, observe
 from crdtsync.adapters.displaced import DisplacedFiles
@@ -27,14 +26,11 @@ from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.steps import Displaced, Done, Expected, Outcome, Raced, RemoveFile, WriteFile
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import (
-    BlobContent,
-    Content,
     Fingerprint,
     Kind,
-    LinkContent,
     Present,
     Seen,
-    TextContent,
+    kind_of,
 )
 
 
@@ -337,15 +333,3 @@ class Replacing:
             now = before
         ctime_ns = now.st_ctime_ns if now.st_ino == before.st_ino else before.st_ctime_ns
         return replace(fingerprint_of(before), ctime_ns=ctime_ns)
-
-
-def kind_of(content: Content) -> Kind:
-    match content:
-        case TextContent():
-            return Kind.TEXT
-        case BlobContent():
-            return Kind.BLOB
-        case LinkContent():
-            return Kind.LINK
-        case _:
-            assert_never(content)

@@ -26,12 +26,12 @@ from crdtsync.core.values.files import (
     Fingerprint,
     Folder,
     Kind,
-    LinkContent,
     Present,
     Seen,
     TextContent,
     Unreadable,
     Unshareable,
+    kind_of,
 )
 from crdtsync.core.values.paths import is_below, name, parent
 
@@ -191,7 +191,7 @@ class Observing:
 
     def _present(self, path: str, fingerprint: Fingerprint, content: Content, now: float) -> None:
         state = self._state
-        seen = OnDisk(_kind(content), content.digest, fingerprint)
+        seen = OnDisk(kind_of(content), content.digest, fingerprint)
         entry = state.synced.at(path)
         agreed = None if entry is None else state.synced.get(entry)
         emptied = agreed is not None and seen.digest == _EMPTY and agreed.digest not in (None, _EMPTY)
@@ -351,15 +351,3 @@ class Observing:
 
 def _inside(paths: Iterable[str], folder: str) -> list[str]:
     return [path for path in paths if path == folder or is_below(path, folder)]
-
-
-def _kind(content: Content) -> Kind:
-    match content:
-        case TextContent():
-            return Kind.TEXT
-        case BlobContent():
-            return Kind.BLOB
-        case LinkContent():
-            return Kind.LINK
-        case _:
-            assert_never(content)

@@ -259,7 +259,14 @@ class HubSession:
 
     def _welcome(self, welcome: Welcome) -> None:
         if welcome.version != PROTOCOL_VERSION:
-            raise PeerError(f"the hub speaks protocol {welcome.version}, not {PROTOCOL_VERSION}")
+            self._listener.on_refused(
+                Refused(
+                    code="version",
+                    message=f"The hub speaks protocol {welcome.version}, and this crdtsync protocol "
+                    f"{PROTOCOL_VERSION}: install the same release on both",
+                )
+            )
+            return
         self.phase = Phase.CATCHING_UP
         self._epoch = welcome.epoch
         self._reseed = not welcome.resume

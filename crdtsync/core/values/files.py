@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from crdtsync.core.values.digests import Digest
 
@@ -83,6 +83,19 @@ class LinkContent:
 
 
 Content: TypeAlias = TextContent | BlobContent | LinkContent
+
+
+def kind_of(content: Content) -> Kind:
+    """The kind of entry that holds such a content."""
+    match content:
+        case TextContent():
+            return Kind.TEXT
+        case BlobContent():
+            return Kind.BLOB
+        case LinkContent():
+            return Kind.LINK
+        case _:
+            assert_never(content)
 
 
 @dataclass(frozen=True, slots=True)
