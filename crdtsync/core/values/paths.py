@@ -84,7 +84,7 @@ def conflict_path(path: str, by: str, identity: str) -> RelativePath:
 
 
 def link_leads_out(path: str, target: str) -> bool:
-    """Whether a link at ``path`` to ``target`` is absolute or may lead out of the folder, or into a repository.
+    """Whether a link at ``path`` is absolute, or may lead out of the folder or into a repository.
 
     Only leading ``..`` are taken for harmless: ``other-link/../x`` looks inside and may lead outside, since
     ``..`` counts from where ``other-link`` leads. With this rule a link leads inside if those on its way do.
