@@ -8,10 +8,11 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from crdtsync.adapters.control_socket import ControlServer
-from crdtsync.cli.exit_codes import EXIT_DONE, EXIT_UNREACHABLE
+from crdtsync.cli.exit_codes import EXIT_DONE
 from crdtsync.cli.views import JsonView, PlainView, TerminalView, View
 from crdtsync.core.replica.effects import AskDiffering
 from crdtsync.core.replica.events import Differing
+from crdtsync.errors import CrdtsyncError
 from crdtsync.runtime.control import handlers_for
 from crdtsync.runtime.replica import JoinOptions, Replica
 
@@ -35,7 +36,7 @@ class JoinCommand:
         else:
             self._view = PlainView(options.room, hub, folder)
         self._redraw: asyncio.TimerHandle | None = None
-        self._code = EXIT_DONE
+        self._failed: CrdtsyncError | None = None
 
     async def run(self, opened: Callable[[], Awaitable[None]] | None = None) -> int:
         """Returns the exit code. Raises CrdtsyncError for what ended it."""
@@ -50,7 +51,9 @@ class JoinCommand:
                 self._redraw.cancel()
             await self._stop_extras()
             self._view.stop()
-        return self._code
+        if self._failed is not None:
+            raise self._failed
+        return EXIT_DONE
 
     async def _opened(self) -> None:
         """The folder is ours: listen for commands, show, and with --once wait for the end."""
@@ -80,8 +83,7 @@ class JoinCommand:
     def notice(self, kind: str, path: str, message: str) -> None:
         self._view.notice(kind, path, message)
         if self._once and self._replica.unreachable is not None:
-            self._code = EXIT_UNREACHABLE
-            self._view.notice("failed", "", str(self._replica.unreachable))
+            self._failed = self._replica.unreachable
             self._replica.stop()
         self.changed()
 

@@ -187,7 +187,7 @@ class TreeDocument:
             case "path":
                 row.path = value if isinstance(value, str) else None
             case "kind":
-                row.kind = Kind(value) if value in _KINDS else None
+                row.kind = Kind(value) if isinstance(value, str) and value in _KINDS else None
             case "exec":
                 row.executable = value is True
             case "gone":
