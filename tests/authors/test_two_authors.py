@@ -20,7 +20,7 @@ from tests.traces import Recording, recording
 APART_MOST = 0
 """Characters, deleted and inserted, by which the disks may differ from the recording. Measured: none, neither
 on the way nor at the end, whether saved by keystrokes or by runs, held back or disconnected. The recorded
-authors rarely work side by side within one run of equal characters; where they do the text comes out the same."""
+authors rarely work side by side in one run of equal characters; where they do the text comes out the same."""
 LET_GO_APART_MOST = 16
 """As above, for when everything is on its way at any time. Then the test itself has to find the places by
 comparison, since the disk holds more than the recorded author had seen. Measured: 8 in 26,078 keystrokes."""
