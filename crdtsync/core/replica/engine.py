@@ -16,11 +16,11 @@ from crdtsync.core.replica.effects import (
     Connect,
     Disconnect,
     Effect,
-    Flushed,
     Halt,
     Look,
     LookAt,
 )
+from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.housekeeping import CURSOR_KEY, Housekeeping
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.ingest import Ingest
@@ -117,7 +117,7 @@ class ReplicaEngine:
         self._differing = differing
         self._reconnect_at: float | None = None
         self._reconnect_delay_s = limits.RECONNECT_FIRST_S
-        self._flushes: dict[int, int | None] = {}
+        self._flushing = Flushing(self._state)
         self._halted = False
         self._now = 0.0
 
@@ -209,7 +209,7 @@ class ReplicaEngine:
             case ev.Decided(differing):
                 self._decided(differing)
             case ev.FlushRequested(number):
-                self._flushes[number] = self._observing.scan()
+                self._flushing.request(number, self._observing.scan())
             case ev.ConfirmRequested():
                 confirmed = self._release_deletions()
                 self._deletions.passed.update(confirmed)
@@ -289,17 +289,11 @@ class ReplicaEngine:
         deferred, state.deferred = state.deferred, set()
         self._observing.read_again(deferred)
         self._deletions.restart(self._now)
-        for number in self._flushes:
-            self._flushes[number] = None
+        self._flushing.caught_up()
 
     def probed(self, number: int) -> None:
         """All that the hub had when the probe arrived is here."""
-        if number in self._flushes:
-            if self._quiet:
-                del self._flushes[number]
-                self._out.effect(Flushed(number))
-            else:
-                self._flushes[number] = None
+        self._flushing.probed(number, self._quiet)
 
     def refused(self, refused: Refused) -> None:
         """The hub will not have us."""
@@ -340,7 +334,8 @@ class ReplicaEngine:
         self._housekeeping.tick(self._now)
         self._settle()
         self._session.flush()
-        self._advance_flushes()
+        if self._flushing:
+            self._flushing.advance(self._quiet)
         effects = self._out.take()
         self._documents.written()
         self._state.fetched.difference_update(self._state.taken)
@@ -416,18 +411,7 @@ class ReplicaEngine:
         """Nothing left to ingest, to send, to receive or to materialise, but for what needs a person."""
         return self.status.settled and self._state.looking.idle
 
-    def _advance_flushes(self) -> None:
-        for number, scan in list(self._flushes.items()):
-            scanned = scan is None or not self._state.looking.scan_pending(scan)
-            if scan != _PROBING and scanned and self._session.live and self._quiet:
-                self._flushes[number] = _PROBING
-                self._session.probe(number)
-
     def _is_text(self, path: str) -> bool:
         agreed_entry = self._state.synced.at(path)
         agreed = None if agreed_entry is None else self._state.synced.get(agreed_entry)
         return agreed is not None and agreed.kind is Kind.TEXT
-
-
-_PROBING = -1
-"""Instead of a scan's number: the hub has been asked, and will answer."""

@@ -119,8 +119,11 @@ class Observing:
                 self._known(path)
                 self._present(path, fingerprint, content, now)
             case Folder(empty):
-                self._known(path)
+                readable_again = self._known(path)
                 self._folder(path, empty, was_maybe_folder, now)
+                if readable_again and not state.looking.scanning(path):
+                    self.scan(path)
+                    self._replan_below(path)
             case Unreadable(reason):
                 self._unknown(path, reason, "unreadable")
                 state.rechecks[path] = now + RECHECK_S
