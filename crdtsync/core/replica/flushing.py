@@ -1,4 +1,4 @@
-"""Flushes under way: each waits for its scan, then for quiet, then for the hub's word, then for quiet again."""
+"""Flushes under way: each waits for its scan, for quiet, for the hub's word, and for quiet again."""
 
 from __future__ import annotations
 
