@@ -43,5 +43,7 @@ def failed(error: OSError, path: str, doing: str) -> Failed:
 
 def unreadable_reason(error: OSError) -> str:
     """Why a path cannot be read, for a person."""
+    if error.errno == errno.EACCES:
+        return "it cannot be read: permission denied; change its permissions, or those of the folder it is in"
     _, why = _TABLE.get(error.errno or 0, (Cause.OTHER, f"{error.strerror or error}"))
     return f"it cannot be read: {why}"

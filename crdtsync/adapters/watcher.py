@@ -183,9 +183,10 @@ class Watcher:
             elif mask & (InotifyConstants.IN_CREATE | InotifyConstants.IN_MOVED_TO):
                 self._watch_below(path)
                 kind = HintKind.CREATED
-            elif mask & InotifyConstants.IN_ATTRIB and path not in self._descriptor_of:
-                self._watch_below(path)  # it may have become readable
-                kind = HintKind.CREATED
+            elif mask & InotifyConstants.IN_ATTRIB:  # it may have become readable, or unreadable
+                kind = HintKind.MODIFIED if path in self._descriptor_of else HintKind.CREATED
+                if kind is HintKind.CREATED:
+                    self._watch_below(path)
             else:
                 return
         self._on_hint(Hint(path, kind))

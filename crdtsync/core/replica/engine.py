@@ -231,7 +231,7 @@ class ReplicaEngine:
                     self._state.disk.unknown[path] = reason
             return
         first = not self._observing.scanned_once
-        if self._observing.scanned(number, scan) and first and self._observing.scanned_once:
+        if self._observing.scanned(number, scan, self._now) and first and self._observing.scanned_once:
             self._run()
 
     def _run(self) -> None:

@@ -135,11 +135,21 @@ class Observing:
         if name(path) in IGNORE_FILES and state.running and state.disk.get(path) != before:
             self.scan()
 
-    def _known(self, path: str) -> None:
+    def _known(self, path: str) -> bool:
+        """Returns whether it was not known before."""
         state = self._state
         state.rechecks.pop(path, None)
-        if state.disk.unknown.pop(path, None) is not None:
-            state.attention.pop(path, None)
+        if state.disk.unknown.pop(path, None) is None:
+            return False
+        state.attention.pop(path, None)
+        return True
+
+    def _replan_below(self, folder: str) -> None:
+        """What waited for a folder that could not be read goes on."""
+        state = self._state
+        for path in state.synced.below(folder):
+            state.replan_path(path)
+        state.replan(e for e, placed in state.view.placements.items() if is_below(placed.path, folder))
 
     def _unknown(self, path: str, reason: str, kind: str) -> None:
         state = self._state
@@ -280,16 +290,17 @@ class Observing:
 
     # -- scans ------------------------------------------------------------------------------------------
 
-    def scanned(self, number: int, scan: Scan) -> bool:
+    def scanned(self, number: int, scan: Scan, now: float) -> bool:
         """Take a scan; returns False if it is not one that was asked for."""
         state = self._state
         asked = state.looking.scanned(number)
         if asked is None:
             return False
         below, touched = asked
-        self._forget_unknown(below)
+        unknown_before = self._forget_unknown(below)
         for path, reason in scan.unreadable.items():
             self._unknown(path, reason, "unreadable")
+            state.rechecks[path] = now + RECHECK_S
         for path, reason in scan.unshareable.items():
             self._unknown(path, reason, "unshared")
         for path, fingerprint in [*scan.files.items(), *scan.links.items()]:
@@ -304,6 +315,9 @@ class Observing:
                 state.disk.put(path, OnDisk(Kind.DIR, None, None))
             elif folder.empty and state.disk.get(path) is None:
                 state.looking.want(path)
+        for path in unknown_before:
+            if path in scan.folders:
+                self._replan_below(path)
         self._missing(below, scan, touched)
         if not below:
             self.scanned_once = True
@@ -344,12 +358,15 @@ class Observing:
         agreed = None if entry is None else self._state.synced.get(entry)
         return agreed is not None and agreed.kind is not Kind.DIR
 
-    def _forget_unknown(self, below: str) -> None:
+    def _forget_unknown(self, below: str) -> list[str]:
+        """Of a folder that has been scanned; returns what it was."""
         state = self._state
-        for path in _inside(state.disk.unknown, below):
+        forgotten = _inside(state.disk.unknown, below)
+        for path in forgotten:
             del state.disk.unknown[path]
             state.attention.pop(path, None)
             state.rechecks.pop(path, None)
+        return forgotten
 
 
 def _inside(paths: Iterable[str], folder: str) -> list[str]:
