@@ -20,7 +20,7 @@ from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind, Manifest
 from crdtsync.core.values.ids import EntryId, Randomness
-from crdtsync.core.values.paths import parents
+from crdtsync.core.values.paths import is_below, parents
 
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 60.0
@@ -198,6 +198,11 @@ class ReplicaState:
         if heir is not None and heir != entry:
             self.plan_entries.add(heir)
         self.plan_paths.update(parents(path), self.disk.below(path))
+        for waiting in list(self.retries):
+            placed = self.view.get(waiting)
+            if placed is not None and is_below(placed.path, path):
+                del self.retries[waiting]  # a file stood where it needs a folder
+                self.plan_entries.add(waiting)
 
     def edited_here(self, path: str, now: float) -> None:
         """The person here saved this; the last few such paths are shown to others."""
