@@ -30,11 +30,16 @@ _ADDRESS_MAX_BYTES: Final = 100
 def find_joined(folder: str | os.PathLike[str]) -> Path:
     """The joined folder that ``folder`` is, or is in. Raises FolderError."""
     start = Path(os.path.realpath(folder))
-    if not start.exists():
-        raise FolderError(f"{printable(str(folder))} does not exist")
-    for candidate in (start, *start.parents):
-        if candidate.name != STATE_FOLDER and (candidate / STATE_FOLDER).is_dir():
-            return candidate
+    try:
+        if not start.exists():
+            raise FolderError(f"{printable(str(folder))} does not exist")
+        for candidate in (start, *start.parents):
+            if candidate.name != STATE_FOLDER and (candidate / STATE_FOLDER).is_dir():
+                return candidate
+    except PermissionError as error:
+        raise FolderError(
+            f"{printable(str(start))} cannot be read: permission denied; ask as who joined it"
+        ) from error
     raise FolderError(
         f"{printable(str(start))} is not in a joined folder; join it with: crdtsync join ROOM DIR"
     )

@@ -121,7 +121,7 @@ class JoinedFolder:
         self.store.close()
         for suffix in ("", "-wal", "-shm"):
             (self.state_folder / (STATE_FILE + suffix)).unlink(missing_ok=True)
-        self.store = ReplicaStore(self.state_folder / STATE_FILE)
+        self.disk.folder.remove_unused()
 
     # -- what the runtime carries out ---------------------------------------------------------------
 

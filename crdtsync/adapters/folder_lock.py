@@ -11,7 +11,7 @@ from crdtsync.adapters.system_calls import SystemCalls
 from crdtsync.core.values.ids import printable
 from crdtsync.errors import AlreadyJoined, FolderError
 
-_LOCK = "lock"
+LOCK = "lock"
 
 
 class FolderLock:
@@ -21,7 +21,7 @@ class FolderLock:
         """Raises AlreadyJoined, naming the process and its room, and FolderError where locks do not work."""
         self._calls = calls
         try:
-            self._fd = calls.open(_LOCK, os.O_RDWR | os.O_CREAT, state_fd)
+            self._fd = calls.open(LOCK, os.O_RDWR | os.O_CREAT, state_fd)
         except OSError as error:
             raise FolderError(
                 f"{printable(directory)} cannot be joined: its lock cannot be opened ({error.strerror})"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from crdtsync.adapters.folder_lock import FolderLock
+from crdtsync.adapters.folder_lock import LOCK, FolderLock
 from crdtsync.adapters.system_calls import SystemCalls
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.reserved import STATE_FOLDER
@@ -21,6 +21,7 @@ from crdtsync.errors import FolderError
 STAGING: Final = "staging"
 TRASH: Final = "trash"
 CHUNKS: Final = "chunks"
+GIT_IGNORE: Final = ".gitignore"
 _PRIVATE: Final = 0o700
 
 
@@ -68,6 +69,16 @@ class StateFolder:
         while self._open:
             self._calls.close(self._open.pop())
 
+    def remove_unused(self) -> None:
+        """Take the state folder away, unless something is kept in it: what is left would look joined."""
+        state = Path(self.state_directory)
+        with suppress(OSError):  # something is kept in one of them: then all that matters stays
+            for name in (STAGING, TRASH, CHUNKS):
+                (state / name).rmdir()
+            for name in (GIT_IGNORE, LOCK):
+                (state / name).unlink()
+            state.rmdir()
+
     def _keep(self, fd: int) -> int:
         self._open.append(fd)
         return fd
@@ -83,7 +94,7 @@ class StateFolder:
 
     def _ignore_in_git(self) -> None:
         with suppress(FileExistsError):
-            fd = self._calls.open(".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.state_fd)
+            fd = self._calls.open(GIT_IGNORE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.state_fd)
             try:
                 self._calls.write_all(fd, b"*\n")
             finally:
