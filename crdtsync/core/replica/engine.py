@@ -246,7 +246,7 @@ class ReplicaEngine:
     def _decided(self, differing: ev.Differing) -> None:
         if self._first_join is None:
             return
-        self._reconcile.differing = differing
+        self._reconcile.decide(differing, self._first_join.differing)
         self._first_join = None
         self._out.record(PutMeta(JOINED_KEY, "1"))
         self._state.running = True

@@ -20,6 +20,8 @@ class FirstJoin:
         self._both: list[str] = []
         self._reading = False
         self.asked = False
+        self.differing: frozenset[str] = frozenset()
+        """The paths that the answer is about."""
 
     def scanned(self, scan: Scan) -> None:
         self._scan = scan
@@ -41,6 +43,7 @@ class FirstJoin:
         if any(state.looking.is_open(path) for path in self._both):
             return False
         differing = [path for path in self._both if not self._equal(path)]
+        self.differing = frozenset(differing)
         self.asked = True
         state.out.effect(
             AskDiffering(

@@ -32,8 +32,13 @@ class Reconcile:
         self._materialise = materialise
         self._deletions = deletions
         self._doubts = Doubts(state, deletions)
-        self.differing = Differing.BOTH
-        """What to do with files that have no common past and differ."""
+        self._decided = Differing.BOTH
+        self._decided_paths: frozenset[str] = frozenset()
+
+    def decide(self, differing: Differing, paths: frozenset[str]) -> None:
+        """What a first join does with the files at these paths; everywhere else both are kept."""
+        self._decided = differing
+        self._decided_paths = paths
 
     def path(self, path: str, now: float, content: Content | None = None) -> None:
         """Something at a path that nothing was agreed on; ``content`` is what a look has just found there."""
@@ -183,8 +188,10 @@ class Reconcile:
                 self._impose(placed, seen, content, now)
 
     def _differing(self, placed: Placement, seen: OnDisk) -> Differing:
-        if self.differing is not Differing.NEWEST:
-            return self.differing
+        if placed.path not in self._decided_paths:
+            return Differing.BOTH
+        if self._decided is not Differing.NEWEST:
+            return self._decided
         room_ms = (
             self._state.documents.at_ms(placed.entry) if placed.version is None else placed.version.at_ms
         )
