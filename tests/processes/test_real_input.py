@@ -24,6 +24,7 @@ def standard_library(target: Path) -> None:
     )
 
 
+@pytest.mark.timeout(600)
 def test_the_standard_library_goes_there_and_back(hub: Hub, tmp_path: Path) -> None:
     ann_folder, bob_folder, cid_folder = (tmp_path / name for name in ("ann", "bob", "cid"))
     standard_library(ann_folder)
@@ -60,6 +61,7 @@ def git(repository: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(600)
 def test_a_git_history_replayed_on_one_side_while_the_other_edits(hub: Hub, tmp_path: Path) -> None:
     source = history()
     if source is None:
