@@ -119,11 +119,10 @@ class Observing:
                 self._known(path)
                 self._present(path, fingerprint, content, now)
             case Folder(empty):
-                readable_again = self._known(path)
-                self._folder(path, empty, was_maybe_folder, now)
-                if readable_again and not state.looking.scanning(path):
-                    self.scan(path)
-                    self._replan_below(path)
+                if path not in state.disk.unknown:
+                    self._folder(path, empty, was_maybe_folder, now)
+                elif not state.looking.scanning(path):
+                    self.scan(path)  # until then nobody can tell what is gone in it
             case Unreadable(reason):
                 self._unknown(path, reason, "unreadable")
                 state.rechecks[path] = now + RECHECK_S
@@ -135,14 +134,11 @@ class Observing:
         if name(path) in IGNORE_FILES and state.running and state.disk.get(path) != before:
             self.scan()
 
-    def _known(self, path: str) -> bool:
-        """Returns whether it was not known before."""
+    def _known(self, path: str) -> None:
         state = self._state
         state.rechecks.pop(path, None)
-        if state.disk.unknown.pop(path, None) is None:
-            return False
-        state.attention.pop(path, None)
-        return True
+        if state.disk.unknown.pop(path, None) is not None:
+            state.attention.pop(path, None)
 
     def _replan_below(self, folder: str) -> None:
         """What waited for a folder that could not be read goes on."""
