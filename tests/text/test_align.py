@@ -136,9 +136,9 @@ def test_unique_runs_serve_where_no_element_is_unique(monkeypatch: pytest.Monkey
 
 
 def test_beyond_its_budget_only_what_stands_at_the_same_place_is_found() -> None:
-    old = [number % 3 for number in range(1500)]
+    old = [number % 3 for number in range(1000)]
     new = list(old)
-    for at in range(0, 1500, 10):
+    for at in range(0, 1000, 10):
         new[at] = 7
     new[0] = new[-1] = 8
     assert len(old) * len(new) > DIRECT_CELLS

@@ -155,6 +155,12 @@ def test_long_runs_of_letters_are_compared_by_characters() -> None:
     assert size_of(check(old, new)) == 2
 
 
+def test_equal_parts_of_a_changed_text_make_no_edits() -> None:
+    comparison = diffing._Comparison()
+    comparison.words("the same", "the same", 0)
+    assert comparison.edits == []
+
+
 def test_edits_that_do_not_fit_are_refused() -> None:
     for edits in ([Edit(2, 1, "")], [Edit(0, 4, "")], [Edit(1, 2, ""), Edit(0, 1, "")], [Edit(-1, 0, "")]):
         with pytest.raises(ValueError, match="does not fit"):

@@ -222,6 +222,12 @@ def test_beyond_its_budget_the_edits_are_combined_as_they_are(monkeypatch: pytes
     assert merged("cat\n", "dog\n", "cow\n") == "cowdog\n"
 
 
+def test_the_same_place_made_by_other_edits_is_the_same() -> None:
+    place = Place("a", "b", "b", [Edit(0, 1, "b")], [Edit(0, 1, ""), Edit(1, 1, "b")], "", "")
+    assert rebasing._Places().in_lines(place) == ()
+    assert rebasing._Places().in_words(place) == ()
+
+
 def test_edits_are_carried_over_between_those_of_others() -> None:
     def refuse(*_: object) -> list[Edit]:
         raise AssertionError("nothing meets")

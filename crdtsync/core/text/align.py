@@ -309,14 +309,13 @@ def _ascending(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _without_overlap(runs: list[Run]) -> list[Run]:
-    """Longer runs may overlap; where they do so differently on both sides, the later one is cut."""
+    """Runs of one length may overlap; where they do so differently on both sides, the later one is cut."""
     kept: list[Run] = []
     old_end = new_end = 0
     for i, j, length in runs:
         cut = max(old_end - i, new_end - j, 0)
-        if cut < length:
-            kept.append((i + cut, j + cut, length - cut))
-            old_end, new_end = i + length, j + length
+        kept.append((i + cut, j + cut, length - cut))
+        old_end, new_end = i + length, j + length
     return kept
 
 

@@ -64,11 +64,11 @@ def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
     """Whether a save that differs from the version by ``own`` lacks all that came ``since``, and shows it."""
     shown = False
     for change in since:
-        meeting = [edit for edit in own if edit.start <= change.end and change.start <= edit.end]
-        if any(_holds(edit.text, change.text) for edit in meeting):
+        around = max(0, change.start - _AROUND), min(len(version), change.end + _AROUND)
+        near = [edit for edit in own if edit.start <= around[1] and around[0] <= edit.end]
+        if any(_holds(edit.text, change.text) for edit in near):
             return False
         if change.start == change.end:
-            around = max(0, change.start - _AROUND), min(len(version), change.end + _AROUND)
             shown = shown or 2 * _deleted(own, *around) <= around[1] - around[0]
         else:
             deleted = _deleted(own, change.start, change.end)

@@ -41,7 +41,7 @@ class CausalBuffer:
     updates that the document was made from, if it was not made by what this buffer handed out.
     """
 
-    __slots__ = ("_order", "_pairs", "_waiting", "known")
+    __slots__ = ("_order", "_pairs", "_waiting", "_waiting_updates", "known")
 
     def __init__(self, known: Mapping[int, int] | None = None, states: Iterable[bytes] = ()) -> None:
         self.known: dict[int, int] = dict(known or {})
@@ -50,6 +50,7 @@ class CausalBuffer:
             self._pairs.learn_state(state)
         self._waiting: dict[int, list[tuple[int, int, bytes]]] = {}
         """By the client missed: a heap of (clock needed, order of arrival, update)."""
+        self._waiting_updates: set[bytes] = set()
         self._order = 0
 
     @property
@@ -70,9 +71,13 @@ class CausalBuffer:
                 raise MalformedUpdate(
                     f"what client {client} inserted before ends inside a character of the update"
                 )
-        if not is_ready(shape, self.known):
-            return self._take_apart(update)
-        return Taken([self._accepted(update, shape), *self._woken()], False)
+        if is_ready(shape, self.known):
+            ready, waits = [self._accepted(update, shape)], False
+        else:
+            ready, waits = self._divide(update)
+        if ready and self._waiting:
+            ready += self._woken()
+        return Taken(ready, waits)
 
     def learn(self, shape: UpdateShape) -> None:
         """The document now holds what this update inserts."""
@@ -92,34 +97,40 @@ class CausalBuffer:
         self.learn(shape)
         return self._pairs.mended(update) if self._pairs.are_cut_by(shape) else update
 
-    def _take_apart(self, update: bytes) -> Taken:
+    def _divide(self, update: bytes) -> tuple[list[bytes], bool]:
+        """What of the update is ready, and whether the rest, which waits now, did not wait before."""
         ready, rests = split(update, self.known)
         waits = False
         for rest in rests:
-            heap = self._waiting.setdefault(rest.client, [])
-            if all(rest.update != waiting for _, _, waiting in heap):
-                heapq.heappush(heap, (rest.clock, self._order, rest.update))
+            if rest.update not in self._waiting_updates:
+                self._waiting_updates.add(rest.update)
+                heapq.heappush(
+                    self._waiting.setdefault(rest.client, []), (rest.clock, self._order, rest.update)
+                )
                 self._order += 1
                 waits = True
-        if ready == EMPTY_UPDATE:
-            return Taken([], waits)
-        return Taken([self._accepted(ready, check_update(ready)), *self._woken()], waits)
+        return [] if ready == EMPTY_UPDATE else [self._accepted(ready, check_update(ready))], waits
 
     def _woken(self) -> list[bytes]:
         """Those that no longer wait, after the document learned something."""
         ready: list[bytes] = []
-        progress = bool(self._waiting)
-        while progress:
-            woken = []
-            for client, heap in list(self._waiting.items()):
-                while heap and heap[0][0] <= self.known.get(client, 0):
-                    woken.append(heapq.heappop(heap))
-                if not heap:
-                    del self._waiting[client]
-            progress = bool(woken)
-            for _, _, update in sorted(woken, key=lambda entry: entry[1]):
-                ready += self._take_apart(update).ready
+        woken = self._wake()
+        while woken:
+            for update in woken:
+                ready += self._divide(update)[0]
+            woken = self._wake()
         return ready
+
+    def _wake(self) -> list[bytes]:
+        woken = []
+        for client, heap in list(self._waiting.items()):
+            while heap and heap[0][0] <= self.known.get(client, 0):
+                _, order, update = heapq.heappop(heap)
+                self._waiting_updates.remove(update)
+                woken.append((order, update))
+            if not heap:
+                del self._waiting[client]
+        return [update for _, update in sorted(woken)]
 
 
 def is_ready(shape: UpdateShape, known: Mapping[int, int]) -> bool:

@@ -187,11 +187,9 @@ class _Comparison:
                 runs = align(old, new, self._budget)
             if _coincide(runs, old, new):
                 runs = []
-        i = j = 0
-        for old_start, new_start, length in [*runs, (len(old), len(new), 0)]:
-            if i < old_start or j < new_start:
-                self.edits.append(Edit(at + i, at + old_start, new[j:new_start]))
-            i, j = old_start + length, new_start + length
+        for hunk in gaps(old, new, runs):
+            start = at + hunk.at
+            self.edits.append(Edit(start, start + len(hunk.old), "".join(hunk.new)))
 
 
 def _coincide(runs: Sequence[Run], old: str, new: str) -> bool:

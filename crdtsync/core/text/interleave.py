@@ -246,20 +246,13 @@ def joined_insertions(ours: str, theirs: str, *, alike: bool) -> list[Edit]:
         return [Edit(start, start, more)] if alike or more.strip() else []
     # the same lines on both sides, and then more on each
     start = ours.rfind("\n", 0, start) + 1
-    end = _whole_lines(ours, theirs, end)
+    line = ours.find("\n", len(ours) - end) + 1
+    end = len(ours) - line if line else 0
     shared = _visible(ours[:start]) + _visible(ours[len(ours) - end :])
     if not shared or 2 * shared < min(_visible(ours), _visible(theirs)):
         start = end = 0
     at = len(theirs) - end
     return [Edit(at, at, ours[start : len(ours) - end])]
-
-
-def _whole_lines(ours: str, theirs: str, end: int) -> int:
-    """How much of the ``end`` characters that are the same at the end is whole lines of both."""
-    if all(end == len(text) or text[len(text) - end - 1] == "\n" for text in (ours, theirs)):
-        return end
-    line = ours.find("\n", len(ours) - end) + 1
-    return len(ours) - line if line else 0
 
 
 def _inside_words(text: str, *positions: int) -> bool:

@@ -1,0 +1,129 @@
+"""Which version a save was made from."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crdtsync.core.text.base import choose_base
+from crdtsync.core.text.diff import apply_edits
+from crdtsync.core.text.rebase import rebase
+
+FIRST = "title\n\none\ntwo\nthree\n"
+SECOND = "title\n\none\nTWO by another\nthree\n"
+THIRD = "title\n\none\nTWO by another\nthree\nfour\n"
+
+
+@pytest.mark.parametrize(
+    ("saved", "current", "older", "base"),
+    [
+        ("title\n\none\ntwo\nthree, edited\n", SECOND, [FIRST], 0),
+        ("title\n\none\ntwo\nthree, edited\n", THIRD, [SECOND, FIRST], 1),
+        ("title\n\none\nTWO by another\nthree, edited\n", THIRD, [SECOND, FIRST], 0),
+        ("title\n\none\ntwo\nthree, edited\n", THIRD, [SECOND, SECOND, THIRD, FIRST], 3),
+        ("TITLE\n\none\ntwo\nthree\n", "title\n\none\nthree\n", [FIRST], 0),
+        ("mine\n", "theirs\n", [""], 0),
+    ],
+    ids=[
+        "one change",
+        "two changes",
+        "the later of two",
+        "versions again",
+        "a deletion is back",
+        "a new file",
+    ],
+)
+def test_a_save_of_a_stale_buffer_has_the_version_that_the_editor_had_loaded(
+    saved: str, current: str, older: list[str], base: int
+) -> None:
+    assert choose_base(saved, current, older) == base
+
+
+@pytest.mark.parametrize(
+    ("saved", "current", "older"),
+    [
+        (THIRD, THIRD, [SECOND]),
+        ("title\n\none\nTWO by another\nthree, edited\n", SECOND, [FIRST]),
+        ("title\n\none\nTWO by another!\nthree\n", SECOND, [FIRST]),
+        ("title\n\none\nTWO by us\nthree\n", SECOND, [FIRST]),
+        ("", SECOND, [FIRST]),
+        ("quite another text\n", THIRD, [SECOND, FIRST]),
+        ("title\n\none\ntwo\nthree, edited\nfour\n", THIRD, [SECOND, FIRST]),
+        ("title\n\none\nTWO by another\nfour\nmore\n", THIRD, [SECOND, FIRST]),
+        ("title\n\none\nthree, edited\n", "title\n\none\nthree\n", [FIRST]),
+        (
+            "title\n\none\nthree, edited\n",
+            "title\n\none\nthree\na line that came since\n",
+            [FIRST],
+        ),
+        ("anything\n", SECOND, []),
+    ],
+    ids=[
+        "the same",
+        "an edit elsewhere",
+        "an edit of the change",
+        "the change replaced",
+        "emptied",
+        "rewritten",
+        "one change of two undone",
+        "a deletion beside one change",
+        "a deletion that both made",
+        "one deletion of two changes",
+        "nothing older",
+    ],
+)
+def test_a_save_of_a_fresh_buffer_has_the_current_version(saved: str, current: str, older: list[str]) -> None:
+    assert choose_base(saved, current, older) is None
+
+
+def test_a_save_that_equals_an_older_version_is_a_deliberate_revert() -> None:
+    assert choose_base(FIRST, THIRD, [SECOND, FIRST]) is None
+    assert choose_base(SECOND, THIRD, [SECOND, FIRST]) is None
+
+
+def test_a_change_taken_out_in_vain_goes_when_it_is_taken_out_again() -> None:
+    taken_out = FIRST.replace("one", "ONE")
+    assert choose_base(taken_out, SECOND, [FIRST]) == 0
+    back = apply_edits(SECOND, rebase(FIRST, taken_out, SECOND))
+    assert back == SECOND.replace("one", "ONE")
+    assert choose_base(taken_out, back, [taken_out, SECOND, FIRST]) is None
+
+
+def test_no_version_before_one_that_was_saved_here_is_a_base() -> None:
+    undone_by_hand = "title\n\none\ntwo\nthree, edited\n"
+    assert choose_base(undone_by_hand, SECOND, [FIRST], saved_here=[True, False]) is None
+    assert choose_base(undone_by_hand, SECOND, [FIRST], saved_here=[False, True]) == 0
+    assert choose_base(undone_by_hand, THIRD, [SECOND, FIRST], saved_here=[False, True, False]) == 0
+    only_fourth_undone = SECOND.replace("three", "three, edited")
+    assert choose_base(only_fourth_undone, THIRD, [SECOND, FIRST], saved_here=[False, True, False]) == 0
+
+
+@given(st.data())
+def test_the_edit_of_a_stale_buffer_reverts_nothing(data: st.DataObject) -> None:
+    lines = [f"line {number} of the text\n" for number in range(12)]
+    versions = ["".join(lines)]
+    for number in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, 5))
+        lines[at] = f"line {at} as another wrote it {number}\n"
+        versions.append("".join(lines))
+    current, *older = reversed(versions)
+    loaded = data.draw(st.integers(0, len(older) - 1))
+    edited = data.draw(st.integers(8, 11))
+    saved = older[loaded].replace(f"line {edited} of", f"line {edited} that we changed of")
+    chosen = choose_base(saved, current, older)
+    base = current if chosen is None else older[chosen]
+    if older[loaded] != current:
+        assert base == older[loaded]
+    result = apply_edits(current, rebase(base, saved, current))
+    assert result == current.replace(f"line {edited} of", f"line {edited} that we changed of")
+
+
+@given(
+    st.text("ab \n", max_size=20),
+    st.text("ab \n", max_size=20),
+    st.lists(st.text("ab \n", max_size=20), max_size=4),
+)
+def test_any_texts_have_an_answer(saved: str, current: str, older: list[str]) -> None:
+    chosen = choose_base(saved, current, older)
+    assert chosen is None or saved not in (current, *older)
