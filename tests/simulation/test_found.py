@@ -158,3 +158,30 @@ def test_an_emptying_that_settles_while_offline_is_sent_once_connected() -> None
     scene.a.link.online = True
     scene.rest()
     assert scene.read(scene.b, "x.md") == ""
+
+
+def test_a_buffer_older_than_the_last_save_here_takes_nothing_of_others_back() -> None:
+    scene = Scene()
+    loaded = "one is here\ntwo is here\nthree is here\n"
+    scene.save(scene.a, "list.md", loaded)
+    scene.rest()
+    formatted = loaded.replace("is here", "is here (checked)")
+    scene.save(scene.b, "list.md", formatted)
+    scene.rest()
+    scene.save(scene.a, "list.md", "zero was added\n" + formatted)
+    scene.rest()
+    scene.save(scene.b, "list.md", loaded + "four comes from an old buffer\n")
+    scene.rest()
+    assert scene.read(scene.a, "list.md") == "zero was added\n" + loaded + "four comes from an old buffer\n"
+
+
+def test_an_old_buffer_is_recognised_among_lines_that_are_much_alike() -> None:
+    scene = Scene()
+    first, second = "line one of text\n", "line two of text\n"
+    scene.save(scene.a, "list.md", first + second)
+    scene.rest()
+    scene.save(scene.b, "list.md", "line nine of text\n" + first + second)
+    scene.rest()
+    scene.save(scene.a, "list.md", first + "line four of text\n" + second)
+    scene.rest()
+    assert scene.read(scene.b, "list.md") == "line nine of text\n" + first + "line four of text\n" + second

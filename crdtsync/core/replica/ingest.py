@@ -91,8 +91,15 @@ class Ingest:
         older = [version for version in documents.versions(agreed.entry) if version.digest != agreed.digest]
         here = [False]
         here += [documents.was_saved_here(agreed.entry, version.digest) for version in older]
-        chosen = choose_base(saved, current, [version.text for version in older], saved_here=here)
-        return current if chosen is None else older[chosen].text
+        texts = [version.text for version in older]
+        chosen = choose_base(saved, current, texts, saved_here=here)
+        if chosen is None and True in here:
+            # A buffer from before the last save of this disk takes that back, as it would without us,
+            # but not what came from others since.
+            last = here.index(True) - 1
+            if choose_base(saved, current, texts[last + 1 :]) is not None:
+                chosen = last
+        return current if chosen is None else texts[chosen]
 
     def _merge(self, entry: EntryId, base: str, saved: str, now: float) -> None:
         state = self._state

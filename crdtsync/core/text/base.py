@@ -22,7 +22,7 @@ keeps a person who undoes their own work by hand from getting it back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 from crdtsync.core.text.diff import Edit, diff, size_of
@@ -63,10 +63,11 @@ def choose_base(
 def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
     """Whether a save that differs from the version by ``own`` lacks all that came ``since``, and shows it."""
     shown = False
+    known = set(words(version))
     for change in since:
         around = max(0, change.start - _AROUND), min(len(version), change.end + _AROUND)
         near = [edit for edit in own if edit.start <= around[1] and around[0] <= edit.end]
-        if any(_holds(edit.text, change.text) for edit in near):
+        if any(_holds(edit.text, change.text, known) for edit in near):
             return False
         if change.start == change.end:
             shown = shown or 2 * _deleted(own, *around) <= around[1] - around[0]
@@ -83,7 +84,11 @@ def _deleted(edits: Sequence[Edit], start: int, end: int) -> int:
     return sum(max(0, min(edit.end, end) - max(edit.start, start)) for edit in edits)
 
 
-def _holds(text: str, part: str) -> bool:
-    """Whether at least half of the words of ``part`` are in the text."""
+def _holds(text: str, part: str, known: Set[str]) -> bool:
+    """Whether at least half of the words of ``part`` are in the text.
+
+    Those that are ``known`` count only if all are: lines of one file have many words in common.
+    """
     wanted = {word for word in words(part) if not word.isspace()}
+    wanted = wanted - known or wanted
     return bool(wanted) and 2 * len(wanted.intersection(words(text))) >= len(wanted)
