@@ -44,6 +44,8 @@ class Ledger:
     def __init__(self) -> None:
         self.born: dict[bytes, str] = {}
         self.excused: dict[bytes, str] = {}
+        self._put: dict[str, set[bytes]] = {}
+        """What each has saved, their own or not."""
         self._count = 0
 
     def new_token(self) -> str:
@@ -53,15 +55,19 @@ class Ledger:
     def saved(self, who: str, seen: bytes, now: bytes) -> None:
         """``who`` had ``seen`` and made ``now`` of it."""
         before, after = tokens(seen), tokens(now)
+        self._put.setdefault(who, set()).update(after)
         for token in after - before:
             self.born.setdefault(token, who)
         for token in before - after:
             self.excused.setdefault(token, f"taken out by {who}")
 
     def overwritten(self, who: str, lost: bytes) -> None:
-        """``who`` wrote over a file without having loaded it: what they had put there is their own loss."""
+        """``who`` wrote over a file without having loaded it: what they had saved there is their own loss.
+
+        The last save on one disk wins, with or without us; what others did since is another matter.
+        """
         for token in tokens(lost):
-            if self.born.get(token) == who:
+            if token in self._put.get(who, ()):
                 self.excused.setdefault(token, f"overwritten by {who}")
 
     def deleted(self, who: str, seen: bytes) -> None:
