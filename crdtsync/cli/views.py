@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from crdtsync.cli.lines import LineWriter
 from crdtsync.core.replica.effects import AskDiffering
 from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.status import Status
@@ -48,6 +49,7 @@ class JsonView:
 
     def __init__(self, room: str, hub: str, folder: str) -> None:
         self._room, self._hub, self._folder = room, hub, folder
+        self._lines = LineWriter(lambda count: json.dumps({"event": "skipped", "lines": count}))
         self._started = False
         self._state = ""
 
@@ -80,9 +82,10 @@ class JsonView:
     def stop(self) -> None:
         if self._started:
             self._line({"event": "stopped"})
+        self._lines.close()
 
     def _line(self, value: dict[str, object]) -> None:
-        print(json.dumps(value), flush=True)
+        self._lines.put(json.dumps(value))
 
 
 class PlainView:
@@ -90,6 +93,7 @@ class PlainView:
 
     def __init__(self, room: str, hub: str, folder: str) -> None:
         self._room, self._hub, self._folder = room, hub, folder
+        self._lines = LineWriter(lambda count: f"… {count} lines that nobody read were left out")
         self._started = False
         self._state = ""
         self._reason = ""
@@ -130,9 +134,10 @@ class PlainView:
     def stop(self) -> None:
         if self._started:
             self._line("stopped")
+        self._lines.close()
 
     def _line(self, text: str) -> None:
-        print(printable(text, 2000), flush=True)
+        self._lines.put(printable(text, 2000))
 
 
 class TerminalView:

@@ -1,0 +1,56 @@
+"""Lines on standard output that hold nothing up: a reader that is slow, stuck or gone costs lines only."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sys
+import threading
+from collections.abc import Callable
+
+LINES_WAITING_MAX = 10_000
+"""Beyond this many lines that nobody reads, further ones are counted instead of kept."""
+STOP_WAITS_S = 2.0
+
+
+class LineWriter:
+    """Writes lines from a thread of its own. ``skipped`` makes the line that tells how many were left out."""
+
+    def __init__(self, skipped: Callable[[int], str]) -> None:
+        self._skipped = skipped
+        self._lines: queue.Queue[str | None] = queue.Queue(LINES_WAITING_MAX)
+        self._left_out = 0
+        self._thread = threading.Thread(target=self._write, name="crdtsync-lines", daemon=True)
+        self._thread.start()
+
+    def put(self, line: str) -> None:
+        """Write a line soon; returns at once."""
+        if self._left_out and not self._lines.full():
+            left_out, self._left_out = self._left_out, 0
+            self._offer(self._skipped(left_out))
+        self._offer(line)
+
+    def close(self) -> None:
+        """Write what waits, unless nobody reads it."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put(None, timeout=STOP_WAITS_S)
+            self._thread.join(STOP_WAITS_S)
+
+    def _offer(self, line: str) -> None:
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._left_out += 1
+
+    def _write(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                sys.stdout.write(line + "\n")
+                if self._lines.empty():
+                    sys.stdout.flush()
+            except (OSError, ValueError):
+                break  # the reader is gone; who joins a folder goes on all the same
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        while line is not None:
+            line = self._lines.get()
