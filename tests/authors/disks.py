@@ -63,6 +63,11 @@ class Desk(VirtualReplica):
         pending = self.engine.status.pending
         return not (pending.ingest or pending.receive or pending.materialise)
 
+    @property
+    def live(self) -> bool:
+        assert self.engine is not None
+        return self.engine.status.connected
+
     def _arrive(self, frame: bytes | str) -> None:
         self.frames += 1
         if isinstance(frame, bytes) and isinstance(message := decode_from_hub(frame), Relay):
@@ -123,6 +128,8 @@ class Counts:
     """Deletions of a character that did not stand where expected; one that looks alike was deleted."""
     nowhere: int = 0
     """Deletions for which there was none."""
+    raced: int = 0
+    """Saves in the instant between the look at a file and its replacement."""
     updates: int = 0
     """What the hub was sent in all."""
 
@@ -134,6 +141,8 @@ class Pair:
         self.recorded = recorded
         self.counts = Counts()
         self._clock = Clock()
+        self._typed: list[Run | None] = [None, None]
+        """By each author, and about to be saved."""
         self._streams = Streams(1)
         trace = Trace(self._clock)
         self._hub = VirtualHub(self._clock, self._streams["hub"], trace)
@@ -185,21 +194,35 @@ class Pair:
             self._type(author, run)
             done[run.author] = run.moments[-1].own + 1
 
-    def let_go(self, runs: Iterable[Run], pause_s: float, latency_s: float) -> None:
+    def let_go(self, runs: Iterable[Run], pause_s: float, latency_s: float, cut: float = 0.0) -> None:
         """Save each run after a pause, with everything on its way at any time.
 
         An author waits only for what they must have seen; mostly they have more before them by then.
+        ``cut``: the chance, at each save, that a connection breaks with all that is on its way. Without it a
+        save waits, until its author goes on, for the instant in which the replica is to replace the file.
+        Not both: a save that raced is kept aside until the session is live again, and its author, who goes on
+        in the file without it, types twice at one place.
         """
         rng = self._streams["pauses"]
-        for author in self.authors:
+        for index, author in enumerate(self.authors):
             author.desk.link.latency_s = latency_s
+            if not cut:
+                author.desk.race = lambda path, index=index: self._race(index)  # type: ignore[misc]
         for run in runs:
             author = self.authors[run.author]
+            if rng.random() < cut:
+                rng.choice(self.authors).desk.link.cut()
+            self._save_typed(run.author)
             if run.sees > author.seen:
-                self.pass_time(2 * latency_s + ON_ITS_WAY_S)
+                self._save_typed(1 - run.author)
+                self._until(lambda: all(each.desk.live for each in self.authors))
+                self.pass_time(4 * latency_s + ON_ITS_WAY_S)
                 self._look(author, run.author, run.sees)
-            self._type(author, run)
+            self._typed[run.author] = run
             self.pass_time(rng.expovariate(1 / pause_s))
+        for index in (0, 1):
+            self._save_typed(index)
+            self.authors[index].desk.race = lambda path: None
 
     def settle(self) -> None:
         """Connect whoever is not, and wait until both disks and the hub have everything."""
@@ -216,6 +239,16 @@ class Pair:
         self.settle()
         for index, author in enumerate(self.authors):
             self._look(author, index, len(self.recorded.of(1 - index)))
+
+    def _race(self, index: int) -> None:
+        if self._typed[index] is not None:
+            self.counts.raced += 1
+            self._save_typed(index)
+
+    def _save_typed(self, index: int) -> None:
+        run, self._typed[index] = self._typed[index], None
+        if run is not None:
+            self._type(self.authors[index], run)
 
     # -- steps ------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from random import Random
 
 from crdtsync.core.text.diff import Edit
 from tests.traces import Recording
@@ -147,6 +148,15 @@ class Recorded:
             if moment.own + 1 in looked_at[author] or not following or following[0].sees != moment.sees:
                 yield Run(author, tuple(gathered[author]))
                 gathered[author] = []
+
+    def together(self, rng: Random) -> Iterator[Run]:
+        """Each moment by itself, in another order in which they may have happened: both at it always."""
+        done = [0, 0]
+        while any(done[who] < len(self._of[who]) for who in (0, 1)):
+            following = [self._of[who][done[who]] for who in (0, 1) if done[who] < len(self._of[who])]
+            moment = rng.choice([each for each in following if each.sees <= done[1 - each.author]])
+            done[moment.author] += 1
+            yield Run(moment.author, (moment,))
 
     def keystrokes(self) -> Iterator[Run]:
         """Each moment by itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from itertools import islice
+from random import Random
 
 import pytest
 
@@ -22,8 +23,9 @@ APART_MOST = 0
 on the way nor at the end, whether saved by keystrokes or by runs, held back or disconnected. The recorded
 authors rarely work side by side in one run of equal characters; where they do the text comes out the same."""
 LET_GO_APART_MOST = 16
-"""As above, for when everything is on its way at any time. Then the test itself has to find the places by
-comparison, since the disk holds more than the recorded author had seen. Measured: 8 in 26,078 keystrokes."""
+"""As above, for when everything is on its way at any time. Then the disk holds more than the recorded author
+had seen, so the test itself finds the places by comparison, and now and then both type at one place, where no
+order is the right one. Measured: none in 3,000 keystrokes, 8 in 26,078."""
 
 every_keystroke = pytest.mark.skipif(
     "CRDTSYNC_EVERY_KEYSTROKE" not in os.environ, reason="takes minutes: run 'make authors'"
@@ -83,10 +85,19 @@ def test_saves_with_a_connection_only_at_each_exchange_give_the_recorded_text(re
     judge(pair, text_after(runs), APART_MOST)
 
 
-def test_saves_with_everything_on_its_way_lose_and_double_no_character(recorded: Recorded) -> None:
-    runs = list(islice(recorded.keystrokes(), 3000))
+def test_saves_that_race_with_everything_on_its_way_lose_and_double_no_character(recorded: Recorded) -> None:
+    runs = list(islice(recorded.together(Random(7)), 3000))
     pair = Pair(recorded)
     pair.let_go(runs, pause_s=0.02, latency_s=0.05)
+    pair.settle()
+    judge(pair, text_after(runs), LET_GO_APART_MOST)
+    assert pair.counts.raced > 100, pair.counts
+
+
+def test_saves_while_connections_break_lose_and_double_no_character(recorded: Recorded) -> None:
+    runs = list(islice(recorded.together(Random(8)), 3000))
+    pair = Pair(recorded)
+    pair.let_go(runs, pause_s=0.02, latency_s=0.05, cut=0.05)
     pair.settle()
     judge(pair, text_after(runs), LET_GO_APART_MOST)
 
@@ -112,15 +123,14 @@ def test_a_save_for_every_keystroke_disconnected_gives_the_recorded_text(recorde
 
 @every_keystroke
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("pause_s", "latency_s"), [(0.02, 0.05), (0.002, 0.3)])
+@pytest.mark.parametrize("cut", [0.0, 0.02])
 def test_a_save_for_every_keystroke_on_its_way_loses_and_doubles_no_character(
-    recorded: Recorded, pause_s: float, latency_s: float
+    recorded: Recorded, cut: float
 ) -> None:
     pair = Pair(recorded)
-    pair.let_go(recorded.keystrokes(), pause_s, latency_s)
+    pair.let_go(recorded.together(Random(9)), pause_s=0.02, latency_s=0.05, cut=cut)
     pair.settle()
-    # so late that the other's words are half there when one goes on: places are found badly, not characters
-    judge(pair, recorded.end, LET_GO_APART_MOST if latency_s < 0.1 else len(recorded.end))
+    judge(pair, recorded.end, LET_GO_APART_MOST)
 
 
 def judge(pair: Pair, expected: str, apart_most: int) -> None:
