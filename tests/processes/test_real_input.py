@@ -12,7 +12,7 @@ import pytest
 
 from tests.processes.harness import Hub, Joined, assert_same, settle, tree
 
-COMMITS = int(os.environ.get("CRDTSYNC_COMMITS", "120"))
+COMMITS = int(os.environ.get("CRDTSYNC_COMMITS", "300"))
 """As many of the newest commits as are replayed; the whole history if there are fewer."""
 
 
