@@ -1,17 +1,17 @@
 """The errors that crdtsync raises to its callers; every message names what, why and the next step.
 
-    CrdtsyncError                 base of all
-    ├── InvalidName               a room, person or path name that cannot be used
-    ├── FolderError               the folder cannot be joined (a file in its place, nested, ...)
-    │   ├── AlreadyJoined         joined to another room, or by a running process
-    │   └── RootGone              removed, unmounted or replaced while joined: halted for safety
-    ├── HubUnreachable            nobody answers at the hub's address
-    ├── ProtocolMismatch          something else answers, or another version of the protocol
-    ├── AccessDenied              the hub refuses this member
-    ├── PeerError                 the other side broke the protocol
-    │   └── MalformedUpdate       a Yjs update that cannot be applied
-    └── StoreError                the state on disk cannot be used
-        └── StoreInUse            another process holds it
+CrdtsyncError                 base of all
+├── InvalidName               a room, person or path name that cannot be used
+├── FolderError               the folder cannot be joined (a file in its place, nested, ...)
+│   ├── AlreadyJoined         joined to another room, or by a running process
+│   └── RootGone              removed, unmounted or replaced while joined: halted for safety
+├── HubUnreachable            nobody answers at the hub's address
+├── ProtocolMismatch          something else answers, or another version of the protocol
+├── AccessDenied              the hub refuses this member
+├── PeerError                 the other side broke the protocol
+│   └── MalformedUpdate       a Yjs update that cannot be applied
+└── StoreError                the state on disk cannot be used
+    └── StoreInUse            another process holds it
 """
 
 from __future__ import annotations
