@@ -137,7 +137,8 @@ class _Log:
             for entry in entries:
                 if entry.sequence == whole:
                     _apply(self.doc, entry.update)
-                    self.causal = CausalBuffer(statevector.decode(self.doc.get_state()))
+                    known = statevector.decode(self.doc.get_state())
+                    self.causal = CausalBuffer(known, (entry.update,))
                     self.rows.append(_Row(entry.sequence, entry.at_ms, None))
                     break
                 earlier.append(entry)
