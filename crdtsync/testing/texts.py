@@ -11,6 +11,12 @@ from crdtsync.testing.oracles import FIRST_COMMON_TOKEN
 TEXT_EDITS = ("insert", "insert", "append", "extend", "replace", "delete", "format")
 
 
+def line(token: str) -> str:
+    """A line around a token, with words of its own: people's lines differ in more than one character."""
+    digest = digest_of(token.encode())
+    return f"line {digest[:4]} {token} {digest[4:8]} of text\n"
+
+
 def edited(data: bytes, rng: Random, token: Callable[[], str], kinds: Sequence[str]) -> bytes:
     """One or two changes of the given kinds."""
     lines = data.decode().splitlines(keepends=True)
@@ -21,7 +27,7 @@ def edited(data: bytes, rng: Random, token: Callable[[], str], kinds: Sequence[s
 
 def _changed(lines: list[str], rng: Random, token: Callable[[], str], kinds: Sequence[str]) -> list[str]:
     at = rng.randrange(len(lines)) if lines else 0
-    new = f"line {token()} of text\n"
+    new = line(token())
     match rng.choice(kinds) if lines else "insert":
         case "insert":
             return [*lines[:at], new, *lines[at:]]
@@ -29,7 +35,7 @@ def _changed(lines: list[str], rng: Random, token: Callable[[], str], kinds: Seq
             end = "" if lines[-1].endswith("\n") else "\n"
             return [*lines, end + new]
         case "extend":
-            return [*lines[:at], lines[at].rstrip("\n") + f" and {token()}\n", *lines[at + 1 :]]
+            return [*lines[:at], lines[at].rstrip("\n") + f" with {line(token())}", *lines[at + 1 :]]
         case "replace":
             return [*lines[:at], new, *lines[at + 1 :]]
         case "delete":

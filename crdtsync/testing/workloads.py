@@ -12,7 +12,7 @@ from crdtsync.core.values.paths import is_below, parent
 from crdtsync.core.values.reserved import reserved_path
 from crdtsync.testing.clock import Trace, shown
 from crdtsync.testing.oracles import Ledger
-from crdtsync.testing.texts import TEXT_EDITS, edited
+from crdtsync.testing.texts import TEXT_EDITS, edited, line
 from crdtsync.testing.virtual_disk import NodeKind, VirtualDisk
 
 NAMES = ("a.md", "b.md", "c.txt", "d.bin", "e")
@@ -87,7 +87,7 @@ class Person:
         return self._ledger.new_token()
 
     def _text(self) -> bytes:
-        return "".join(f"line {self._token()} of text\n" for _ in range(self._rng.randint(1, 5))).encode()
+        return "".join(line(self._token()) for _ in range(self._rng.randint(1, 5))).encode()
 
     def _is_text(self, data: bytes) -> bool:
         return b"\0" not in data
