@@ -17,6 +17,7 @@ from crdtsync.core.replica.records import (
     PutHead,
     Recall,
     ReplaceUpdates,
+    Synced,
     Version,
 )
 from crdtsync.core.replica.trees import SyncedTree
@@ -24,6 +25,7 @@ from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of, digest_of_text
+from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import DocumentId, EntryId
 
 EMPTY_STATE_VECTOR = b"\0"
@@ -208,6 +210,11 @@ class Documents:
             self._recent_chars -= len(self._recent.popitem(last=False)[1])
         self._fresh.setdefault(entry, []).append(version)
         self._out.record(AddVersion(version))
+
+    def keep_agreed(self, agreed: Synced, now: float) -> None:
+        """Keep the text of a file that goes now: an editor may still hold it, and the file may come back."""
+        if agreed.kind is Kind.TEXT and agreed.digest == self.text_digest(agreed.entry):
+            self.keep_version(agreed.entry, self.text(agreed.entry), now)
 
     def saved_here(self, entry: EntryId, digest: Digest) -> None:
         """A program on this disk wrote that text: no editor here can have missed it."""

@@ -30,6 +30,7 @@ from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.observing import IGNORE_FILES, Observing
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.reconcile import Reconcile
+from crdtsync.core.replica.reconnecting import Reconnecting
 from crdtsync.core.replica.records import (
     PutMeta,
     Recall,
@@ -43,7 +44,6 @@ from crdtsync.core.replica.transfers import Transfers
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.view import RoomView
-from crdtsync.core.values import limits
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import TREE, EntryId, Randomness, new_client_id
 from crdtsync.core.values.paths import name
@@ -84,7 +84,6 @@ class ReplicaEngine:
             [head.document for head in remembered.heads if head.dirty],
         )
         self._out = out
-        self._rng = rng
         self._session = session
         self._documents = documents
         self._state = ReplicaState(
@@ -115,8 +114,7 @@ class ReplicaEngine:
         self._housekeeping = Housekeeping(self._state, hub_side)
         self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(self._state)
         self._differing = differing
-        self._reconnect_at: float | None = None
-        self._reconnect_delay_s = limits.RECONNECT_FIRST_S
+        self._reconnecting = Reconnecting(rng)
         self._flushing = Flushing(self._state)
         self._halted = False
         self._now = 0.0
@@ -153,7 +151,7 @@ class ReplicaEngine:
             self._state.looking.deadline,
             self._deletions.deadline if state.may_ingest else None,
             self._housekeeping.deadline,
-            self._reconnect_at,
+            self._reconnecting.due,
             min((retry.due for retry in state.retries.values() if retry.due > self._now), default=None),
             min(self._state.rechecks.values(), default=None),
         ]
@@ -202,8 +200,7 @@ class ReplicaEngine:
             case ev.Disconnected(reason):
                 self._disconnected(reason)
             case ev.NetworkChanged():
-                if self._reconnect_at is not None:
-                    self._reconnect_at = now
+                self._reconnecting.network_changed(now)
             case ev.Uploaded() | ev.UploadFailed() | ev.Fetched() | ev.FetchFailed():
                 self._transfers.take(event, now)
             case ev.Decided(differing):
@@ -269,20 +266,18 @@ class ReplicaEngine:
                 self._session.binary_frame(event.data)
         except PeerError as error:
             self._out.effect(Disconnect(f"the hub broke the protocol: {error}"))
-            self._reconnect_delay_s = limits.RECONNECT_MAX_S
+            self._reconnecting.slowly()
 
     def _disconnected(self, reason: str) -> None:
         self._session.disconnected()
         self._state.uploaded.clear()
-        jitter = 0.5 + self._rng.random()
-        self._reconnect_at = self._now + self._reconnect_delay_s * jitter
-        self._reconnect_delay_s = min(self._reconnect_delay_s * 2, limits.RECONNECT_MAX_S)
+        self._reconnecting.lost(self._now)
         self._out.notice("offline", "", reason)
 
     def caught_up(self, reseed: bool) -> None:
         """Everything that the hub had is here; now the disk may be ingested."""
         state = self._state
-        self._reconnect_delay_s = limits.RECONNECT_FIRST_S
+        self._reconnecting.caught_up()
         self._out.notice("connected", "", "caught up with the hub")
         if reseed:
             self._transfers.reseed()
@@ -305,7 +300,7 @@ class ReplicaEngine:
                 self._halted = True
                 self._out.effect(Halt(refused.message, mismatch=True))
             case "limit" | "protocol":
-                self._reconnect_delay_s = limits.RECONNECT_MAX_S
+                self._reconnecting.slowly()
                 self._out.effect(Disconnect(refused.message))
             case "shutdown":
                 self._out.effect(Disconnect(refused.message))
@@ -320,8 +315,7 @@ class ReplicaEngine:
             state.looking.want(path)
         for entry in [entry for entry, retry in state.retries.items() if retry.due <= now]:
             state.replan([entry])
-        if self._reconnect_at is not None and now >= self._reconnect_at:
-            self._reconnect_at = None
+        if self._reconnecting.take(now):
             self._out.effect(Connect())
         if self._first_join is not None and self._session.live and self._first_join.advance():
             self._decided(self._differing or ev.Differing.BOTH)

@@ -170,6 +170,9 @@ class Ingest:
                     state.session.push(DocumentId(entry), update)
                 covered = state.documents.state_vector(entry)
                 state.documents.saved_here(entry, content.digest)
+                if beside is not None and beside.kind is Kind.TEXT:
+                    # The file goes aside, but an editor that has it open will save it at its old path.
+                    state.documents.keep_version(beside.entry, content.text, now)
             case Kind.BLOB:
                 version = self._blob_version(path, content, seen, now)
                 if version is None:

@@ -269,7 +269,7 @@ class Materialise:
             state.replan(state.taken.pop(under_way.step.content.digest, ()))
         match outcome:
             case Done(fingerprint, displaced):
-                self._succeeded(under_way, fingerprint)
+                self._succeeded(under_way, fingerprint, now)
                 if entry is not None:
                     state.give_up(entry)
                 if displaced is not None:
@@ -287,7 +287,7 @@ class Materialise:
             case _:
                 assert_never(outcome)
 
-    def _succeeded(self, under_way: UnderWay, fingerprint: Fingerprint | None) -> None:
+    def _succeeded(self, under_way: UnderWay, fingerprint: Fingerprint | None, now: float) -> None:
         state = self._state
         step, agreed = under_way.step, under_way.agreed
         state.looking.touched(step.path)
@@ -310,6 +310,9 @@ class Materialise:
             case RemoveFile(entry=entry):
                 state.out.notice("received", step.path, "deleted")
                 state.disk.discard(step.path)
+                removed = state.synced.get(entry)
+                if removed is not None:
+                    state.documents.keep_agreed(removed, now)
                 state.forget(entry)
             case RemoveFolder():
                 pass

@@ -256,6 +256,7 @@ class Reconcile:
                 assert placed is not None
                 if seen is None:
                     self._deletions.discard(agreed.entry)
+                    state.documents.keep_agreed(agreed, now)
                     state.forget(agreed.entry)
                     self._never_agreed(placed, content, now)
                 else:
