@@ -34,7 +34,7 @@ def test_a_reader_that_reads_nothing_holds_nothing_up_and_is_told_what_it_missed
         out = writer()
         for number in range(40):
             out.put(f"{number} " + "x" * 4000)  # the pipe takes 64 KiB, the queue five lines
-        read = []
+        read: list[str] = []
         while len(read) < 10:
             read.append(reader.readline())
         out.put("at the end")
