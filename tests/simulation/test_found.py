@@ -185,3 +185,39 @@ def test_an_old_buffer_is_recognised_among_lines_that_are_much_alike() -> None:
     scene.save(scene.a, "list.md", first + "line four of text\n" + second)
     scene.rest()
     assert scene.read(scene.b, "list.md") == "line nine of text\n" + first + "line four of text\n" + second
+
+
+def test_a_buffer_outlives_the_deletion_that_the_file_came_back_from() -> None:
+    scene = Scene()
+    loaded = "".join(f"line {number} of a longer text\n" for number in range(5))
+    scene.save(scene.a, "list.md", loaded)
+    scene.rest()
+    scene.a.link.online = False
+    scene.a.link.cut()
+    scene.save(scene.a, "list.md", loaded + "added by the first\n")
+    scene.b.disk.take("list.md")
+    scene.wait(3.0)
+    scene.a.link.online = True
+    scene.rest()  # the edit survived the deletion, which an editor at b did not notice
+    scene.save(scene.b, "list.md", "added by the other\n" + loaded)
+    scene.rest()
+    assert scene.read(scene.a, "list.md") == "added by the other\n" + loaded + "added by the first\n"
+
+
+def test_a_blob_that_the_hub_got_again_is_fetched_at_the_next_flush() -> None:
+    scene = Scene()
+    data = b"\0binary"
+    scene.hub.blobs.clear()
+    scene.save(scene.a, "x.bin", data)
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(scene.hub.blobs))
+    kept = dict(scene.hub.blobs)
+    scene.hub.blobs.clear()
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0,
+        lambda: scene.b.engine is not None and bool(scene.b.engine.status.attention),
+    )
+    scene.hub.blobs.update(kept)
+    number = scene.b.flush()
+    assert scene.clock.run_until(scene.clock.now_s + 2.0, lambda: number in scene.b.flushed)
+    node = scene.b.disk.get("x.bin")
+    assert node is not None and node.data == data

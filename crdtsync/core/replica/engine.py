@@ -206,6 +206,7 @@ class ReplicaEngine:
             case ev.Decided(differing):
                 self._decided(differing)
             case ev.FlushRequested(number):
+                state.retry_at_once(now)
                 self._flushing.request(number, self._observing.scan())
             case ev.ConfirmRequested():
                 confirmed = self._release_deletions()
@@ -281,6 +282,7 @@ class ReplicaEngine:
         self._out.notice("connected", "", "caught up with the hub")
         if reseed:
             self._transfers.reseed()
+        state.retry_at_once(self._now)  # the hub may have got meanwhile what it lacked
         deferred, state.deferred = state.deferred, set()
         self._observing.read_again(deferred)
         self._deletions.restart(self._now)

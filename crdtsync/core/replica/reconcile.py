@@ -250,6 +250,7 @@ class Reconcile:
             case Action.DELETE_THERE:
                 if self._may_ingest(agreed.path):
                     self._deletions.discard(agreed.entry)
+                    state.documents.keep_agreed(agreed, now)
                     self._ingest.delete(agreed)
                     state.out.notice("sent", agreed.path, "deleted")
             case Action.MATERIALISE:

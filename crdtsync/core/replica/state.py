@@ -263,6 +263,12 @@ class ReplicaState:
         delay_s = at_least_s if old is None else min(max(old.delay_s * 2, at_least_s), RETRY_MAX_S)
         self.retries[entry] = Retry(path, now + delay_s, delay_s)
 
+    def retry_at_once(self, now: float) -> None:
+        """What was put off may go well now: do not wait for its time."""
+        for retry in self.retries.values():
+            retry.due = now
+        self.plan_entries.update(self.retries)
+
     def give_up(self, entry: EntryId) -> None:
         """There is nothing left to try, or it has worked: nobody needs to know any more."""
         retry = self.retries.pop(entry, None)
