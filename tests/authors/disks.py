@@ -143,6 +143,8 @@ class Pair:
         self._clock = Clock()
         self._typed: list[Run | None] = [None, None]
         """By each author, and about to be saved."""
+        self._raced = [False, False]
+        """Whether each author's last save was made aside of the file, which does not show it yet."""
         self._streams = Streams(1)
         trace = Trace(self._clock)
         self._hub = VirtualHub(self._clock, self._streams["hub"], trace)
@@ -213,6 +215,9 @@ class Pair:
             if rng.random() < cut:
                 rng.choice(self.authors).desk.link.cut()
             self._save_typed(run.author)
+            if self._raced[run.author]:
+                self._raced[run.author] = False
+                self._until(lambda: author.desk.quiet)  # noqa: B023 - what raced is in the file again
             if run.sees > author.seen:
                 self._save_typed(1 - run.author)
                 self._until(lambda: all(each.desk.live for each in self.authors))
@@ -243,6 +248,7 @@ class Pair:
     def _race(self, index: int) -> None:
         if self._typed[index] is not None:
             self.counts.raced += 1
+            self._raced[index] = True
             self._save_typed(index)
 
     def _save_typed(self, index: int) -> None:
