@@ -299,12 +299,17 @@ class Materialise:
             case SetExecutable() | MakeFolder():
                 assert agreed is not None
                 self._stands(replace(agreed, fingerprint=fingerprint))
-            case MoveFile(target=target):
+            case MoveFile(target=target, expected=expected):
                 assert agreed is not None
                 state.looking.touched(target)
                 state.out.notice("received", step.path, f"renamed to {target}")
                 state.disk.discard(step.path)
-                self._stands(replace(agreed, fingerprint=fingerprint))
+                if expected.digest == agreed.digest:
+                    self._stands(replace(agreed, fingerprint=fingerprint))
+                else:  # an edit that is still to be ingested has moved along
+                    state.disk.put(target, OnDisk(agreed.kind, expected.digest, fingerprint))
+                    state.agree(agreed)
+                    state.looking.want(target)
             case SwapFiles(path=path, other=other):
                 self._swapped(path, other)
             case RemoveFile(entry=entry):
