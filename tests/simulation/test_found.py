@@ -221,3 +221,22 @@ def test_a_blob_that_the_hub_got_again_is_fetched_at_the_next_flush() -> None:
     assert scene.clock.run_until(scene.clock.now_s + 2.0, lambda: number in scene.b.flushed)
     node = scene.b.disk.get("x.bin")
     assert node is not None and node.data == data
+
+
+def test_two_who_ran_the_formatter_have_its_changes_once_though_one_also_went_on() -> None:
+    scene = Scene()
+    lines = ["line 1324 a 87f2 of text", "line 7ef8 b 25c2 of text"]
+    scene.save(scene.a, "list.md", "".join(f"{line}\n" for line in lines))
+    scene.rest()
+    formatted = "".join(f"{line} [checked {number}]\n" for number, line in enumerate(lines))
+    more = formatted + "line 0c40 c fcbd of text\n"
+    for replica, text in ((scene.a, formatted), (scene.b, more)):
+        replica.link.online = False
+        replica.link.cut()
+        scene.save(replica, "list.md", text)
+    scene.wait(1.0)
+    for replica in (scene.a, scene.b):
+        replica.link.online = True
+        scene.wait(10.0)
+    scene.rest()
+    assert scene.read(scene.b, "list.md") == more

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from crdtsync.core.text.align import Budget, Run
 from crdtsync.core.text.combine import Place, combine, moved, touching_joined
-from crdtsync.core.text.diff import Edit, diff, slid
+from crdtsync.core.text.diff import Edit, apply_edits, diff, slid
 from crdtsync.core.text.interleave import interleave, joined_insertions
 from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
 
@@ -40,6 +40,14 @@ def rebase(base: str, ours: str, theirs: str) -> tuple[Edit, ...]:
     our_edits = diff(base, ours)
     if theirs == base:
         return our_edits
+    their_edits = diff(base, theirs)
+    by_them = set(their_edits)
+    common = [edit for edit in our_edits if edit in by_them]
+    if common:
+        # What both made is past for what else they did.
+        our_edits = _after(common, our_edits)
+        their_edits = _after(common, their_edits)
+        base = apply_edits(base, common)
 
     def lines(edit: Edit) -> tuple[int, int]:
         start = base.rfind("\n", 0, edit.start) + 1
@@ -49,10 +57,7 @@ def rebase(base: str, ours: str, theirs: str) -> tuple[Edit, ...]:
             return start, edit.end
         return start, base.find("\n", edit.end) + 1 or len(base)
 
-    their_edits = diff(base, theirs)
-    made_by_both = set(their_edits).intersection(our_edits)
-    only_ours = [edit for edit in our_edits if edit not in made_by_both]
-    return tuple(combine(base, only_ours, their_edits, _Places().in_lines, lines))
+    return tuple(combine(base, our_edits, their_edits, _Places().in_lines, lines))
 
 
 class _Places:
@@ -145,6 +150,19 @@ def _refined(text: str, edits: Sequence[Edit]) -> list[Edit]:
     return touching_joined(
         part for edit in edits for part in moved(diff(text[edit.start : edit.end], edit.text), edit.start)
     )
+
+
+def _after(made: Sequence[Edit], edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    """The edits that are left once some of them have been made."""
+    left: list[Edit] = []
+    done = set(made)
+    shift = 0
+    for edit in edits:
+        if edit in done:
+            shift += len(edit.text) - (edit.end - edit.start)
+        else:
+            left += moved([edit], shift)
+    return tuple(left)
 
 
 def _kept(base: str, edits: Sequence[Edit]) -> int:
