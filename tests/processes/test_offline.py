@@ -134,6 +134,24 @@ def test_both_work_on_without_the_hub_and_meet_again(hub: Hub, pair: Pair) -> No
         assert_merged(ann.folder, bob.folder)
 
 
+def test_edits_offline_follow_a_folder_that_others_renamed(hub: Hub, pair: Pair) -> None:
+    """Each file is moved into a folder that nobody watches yet, before its edit was taken in."""
+    ann, bob = pair
+    here, there = share(pair, {f"folder/{number}.txt": lines() for number in range(40)})
+    leave(hub, ann, bob)
+    assert bob.stop() == 0
+    (here / "folder").rename(here / "renamed")
+    edited = {f"{number}.txt": lines((number % 20, f"Bob {number}\n")) for number in range(40)}
+    for name, text in edited.items():
+        (there / "folder" / name).write_text(text)
+    with back(hub, ann) as running, Joined(running.url, there, name="Bob") as bob_again:
+        bob_again.wait_for("state", state="settled")
+        settle(bob_again, ann)
+        assert_same(here, there)
+        assert {path.name: path.read_text() for path in (here / "renamed").iterdir()} == edited
+        assert not (there / "folder").exists()
+
+
 def test_replicas_that_restart_while_the_hub_is_away_lose_nothing(hub: Hub, pair: Pair) -> None:
     """Both are killed and started again amid their work, without a hub to tell."""
     ann, bob = pair
