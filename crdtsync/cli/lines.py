@@ -30,6 +30,11 @@ class LineWriter:
             self._offer(self._skipped(left_out))
         self._offer(line)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no line waits to be written."""
+        return self._lines.empty()
+
     def close(self) -> None:
         """Write what waits, unless nobody reads it."""
         with contextlib.suppress(queue.Full):

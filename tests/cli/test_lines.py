@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from io import TextIOWrapper
 
 import pytest
 
 from crdtsync.cli import lines
 from crdtsync.cli.lines import LineWriter
+from tests.processes.harness import eventually
 
 
 def writer() -> LineWriter:
@@ -28,19 +30,20 @@ def test_a_reader_that_reads_nothing_holds_nothing_up_and_is_told_what_it_missed
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lines, "LINES_WAITING_MAX", 5)
+    read: list[str] = []
     reading, writing = os.pipe()
     with os.fdopen(reading, "r") as reader, os.fdopen(writing, "w") as stuck:
         monkeypatch.setattr(sys, "stdout", stuck)
         out = writer()
         for number in range(40):
-            out.put(f"{number} " + "x" * 4000)  # the pipe takes 64 KiB, the queue five lines
-        read: list[str] = []
-        while len(read) < 10:
-            read.append(reader.readline())
+            out.put(f"{number} " + "x" * 40_000)  # the pipe takes 64 KiB, the queue five lines
+        back = threading.Thread(target=lambda: read.extend(reader))
+        back.start()
+        eventually(lambda: out.idle, "the reader has caught up")
         out.put("at the end")
         out.close()
         stuck.close()
-        read += reader.readlines()
+        back.join()
     assert read[0].startswith("0 ")
     assert any(line.startswith("left out ") for line in read)
     assert read[-1] == "at the end\n"
