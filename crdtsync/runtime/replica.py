@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, assert_never
 
+from crdtsync.adapters.boot import boot_id
 from crdtsync.adapters.folder import JoinedFolder
 from crdtsync.adapters.hub_link import HubLink, hub_address
 from crdtsync.adapters.network_changes import NetworkChanges
@@ -184,6 +185,7 @@ class Replica:
             random.SystemRandom(),
             folder.ignored,
             options.differing,
+            boot_id(),
         )
         self._link = HubLink(self.hub, self._connected, self._received, self._ended)
         self._transfers = BlobTransfers(

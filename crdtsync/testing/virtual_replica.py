@@ -57,6 +57,8 @@ class VirtualReplica:
         self.link = VirtualLink(clock, rng, hub, self._opened, self._received, self._ended)
         self._looker = VirtualLooker(self.disk, self._later, self._delay_s, self.handle)
         self.store = MemoryReplicaStore()
+        self.boot = "1"
+        """Another after every power cut."""
         self.engine: ReplicaEngine | None = None
         self.flushed: set[int] = set()
         self.halted: str | None = None
@@ -90,6 +92,7 @@ class VirtualReplica:
             self._rng,
             reserved_path,
             self.differing,
+            self.boot,
         )
         displaced = self.writer.recover()
         self._carry_out(self.engine.start(self._clock.now_s))

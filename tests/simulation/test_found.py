@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crdtsync.core.replica.events import ConfirmRequested
 from crdtsync.testing.virtual_disk import NodeKind
 from tests.simulation.scene import Scene
@@ -240,3 +242,18 @@ def test_two_who_ran_the_formatter_have_its_changes_once_though_one_also_went_on
         scene.wait(10.0)
     scene.rest()
     assert scene.read(scene.b, "list.md") == more
+
+
+@pytest.mark.parametrize("boot", ["1", "2"])
+def test_a_revert_while_the_replica_is_down_is_one_unless_power_may_have_been_lost(boot: str) -> None:
+    scene = Scene()
+    scene.save(scene.a, "list.md", "one\n")
+    scene.rest()
+    scene.save(scene.a, "list.md", "one\ntwo is here\n")
+    scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "list.md") != "one\n")
+    scene.a.kill()  # before the second text was made durable
+    scene.save(scene.a, "list.md", "one\n")
+    scene.a.boot = boot
+    scene.a.start()
+    scene.rest()
+    assert scene.read(scene.b, "list.md") == ("one\n" if boot == "1" else "one\ntwo is here\n")

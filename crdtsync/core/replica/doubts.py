@@ -5,16 +5,37 @@ The disk decides. Nothing is decided while a look is still awaited that could te
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.records import Synced
-from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.state import ReplicaState, chain, confirmed
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.text.diff import diff
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import EntryId
+
+
+def recall_doubts(state: ReplicaState, rows: Iterable[Synced], *, same_boot: bool) -> None:
+    """After a start: which agreements may not hold.
+
+    ``same_boot``: no power was lost since they were written, so what was seen on disk did stay there; only
+    what was merely intended may have been done or not.
+    """
+    for row in rows:
+        agreements, stood = chain(row), confirmed(row)
+        if row.provisional is None and stood is not None:
+            continue
+        if same_boot and stood is not None:
+            at = agreements.index(stood)
+            if at or row.digest is None:
+                never = row.digest is None and row.kind is not Kind.DIR
+                state.undurable[row.entry] = None if never else agreements[0]
+            agreements = agreements[at:]
+        if len(agreements) > 1 or stood is None:
+            state.doubt(agreements)
 
 
 class Doubts:

@@ -12,6 +12,7 @@ from typing import assert_never
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.documents import Documents
+from crdtsync.core.replica.doubts import recall_doubts
 from crdtsync.core.replica.effects import (
     Connect,
     Disconnect,
@@ -21,7 +22,7 @@ from crdtsync.core.replica.effects import (
     LookAt,
 )
 from crdtsync.core.replica.flushing import Flushing
-from crdtsync.core.replica.housekeeping import CURSOR_KEY, Housekeeping
+from crdtsync.core.replica.housekeeping import BOOT_KEY, CURSOR_KEY, Housekeeping
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.joining import FirstJoin
@@ -37,7 +38,7 @@ from crdtsync.core.replica.records import (
     Remembered,
 )
 from crdtsync.core.replica.session import HubSession, Identity, Phase
-from crdtsync.core.replica.state import ReplicaState, chain, confirmed
+from crdtsync.core.replica.state import ReplicaState, confirmed
 from crdtsync.core.replica.status import Conflict, Status, conflicts_of, status_of
 from crdtsync.core.replica.steps import Outcome
 from crdtsync.core.replica.transfers import Transfers
@@ -66,8 +67,12 @@ class ReplicaEngine:
         rng: Randomness,
         ignored: Callable[[str], bool],
         differing: ev.Differing | None = None,
+        boot: str | None = None,
     ) -> None:
-        """``differing``: what to do at a first join with files that differ; None asks."""
+        """``differing``: what to do at a first join with files that differ; None asks.
+
+        ``boot`` is another after every start of the machine: what was on disk before may be gone then.
+        """
         client_id = new_client_id(rng)
         cursor = remembered.meta.get(CURSOR_KEY)
         synced = SyncedTree(row for each in remembered.synced if (row := confirmed(each)) is not None)
@@ -100,9 +105,11 @@ class ReplicaEngine:
             session=session,
         )
         documents.unplaced = self._state.unaccepted
-        for row in remembered.synced:
-            if row.provisional is not None or confirmed(row) is None:
-                self._state.doubt(chain(row))
+        recall_doubts(
+            self._state,
+            remembered.synced,
+            same_boot=boot is not None and boot == remembered.meta.get(BOOT_KEY),
+        )
         self._deletions = Deletions()
         self._ingest = Ingest(self._state, client_id)
         self._materialise = Materialise(self._state)
@@ -111,7 +118,7 @@ class ReplicaEngine:
         self._transfers = Transfers(self._state, remembered.meta)
         self._hub_side = hub_side
         hub_side.serve(self._state, self._ingest, len(tree_log))
-        self._housekeeping = Housekeeping(self._state, hub_side)
+        self._housekeeping = Housekeeping(self._state, hub_side, boot)
         self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(self._state)
         self._differing = differing
         self._reconnecting = Reconnecting(rng)

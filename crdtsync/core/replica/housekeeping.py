@@ -12,11 +12,15 @@ from crdtsync.core.wire.control import Cursor
 
 PERIOD_S = 0.5
 CURSOR_KEY = "cursor"
+BOOT_KEY = "boot"
+"""The start of the machine during which all was written that is still in doubt."""
 
 
 class Housekeeping:
-    def __init__(self, state: ReplicaState, hub_side: HubSide) -> None:
+    def __init__(self, state: ReplicaState, hub_side: HubSide, boot: str | None) -> None:
+        """``boot`` is written down once what an earlier one left in doubt is settled."""
         self._state = state
+        self._boot = boot
         self._hub_side = hub_side
         self._due: float | None = None
         self._number = 0
@@ -33,6 +37,9 @@ class Housekeeping:
 
     def tick(self, now: float) -> None:
         """At the end of every event: start the clock if something waits, and do it once it is due."""
+        if self._boot is not None and not self._state.unsure:
+            self._state.out.record(PutMeta(BOOT_KEY, self._boot))
+            self._boot = None
         waiting = (
             bool(self._hub_side.clean)
             or (bool(self._state.undurable) and self._durable_soon is None)
