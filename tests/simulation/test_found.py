@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.core.replica.events import ConfirmRequested
+from crdtsync.core.text.diff import apply_edits
+from crdtsync.core.text.rebase import rebase
 from crdtsync.testing.virtual_disk import NodeKind
 from tests.simulation.scene import Scene
 
@@ -257,3 +259,18 @@ def test_a_revert_while_the_replica_is_down_is_one_unless_power_may_have_been_lo
     scene.a.start()
     scene.rest()
     assert scene.read(scene.b, "list.md") == ("one\n" if boot == "1" else "one\ntwo is here\n")
+
+
+def test_what_a_formatter_added_here_stays_where_others_replaced_the_line() -> None:
+    base = "the same\nline 71c5 4 aba4 of text\nfor all with line 58d2 3 be9c of text\n"
+    ours = "".join(f"{line} [checked {mark}]\n" for mark, line in zip("xyz", base.splitlines(), strict=True))
+    theirs = (
+        "line dc76 24 6648 of text with line 0dc2 12 c684 of text [checked p]\n"
+        "line 697a 18 cce6 of text [checked q]\n"
+        "line e11f 13 800c of text [checked r]\n"
+        "line 611a 17 1ad7 of text [checked s]\n"
+        "line 71c5 4 aba4 of text [checked y]\n"
+        "line 8939 20 fdbd of text [checked t]\n"
+        "for all with line 58d2 3 be9c of text [checked z]\n"
+    )
+    assert "[checked x]" in apply_edits(theirs, rebase(base, ours, theirs))

@@ -125,9 +125,13 @@ class _Places:
         to_less = align_words(base_parts, less_parts, self._budget)
         all_the_way = align_words(base_parts, more_parts, self._budget)
         kept = _matched(to_less)
-        on = _matched(align_words(less_parts, more_parts, self._budget))
-        if kept + on != len(less_parts) + _matched(all_the_way):
+        to_more = align_words(less_parts, more_parts, self._budget)
+        if kept + _matched(to_more) != len(less_parts) + _matched(all_the_way):
             return False
+        there = {at for start, _, length in to_more for at in range(start, start + length)}
+        there |= {at for _, start, length in to_less for at in range(start, start + length)}
+        if any(at not in there and not part.isspace() for at, part in enumerate(less_parts)):
+            return False  # it inserted something else; the numbers agree by chance
         if kept == len(base_parts):
             inserted = _inserted_chars(base_parts, less_parts, to_less)
             return inserted >= telling or 2 * inserted >= _inserted_chars(base_parts, more_parts, all_the_way)
