@@ -70,6 +70,10 @@ class Ledger:
             if token in self._put.get(who, ()):
                 self.excused.setdefault(token, f"overwritten by {who}")
 
+    def moved(self, who: str, data: bytes) -> None:
+        """``who`` gave a file another name, or copied it: what stands there is what they put there."""
+        self._put.setdefault(who, set()).update(tokens(data))
+
     def deleted(self, who: str, seen: bytes) -> None:
         for token in tokens(seen):
             self.excused.setdefault(token, f"deleted by {who}")

@@ -135,6 +135,10 @@ class Person:
             self._disk.make_folder(folder)
         return path
 
+    def _move(self, path: str, target: str) -> None:
+        self._ledger.moved(self.name, self._disk.nodes[path].data)
+        self._disk.rename(path, target)
+
     # -- deeds ------------------------------------------------------------------------------------------
 
     def _edit(self) -> str:
@@ -192,7 +196,7 @@ class Person:
 
     def _rename(self) -> str:
         path, target = self._pick_leaf(), self._free_path()
-        self._disk.rename(path, target)
+        self._move(path, target)
         return f"{path} to {target}"
 
     def _rename_over(self) -> str:
@@ -200,7 +204,7 @@ class Person:
         if path == target:
             raise FileExistsError
         self._ledger.deleted(self.name, self._disk.nodes[target].data)
-        self._disk.rename(path, target)
+        self._move(path, target)
         return f"{path} over {target}"
 
     def _rename_folder(self) -> str:
@@ -225,8 +229,8 @@ class Person:
             raise FileNotFoundError
         self._disk.rename(chosen[-1], chosen[-1] + "~")
         for path, target in zip(reversed(chosen[:-1]), reversed(chosen), strict=False):
-            self._disk.rename(path, target)
-        self._disk.rename(chosen[-1] + "~", chosen[0])
+            self._move(path, target)
+        self._move(chosen[-1] + "~", chosen[0])
         return " ".join(chosen)
 
     def _mkdir(self) -> str:

@@ -262,15 +262,16 @@ def test_a_revert_while_the_replica_is_down_is_one_unless_power_may_have_been_lo
 
 
 def test_what_a_formatter_added_here_stays_where_others_replaced_the_line() -> None:
-    base = "the same\nline 71c5 4 aba4 of text\nfor all with line 58d2 3 be9c of text\n"
-    ours = "".join(f"{line} [checked {mark}]\n" for mark, line in zip("xyz", base.splitlines(), strict=True))
+    base = "the same\nline 71c5 \U00020004 aba4 of text\nfor all with line 58d2 \U00020003 be9c of text\n"
+    marks = "\U000381a4\U0003d194\U0003a052"
+    ours = "".join(f"{line} [checked {mark}]\n" for mark, line in zip(marks, base.splitlines(), strict=True))
     theirs = (
-        "line dc76 24 6648 of text with line 0dc2 12 c684 of text [checked p]\n"
-        "line 697a 18 cce6 of text [checked q]\n"
-        "line e11f 13 800c of text [checked r]\n"
-        "line 611a 17 1ad7 of text [checked s]\n"
-        "line 71c5 4 aba4 of text [checked y]\n"
-        "line 8939 20 fdbd of text [checked t]\n"
-        "for all with line 58d2 3 be9c of text [checked z]\n"
+        "line dc76 \U00020018 6648 of text with line 0dc2 \U0002000c c684 of text [checked \U00036880]\n"
+        "line 697a \U00020012 cce6 of text [checked \U00034e77]\n"
+        "line e11f \U0002000d 800c of text [checked \U0003eef4]\n"
+        "line 611a \U00020011 1ad7 of text [checked \U00030682]\n"
+        "line 71c5 \U00020004 aba4 of text [checked \U0003d194]\n"
+        "line 8939 \U00020014 fdbd of text [checked \U0003dd88]\n"
+        "for all with line 58d2 \U00020003 be9c of text [checked \U0003a052]\n"
     )
-    assert "[checked x]" in apply_edits(theirs, rebase(base, ours, theirs))
+    assert marks[0] in apply_edits(theirs, rebase(base, ours, theirs))
