@@ -121,6 +121,7 @@ class Doubts:
         """The agreement that an edited file was made from: the one that differs least from it.
 
         A file that was never seen here, only about to be written, must also have something in common with it.
+        Of two that are as near the older one: then nothing of the later one counts as taken out.
         """
         found: tuple[int, Synced] | None = None
         for agreed in reversed(agreements):
@@ -132,7 +133,7 @@ class Doubts:
             apart = sum(len(edit.text) + edit.end - edit.start for edit in diff(text, saved))
             if agreed.fingerprint is None and 2 * apart > len(text) + len(saved):
                 continue
-            if found is None or apart < found[0]:
+            if found is None or apart <= found[0]:
                 found = apart, agreed
         return None if found is None else found[1]
 
