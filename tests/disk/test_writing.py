@@ -136,6 +136,8 @@ def test_a_process_that_saves_again_as_soon_as_it_is_replaced_loses_nothing(join
             accounted.add(text_of(outcome.displaced))
             joined.disk.drop_displaced(outcome.displaced.token)
         accounted.update(text_of(displaced) for displaced in joined.poll(after_s=0.01))
+    for _ in range(3):  # what it wrote at the very end, to a file that we had just replaced
+        accounted.update(text_of(displaced) for displaced in joined.poll(after_s=1.0))
     assert saver.returncode == 0
     assert {f"save {number}" for number in range(400)} <= accounted
 
