@@ -275,3 +275,17 @@ def test_what_a_formatter_added_here_stays_where_others_replaced_the_line() -> N
         "for all with line 58d2 \U00020003 be9c of text [checked \U0003a052]\n"
     )
     assert marks[0] in apply_edits(theirs, rebase(base, ours, theirs))
+
+
+@pytest.mark.parametrize("content", [b"text\n", b"\0binary"])
+def test_a_file_that_moves_into_a_folder_of_its_own_name_does_so_everywhere(content: bytes) -> None:
+    scene = Scene()
+    scene.save(scene.a, "y", content)
+    scene.rest()
+    scene.a.disk.rename("y", "y~")
+    scene.a.disk.make_folder("y")
+    scene.a.disk.rename("y~", "y/in.md")
+    scene.rest()
+    assert scene.paths(scene.b) == ["y/in.md"]
+    node = scene.b.disk.get("y/in.md")
+    assert node is not None and node.data == content

@@ -40,7 +40,7 @@ from crdtsync.core.values.files import (
     TextContent,
 )
 from crdtsync.core.values.ids import EntryId
-from crdtsync.core.values.paths import link_leads_out, parents
+from crdtsync.core.values.paths import conflict_path, is_below, link_leads_out, parents
 
 TRASH_TEXT_PERIOD_S = 600.0
 """A text that others shorten goes to the trash at most this often: once per sitting, not per keystroke."""
@@ -114,6 +114,12 @@ class Materialise:
             state.forget(agreed.entry)
             state.replan([agreed.entry])
             self._prune([agreed.path, *parents(agreed.path)])
+            return
+        if is_below(placed.path, agreed.path):
+            # A folder has to be where it stands: it goes aside first.
+            aside = conflict_path(agreed.path, state.name, agreed.entry)
+            step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, aside, expected)
+            state.begin(step, agreed.entry, replace(agreed, path=aside))
             return
         if self._in_the_way(agreed, placed, now):
             return
