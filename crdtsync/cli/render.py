@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from crdtsync.cli.output import files
 from crdtsync.core.replica.status import Status
 from crdtsync.core.values.ids import printable
 
@@ -78,7 +79,7 @@ class Scene:
         pending = self.status.pending
         line = Text.assemble(
             (f"● {self.status.state}", _STATE_STYLE[self.status.state]),
-            f"  ·  {self.status.entries} files",
+            f"  ·  {files(self.status.entries)}",
         )
         for label, count in (
             ("to read", pending.ingest),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from crdtsync.cli.lines import LineWriter
+from crdtsync.cli.output import files
 from crdtsync.core.replica.effects import AskDiffering
 from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.status import Status
@@ -119,7 +120,7 @@ class PlainView:
         if status.state != self._state:
             self._state = status.state
             if status.state == "settled":
-                self._line(f"settled: {_files(status.entries)}")
+                self._line(f"settled: {files(status.entries)}")
 
     def comparison(self, question: AskDiffering) -> None:
         for line in comparison_lines(question):
@@ -195,22 +196,18 @@ class TerminalView:
 
 def comparison_lines(question: AskDiffering) -> list[str]:
     """What a first join will do, for a person."""
-    lines = [f"{_files(question.identical)} identical here and in the room"]
+    lines = [f"{files(question.identical)} identical here and in the room"]
     for paths, text in (
         (question.only_here, "only here: sent to the room"),
         (question.only_there, "only in the room: written here"),
         (question.differing, "different here and in the room"),
     ):
         if paths:
-            lines.append(f"{_files(len(paths))} {text}")
+            lines.append(f"{files(len(paths))} {text}")
             lines += [f"    {path}" for path in paths[:LISTED]]
             if len(paths) > LISTED:
                 lines.append(f"    … +{len(paths) - LISTED} more")
     return lines
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
 
 
 def _ask() -> Differing:

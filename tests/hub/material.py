@@ -12,10 +12,10 @@ from crdtsync.core.text.update import check_update
 from crdtsync.core.values.ids import TREE, DocumentId
 
 NOTES = DocumentId("0a" * 12)
-TODO = DocumentId("0b" * 12)
+TASKS = DocumentId("0b" * 12)
 DRAFT = DocumentId("0c" * 12)
 
-__all__ = ["DRAFT", "NOTES", "TODO", "TREE", "Author", "document", "lone_update", "text_of", "v2_update"]
+__all__ = ["DRAFT", "NOTES", "TASKS", "TREE", "Author", "document", "lone_update", "text_of", "v2_update"]
 
 
 def document(number: int) -> DocumentId:

@@ -9,7 +9,7 @@ import pytest
 from crdtsync.core.hub.store import EVERYTHING, Epoch, HubStore, Row, Wanted
 from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.messages import LogEntry
-from tests.hub.material import DRAFT, NOTES, TODO
+from tests.hub.material import DRAFT, NOTES, TASKS
 
 MANY = 1 << 20
 
@@ -54,7 +54,7 @@ class HubStoreContract:
         self, store: HubStore, reopen: Callable[[HubStore], HubStore]
     ) -> None:
         store.open_room("notes", "e1", 10, 10)
-        store.append(rows("notes", 1, (NOTES, b"one"), (TODO, b"two")))
+        store.append(rows("notes", 1, (NOTES, b"one"), (TASKS, b"two")))
         store = reopen(store)
         record = store.open_room("notes", "e2", 10, 10)
         assert record is not None
@@ -111,7 +111,7 @@ class HubStoreContract:
 
     def test_sizes_add_up_over_appends(self, store: HubStore) -> None:
         store.open_room("notes", "e1", 10, 10)
-        store.append(rows("notes", 1, (NOTES, b"12345"), (TODO, b"1")))
+        store.append(rows("notes", 1, (NOTES, b"12345"), (TASKS, b"1")))
         appendix = store.append(rows("notes", 3, (NOTES, b"678"), (DRAFT, b"")))
         assert dict(appendix.documents) == {"notes": 3}
         sizes = {size.document: (size.rows, size.size_bytes, size.compacted_bytes) for size in appendix.sizes}
@@ -131,24 +131,24 @@ class HubStoreContract:
 
     @pytest.mark.parametrize(
         ("wanted", "sequences"),
-        [(Wanted({NOTES}, only=True), [1, 4]), (Wanted({NOTES}), [2, 3]), (Wanted({NOTES, TODO, TREE}), [])],
+        [(Wanted({NOTES}, only=True), [1, 4]), (Wanted({NOTES}), [2, 3]), (Wanted({NOTES, TASKS, TREE}), [])],
     )
     def test_a_page_of_some_documents_says_how_far_it_looked(
         self, store: HubStore, wanted: Wanted, sequences: list[int]
     ) -> None:
         store.open_room("notes", "e1", 10, 10)
-        store.append(rows("notes", 1, (NOTES, b"1"), (TODO, b"2"), (TREE, b"3"), (NOTES, b"4")))
+        store.append(rows("notes", 1, (NOTES, b"1"), (TASKS, b"2"), (TREE, b"3"), (NOTES, b"4")))
         page = store.read_log("notes", 0, wanted, MANY, MANY)
         assert [entry.sequence for entry in page.entries] == sequences
         assert page.through == 4
 
     def test_pages_of_some_documents_go_on_where_the_last_ended(self, store: HubStore) -> None:
         store.open_room("notes", "e1", 10, 10)
-        store.append(rows("notes", 1, *[(NOTES if n % 3 else TODO, bytes([n])) for n in range(30)]))
+        store.append(rows("notes", 1, *[(NOTES if n % 3 else TASKS, bytes([n])) for n in range(30)]))
         found: list[int] = []
         at = 0
         while at < 30:
-            page = store.read_log("notes", at, Wanted({TODO}), 3, MANY)
+            page = store.read_log("notes", at, Wanted({TASKS}), 3, MANY)
             assert page.through > at
             found += [entry.sequence for entry in page.entries]
             at = page.through
@@ -156,7 +156,7 @@ class HubStoreContract:
 
     def test_a_document_reads_up_to_a_sequence(self, store: HubStore) -> None:
         store.open_room("notes", "e1", 10, 10)
-        store.append(rows("notes", 1, (NOTES, b"1"), (TODO, b"2"), (NOTES, b"3"), (NOTES, b"4")))
+        store.append(rows("notes", 1, (NOTES, b"1"), (TASKS, b"2"), (NOTES, b"3"), (NOTES, b"4")))
         assert [entry.update for entry in store.read_document("notes", NOTES, 3)] == [b"1", b"3"]
         assert [entry.update for entry in store.read_document("notes", NOTES, None)] == [b"1", b"3", b"4"]
         assert list(store.read_document("notes", DRAFT, None)) == []
@@ -165,11 +165,11 @@ class HubStoreContract:
         self, store: HubStore, reopen: Callable[[HubStore], HubStore]
     ) -> None:
         store.open_room("notes", "e1", 10, 10)
-        store.append(rows("notes", 1, *[(NOTES if n != 1 else TODO, b"xxx") for n in range(5)]))
+        store.append(rows("notes", 1, *[(NOTES if n != 1 else TASKS, b"xxx") for n in range(5)]))
         size = store.replace("notes", NOTES, [1, 3, 4], LogEntry(4, 7777, NOTES, b"state"))
         assert (size.rows, size.size_bytes, size.compacted_bytes) == (2, 8, 8)
         store = reopen(store)
-        assert (store.whole("notes", NOTES), store.whole("notes", TODO), store.whole("notes", DRAFT)) == (
+        assert (store.whole("notes", NOTES), store.whole("notes", TASKS), store.whole("notes", DRAFT)) == (
             4,
             0,
             0,
@@ -190,7 +190,7 @@ class HubStoreContract:
         self, store: HubStore, sequences: list[int]
     ) -> None:
         store.open_room("notes", "e1", 10, 10)
-        store.append(rows("notes", 1, (NOTES, b"1"), (TODO, b"2"), (NOTES, b"3")))
+        store.append(rows("notes", 1, (NOTES, b"1"), (TASKS, b"2"), (NOTES, b"3")))
         with pytest.raises(ValueError, match="row"):
             store.replace("notes", NOTES, sequences, LogEntry(3, 1, NOTES, b"state"))
         assert [entry.update for entry in read(store)] == [b"1", b"2", b"3"]
@@ -198,5 +198,5 @@ class HubStoreContract:
     def test_it_knows_which_documents_have_rows(self, store: HubStore) -> None:
         store.open_room("notes", "e1", 10, 10)
         store.append(rows("notes", 1, (NOTES, b"1"), (TREE, b"2")))
-        assert store.known("notes", [NOTES, TODO, TREE]) == {NOTES, TREE}
+        assert store.known("notes", [NOTES, TASKS, TREE]) == {NOTES, TREE}
         assert store.known("notes", []) == frozenset()

@@ -10,7 +10,7 @@ from crdtsync.core.wire.control import Cursor
 from crdtsync.core.wire.messages import Ack, CaughtUp, Compare
 from crdtsync.testing.memory_hub_store import MemoryHubStore
 from tests.hub.bench import Bench
-from tests.hub.material import DRAFT, NOTES, TODO, Author, lone_update, text_of
+from tests.hub.material import DRAFT, NOTES, TASKS, Author, lone_update, text_of
 
 EPOCHS = (Epoch("a", 0), Epoch("b", 10), Epoch("c", 10), Epoch("d", 25))
 
@@ -48,12 +48,12 @@ def test_a_restart_honours_the_cursors_of_the_life_before() -> None:
     first.settle()
     cursor = Cursor(epoch=author.welcome.epoch, sequence=author.one(Ack).sequence)
     second = Bench(first.store, epoch="e2")
-    second.join(name="another").push((TODO, lone_update("two", 2)))
+    second.join(name="another").push((TASKS, lone_update("two", 2)))
     second.settle()
     back = second.join(cursor=cursor)
     assert back.welcome.resume
     assert back.welcome.epoch == "e2"
-    assert [entry.document for entry in back.entries] == [TODO]
+    assert [entry.document for entry in back.entries] == [TASKS]
     assert back.one(CaughtUp).sequence == 2
 
 
@@ -64,7 +64,7 @@ def test_a_restored_backup_never_honours_a_cursor_from_the_future_it_lost() -> N
     author.push((NOTES, lone_update("kept", 1)))
     first.settle()
     backup = store.copy()
-    author.push((TODO, lone_update("lost", 2)))
+    author.push((TASKS, lone_update("lost", 2)))
     first.settle()
     future = Cursor(epoch="e1", sequence=2)
     second = Bench(backup, epoch="e2")
@@ -73,7 +73,7 @@ def test_a_restored_backup_never_honours_a_cursor_from_the_future_it_lost() -> N
     second.settle()
     back = second.join(cursor=future)
     assert not back.welcome.resume
-    back.send(Compare(True, ((NOTES, b"\1\1\4"), (TODO, b"\1\2\4"))))
+    back.send(Compare(True, ((NOTES, b"\1\1\4"), (TASKS, b"\1\2\4"))))
     second.settle()
     assert [entry.document for entry in back.entries] == [DRAFT]
     assert back.all(CaughtUp)

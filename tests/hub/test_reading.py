@@ -18,7 +18,7 @@ from crdtsync.core.wire.messages import (
     Relay,
 )
 from tests.hub.bench import Bench, Replica, sequences
-from tests.hub.material import DRAFT, NOTES, TODO, TREE, Author, document, lone_update, map_update, text_of
+from tests.hub.material import DRAFT, NOTES, TASKS, TREE, Author, document, lone_update, map_update, text_of
 
 STRANGER = Cursor(epoch="unknown", sequence=9)
 KIB_100 = "x" * 100_000
@@ -126,7 +126,7 @@ def test_a_slow_reader_that_writes_gets_its_places_in_the_order_of_the_log() -> 
         bench.settle()
     assert bench.engine.counts.fell_behind == 1
     slow.push((NOTES, lone_update("mine", 500)))
-    author.push((TODO, lone_update("later", 501)))
+    author.push((TASKS, lone_update("later", 501)))
     bench.settle()
     assert slow.all(Ack) == []
     slow.read()
@@ -193,7 +193,7 @@ def test_a_replica_with_a_strange_cursor_compares_and_is_given_the_difference() 
     writer = Author(5)
     first, second = writer.type("one "), writer.type("two")
     author = bench.join()
-    author.push((NOTES, first), (NOTES, second), (TODO, lone_update("todo", 6)))
+    author.push((NOTES, first), (NOTES, second), (TASKS, lone_update("todo", 6)))
     bench.settle()
     mine = Author(8)
     mine.take(first)
@@ -208,7 +208,7 @@ def test_a_replica_with_a_strange_cursor_compares_and_is_given_the_difference() 
     assert str(mine) == "one two"
     assert found[NOTES].state_vector == writer.doc.get_state()
     assert found[DRAFT] == Difference(DRAFT, b"\0", b"")
-    assert [entry.document for entry in replica.entries] == [TODO]
+    assert [entry.document for entry in replica.entries] == [TASKS]
     assert replica.binary[-1] == CaughtUp(3)
     mine_too = Author(9).type("mine")
     replica.push((DRAFT, mine_too))
@@ -263,10 +263,10 @@ def test_rows_that_wait_for_others_are_sent_with_the_difference() -> None:
     writer = Author(5)
     first, second = writer.type("one "), writer.type("two")
     author = bench.join()
-    author.push((NOTES, second), (TODO, lone_update("todo", 6)))
+    author.push((NOTES, second), (TASKS, lone_update("todo", 6)))
     bench.settle()
     replica = bench.join(cursor=STRANGER)
-    replica.send(Compare(True, ((NOTES, b"\0"), (TODO, b"\0"))))
+    replica.send(Compare(True, ((NOTES, b"\0"), (TASKS, b"\0"))))
     bench.settle()
     assert differences(replica)[NOTES] == Difference(NOTES, b"\0", b"")
     assert replica.updates == [second]
@@ -287,9 +287,9 @@ def test_a_live_member_may_compare_and_is_sent_rows_that_wait() -> None:
     bench.settle()
     assert set(differences(replica)) == {NOTES, TREE}
     assert [entry.update for entry in replica.entries[before:]] == [second]
-    author.push((TODO, lone_update()))
+    author.push((TASKS, lone_update()))
     bench.settle()
-    assert replica.entries[-1].document == TODO
+    assert replica.entries[-1].document == TASKS
     assert replica.all(Committed)[-1].sequence >= 2
 
 

@@ -9,7 +9,7 @@ from crdtsync.core.values import limits
 from crdtsync.core.wire.codec import encode_from_replica
 from crdtsync.core.wire.messages import Accepted, Ack, CaughtUp, Committed, Probed, Push, Relay
 from tests.hub.bench import AT_MS, Bench, sequences
-from tests.hub.material import NOTES, TODO, Author, lone_update, v2_update
+from tests.hub.material import NOTES, TASKS, Author, lone_update, v2_update
 
 
 def test_an_update_reaches_the_others_before_it_is_durable_and_its_author_gets_no_copy() -> None:
@@ -41,8 +41,8 @@ def test_what_comes_within_one_turn_goes_out_as_one_frame_made_once() -> None:
     bench = Bench()
     a, b, *readers = (bench.join() for _ in range(6))
     a.push((NOTES, lone_update("a", 1)))
-    b.push((TODO, lone_update("b", 2)))
-    a.push((TODO, lone_update("c", 3)))
+    b.push((TASKS, lone_update("b", 2)))
+    a.push((TASKS, lone_update("c", 3)))
     relays = [
         effect
         for effect in bench.engine.handle(Flush(), bench.now)
@@ -56,7 +56,7 @@ def test_an_author_learns_its_place_among_the_relays() -> None:
     bench = Bench()
     a, b = bench.join(), bench.join()
     b.push((NOTES, lone_update("1", 1)))
-    a.push((NOTES, lone_update("2", 2)), (TODO, lone_update("3", 3)))
+    a.push((NOTES, lone_update("2", 2)), (TASKS, lone_update("3", 3)))
     b.push((NOTES, lone_update("4", 4)))
     a.push((NOTES, lone_update("5", 5)))
     bench.settle()
@@ -96,7 +96,7 @@ def test_what_changes_nothing_is_acknowledged_in_its_turn_and_not_stored() -> No
     bench.settle()
     assert author.one(Ack) == Ack(1, 0)
     bench.hold = {Append}
-    author.push((NOTES, lone_update()), (TODO, b"\0\0"))
+    author.push((NOTES, lone_update()), (TASKS, b"\0\0"))
     author.push((NOTES, b"\0\0"))
     author.push()
     bench.settle()
@@ -141,7 +141,7 @@ def test_a_malformed_update_is_refused_by_name_and_reaches_nobody() -> None:
     for update in (b"", b"\1", b"\xff" * 30, lone_update()[:-1], lone_update() + b"\0", v2_update()):
         bench = Bench()
         author, reader = bench.join(), bench.join()
-        author.push((TODO, lone_update()), (NOTES, update))
+        author.push((TASKS, lone_update()), (NOTES, update))
         bench.settle()
         assert author.refused.code == "protocol"
         assert NOTES in author.refused.message

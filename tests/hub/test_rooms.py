@@ -14,7 +14,7 @@ from crdtsync.core.values import limits
 from crdtsync.core.wire.control import Hello, Left, Presence, Refused
 from crdtsync.core.wire.messages import Ack, CaughtUp
 from tests.hub.bench import Bench
-from tests.hub.material import DRAFT, NOTES, TODO, Author, lone_update, text_of
+from tests.hub.material import DRAFT, NOTES, TASKS, Author, lone_update, text_of
 
 # -- presence -----------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ def test_a_full_room_takes_updates_of_the_documents_it_has(monkeypatch: pytest.M
     monkeypatch.setattr(limits, "DOCUMENTS_PER_ROOM_MAX", 2)
     bench = Bench()
     author = bench.join()
-    author.push((NOTES, lone_update("1", 1)), (TODO, lone_update("2", 2)))
+    author.push((NOTES, lone_update("1", 1)), (TASKS, lone_update("2", 2)))
     bench.settle()
     author.push((NOTES, lone_update("3", 3)))
     bench.settle()
@@ -220,7 +220,7 @@ def test_a_document_with_many_rows_is_compacted_and_reads_the_same(monkeypatch: 
     writer = Author(3)
     author = bench.join()
     for number in range(50):
-        author.push((NOTES, writer.type(f"{number} ")), (TODO, lone_update(str(number), number + 10)))
+        author.push((NOTES, writer.type(f"{number} ")), (TASKS, lone_update(str(number), number + 10)))
         bench.settle()
     assert bench.engine.counts.compactions >= 4
     reader = bench.join()
@@ -237,12 +237,12 @@ def test_one_document_is_compacted_at_a_time_and_not_twice(monkeypatch: pytest.M
     bench.hold = {Compact}
     for number in range(8):
         author.push(
-            (NOTES, lone_update(str(number), number + 1)), (TODO, lone_update(str(number), number + 1))
+            (NOTES, lone_update(str(number), number + 1)), (TASKS, lone_update(str(number), number + 1))
         )
         bench.settle()
     assert len(bench.held) == 1
     bench.release()
-    assert {request.document for request in bench.answered if isinstance(request, Compact)} == {NOTES, TODO}
+    assert {request.document for request in bench.answered if isinstance(request, Compact)} == {NOTES, TASKS}
 
 
 def test_what_compaction_cannot_make_small_is_left_until_it_has_doubled() -> None:

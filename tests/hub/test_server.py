@@ -23,7 +23,7 @@ from crdtsync.core.wire.messages import CaughtUp, Committed, Compare, Differ, Pr
 from crdtsync.errors import CrdtsyncError, StoreError, StoreInUse
 from crdtsync.runtime.hub import HubServer
 from tests.hub.client import DEADLINE_S, Client
-from tests.hub.material import NOTES, TODO, Author, document, lone_update, text_of, v2_update
+from tests.hub.material import NOTES, TASKS, Author, document, lone_update, text_of, v2_update
 from tests.hub.test_store import damage
 
 
@@ -75,12 +75,12 @@ async def test_a_returning_member_is_given_what_it_missed(hub: HubServer) -> Non
         ack = await ann.store((NOTES, lone_update("one", 1)))
         assert ann.welcome is not None
         cursor = Cursor(epoch=ann.welcome.epoch, sequence=ack.sequence)
-        await ann.store((TODO, lone_update("two", 2)))
+        await ann.store((TASKS, lone_update("two", 2)))
     async with Client(hub.url) as back:
         await back.join(cursor=cursor)
         assert back.welcome is not None
         assert back.welcome.resume
-        assert [entry.document for entry in back.entries] == [TODO]
+        assert [entry.document for entry in back.entries] == [TASKS]
 
 
 async def test_a_large_room_is_caught_up_with_while_others_write(hub: HubServer) -> None:
@@ -225,18 +225,18 @@ async def test_a_hub_restored_from_a_backup_compares(tmp_path: Path) -> None:
     shutil.copytree(data, backup)
     async with HubServer("127.0.0.1", 0, data) as hub, Client(hub.url) as ann:
         await ann.join()
-        ack = await ann.store((TODO, lost))
+        ack = await ann.store((TASKS, lost))
         assert ann.welcome is not None
         cursor = Cursor(epoch=ann.welcome.epoch, sequence=ack.sequence)
     async with HubServer("127.0.0.1", 0, backup) as hub, Client(hub.url) as ann, Client(hub.url) as bob:
         await bob.join()
         welcome = await ann.hello(cursor=cursor)
         assert not welcome.resume
-        await ann.send(Compare(True, ((NOTES, b"\1\1\4"), (TODO, b"\1\2\4"))))
+        await ann.send(Compare(True, ((NOTES, b"\1\1\4"), (TASKS, b"\1\2\4"))))
         differ = await ann.until(Differ)
         assert [difference.state_vector for difference in differ.documents] == [b"\1\1\4", b"\0"]
         await ann.until(CaughtUp)
-        await ann.store((TODO, lost))
+        await ann.store((TASKS, lost))
         assert (await bob.until_entries(2))[-1].update == lost
 
 
@@ -316,7 +316,7 @@ async def test_a_full_disk_acknowledges_nothing_and_passes(tmp_path: Path) -> No
             await bob.join()
             await ann.store((NOTES, lone_update("one", 1)))
             with full(hub):
-                await ann.push((TODO, lone_update("y" * 200_000, 2)))
+                await ann.push((TASKS, lone_update("y" * 200_000, 2)))
                 assert await ann.until_closed() == 1013
                 assert await bob.until_closed() == 1013
                 status, _, body = await get(hub, "/healthz")
@@ -327,7 +327,7 @@ async def test_a_full_disk_acknowledges_nothing_and_passes(tmp_path: Path) -> No
         async with Client(hub.url) as ann:
             await ann.join()
             assert [entry.document for entry in ann.entries] == [NOTES]
-            await ann.store((TODO, lone_update("y" * 200_000, 2)))
+            await ann.store((TASKS, lone_update("y" * 200_000, 2)))
         assert (await get(hub, "/healthz"))[0] == 200
 
 

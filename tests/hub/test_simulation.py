@@ -59,9 +59,9 @@ from crdtsync.core.wire.messages import (
 )
 from crdtsync.testing.memory_hub_store import MemoryHubStore
 from tests.hub.bench import Request, answer
-from tests.hub.material import NOTES, TODO, Author
+from tests.hub.material import NOTES, TASKS, Author
 
-DOCUMENTS = (NOTES, TODO)
+DOCUMENTS = (NOTES, TASKS)
 
 
 @dataclass
