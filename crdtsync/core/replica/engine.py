@@ -22,6 +22,7 @@ from crdtsync.core.replica.effects import (
     LookAt,
 )
 from crdtsync.core.replica.flushing import Flushing
+from crdtsync.core.replica.holding import Holding
 from crdtsync.core.replica.housekeeping import BOOT_KEY, CURSOR_KEY, Housekeeping
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.ingest import Ingest
@@ -46,7 +47,7 @@ from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values.files import Kind
-from crdtsync.core.values.ids import TREE, EntryId, Randomness, new_client_id
+from crdtsync.core.values.ids import TREE, Randomness, new_client_id
 from crdtsync.core.values.paths import name
 from crdtsync.core.wire.control import Cursor, Refused
 from crdtsync.errors import PeerError
@@ -115,6 +116,7 @@ class ReplicaEngine:
         self._materialise = Materialise(self._state)
         self._reconcile = Reconcile(self._state, self._ingest, self._materialise, self._deletions)
         self._observing = Observing(self._state, self._ingest, self._reconcile, self._deletions)
+        self._holding = Holding(self._state, self._deletions, self._observing)
         self._transfers = Transfers(self._state, remembered.meta)
         self._hub_side = hub_side
         hub_side.serve(self._state, self._ingest, len(tree_log))
@@ -216,13 +218,9 @@ class ReplicaEngine:
                 state.retry_at_once(now)
                 self._flushing.request(number, self._observing.scan())
             case ev.ConfirmRequested():
-                confirmed = self._release_deletions()
-                self._deletions.passed.update(confirmed)
-                state.replan(confirmed)
+                self._holding.confirm()
             case ev.RestoreRequested():
-                for entry in self._release_deletions():
-                    state.forget(entry)
-                    state.replan([entry])
+                self._holding.restore()
             case ev.Tick():
                 pass
             case _:
@@ -375,34 +373,12 @@ class ReplicaEngine:
             self._state.replan(changed)
 
     def _judge_deletions(self) -> None:
-        state = self._state
-        if not self._deletions.waiting or not state.may_ingest:
-            return
-        count = len(state.view.placements)
-        settling = state.looking.any_absent or self._observing.may_find_renames
-        send, held = self._deletions.judge(count, settling, self._now)
-        if held:
-            number = len(self._deletions.held)
-            state.tell(
-                "",
-                "held",
-                f"{number} files were deleted at once: nothing was sent. "
-                "Send the deletions with 'crdtsync confirm', or bring the files back with 'crdtsync restore'",
-            )
-        if send:
-            state.replan(send)
+        if self._holding.judge(self._now):
             for _ in range(ROUNDS_MAX):
                 if not self._round():
                     break
-        if not self._deletions.held:
-            self._release_deletions()
-
-    def _release_deletions(self) -> list[EntryId]:
-        """The deletions that were held, which are not any more."""
-        told = self._state.attention.get("")
-        if told is not None and told.kind == "held":
-            del self._state.attention[""]
-        return self._deletions.release()
+        if self._state.may_ingest:
+            self._holding.forget_if_none()
 
     def _take_displaced(self) -> None:
         for token in list(self._state.displaced):
