@@ -38,6 +38,7 @@ from crdtsync.core.replica.records import (
     Recall,
     Remembered,
 )
+from crdtsync.core.replica.rehashing import Rehashing
 from crdtsync.core.replica.session import HubSession, Identity, Phase
 from crdtsync.core.replica.state import ReplicaState, confirmed
 from crdtsync.core.replica.status import Conflict, Status, conflicts_of, status_of
@@ -125,6 +126,7 @@ class ReplicaEngine:
         self._differing = differing
         self._reconnecting = Reconnecting(rng)
         self._flushing = Flushing(self._state)
+        self._rehashing = Rehashing(self._state)
         self._halted = False
         self._now = 0.0
 
@@ -161,6 +163,7 @@ class ReplicaEngine:
             self._deletions.deadline if state.may_ingest else None,
             self._housekeeping.deadline,
             self._reconnecting.due,
+            self._rehashing.deadline,
             min((retry.due for retry in state.retries.values() if retry.due > self._now), default=None),
             min(self._state.rechecks.values(), default=None),
         ]
@@ -317,6 +320,7 @@ class ReplicaEngine:
     def _tick(self) -> None:
         state, now = self._state, self._now
         state.looking.tick(now)
+        self._rehashing.tick(now)
         for path in [path for path, due in self._state.rechecks.items() if due <= now]:
             del self._state.rechecks[path]
             state.looking.want(path)
