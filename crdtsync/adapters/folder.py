@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -170,6 +171,11 @@ class JoinedFolder:
 
     def list_trash(self) -> list[Trashed]:
         return self.disk.trash.listing()
+
+    def expire_trash(self) -> None:
+        """Delete what has been in the trash for too long, or is too much; what cannot be deleted stays."""
+        with suppress(OSError):
+            self.disk.trash.expire()
 
     def restore_from_trash(self, path: str) -> str:
         """Bring a file back from the trash; returns its path. Raises FolderError."""

@@ -23,6 +23,7 @@ from crdtsync.errors import RootGone
 T = TypeVar("T")
 
 DURABLE_RETRY_S = 5.0
+EXPIRE_TRASH_S = 24 * 3600.0
 LOOK_THREADS = 2
 
 
@@ -49,6 +50,7 @@ class DiskTasks:
         self._flusher = ThreadPoolExecutor(1, thread_name_prefix="crdtsync-durable")
         self._tasks: set[asyncio.Task[None]] = set()
         self._poll: asyncio.TimerHandle | None = None
+        self._expiry: asyncio.TimerHandle | None = None
         self._touched: set[str] = set()
 
     async def start(self) -> None:
@@ -61,11 +63,13 @@ class DiskTasks:
         )
         for displaced in await self._in(self._writer, self._folder.recover):
             self._put(ev.DisplacedChanged(displaced))
+        self._expire_trash()
 
     async def close(self) -> None:
         """Let go of the threads; steps that were begun are finished first."""
-        if self._poll is not None:
-            self._poll.cancel()
+        for timer in (self._poll, self._expiry):
+            if timer is not None:
+                timer.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -123,6 +127,11 @@ class DiskTasks:
             self._told("the disk cannot be made durable; it is tried again")
             await asyncio.sleep(DURABLE_RETRY_S)
         self._put(ev.MadeDurable(number))
+
+    def _expire_trash(self) -> None:
+        """Now, and once a day."""
+        self._answer(self._writer, self._folder.expire_trash, None)
+        self._expiry = self._loop.call_later(EXPIRE_TRASH_S, self._expire_trash)
 
     def _late_write(self, name: str) -> None:
         """Someone writes to a file that was replaced; take it in soon."""

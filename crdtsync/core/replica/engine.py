@@ -179,10 +179,6 @@ class ReplicaEngine:
         """The conflict copies that still exist."""
         return conflicts_of(self._state)
 
-    @property
-    def first_join(self) -> bool:
-        return self._first_join is not None
-
     # -- events -------------------------------------------------------------------------------------
 
     def _dispatch(self, event: ev.Event) -> None:

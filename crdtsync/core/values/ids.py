@@ -47,10 +47,6 @@ def is_entry_id(value: object) -> TypeGuard[EntryId]:
     return isinstance(value, str) and _ENTRY_ID.match(value) is not None
 
 
-def is_document_id(value: object) -> TypeGuard[DocumentId]:
-    return value == TREE or is_entry_id(value)
-
-
 def check_room_name(name: str) -> str:
     """Return ``name`` if it can name a room.
 

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NewType
-
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import person_name, printable
 from crdtsync.core.values.reserved import REPOSITORY_FOLDERS
-from crdtsync.errors import InvalidName
-
-RelativePath = NewType("RelativePath", str)
-"""A valid room-relative POSIX path: no empty, ``.`` or ``..`` part, no NUL, UTF-8 within the limits."""
-
-
-def relative_path(text: str) -> RelativePath:
-    """Return ``text`` as a path of the room.
-
-    Raises InvalidName, saying why, for anything that could not be a file below a folder on Linux.
-    """
-    problem = path_problem(text)
-    if problem is not None:
-        raise InvalidName(f"The path {printable(text)!r} cannot be shared: {problem}")
-    return RelativePath(text)
 
 
 def path_problem(text: str) -> str | None:
@@ -69,7 +52,7 @@ def is_below(path: str, folder: str) -> bool:
     return path.startswith(folder + "/") if folder else bool(path)
 
 
-def conflict_path(path: str, by: str, identity: str) -> RelativePath:
+def conflict_path(path: str, by: str, identity: str) -> str:
     """``stem (conflict of NAME, 3f9a2c1d).ext``, with the stem shortened so that the name fits 255 bytes."""
     folder, _, file_name = path.rpartition("/")
     stem, dot, extension = file_name.rpartition(".")
@@ -80,7 +63,7 @@ def conflict_path(path: str, by: str, identity: str) -> RelativePath:
     tail = f" (conflict of {person_name(by)}, {identity[:8]}){dot}{extension}"
     room = limits.NAME_MAX_BYTES - len(tail.encode())
     stem = stem.encode()[:room].decode("utf-8", "ignore") if len(stem.encode()) > room else stem
-    return RelativePath(f"{folder}/{stem}{tail}" if folder else f"{stem}{tail}")
+    return f"{folder}/{stem}{tail}" if folder else f"{stem}{tail}"
 
 
 def link_leads_out(path: str, target: str) -> bool:
