@@ -113,6 +113,17 @@ def test_a_folder_keeps_its_name_before_a_file() -> None:
     assert sorted(room.places) == ["thing (conflict of Bob, 00000000)", "thing/inside.txt"]
 
 
+def test_what_replaced_a_file_keeps_the_name_before_an_edit_that_brought_the_file_back() -> None:
+    for old, new in ((1, 2), (2, 1)):
+        room = Replica(1)
+        room.texts.vectors[entry(old)] = MORE
+        room.texts.digests[entry(old)] = digest_of(b"edited")
+        room.edit(create(old, "a.txt"), SetGone(entry(old), SEEN), create(new, "a.txt"))
+        room.repair()
+        assert room.view.at("a.txt") == entry(new)
+        assert len(room.places) == 2
+
+
 def test_a_deletion_covers_what_was_seen_and_nothing_more() -> None:
     room = Replica(1)
     room.texts.vectors[entry(1)] = SEEN

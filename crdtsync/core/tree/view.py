@@ -160,9 +160,15 @@ class RoomView:
             else:
                 del self._below[folder]
 
-    def _rank(self, entry: EntryId) -> tuple[bool, EntryId]:
-        """Files before folders, then by identity: an order that no clock and no replica can bend."""
-        return self._placements[entry].kind is Kind.DIR, entry
+    def _rank(self, entry: EntryId) -> tuple[bool, bool, bool, EntryId]:
+        """Who keeps a contested name: an order that no clock and no replica can bend.
+
+        Files before folders; what was never deleted before what an unseen edit brought back, so that the
+        replacement of a file keeps its name; links before files, likewise; then by identity.
+        """
+        placed = self._placements[entry]
+        brought_back = self._rows[entry].gone is not None
+        return placed.kind is Kind.DIR, brought_back, placed.kind is not Kind.LINK, entry
 
     def _split_versions(self, entry: EntryId) -> list[Operation]:
         """Each live version but the winner becomes a conflict copy with an identity derived from it."""
