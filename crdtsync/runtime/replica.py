@@ -281,6 +281,8 @@ class Replica:
         while True:
             try:
                 self._folder.store.persist(records)
+            except StoreCorrupt:
+                raise  # waiting mends nothing
             except StoreError as error:
                 if not told:
                     told = True

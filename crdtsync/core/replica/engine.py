@@ -340,7 +340,7 @@ class ReplicaEngine:
         effects = self._out.take()
         self._documents.written()
         self._state.fetched.difference_update(self._state.taken)
-        for batch in self._state.looking.take_looks():
+        for batch in () if self._session.congested else self._state.looking.take_looks():
             effects.append(Look(tuple(LookAt(path, self._is_text(path)) for path in batch)))
         return effects
 

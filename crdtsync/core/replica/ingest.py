@@ -28,7 +28,6 @@ from crdtsync.core.tree.rows import (
     Version,
 )
 from crdtsync.core.tree.view import Placement
-from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import BlobContent, Content, Kind, LinkContent, TextContent
 from crdtsync.core.values.ids import DocumentId, EntryId, new_entry_id
 from crdtsync.core.values.paths import conflict_path
@@ -206,7 +205,6 @@ class Ingest:
         content: Content | None,
         seen: OnDisk,
         now: float,
-        also_seen: tuple[Digest, ...] = (),
     ) -> bool:
         """A new content of a blob or link, replacing what its writer had seen.
 
@@ -223,7 +221,7 @@ class Ingest:
             version = self._blob_version(agreed.path, content, seen, now)
         if version is None:
             return False
-        replaced = (agreed.digest, *also_seen) if agreed.digest is not None else also_seen
+        replaced = () if agreed.digest is None else (agreed.digest,)
         state.operate(PutVersion(agreed.entry, version, replaced))
         state.agree(
             replace(agreed, digest=seen.digest, executable=seen.executable, fingerprint=seen.fingerprint)

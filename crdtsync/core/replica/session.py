@@ -127,6 +127,7 @@ class HubSession:
         """The hub's state vectors that came before pushing was legal."""
         self._batch = 0
         self._unacked: dict[int, tuple[DocumentId, ...]] = {}
+        self._in_flight: dict[int, int] = {}
         self._unplaced: dict[int, tuple[tuple[DocumentId, bytes], ...]] = {}
         self._last_batch: dict[DocumentId, int] = {}
         self._tentative: dict[DocumentId, int] = {}
@@ -139,6 +140,11 @@ class HubSession:
     def unsent(self) -> int:
         """Documents of which the hub has not acknowledged everything."""
         return len(self.dirty)
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much is unacknowledged that nothing more should be read to be sent."""
+        return sum(self._in_flight.values()) > limits.IN_FLIGHT_MAX_BYTES
 
     def connected(self) -> None:
         self.phase = Phase.GREETING
@@ -164,6 +170,7 @@ class HubSession:
         self._queued_documents.clear()
         self._answers.clear()
         self._unacked.clear()
+        self._in_flight.clear()
         self._unplaced.clear()
         self._last_batch.clear()
         self._tentative.clear()
@@ -237,6 +244,7 @@ class HubSession:
             case Accepted(batch, _):
                 self._listener.on_accepted(self._unplaced.pop(batch, ()))
             case Ack(batch, sequence):
+                self._in_flight.pop(batch, None)
                 self._unplaced.pop(batch, None)
                 for document in self._unacked.pop(batch, ()):
                     if self._last_batch.get(document) == batch:
@@ -320,6 +328,7 @@ class HubSession:
         self._batch += 1
         documents = tuple(dict.fromkeys(document for document, _ in updates))
         self._unacked[self._batch] = documents
+        self._in_flight[self._batch] = sum(len(update) for _, update in updates)
         self._unplaced[self._batch] = tuple(updates)
         for document in documents:
             self._last_batch[document] = self._batch

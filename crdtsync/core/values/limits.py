@@ -75,6 +75,8 @@ MEMBER_QUEUE_MAX_BYTES: Final = 8 * MiB
 HELLO_TIMEOUT_S: Final = 10.0
 HEARTBEAT_S: Final = 15.0
 HEARTBEAT_TIMEOUT_S: Final = 20.0
+IN_FLIGHT_MAX_BYTES: Final = 16 * MiB
+"""A replica reads no further files while the hub has yet to acknowledge this much of what it sent."""
 MEMBERS_PER_ROOM_MAX: Final = 1000
 ROOMS_PER_HUB_MAX: Final = 100_000
 DOCUMENTS_PER_ROOM_MAX: Final = 2_000_000
