@@ -21,14 +21,12 @@ from typing import Final
 
 from crdtsync.adapters.chunker import read_chunk
 from crdtsync.adapters.compression import unseal
-from crdtsync.adapters.durability import free_bytes, make_durable, write_new_file
+from crdtsync.adapters.durability import free_bytes, make_durable, size_of_disk_bytes, write_new_file
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.wire.blobs import Codec, Sealed
 from crdtsync.errors import PeerError
 
-FREE_MIN_BYTES: Final = 256 * limits.MiB
-"""Left free on the disk, so that chunks never take the room of the log of updates."""
 _FILE_MAX_BYTES: Final = 1 + limits.CHUNK_MAX_BYTES
 _NOT_IN_A_FOLDER_NAME = re.compile(r"[^a-z0-9_-]+")
 
@@ -54,6 +52,11 @@ def room_folder(room: str) -> str:
     return f"{readable}-{digest_of(room.encode('utf-8'))[:32]}"
 
 
+def kept_free_bytes(disk_bytes: int) -> int:
+    """What chunks leave free on a disk of that size: they never take the room of the log of updates."""
+    return min(limits.HUB_FREE_MIN_BYTES, disk_bytes // limits.HUB_FREE_SHARE)
+
+
 class ChunkStore:
     """All methods may block on the disk and may be called from any thread.
 
@@ -65,15 +68,18 @@ class ChunkStore:
         self,
         root: Path,
         *,
-        free_min_bytes: int = FREE_MIN_BYTES,
+        free_min_bytes: int | None = None,
         free: Callable[[str], int] = free_bytes,
     ) -> None:
-        """Make ``root`` if need be and clear what a killed process left behind. Raises OSError."""
+        """Make ``root`` if need be and clear what a killed process left behind. Raises OSError.
+
+        ``free_min_bytes`` is left free for the log of updates; None: a share of the disk, as ``limits`` says.
+        """
         self._root = root
-        self._free_min_bytes = free_min_bytes
         self._free = free
         self._temporary = root / "tmp"
         self._temporary.mkdir(parents=True, exist_ok=True)
+        self._free_min_bytes = free_min_bytes
         for left in self._temporary.iterdir():
             left.unlink()
         self._names = itertools.count()
@@ -154,13 +160,15 @@ class ChunkStore:
             raise
 
     def _check_space(self, size_bytes: int) -> None:
-        free = self._free(str(self._root))
-        if free - size_bytes < self._free_min_bytes:
-            raise OSError(
-                errno.ENOSPC,
-                f"{free} bytes are free, and {self._free_min_bytes} are kept free",
-                str(self._root),
-            )
+        root = str(self._root)
+        free = self._free(root)
+        kept = (
+            kept_free_bytes(size_of_disk_bytes(root))
+            if self._free_min_bytes is None
+            else self._free_min_bytes
+        )
+        if free - size_bytes < kept:
+            raise OSError(errno.ENOSPC, f"{free} bytes are free, and {kept} are kept free", root)
 
     def _read_one(self, path: str, digest: Digest) -> Sealed | None:
         try:

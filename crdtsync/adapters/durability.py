@@ -35,6 +35,12 @@ def free_bytes(folder: str) -> int:
     return status.f_bavail * status.f_frsize
 
 
+def size_of_disk_bytes(folder: str) -> int:
+    """How much the file system that holds ``folder`` can hold in all. Raises OSError."""
+    status = os.statvfs(folder)
+    return status.f_blocks * status.f_frsize
+
+
 def write_new_file(path: str, *parts: bytes, mode: int = 0o600) -> None:
     """Write a file that does not exist yet; not yet durable. Raises OSError; then a part may remain."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

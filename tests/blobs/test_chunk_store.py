@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from crdtsync.adapters import chunk_store
-from crdtsync.adapters.chunk_store import ChunkStore, NewChunk, room_folder
+from crdtsync.adapters.chunk_store import ChunkStore, NewChunk, kept_free_bytes, room_folder
 from crdtsync.adapters.compression import seal, unseal
 from crdtsync.adapters.durability import write_new_file
 from crdtsync.core.values.digests import Digest, digest_of
-from crdtsync.core.values.limits import MiB
+from crdtsync.core.values.limits import GiB, MiB
 
 
 def new_chunk(data: bytes, room: str = "room") -> NewChunk:
@@ -132,6 +132,11 @@ def test_a_full_disk_is_refused_before_anything_is_written(root: Path) -> None:
     store.write(chunks)
     assert all(store.has("room", [chunk.digest for chunk in chunks]))
     store.close()
+
+
+def test_a_small_disk_keeps_a_share_of_itself_free() -> None:
+    assert kept_free_bytes(100 * MiB) == 5 * MiB
+    assert kept_free_bytes(1024 * GiB) == 256 * MiB
 
 
 def test_a_disk_that_fills_up_in_mid_batch_leaves_nothing_half_written(

@@ -103,6 +103,23 @@ def test_rows_of_an_uncommitted_instant_are_under_no_cursor() -> None:
     assert again.one(Ack).sequence == 2
 
 
+def test_a_store_that_stays_full_is_told_of_once_and_again_once_it_is_well() -> None:
+    store = MemoryHubStore()
+    bench = Bench(store)
+    for client in (1, 2, 3):
+        author = bench.join()
+        store.full = True
+        author.push((NOTES, lone_update("lost", client)))
+        bench.settle()
+        store.full = False  # or nobody could enter the room anew
+    assert bench.engine.counts.commit_failures == 3
+    assert [notice.kind for notice in bench.notices] == ["store"]
+    for client in (4, 5):
+        bench.join().push((NOTES, lone_update("kept", client)))
+        bench.settle()
+    assert [notice.kind for notice in bench.notices] == ["store", "recovered"]
+
+
 def test_a_full_disk_still_serves_those_who_only_read() -> None:
     store = MemoryHubStore()
     bench = Bench(store)

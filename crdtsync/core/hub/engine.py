@@ -85,6 +85,8 @@ class HubEngine:
         self._rooms: dict[str, Room] = {}
         self._appending: dict[str, int] | None = None
         """The rooms of the append under way, with the last sequence of each in it."""
+        self._store_trouble = ""
+        """Why the last append failed; a store that stays full or broken is told of once."""
         self._compactor = Compactor()
         self._telling: dict[str, float] = {}
         """Rooms with news that must wait, and until when."""
@@ -310,6 +312,9 @@ class HubEngine:
 
     def _appended(self, appendix: Appendix) -> None:
         appending, self._appending = self._appending or {}, None
+        if self._store_trouble:
+            self._store_trouble = ""
+            self._shared.add(Notice("recovered", "", "The hub's store takes updates again."))
         for name, count in appendix.documents:
             if (room := self._rooms.get(name)) is not None:
                 room.documents = count
@@ -325,9 +330,11 @@ class HubEngine:
         """Nothing of it is durable: its rooms start over from the store, their members from their cursors."""
         appending, self._appending = self._appending or {}, None
         self.counts.commit_failures += 1
+        if reason != self._store_trouble:
+            self._store_trouble = reason
+            self._shared.add(Notice("store", "", reason))
         for name in appending:
             room = self._rooms.pop(name)
-            self._shared.add(Notice("store", name, reason))
             for member in list(room.members):
                 self._close(member, TRY_AGAIN, reason)
             room.abandon()

@@ -63,6 +63,11 @@ BLOB_MAX_BYTES: Final = 64 * GiB
 """Its index stays below MANIFEST_MAX_BYTES at the average chunk size."""
 MANIFEST_MAX_BYTES: Final = 32 * MiB
 
+HUB_FREE_MIN_BYTES: Final = 256 * MiB
+"""Chunks leave this free on the hub's disk, for the log of updates ..."""
+HUB_FREE_SHARE: Final = 20
+"""... or this part of a small disk (5 %)."""
+
 # -- the wire ---------------------------------------------------------------------------------------
 FRAME_MAX_BYTES: Final = 32 * MiB
 """The largest websocket message either side accepts: a text at its limit with its history."""
