@@ -39,6 +39,31 @@ def test_a_save_that_races_a_write_undoes_nothing_that_came_meanwhile() -> None:
     assert scene.read(scene.a, "list.md") == "zero is here\none\ntwo is here\nthree is here\n"
 
 
+def test_what_was_meant_for_the_disk_and_never_stood_there_is_no_base_of_a_save() -> None:
+    scene = Scene()
+    scene.save(scene.a, "log.md", "ann wrote line 0\n")
+    scene.rest()
+    scene.b.work_s = 0.2  # b writes slowly: there is time for all of this
+    scene.save(scene.a, "log.md", "ann wrote line 0\nbob wrote line 5\n")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0,
+        lambda: scene.b.engine is not None and scene.b.engine.status.pending.materialise > 0,
+    )
+    # While the step is under way, its text is replaced in the room, and a save here makes it come to nothing.
+    scene.save(scene.a, "log.md", "ann wrote line 0\nbob wrote line 5\nann wrote line 1\n")
+    scene.wait(0.1)
+    scene.save(scene.b, "log.md", "ann wrote line 0\nbob wrote line 6\nbob wrote line 15\n")
+    scene.rest()
+    lines = (scene.read(scene.b, "log.md") or "").splitlines()
+    assert sorted(lines) == [
+        "ann wrote line 0",
+        "ann wrote line 1",
+        "bob wrote line 15",
+        "bob wrote line 5",
+        "bob wrote line 6",
+    ]
+
+
 def test_a_file_arrives_at_a_path_that_was_just_deleted_here() -> None:
     scene = Scene()
     scene.save(scene.a, "x.md", "text\n")

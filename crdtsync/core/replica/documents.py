@@ -13,6 +13,7 @@ from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.records import (
     AddUpdate,
     AddVersion,
+    DropVersions,
     Head,
     PutHead,
     Recall,
@@ -51,6 +52,8 @@ class Documents:
         self._saved_here: dict[EntryId, deque[Digest]] = {}
         self.intended: dict[EntryId, Digest] = {}
         """Texts that a step is putting on disk: they may stand there before the outcome is known."""
+        self._supposed: dict[EntryId, Digest] = {}
+        """Versions that are kept only since such a step is under way."""
         self._unwritten: dict[EntryId, list[bytes]] = {}
         """Updates of the present event, which the store does not hold yet."""
         self._fresh: dict[EntryId, list[Version]] = {}
@@ -203,6 +206,8 @@ class Documents:
     def keep_version(self, entry: EntryId, text: str, now: float) -> None:
         """Keep a text that stood on disk, as a base for late and stale saves."""
         version = Version(entry, digest_of_text(text), text, now)
+        if self._supposed.get(entry) == version.digest:
+            del self._supposed[entry]
         if (entry, version.digest) not in self._recent:
             self._recent_chars += len(text)
         self._recent[entry, version.digest] = text
@@ -210,6 +215,17 @@ class Documents:
             self._recent_chars -= len(self._recent.popitem(last=False)[1])
         self._fresh.setdefault(entry, []).append(version)
         self._out.record(AddVersion(version))
+
+    def intention_ended(self, entry: EntryId, *, stood: bool) -> None:
+        """The step that was under way is over. If its text never stood on disk, no save was made from it."""
+        self.intended.pop(entry, None)
+        digest = self._supposed.pop(entry, None)
+        if stood or digest is None:
+            return
+        self._recent_chars -= len(self._recent.pop((entry, digest), ""))
+        if entry in self._fresh:
+            self._fresh[entry] = [version for version in self._fresh[entry] if version.digest != digest]
+        self._out.record(DropVersions(entry, (digest,)))
 
     def keep_agreed(self, agreed: Synced, now: float) -> None:
         """Keep the text of a file that goes now: an editor may still hold it, and the file may come back."""
@@ -251,8 +267,13 @@ class Documents:
         head = self.heads.get(DocumentId(entry))
         if head is None or head.digest is None:
             return
-        if head.digest == self.intended.get(entry) or (agreed is not None and head.digest == agreed.digest):
-            self.keep_version(entry, self._document(entry).text, now)
+        stood = agreed is not None and head.digest == agreed.digest
+        if not stood and head.digest != self.intended.get(entry):
+            return
+        supposed = not stood and all(version.digest != head.digest for version in self.versions(entry))
+        self.keep_version(entry, self._document(entry).text, now)
+        if supposed:
+            self._supposed[entry] = head.digest
 
     def _put_head(self, head: Head) -> None:
         self.heads[head.document] = head

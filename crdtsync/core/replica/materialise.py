@@ -268,7 +268,8 @@ class Materialise:
         entry = under_way.entry
         if entry is not None:
             state.busy.discard(entry)
-            state.documents.intended.pop(entry, None)
+            # A step that failed may have failed late.
+            state.documents.intention_ended(entry, stood=not isinstance(outcome, Raced))
             state.intended.pop(entry, None)
             state.replan([entry])
         if isinstance(under_way.step, WriteFile) and isinstance(under_way.step.content, BlobContent):

@@ -75,13 +75,18 @@ def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
             deleted = _deleted(own, change.start, change.end)
             if deleted == change.end - change.start and not change.text:
                 return False  # deleted in the save as well
-            shown = shown or not deleted
+            shown = shown or (not deleted and 2 * _grown(own, change) <= change.end - change.start)
     return shown
 
 
 def _deleted(edits: Sequence[Edit], start: int, end: int) -> int:
     """How many characters of the range they delete."""
     return sum(max(0, min(edit.end, end) - max(edit.start, start)) for edit in edits)
+
+
+def _grown(edits: Sequence[Edit], change: Edit) -> int:
+    """How many characters they insert within the range of the change: with many, it is another text."""
+    return sum(len(edit.text) for edit in edits if change.start < edit.start and edit.end < change.end)
 
 
 def _holds(text: str, part: str, known: Set[str]) -> bool:
