@@ -91,6 +91,25 @@ PRESENCE_PATHS_MAX: Final = 8
 EDITING_SHOWN_S: Final = 60.0
 """How long a person counts as editing a path after a save of it."""
 
+# -- doors for Yjs clients --------------------------------------------------------------------------
+AWARENESS_CLIENTS_MAX: Final = 1024
+"""Clients in one awareness update: each client tells of all that it has just heard of."""
+AWARENESS_CLIENTS_PER_CONNECTION_MAX: Final = 16
+"""Clients that one connection may bring to one document: an ordinary one is one."""
+AWARENESS_STATE_MAX_CHARS: Final = 16 * KiB
+"""A name, a colour and some cursors; every client of the document keeps it."""
+AWARENESS_RENEW_S: Final = 15.0
+"""Yjs clients forget a state after 30 s, and leave a connection on which 30 s nothing came."""
+AWARENESS_REPLICAS_MAX: Final = 100
+"""Folder replicas shown to the clients of one document."""
+TOKEN_MAX_CHARS: Final = 4096
+DOCUMENT_NAME_MAX_CHARS: Final = PATH_MAX_BYTES + ROOM_NAME_MAX_CHARS + 256
+"""Room, path and session."""
+DOCUMENTS_PER_CONNECTION_MAX: Final = 1000
+"""Documents that one Hocuspocus connection may have open."""
+OPEN_TEXTS_MAX: Final = 10_000
+"""Documents open at the doors of a hub, each kept decoded: about 15 kB each and twice their text."""
+
 # -- reconnecting -----------------------------------------------------------------------------------
 RECONNECT_FIRST_S: Final = 0.1
 RECONNECT_MAX_S: Final = 15.0

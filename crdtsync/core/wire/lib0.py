@@ -26,6 +26,11 @@ def varbytes(data: bytes) -> bytes:
     return varuint(len(data)) + data
 
 
+def varstring(text: str) -> bytes:
+    """Encode as UTF-8; halves of surrogate pairs become U+FFFD, as in JavaScript."""
+    return varbytes(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode())
+
+
 class Reader:
     """Reads one frame from start to end; raises PeerError for whatever is not there or too large."""
 
@@ -62,6 +67,12 @@ class Reader:
 
     def varbytes(self) -> bytes:
         return self.take(self.varuint())
+
+    def varstring(self) -> str:
+        try:
+            return self.varbytes().decode()
+        except UnicodeDecodeError:
+            raise PeerError("the frame holds a string that is not UTF-8") from None
 
     def take(self, length: int) -> bytes:
         end = self._position + length
