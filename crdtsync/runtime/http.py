@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from crdtsync.core.hub.shared import Counts
+from crdtsync.core.hub.webpages import WebPolicy
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 COMMIT_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -61,9 +62,14 @@ class HubHttp:
     """Answers requests that are no websocket; ``sockets`` are the paths that are."""
 
     def __init__(
-        self, sockets: Collection[str], health: Callable[[], Health], reading: Callable[[], Reading]
+        self,
+        sockets: Collection[str],
+        web: WebPolicy,
+        health: Callable[[], Health],
+        reading: Callable[[], Reading],
     ) -> None:
         self._sockets = sockets
+        self._web = web
         self._health = health
         self._registry = CollectorRegistry()
         self._registry.register(_Metrics(reading))
@@ -77,6 +83,11 @@ class HubHttp:
     def process(self, connection: ServerConnection, request: Request) -> Response | None:
         """For ``serve(process_request=...)``: None lets the websocket handshake go on."""
         path = request.path.partition("?")[0]
+        headers = request.headers
+        problem = self._web.problem(headers.get_all("Host"), headers.get_all("Origin"))
+        if problem is not None:
+            # Any page that a browser shows can reach a hub on this machine; replicas send no Origin.
+            return connection.respond(HTTPStatus.FORBIDDEN, problem + "\n")
         match path:
             case "/healthz":
                 health = self._health()
@@ -87,9 +98,6 @@ class HubHttp:
                 return _answer(connection, HTTPStatus.OK, metrics, METRICS_TYPE)
             case _ if path not in self._sockets:
                 return connection.respond(HTTPStatus.NOT_FOUND, f"There is nothing at {path[:200]!a}.\n")
-            case _ if "Origin" in request.headers:
-                # Any page that a browser shows can reach a hub on this machine; replicas send no Origin.
-                return connection.respond(HTTPStatus.FORBIDDEN, "This path is not for web pages.\n")
             case _:
                 return None
 

@@ -29,11 +29,12 @@ from crdtsync.core.hub.effects import Notice
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.shared import Counts
 from crdtsync.core.hub.store import StoreCorrupt
+from crdtsync.core.hub.webpages import WebPolicy, loopback_policy
 from crdtsync.core.values import limits
-from crdtsync.core.wire.control import Hello, Refused
 from crdtsync.errors import CrdtsyncError, StoreError
 from crdtsync.runtime.http import Blobs, Health, HubHttp, Reading
 from crdtsync.runtime.hub_blobs import HubBlobs
+from crdtsync.runtime.hub_gate import Gate
 from crdtsync.runtime.hub_loop import RESTARTING, HubLoop
 from crdtsync.runtime.hub_work import HubWork
 
@@ -47,10 +48,6 @@ QUEUED_FRAMES_MAX: Final = 8
 """Frames of one member that websockets keeps before it stops reading from the network."""
 
 logger = logging.getLogger(__name__)
-
-
-def _everyone(hello: Hello) -> Refused | None:
-    return None
 
 
 def _log(notice: Notice) -> None:
@@ -67,15 +64,17 @@ class HubServer:
         port: int,
         data: str | Path,
         *,
-        admit: Callable[[Hello], Refused | None] = _everyone,
+        gate: Gate | None = None,
+        web: WebPolicy | None = None,
         noticed: Callable[[Notice], None] = _log,
     ) -> None:
-        """``port`` 0 takes a free one. ``admit`` says why a member may not enter a room, or None."""
+        """``port`` 0 takes a free one. ``gate`` None: everyone who reaches it may enter."""
         self.url = ""
         self._host = host
         self._port = port
         self._data = Path(data)
-        self._admit = admit
+        self._gate = gate or Gate()
+        self._web = web or loopback_policy()
         self._noticed = noticed
         self.counts = Counts()
         """What it has done since it started."""
@@ -120,7 +119,7 @@ class HubServer:
             raise StoreError(f"The hub's folder {self._data} cannot be made: {error.strerror}.") from error
         with HubLock(self._data):
             try:
-                blobs = HubBlobs(self._data / "chunks", self._admit)
+                blobs = HubBlobs(self._data / "chunks", self._gate)
             except OSError as error:
                 raise StoreError(f"The hub's chunks cannot be opened: {error}.") from error
             try:
@@ -133,7 +132,7 @@ class HubServer:
             ROOM_PATH: self._serve_room,
             BLOBS_PATH: blobs.serve,
         }
-        http = HubHttp(doors, self._health, lambda: self._reading(blobs))
+        http = HubHttp(doors, self._web, self._health, lambda: self._reading(blobs))
 
         async def handler(websocket: ServerConnection) -> None:
             request = websocket.request
@@ -149,8 +148,8 @@ class HubServer:
         try:
             while True:
                 work = HubWork(self._store, committed)
-                engine = HubEngine(secrets.token_hex(8), self.counts, self._admit)
-                self._loop = loop = HubLoop(engine, work, self._take_notice)
+                engine = HubEngine(secrets.token_hex(8), self.counts, self._gate.admit)
+                self._loop = loop = HubLoop(engine, work, self._gate, self._take_notice)
                 if server is None:
                     server = await self._listen(handler, http)
                     assert self._ready is not None
@@ -169,6 +168,7 @@ class HubServer:
                     work.close()
         finally:
             self._loop = None
+            self._gate.close()
             if server is not None:
                 await _end_connections(server)
             self._store.close()

@@ -10,7 +10,6 @@ import errno
 import functools
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, assert_never
@@ -20,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from crdtsync.adapters.chunk_store import ChunkStore, NewChunk
 from crdtsync.adapters.compression import unseal
+from crdtsync.core.hub.admission import READ_ONLY, Asking, Denied, Granted
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import check_room_name
 from crdtsync.core.wire import blobs as wire
@@ -28,6 +28,7 @@ from crdtsync.core.wire.messages import PROTOCOL_VERSION
 from crdtsync.errors import InvalidName, PeerError
 from crdtsync.runtime.fair_window import FairWindow, Flow
 from crdtsync.runtime.group_commit import GroupCommit
+from crdtsync.runtime.hub_gate import Gate, peer_of
 from crdtsync.runtime.workers import Workers
 
 PUTS_MAX_BYTES: Final = 16 * limits.MiB
@@ -38,7 +39,6 @@ GETS_MAX: Final = 64
 """Gets of one member that wait for their turn; above it no further frame of that member is read."""
 CLOSE_REFUSED: Final = 1008
 
-Admit: TypeAlias = Callable[[Hello], Refused | None]
 logger = logging.getLogger(__name__)
 
 
@@ -57,9 +57,9 @@ class Traffic:
 class HubBlobs:
     """Serves the chunks below ``chunk_root`` to any number of blob sockets. Made on the loop it runs on."""
 
-    def __init__(self, chunk_root: Path, admit: Admit, *, store: ChunkStore | None = None) -> None:
-        """``admit`` says why a member may not enter (a wrong token, for one), or None. Raises OSError."""
-        self._admit = admit
+    def __init__(self, chunk_root: Path, gate: Gate, *, store: ChunkStore | None = None) -> None:
+        """Raises OSError."""
+        self._gate = gate
         self.store = store or ChunkStore(chunk_root)
         self.traffic = Traffic()
         self.workers = Workers("hub-blobs")
@@ -77,9 +77,14 @@ class HubBlobs:
         _bound_messages(websocket)
         self.traffic.connections += 1
         try:
-            hello = await self._greet(websocket)
-            await websocket.send(encode_control(_WELCOME))
-            await _Session(self, websocket, hello.room).run()
+            hello, granted = await self._greet(websocket)
+            session = _Session(self, websocket, hello.room, granted)
+            leave = self._gate.enter(granted, session.expel)
+            try:
+                await websocket.send(encode_control(_WELCOME))
+                await session.run()
+            finally:
+                leave()
         except _Refuse as refusal:
             await _refuse(websocket, refusal.code, str(refusal))
         except PeerError as error:
@@ -93,7 +98,7 @@ class HubBlobs:
         finally:
             self.traffic.connections -= 1
 
-    async def _greet(self, websocket: ServerConnection) -> Hello:
+    async def _greet(self, websocket: ServerConnection) -> tuple[Hello, Granted]:
         try:
             async with asyncio.timeout(limits.HELLO_TIMEOUT_S):
                 first = await websocket.recv()
@@ -108,10 +113,11 @@ class HubBlobs:
             check_room_name(message.room)
         except InvalidName as error:
             raise _Refuse("room", str(error)) from None
-        refused = self._admit(message)
-        if refused is not None:
-            raise _Refuse(refused.code, refused.message)
-        return message
+        granted = self._gate.admit(Asking(message.room, message.token, None, peer_of(websocket)))
+        if isinstance(granted, Denied):
+            await asyncio.sleep(granted.after_s)
+            raise _Refuse("denied", granted.reason)
+        return message, granted
 
 
 _Code: TypeAlias = Literal["version", "room", "denied", "limit", "protocol", "shutdown"]
@@ -143,10 +149,12 @@ async def _refuse(websocket: ServerConnection, code: _Code, message: str) -> Non
 class _Session:
     """One member: reads its requests in order, and answers Puts, and Gets, in the order of each."""
 
-    def __init__(self, hub: HubBlobs, websocket: ServerConnection, room: str) -> None:
+    def __init__(self, hub: HubBlobs, websocket: ServerConnection, room: str, granted: Granted) -> None:
         self._hub = hub
         self._websocket = websocket
         self._room = room
+        self._read_only = granted.read_only
+        self._expelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._gets: asyncio.Queue[wire.Get] = asyncio.Queue(GETS_MAX)
         self._found: asyncio.Queue[wire.Chunks] = asyncio.Queue(1)
         self._puts = FairWindow(time.monotonic, PUTS_MAX_BYTES, PUTS_MAX_BYTES)
@@ -156,10 +164,16 @@ class _Session:
         self._unstored: dict[str, list[int]] = {}
         self._answers = asyncio.Event()
 
+    def expel(self, reason: str) -> None:
+        """Refuse whatever comes next; what is under way is given up."""
+        if not self._expelled.done():
+            self._expelled.set_exception(_Refuse("denied", reason))
+
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 answering = [
+                    tasks.create_task(self._until_expelled()),
                     tasks.create_task(self._read_chunks()),
                     tasks.create_task(self._answer_gets()),
                     tasks.create_task(self._answer_puts()),
@@ -169,6 +183,9 @@ class _Session:
                     task.cancel()
         except BaseExceptionGroup as group:
             raise _first(group) from None
+
+    async def _until_expelled(self) -> None:
+        await self._expelled
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
         async for frame in self._websocket:
@@ -182,6 +199,8 @@ class _Session:
                     await self._send(wire.Had(request, stored))
                 case wire.Get():
                     await self._gets.put(message)
+                case wire.Put() if self._read_only:
+                    raise _Refuse("denied", READ_ONLY)
                 case wire.Put():
                     await self._puts.enter(self._own_flow, len(frame))
                     await self._hub.puts.enter(self._flow, len(frame))
@@ -250,9 +269,9 @@ class _Session:
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error to answer to, when one led to others; the group itself for one that is not foreseen."""
     errors = _flat(group)
-    if not all(isinstance(error, (PeerError, OSError, ConnectionClosed)) for error in errors):
+    if not all(isinstance(error, (PeerError, OSError, ConnectionClosed, _Refuse)) for error in errors):
         return group
-    return next((error for error in errors if isinstance(error, PeerError)), errors[0])
+    return next((error for error in errors if isinstance(error, (PeerError, _Refuse))), errors[0])
 
 
 def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

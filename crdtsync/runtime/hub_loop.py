@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from crdtsync.core.hub.effects import (
+    Admitted,
     Append,
     CheckUpdates,
     Close,
@@ -38,6 +39,7 @@ from crdtsync.core.hub.events import (
     Closed,
     Connected,
     Event,
+    Expelled,
     Flush,
     Sent,
     Stop,
@@ -46,6 +48,7 @@ from crdtsync.core.hub.events import (
 )
 from crdtsync.core.values import limits
 from crdtsync.runtime.hub_connection import Connection
+from crdtsync.runtime.hub_gate import Gate, peer_of
 from crdtsync.runtime.hub_work import HubWork, Request
 
 RESTARTING: Final = 1012
@@ -57,13 +60,17 @@ FRAMES_PER_TURN: Final = 16
 class HubLoop:
     """``run`` it in a task, and ``serve`` each websocket meanwhile."""
 
-    def __init__(self, engine: HubEngine, work: HubWork, noticed: Callable[[Notice], None]) -> None:
+    def __init__(
+        self, engine: HubEngine, work: HubWork, gate: Gate, noticed: Callable[[Notice], None]
+    ) -> None:
         self.engine = engine
+        self._gate = gate
         self._work = work
         self._noticed = noticed
         self._loop = asyncio.get_running_loop()
         self._connections: dict[int, Connection] = {}
         self._corked: dict[int, Connection] = {}
+        self._leave: dict[int, Callable[[], None]] = {}
         self._events: deque[Event] = deque()
         self._handling = False
         self._flush = False
@@ -108,7 +115,7 @@ class HubLoop:
             async with asyncio.TaskGroup() as tasks:
                 writer = tasks.create_task(connection.write(), name=f"hub writer {number}")
                 watcher = tasks.create_task(connection.watch(), name=f"hub watcher {number}")
-                self._handle(Connected(number))
+                self._handle(Connected(number, peer_of(websocket)))
                 self._wake.set()
                 await self._read(connection)
                 self._handle(Closed(number))
@@ -118,6 +125,8 @@ class HubLoop:
                 watcher.cancel()
         finally:
             del self._connections[number]
+            if (leave := self._leave.pop(number, None)) is not None:
+                leave()
             self._handle(Closed(number))
 
     async def _read(self, connection: Connection) -> None:
@@ -185,6 +194,11 @@ class HubLoop:
             case Close(member, code, reason):
                 if (connection := self._connections.get(member)) is not None:
                     connection.close(code, reason)
+            case Admitted(member, granted):
+                if member in self._connections:
+                    self._leave[member] = self._gate.enter(
+                        granted, lambda reason: self._handle(Expelled(member, reason))
+                    )
             case (
                 OpenRoom()
                 | ReadLog()

@@ -164,7 +164,7 @@ class VirtualHub:
                 self._later(self._commit_delay_s(), lambda: self._answer(effect))
             case ef.ReadLog() | ef.CompareDocuments() | ef.FindDocuments() | ef.CheckUpdates():
                 self._later(self._rng.uniform(0, 0.002), lambda: self._answer(effect))
-            case ef.Notice() | ef.Stopped():
+            case ef.Admitted() | ef.Notice() | ef.Stopped():
                 pass
             case _:
                 assert_never(effect)

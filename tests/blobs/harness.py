@@ -15,13 +15,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from crdtsync.adapters.chunk_store import ChunkStore
 from crdtsync.adapters.chunker import manifest_of_bytes
+from crdtsync.core.hub.admission import Admit, everyone
 from crdtsync.core.replica.events import Fetched, FetchFailed, Uploaded, UploadFailed
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Manifest
 from crdtsync.core.values.limits import FRAME_MAX_BYTES
-from crdtsync.core.wire.control import Hello, Refused
 from crdtsync.runtime.blob_transfer import BlobTransfers, Outcome
 from crdtsync.runtime.hub_blobs import HubBlobs
+from crdtsync.runtime.hub_gate import Gate
 
 DEADLINE_S = 30.0
 
@@ -45,16 +46,13 @@ async def one_turn() -> None:
     await asyncio.sleep(0)
 
 
-def admit_all(_: Hello) -> Refused | None:
-    return None
-
-
 @dataclass
 class Hub:
     """A hub that can be stopped and started again at the same port."""
 
     root: Path
-    admit: Callable[[Hello], Refused | None] = admit_all
+    admit: Admit = everyone
+    gate: Gate | None = None
     store: ChunkStore | None = None
     port: int = 0
     blobs: HubBlobs | None = None
@@ -70,7 +68,7 @@ class Hub:
         return self.blobs
 
     async def start(self) -> None:
-        self.blobs = HubBlobs(self.root, self.admit, store=self.store)
+        self.blobs = HubBlobs(self.root, self.gate or Gate(self.admit), store=self.store)
         self.server = await serve(
             self.serve, "127.0.0.1", self.port, compression=None, max_size=FRAME_MAX_BYTES
         )

@@ -9,10 +9,10 @@ import pytest
 
 from crdtsync.adapters.chunk_store import room_folder
 from crdtsync.adapters.chunker import index_of, manifest_of_bytes
+from crdtsync.core.hub.admission import Asking, Denied, Granted
 from crdtsync.core.replica.events import Fetched, FetchFailed, Uploaded
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.limits import MiB
-from crdtsync.core.wire.control import Hello, Refused
 from crdtsync.runtime.blob_job import Direction
 from tests.blobs.harness import Hub, Replica, noise, replica, running_hub, until
 
@@ -176,8 +176,8 @@ async def test_a_blob_of_another_room_is_missing(tmp_path: Path, here: Replica, 
 async def test_a_refused_member_waits_and_says_why(tmp_path: Path) -> None:
     allowed = False
 
-    def admit(hello: Hello) -> Refused | None:
-        return None if allowed else Refused(code="denied", message="The token is wrong")
+    def admit(asking: Asking) -> Granted | Denied:
+        return Granted() if allowed else Denied("The token is wrong")
 
     async with running_hub(tmp_path / "chunks", admit=admit) as hub, replica(tmp_path / "a", hub) as speaker:
         manifest = speaker.write("file", b"\0 data")

@@ -18,12 +18,14 @@ from websockets.exceptions import ConnectionClosed
 from crdtsync.adapters import chunk_store
 from crdtsync.adapters.chunk_store import ChunkStore
 from crdtsync.adapters.compression import seal
+from crdtsync.core.hub.admission import READ_ONLY, Asking, Denied, Granted
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.wire import blobs as wire
 from crdtsync.core.wire.blobs import Chunks, Codec, Get, Had, Have, Put, Sealed, Stored, Unstored
 from crdtsync.core.wire.control import Hello, Refused, Welcome, decode_control, encode_control
 from crdtsync.runtime import hub_blobs
+from crdtsync.runtime.hub_gate import Gate
 from tests.blobs.harness import Hub, running_hub, until
 
 
@@ -184,8 +186,8 @@ async def test_a_stranger_is_refused_with_a_reason(hub: Hub, first: str | bytes,
 
 
 async def test_who_is_not_admitted_sees_nothing(tmp_path: Path) -> None:
-    def admit(hello: Hello) -> Refused | None:
-        return None if hello.token == "right" else Refused(code="denied", message="wrong token")
+    def admit(asking: Asking) -> Granted | Denied:
+        return Granted() if asking.token == "right" else Denied("wrong token")
 
     async with running_hub(tmp_path / "chunks", admit=admit) as hub:
         async with member(hub, token="right") as speaker:
@@ -193,6 +195,37 @@ async def test_who_is_not_admitted_sees_nothing(tmp_path: Path) -> None:
         async with stranger(hub) as speaker:
             await speaker.websocket.send(encode_control(Hello(room="room", replica="r", token="wrong")))
             assert await speaker.refusal() == Refused(code="denied", message="wrong token")
+
+
+async def test_a_reader_gets_chunks_and_stores_none(tmp_path: Path) -> None:
+    def admit(asking: Asking) -> Granted | Denied:
+        return Granted(read_only=asking.token == "reader")
+
+    async with running_hub(tmp_path / "chunks", admit=admit) as hub, member(hub) as writer:
+        await writer.put(b"data")
+        async with member(hub, token="reader") as reader:
+            await reader.say(Get(1, (digest_of(b"data"),)))
+            assert await reader.hear() == Chunks(1, (seal(b"data"),))
+            await reader.say(Put(2, ((digest_of(b"mine"), seal(b"mine")),)))
+            assert await reader.refusal() == Refused(code="denied", message=READ_ONLY)
+        await writer.say(Have(3, (digest_of(b"mine"), digest_of(b"data"))))
+        assert await writer.hear() == Had(3, (False, True))
+
+
+async def test_who_is_let_out_is_told_and_given_nothing_more(tmp_path: Path) -> None:
+    holds = True
+
+    def problem(granted: Granted) -> str | None:
+        return None if holds else "This invite was revoked."
+
+    gate = Gate(problem=problem)
+    async with running_hub(tmp_path / "chunks", gate=gate) as hub, member(hub) as speaker:
+        await speaker.put(b"data")
+        assert gate.look_again() == 0
+        holds = False
+        assert gate.look_again() == 1
+        assert await speaker.refusal() == Refused(code="denied", message="This invite was revoked.")
+    assert gate.look_again() == 0
 
 
 async def test_who_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.documents import compact, compare, problem_of
 from crdtsync.core.hub.effects import (
+    Admitted,
     Append,
     CheckUpdates,
     Close,
@@ -164,6 +165,7 @@ class Bench:
         self.held: deque[Request] = deque()
         self.hold: set[type[Request]] = set()
         self.notices: list[Notice] = []
+        self.admitted: list[Admitted] = []
         self.stopped = False
         self.flush_soon = False
         self.answered: list[Request] = []
@@ -245,6 +247,8 @@ class Bench:
                 self.flush_soon = True
             case Notice():
                 self.notices.append(effect)
+            case Admitted():
+                self.admitted.append(effect)
             case Stopped():
                 self.stopped = True
             case _:

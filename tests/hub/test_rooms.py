@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.core.hub import bounds
+from crdtsync.core.hub.admission import Asking, Denied, Granted
 from crdtsync.core.hub.compaction import Compactor
 from crdtsync.core.hub.documents import problem_of
 from crdtsync.core.hub.effects import Append, Compact, FindDocuments, OpenRoom, ReadLog
@@ -158,8 +159,8 @@ def test_a_full_room_takes_updates_of_the_documents_it_has(monkeypatch: pytest.M
 def test_who_is_not_admitted_is_told_why() -> None:
     bench = Bench()
 
-    def admit(hello: Hello) -> Refused | None:
-        return None if hello.token == "sesame" else Refused(code="denied", message="Wrong token.")
+    def admit(asking: Asking) -> Granted | Denied:
+        return Granted() if asking.token == "sesame" else Denied("Wrong token.")
 
     bench.engine = HubEngine("e1", admit=admit)
     replica = bench.join()

@@ -15,13 +15,15 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from crdtsync.core.hub import bounds
+from crdtsync.core.hub.admission import Denied
 from crdtsync.core.hub.effects import Notice
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.values import limits
-from crdtsync.core.wire.control import Cursor, Hello, Presence, Refused, encode_control
+from crdtsync.core.wire.control import Cursor, Hello, Presence, encode_control
 from crdtsync.core.wire.messages import CaughtUp, Committed, Compare, Differ, Probe, Probed
 from crdtsync.errors import CrdtsyncError, StoreError, StoreInUse
 from crdtsync.runtime.hub import HubServer
+from crdtsync.runtime.hub_gate import Gate
 from tests.hub.client import DEADLINE_S, Client
 from tests.hub.material import NOTES, TASKS, Author, document, lone_update, text_of, v2_update
 from tests.hub.test_store import damage
@@ -191,10 +193,8 @@ async def test_a_silent_connection_is_let_go(hub: HubServer, monkeypatch: pytest
 
 
 async def test_who_is_not_admitted_is_refused(tmp_path: Path) -> None:
-    def admit(hello: Hello) -> Refused | None:
-        return Refused(code="denied", message="You need a token.")
-
-    async with HubServer("127.0.0.1", 0, tmp_path, admit=admit) as hub, Client(hub.url) as client:
+    gate = Gate(lambda asking: Denied("You need a token."))
+    async with HubServer("127.0.0.1", 0, tmp_path, gate=gate) as hub, Client(hub.url) as client:
         await client.websocket.send(encode_control(Hello(room="notes", replica="r")))
         assert await client.until_closed() == 1008
         assert client.refused.message == "You need a token."

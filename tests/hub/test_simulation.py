@@ -12,6 +12,7 @@ import pytest
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.effects import (
+    Admitted,
     Append,
     CheckUpdates,
     Close,
@@ -229,7 +230,7 @@ class World:
                     self.links[member].paused = False
                 case FlushSoon():
                     self.flush = True
-                case Notice() | Stopped():
+                case Admitted() | Notice() | Stopped():
                     pass
                 case (
                     OpenRoom()

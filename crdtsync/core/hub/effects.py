@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from crdtsync.core.hub.admission import Granted
 from crdtsync.core.hub.store import Row, Wanted
 from crdtsync.core.values.ids import DocumentId
 
@@ -28,6 +29,14 @@ class Close:
     member: int
     code: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The member was let in by an invite; send an Expelled when that ends."""
+
+    member: int
+    granted: Granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,7 @@ class Stopped:
 Effect: TypeAlias = (
     Send
     | Close
+    | Admitted
     | Pause
     | Unpause
     | FlushSoon

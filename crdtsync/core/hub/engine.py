@@ -6,12 +6,13 @@ is in ``room``, what a replica may say in ``session``; to add another kind of me
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import assert_never
 
 from crdtsync.core.hub import bounds
+from crdtsync.core.hub.admission import Admit, Asking, Denied, Peer, everyone
 from crdtsync.core.hub.compaction import Compactor
 from crdtsync.core.hub.effects import (
+    Admitted,
     Append,
     Close,
     Effect,
@@ -31,6 +32,7 @@ from crdtsync.core.hub.events import (
     Connected,
     DocumentsFound,
     Event,
+    Expelled,
     Flush,
     LogRead,
     ReadFailed,
@@ -43,13 +45,14 @@ from crdtsync.core.hub.events import (
     UpdatesChecked,
 )
 from crdtsync.core.hub.greeting import read_hello
+from crdtsync.core.hub.lobby import Lobby
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.session import ReplicaSession
 from crdtsync.core.hub.shared import Counts, Refusal, RefusalCode, Shared
 from crdtsync.core.hub.store import Appendix, RoomRecord
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
-from crdtsync.core.wire.control import Hello, Refused, encode_control
+from crdtsync.core.wire.control import Refused, encode_control
 from crdtsync.errors import PeerError
 
 CLOSE_CODES: dict[RefusalCode, int] = {
@@ -71,15 +74,14 @@ class HubEngine:
         self,
         epoch: str,
         counts: Counts | None = None,
-        admit: Callable[[Hello], Refused | None] = lambda hello: None,
+        admit: Admit = everyone,
     ) -> None:
-        """``admit`` says why a member may not enter, or None; it decides by the hello alone."""
+        """``admit`` says who may enter."""
         self.epoch = epoch
         self._admit = admit
         self.counts = counts or Counts()
         self._shared = Shared(self.counts)
-        self._greeting: dict[int, float] = {}
-        """Connections that have not said hello, with the time until which they may."""
+        self._lobby = Lobby()
         self._sessions: dict[int, ReplicaSession] = {}
         self._opening: dict[str, list[ReplicaSession]] = {}
         self._rooms: dict[str, Room] = {}
@@ -110,15 +112,15 @@ class HubEngine:
     def deadline(self) -> float | None:
         """When a Tick is due, on the clock of ``now``."""
         times = list(self._telling.values())
-        if self._greeting:
-            times.append(next(iter(self._greeting.values())))
+        if (due := self._lobby.deadline) is not None:
+            times.append(due)
         return min(times, default=None)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event; the effects are to be carried out in order."""
         match event:
             case BinaryFrame(member) | TextFrame(member):
-                self._frame(member, event)
+                self._frame(member, event, now)
             case Sent(members, size):
                 for member in members:
                     if (session := self._sessions.get(member)) is not None:
@@ -130,10 +132,13 @@ class HubEngine:
                 self._appended(appendix)
             case AppendFailed(reason):
                 self._append_failed(reason)
-            case Connected(member):
-                self._connected(member, now)
+            case Connected(member, peer):
+                self._connected(member, peer, now)
             case Closed(member):
                 self._forget(member)
+            case Expelled(member, reason):
+                if member in self._sessions:
+                    self._refuse(member, Refusal("denied", reason))
             case RoomOpened(room, record):
                 self._room_opened(room, record)
             case RoomFailed(room, reason):
@@ -165,15 +170,15 @@ class HubEngine:
 
     # -- members --------------------------------------------------------------------------------------
 
-    def _connected(self, member: int, now: float) -> None:
+    def _connected(self, member: int, peer: Peer, now: float) -> None:
         if self._stopping:
             self._refuse(member, Refusal("shutdown", "The hub is shutting down."))
-        elif len(self._greeting) >= limits.CONNECTIONS_BEFORE_HELLO_MAX:
+        elif self._lobby.full:
             self._refuse(member, Refusal("limit", "Too many connections wait for their hello; try again."))
         else:
-            self._greeting[member] = now + limits.HELLO_TIMEOUT_S
+            self._lobby.arrive(member, peer, now)
 
-    def _frame(self, member: int, event: TextFrame | BinaryFrame) -> None:
+    def _frame(self, member: int, event: TextFrame | BinaryFrame, now: float) -> None:
         if self._stopping:
             return
         try:
@@ -183,24 +188,29 @@ class HubEngine:
                     session.binary(data, at_ms)
                 case TextFrame(_, data) if session is not None:
                     session.text(data)
-                case TextFrame(_, data) if self._greeting.pop(member, None) is not None:
-                    self._greet(member, data)
-                case BinaryFrame() if self._greeting.pop(member, None) is not None:
+                case TextFrame(_, data) if (peer := self._lobby.speak(member)) is not None:
+                    self._greet(member, data, peer, now)
+                case BinaryFrame() if self._lobby.speak(member) is not None:
                     raise Refusal("protocol", "The first frame must be a hello, in a text frame.")
         except (PeerError, Refusal) as error:
             self._refuse(member, error)
 
-    def _greet(self, member: int, data: str) -> None:
+    def _greet(self, member: int, data: str, peer: Peer, now: float) -> None:
         hello = read_hello(data)
-        if (refused := self._admit(hello)) is not None:
-            raise Refusal(refused.code, refused.message)
+        granted = self._admit(Asking(hello.room, hello.token, None, peer))
+        if isinstance(granted, Denied):
+            self._lobby.deny(member, granted, now)
+            self._show_out(now)
+            return
         name = hello.room
         room = self._rooms.get(name)
         here = len(room.members) if room is not None else len(self._opening.get(name, ()))
         if here >= limits.MEMBERS_PER_ROOM_MAX:
             raise Refusal("limit", f"The room {name!r} has {here} members, as many as a hub takes.")
-        session = self._sessions[member] = ReplicaSession(member, hello, self._shared)
+        session = self._sessions[member] = ReplicaSession(member, hello, granted, self._shared)
         session.settle()
+        if granted.invite:
+            self._shared.add(Admitted(member, granted))
         if room is not None:
             self._enter(session, room)
         elif name in self._opening:
@@ -245,7 +255,7 @@ class HubEngine:
         self._shared.add(Close(member, code, reason))
 
     def _forget(self, member: int) -> None:
-        self._greeting.pop(member, None)
+        self._lobby.leave(member)
         self._shared.held.pop(member, None)
         session = self._sessions.pop(member, None)
         if session is None:
@@ -363,16 +373,18 @@ class HubEngine:
     # -- time -----------------------------------------------------------------------------------------
 
     def _tick(self, now: float) -> None:
-        for member in [member for member, until in self._greeting.items() if until <= now]:
-            refusal = Refusal("protocol", f"No hello came within {limits.HELLO_TIMEOUT_S:g} seconds.")
-            self._refuse(member, refusal)
+        self._show_out(now)
         self._tell(now)
+
+    def _show_out(self, now: float) -> None:
+        for member, refusal in self._lobby.due(now):
+            self._refuse(member, refusal)
 
     def _farewell(self) -> None:
         """Everything taken is durable, or has failed."""
         if self._stopped:
             return
         self._stopped = True
-        for member in [*self._sessions, *self._greeting]:
+        for member in [*self._sessions, *self._lobby.members]:
             self._refuse(member, Refusal("shutdown", "The hub is shutting down; it may come back."))
         self._shared.add(Stopped())

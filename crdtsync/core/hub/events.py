@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from crdtsync.core.hub.admission import HERE, Peer
 from crdtsync.core.hub.store import Appendix, LogPage, RoomRecord, Size
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire.messages import Difference
@@ -15,6 +16,7 @@ class Connected:
     """A connection is open. ``member`` is a number that the runtime never uses again."""
 
     member: int
+    peer: Peer = HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,14 @@ class Closed:
     """The connection is gone."""
 
     member: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expelled:
+    """What let the member in holds no more."""
+
+    member: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,7 @@ Event: TypeAlias = (
     | TextFrame
     | BinaryFrame
     | Closed
+    | Expelled
     | Sent
     | Flush
     | Tick

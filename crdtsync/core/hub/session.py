@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from crdtsync.core.hub import bounds
+from crdtsync.core.hub.admission import READ_ONLY, Granted
 from crdtsync.core.hub.batch import Batch, Rows, batches
 from crdtsync.core.hub.documents import problem_of
 from crdtsync.core.hub.effects import (
@@ -57,9 +58,11 @@ class Backlog:
 class ReplicaSession:
     """One replica in one room; a Listener of the room."""
 
-    def __init__(self, number: int, hello: Hello, shared: Shared) -> None:
+    def __init__(self, number: int, hello: Hello, granted: Granted, shared: Shared) -> None:
         self.number = number
         self.hello = hello
+        self._granted = granted
+        self._name = granted.name or hello.name
         self.state = State.OPENING
         self.position = 0
         """The member has been given every row up to here, but for its backlog."""
@@ -96,12 +99,13 @@ class ReplicaSession:
                     epoch=room.epoch,
                     sequence=room.head,
                     resume=resume,
+                    read_only=self._granted.read_only,
                 )
             )
         )
         room.enter(self)
-        if self.hello.name:
-            room.announce(Presence(member=self.number, name=self.hello.name))
+        if self._name:
+            room.announce(Presence(member=self.number, name=self._name))
         self._go_on()
 
     def text(self, data: str) -> None:
@@ -109,7 +113,8 @@ class ReplicaSession:
         message = decode_control(data)
         if self._room is None or not isinstance(message, Presence):
             raise PeerError(f"a {message.type!r} message is not due while {self.state}")
-        self._room.announce(bounded(message.model_copy(update={"member": self.number})))
+        own = {"member": self.number, "name": self._granted.name or message.name}
+        self._room.announce(bounded(message.model_copy(update=own)))
 
     def binary(self, data: bytes, at_ms: int) -> None:
         """Raises PeerError and Refusal."""
@@ -236,6 +241,8 @@ class ReplicaSession:
     # -- pushing --------------------------------------------------------------------------------------
 
     def _push(self, push: Push, at_ms: int) -> None:
+        if self._granted.read_only:
+            raise Refusal("denied", READ_ONLY)
         size_bytes = 0
         for document, update in push.updates:
             size_bytes += len(update)

@@ -86,6 +86,14 @@ MEMBERS_PER_ROOM_MAX: Final = 1000
 ROOMS_PER_HUB_MAX: Final = 100_000
 DOCUMENTS_PER_ROOM_MAX: Final = 2_000_000
 CONNECTIONS_BEFORE_HELLO_MAX: Final = 1000
+FAILED_ATTEMPTS_FREE: Final = 3
+"""So many wrong tokens of one address are answered at once: people mistype."""
+FAILED_ATTEMPT_FIRST_S: Final = 0.25
+FAILED_ATTEMPT_MAX_S: Final = 5.0
+"""From there on each answer is held back twice as long as the one before, up to this."""
+FAILED_ATTEMPTS_FORGOTTEN_S: Final = 60.0
+FAILED_ATTEMPTS_KEPT_MAX: Final = 10_000
+"""Addresses remembered."""
 PRESENCE_MAX_BYTES: Final = 4 * KiB
 PRESENCE_PATHS_MAX: Final = 8
 EDITING_SHOWN_S: Final = 60.0

@@ -35,7 +35,10 @@ class Hello(_Message):
 
 
 class Welcome(_Message):
-    """Hub → replica. ``resume``: the cursor is honoured; otherwise the replica compares everything."""
+    """Hub → replica. ``resume``: the cursor is honoured; otherwise the replica compares everything.
+
+    ``read_only``: whoever pushes is refused.
+    """
 
     type: Literal["welcome"] = "welcome"
     version: int = PROTOCOL_VERSION
@@ -43,6 +46,7 @@ class Welcome(_Message):
     epoch: str
     sequence: int
     resume: bool
+    read_only: bool = False
 
 
 class Refused(_Message):
