@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from crdtsync.core.text.content import read_content
-from crdtsync.core.text.cursor import MAX_CLOCK, Cursor, refuse
+from crdtsync.core.text.cursor import MAX_CLIENT, MAX_CLOCK, Cursor, refuse
 from crdtsync.core.wire.lib0 import varuint
 from crdtsync.errors import MalformedUpdate
 
@@ -113,14 +113,14 @@ def _read_inserts(
     halves: dict[int, list[int]],
     structs: dict[int, list[Struct]] | None,
 ) -> None:
-    clients = set()
+    above = MAX_CLIENT + 1
     for _ in range(cursor.count()):
         count = cursor.some("structs")
         client = cursor.uint()
         clock = start = cursor.clock()
-        if client in clients:
-            refuse(f"client {client} occurs twice")
-        clients.add(client)
+        if client >= above:
+            refuse(f"client {client} comes after client {above}")  # Yjs would lose it when it merges updates
+        above = client
         ranges = []
         for _ in range(count):
             at = cursor.at
@@ -192,11 +192,15 @@ def _read_deletes(cursor: Cursor) -> dict[int, Ranges]:
         if client in deletes:
             refuse(f"client {client} occurs twice in the deletions")
         ranges = []
+        end = 0
         for _ in range(cursor.some("deletions")):
             start = cursor.clock()
             length = cursor.clock()
             if not length or start + length > MAX_CLOCK:
                 refuse("a deletion of impossible length")
+            if start < end:
+                refuse("deletions out of order")  # Yjs would lose those that wait for what they delete
+            end = start + length
             ranges.append((start, start + length))
             cursor.cuts += (client, start), (client, start + length)
         deletes[client] = tuple(ranges) if len(ranges) == 1 else _merged(ranges)
@@ -204,11 +208,10 @@ def _read_deletes(cursor: Cursor) -> dict[int, Ranges]:
 
 
 def _merged(ranges: list[tuple[int, int]]) -> Ranges:
-    ranges.sort()
     merged: list[tuple[int, int]] = []
     for start, end in ranges:
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        if merged and start == merged[-1][1]:
+            merged[-1] = (merged[-1][0], end)
         else:
             merged.append((start, end))
     return tuple(merged)
