@@ -29,6 +29,8 @@ _GC: Final = 0
 _SKIP: Final = 10
 _HAS_PARENT_SUB: Final = 0x20
 _KIND: Final = 0x1F
+_PLAIN: Final = frozenset({1, 3, 8})
+"""What was deleted, bytes, and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class UpdateShape:
     ``inserts`` leaves out gaps (Skip structs). ``needs``: all clocks below that one must be there before the
     update, or come with it, for what its items were placed by. ``cuts``: (client, clock) before which it cuts
     what was inserted together. ``halves``: clocks of second halves of surrogate pairs, where nobody may cut.
+    ``values_only``: it inserts plain values into root types, and nothing else.
     """
 
     inserts: Mapping[int, Ranges]
@@ -45,6 +48,7 @@ class UpdateShape:
     needs: Mapping[int, int]
     cuts: Sequence[tuple[int, int]]
     halves: Mapping[int, Sequence[int]]
+    values_only: bool
 
     @property
     def structs(self) -> dict[int, tuple[int, int]]:
@@ -68,7 +72,7 @@ class Struct:
     gap: bool
 
 
-_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {})
+_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {}, True)
 
 
 def check_update(update: bytes) -> UpdateShape:
@@ -79,7 +83,7 @@ def check_update(update: bytes) -> UpdateShape:
     inserts: dict[int, Ranges] = {}
     halves: dict[int, list[int]] = {}
     deletes = _read(cursor, inserts, halves, None)
-    return UpdateShape(inserts, deletes, cursor.needs, cursor.cuts, halves)
+    return UpdateShape(inserts, deletes, cursor.needs, cursor.cuts, halves, cursor.values_only)
 
 
 def read_structs(update: bytes) -> tuple[dict[int, list[Struct]], Mapping[int, Ranges]]:
@@ -165,12 +169,16 @@ def _read_item(cursor: Cursor, info: int, client: int, clock: int) -> int:
             case 1:
                 cursor.string()
             case 0:
+                cursor.values_only = False
                 _read_dependency(cursor, client, clock)
             case other:
                 refuse(f"unknown parent kind {other}")
         if info & _HAS_PARENT_SUB:
             cursor.string()
-    return read_content(cursor, info & _KIND)
+    kind = info & _KIND
+    if kind not in _PLAIN:
+        cursor.values_only = False
+    return read_content(cursor, kind)
 
 
 def _read_dependency(cursor: Cursor, client: int, clock: int) -> tuple[int, int]:
