@@ -33,11 +33,7 @@ from crdtsync.core.replica.observing import IGNORE_FILES, Observing
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.reconnecting import Reconnecting
-from crdtsync.core.replica.records import (
-    PutMeta,
-    Recall,
-    Remembered,
-)
+from crdtsync.core.replica.records import PutMeta, Recall, Remembered
 from crdtsync.core.replica.rehashing import Rehashing
 from crdtsync.core.replica.session import HubSession, Identity, Phase
 from crdtsync.core.replica.state import ReplicaState, confirmed
@@ -46,8 +42,10 @@ from crdtsync.core.replica.steps import Outcome
 from crdtsync.core.replica.transfers import Transfers
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.tree.document import TreeDocument
+from crdtsync.core.tree.local_view import LocalView
 from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values.files import Kind
+from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import TREE, Randomness, new_client_id
 from crdtsync.core.values.paths import name
 from crdtsync.core.wire.control import Cursor, Refused
@@ -70,14 +68,17 @@ class ReplicaEngine:
         ignored: Callable[[str], bool],
         differing: ev.Differing | None = None,
         boot: str | None = None,
+        folding: Folding = PLAIN,
     ) -> None:
         """``differing``: what to do at a first join with files that differ; None asks.
 
         ``boot`` is another after every start of the machine: what was on disk before may be gone then.
+        ``folding`` is what the disk takes for one name; every path that it tells of is ``spelled`` by it.
         """
         client_id = new_client_id(rng)
         cursor = remembered.meta.get(CURSOR_KEY)
-        synced = SyncedTree(row for each in remembered.synced if (row := confirmed(each)) is not None)
+        agreed = (row for each in remembered.synced if (row := confirmed(each)) is not None)
+        synced = SyncedTree(agreed, folding)
         out = Outbox()
         documents = Documents(client_id, recall, remembered.heads, synced, out)
         tree_log = list(recall.updates(TREE))
@@ -99,7 +100,7 @@ class ReplicaEngine:
             ignored=ignored,
             out=out,
             tree=tree,
-            view=RoomView(tree.rows, documents),
+            view=LocalView(RoomView(tree.rows, documents), folding),
             documents=documents,
             disk=DiskTree(),
             synced=synced,
@@ -357,6 +358,7 @@ class ReplicaEngine:
             return False  # half of what the hub had is no state that any replica was ever in
         for path in state.view.take_left():
             state.replan_path(path)
+        state.replan(state.view.take_moved())
         entries, state.plan_entries = state.plan_entries, set()
         paths, state.plan_paths = state.plan_paths, set()
         for entry in sorted(entries):

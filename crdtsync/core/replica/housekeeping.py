@@ -118,4 +118,4 @@ class Housekeeping:
         state.edited_at = {path: state.edited_at[path] for path in editing}
         if editing != self._announced and state.session.live:
             self._announced = editing
-            state.session.announce(editing)
+            state.session.announce(tuple(map(state.view.room_path, editing)))

@@ -156,7 +156,9 @@ class Ingest:
         entry = new_entry_id(state.rng)
         copy_of = None if beside is None else beside.entry
         origin = Origin(state.name, int(now * 1000), copy_of)
-        room_path = path if beside is None else conflict_path(path, state.name, entry)
+        room_path = state.view.room_path(path)
+        if beside is not None:
+            room_path = conflict_path(room_path, state.name, entry)
         covered = b"\0"
         version: Version | None = None
         match seen.kind:
@@ -258,7 +260,7 @@ class Ingest:
         state = self._state
         state.agree(replace(agreed, path=path, fingerprint=seen.fingerprint))
         if placed is not None and plan_move(agreed.path, path, placed.path) is Move.RENAME_THERE:
-            state.operate(SetPath(agreed.entry, path))
+            state.operate(SetPath(agreed.entry, state.view.room_path(path, agreed.entry)))
 
     def set_executable(self, agreed: Synced, seen: OnDisk) -> None:
         self._state.operate(SetExecutable(agreed.entry, seen.executable))

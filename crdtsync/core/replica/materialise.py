@@ -28,6 +28,7 @@ from crdtsync.core.replica.steps import (
     WriteFile,
 )
 from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.text.diff import only_adds
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import (
@@ -115,7 +116,8 @@ class Materialise:
             state.replan([agreed.entry])
             self._prune([agreed.path, *parents(agreed.path)])
             return
-        if is_below(placed.path, agreed.path):
+        key = state.view.folding.path_key
+        if is_below(key(placed.path), key(agreed.path)):
             # A folder has to be where it stands: it goes aside first.
             aside = conflict_path(agreed.path, state.name, agreed.entry)
             step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, aside, expected)
@@ -145,33 +147,36 @@ class Materialise:
     def _in_the_way(self, agreed: Synced, placed: Placement, now: float) -> bool:
         """Whether another entry stands at the target; follows a chain of renames to see if it is a cycle."""
         state = self._state
-        occupant = state.synced.at(placed.path)
-        if occupant is None or occupant == agreed.entry:
+        occupant = self._occupant(placed.path, agreed.entry)
+        if occupant is None:
             return False
         chain = {agreed.entry}
-        at = occupant
-        while at not in chain:
-            chain.add(at)
-            target = state.view.get(at)
-            here = state.synced.get(at)
-            if target is None or here is None or target.path == here.path:
+        at: Synced = occupant
+        while at.entry not in chain:
+            chain.add(at.entry)
+            target = state.view.get(at.entry)
+            if target is None or target.path == at.path:
                 break
-            following = state.synced.at(target.path)
+            following = self._occupant(target.path, at.entry)
             if following is None:
                 break
             at = following
-        if at == agreed.entry and not chain & state.busy:
-            other = state.synced.get(occupant)
-            assert other is not None
-            step = SwapFiles(state.take_step_number(), agreed.path, placed.path)
-            state.busy.add(occupant)
-            state.begin(step, agreed.entry, replace(agreed, path=placed.path))
+        if at.entry == agreed.entry and not chain & state.busy:
+            step = SwapFiles(state.take_step_number(), agreed.path, occupant.path)
+            state.busy.add(occupant.entry)
+            state.begin(step, agreed.entry, replace(agreed, path=occupant.path))
             return True
-        if self._leaves(placed.path):
+        if self._leaves(occupant.path):
             return False
-        state.replan([occupant])
+        state.replan([occupant.entry])
         state.retry_later(agreed.entry, agreed.path, now)
         return True
+
+    def _occupant(self, path: str, entry: EntryId) -> Synced | None:
+        """Who else stands at a path that ``entry`` wants, in whatever spelling."""
+        synced = self._state.synced
+        found = [synced.at(each) for each in (path, *synced.twins(path))]
+        return next((synced.get(each) for each in found if each is not None and each != entry), None)
 
     def _agreement(self, placed: Placement, path: str, digest: Digest | None, covered: bytes) -> Synced:
         return Synced(placed.entry, path, placed.kind, digest, placed.executable, covered, None)
@@ -224,7 +229,7 @@ class Materialise:
         if not isinstance(content, TextContent) or agreed is None or agreed.digest is None:
             return "replaced by others"
         old = state.documents.version(entry, agreed.digest)
-        if old is not None and _only_adds(old, content.text):
+        if old is not None and only_adds(old, content.text):
             return None
         if now - state.trashed_at.get(entry, float("-inf")) < TRASH_TEXT_PERIOD_S:
             return None
@@ -384,18 +389,3 @@ def _expected(seen: OnDisk | None) -> Expected | None:
     if seen is None or seen.fingerprint is None or seen.digest is None:
         return None
     return Expected(seen.fingerprint, seen.digest)
-
-
-def _only_adds(old: str, new: str) -> bool:
-    """Whether ``new`` is ``old`` with something inserted at one place."""
-    if len(new) < len(old):
-        return False
-    low, high = 0, len(old)
-    while low < high:  # the longest common prefix, by halving
-        middle = (low + high + 1) // 2
-        if old[:middle] == new[:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    rest = len(old) - low
-    return rest == 0 or old[low:] == new[len(new) - rest :]

@@ -63,6 +63,8 @@ class Observing:
         if hint.kind in (HintKind.CREATED, HintKind.CLOSED):
             self._maybe_folders.add(hint.path)
         state = self._state
+        for twin in state.synced.twins(hint.path):
+            state.looking.hint(Hint(twin, hint.kind), now)  # a watcher may know the file by another spelling
         known = state.disk.get(hint.path) is not None or state.synced.at(hint.path) is not None
         if known:
             state.looking.hint(hint, now)

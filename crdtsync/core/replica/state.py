@@ -14,8 +14,8 @@ from crdtsync.core.replica.session import HubSession
 from crdtsync.core.replica.steps import Displaced, Step, paths_of
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.tree.document import TreeDocument
+from crdtsync.core.tree.local_view import LocalView
 from crdtsync.core.tree.rows import Operation
-from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind, Manifest
@@ -75,7 +75,7 @@ class ReplicaState:
     ignored: Callable[[str], bool]
     out: Outbox
     tree: TreeDocument
-    view: RoomView
+    view: LocalView
     documents: Documents
     disk: DiskTree
     synced: SyncedTree
@@ -194,9 +194,7 @@ class ReplicaState:
 
     def _freed(self, path: str, entry: EntryId) -> None:
         """The entry stands at ``path`` no more: whoever waits for the place can have it."""
-        heir = self.view.at(path)
-        if heir is not None and heir != entry:
-            self.plan_entries.add(heir)
+        self.plan_entries.update(heir for heir in self.view.claimants(path) if heir != entry)
         self.plan_paths.update(parents(path), self.disk.below(path))
         for waiting in list(self.retries):
             placed = self.view.get(waiting)

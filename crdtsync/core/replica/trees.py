@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Kind
+from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.paths import name, parent
 
@@ -123,7 +124,10 @@ class SyncedTree:
     what a power cut could still undo is never remembered as agreed.
     """
 
-    def __init__(self, synced: Iterable[Synced] = ()) -> None:
+    def __init__(self, synced: Iterable[Synced] = (), folding: Folding = PLAIN) -> None:
+        self._folding = folding
+        self._by_key: dict[str, set[str]] = {}
+        """Where the disk folds names: the paths that may be one."""
         self._by_entry: dict[EntryId, Synced] = {}
         self._by_path: dict[str, EntryId] = {}
         self._by_inode: dict[tuple[int, int], EntryId] = {}
@@ -143,6 +147,12 @@ class SyncedTree:
 
     def at(self, path: str) -> EntryId | None:
         return self._by_path.get(path)
+
+    def twins(self, path: str) -> list[str]:
+        """The other paths with an agreement that may be the same as ``path`` on this disk."""
+        if not self._folding:
+            return []
+        return sorted(self._by_key.get(self._folding.path_key(path), set()) - {path})
 
     def with_inode(self, fingerprint: Fingerprint) -> Synced | None:
         entry = self._by_inode.get((fingerprint.device, fingerprint.inode))
@@ -164,6 +174,8 @@ class SyncedTree:
         self._by_entry[agreed.entry] = agreed
         self._by_path[agreed.path] = agreed.entry
         self._index.add(agreed.path)
+        if self._folding:
+            self._by_key.setdefault(self._folding.path_key(agreed.path), set()).add(agreed.path)
         if agreed.fingerprint is not None:
             self._by_inode[agreed.fingerprint.device, agreed.fingerprint.inode] = agreed.entry
         if agreed.digest is not None:
@@ -176,6 +188,11 @@ class SyncedTree:
         if self._by_path.get(agreed.path) == entry:
             del self._by_path[agreed.path]
             self._index.discard(agreed.path)
+            if self._folding:
+                key = self._folding.path_key(agreed.path)
+                self._by_key[key].discard(agreed.path)
+                if not self._by_key[key]:
+                    del self._by_key[key]
         if agreed.fingerprint is not None:
             inode = (agreed.fingerprint.device, agreed.fingerprint.inode)
             if self._by_inode.get(inode) == entry:

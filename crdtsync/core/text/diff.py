@@ -278,3 +278,18 @@ def _best_shift(text: str, most: int, lines: bool) -> int:
         if best is None and before.isalnum() != first.isalnum():
             best = shift
     return most if best is None else best
+
+
+def only_adds(old: str, new: str) -> bool:
+    """Whether ``new`` is ``old`` with something inserted at one place."""
+    if len(new) < len(old):
+        return False
+    low, high = 0, len(old)
+    while low < high:  # the longest common prefix, by halving
+        middle = (low + high + 1) // 2
+        if old[:middle] == new[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    rest = len(old) - low
+    return rest == 0 or old[low:] == new[len(new) - rest :]

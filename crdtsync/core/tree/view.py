@@ -72,7 +72,7 @@ class RoomView:
     def at(self, path: str) -> EntryId | None:
         """The entry that stands at ``path``; the one that keeps the name where several claim it."""
         claimants = self._at.get(path)
-        return min(claimants, key=self._rank) if claimants else None
+        return min(claimants, key=self.rank) if claimants else None
 
     def holds_below(self, folder: str) -> bool:
         """Whether any entry stands below ``folder``."""
@@ -160,7 +160,7 @@ class RoomView:
             else:
                 del self._below[folder]
 
-    def _rank(self, entry: EntryId) -> tuple[bool, bool, bool, EntryId]:
+    def rank(self, entry: EntryId) -> tuple[bool, bool, bool, EntryId]:
         """Who keeps a contested name: an order that no clock and no replica can bend.
 
         Files before folders; what was never deleted before what an unseen edit brought back, so that the
@@ -197,7 +197,7 @@ class RoomView:
         return operations
 
     def _resolve(self, path: str) -> list[SetPath | SetGone | DropVersions]:
-        claimants = sorted(self._at.get(path, ()), key=self._rank)
+        claimants = sorted(self._at.get(path, ()), key=self.rank)
         if not claimants:
             return []
         folders = [entry for entry in claimants if self._placements[entry].kind is Kind.DIR]

@@ -55,15 +55,25 @@ def is_below(path: str, folder: str) -> bool:
 def conflict_path(path: str, by: str, identity: str) -> str:
     """``stem (conflict of NAME, 3f9a2c1d).ext``, with the stem shortened so that the name fits 255 bytes."""
     folder, _, file_name = path.rpartition("/")
+    tagged = _tagged(file_name, f"conflict of {person_name(by)}, {identity[:8]}")
+    return f"{folder}/{tagged}" if folder else tagged
+
+
+def spelling_name(name: str, identity: str) -> str:
+    """``stem (other spelling, 3f9a2c1d).ext``: where a disk takes ``name`` and another one for the same."""
+    return _tagged(name, f"other spelling, {identity[:8]}")
+
+
+def _tagged(file_name: str, tag: str) -> str:
     stem, dot, extension = file_name.rpartition(".")
     if not stem:
         stem, dot, extension = file_name, "", ""
     if len(extension.encode()) > 32:
         stem, dot, extension = file_name, "", ""
-    tail = f" (conflict of {person_name(by)}, {identity[:8]}){dot}{extension}"
+    tail = f" ({tag}){dot}{extension}"
     room = limits.NAME_MAX_BYTES - len(tail.encode())
     stem = stem.encode()[:room].decode("utf-8", "ignore") if len(stem.encode()) > room else stem
-    return f"{folder}/{stem}{tail}" if folder else f"{stem}{tail}"
+    return stem + tail
 
 
 def link_leads_out(path: str, target: str) -> bool:
