@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from crdtsync.core.values.digests import encode_text
 from crdtsync.core.values.files import Kind
-from crdtsync.testing.virtual_disk import NodeKind, VirtualDisk
+from crdtsync.testing.virtual_disk import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
 
 FIRST_TOKEN = 0x20000
@@ -86,27 +86,34 @@ class Ledger:
                 self.excused.setdefault(token, f"lost with the power of {who}")
 
 
-def picture(disk: VirtualDisk) -> Picture:
-    """Everything on a disk that a room can hold."""
-    return {
-        path: (node.kind, node.data, node.executable and node.kind is NodeKind.FILE)
-        for path, node in disk.files()
-    }
+def picture(replica: VirtualReplica) -> Picture:
+    """Everything on a replica's disk that a room can hold, by the path that it has in the room."""
+    assert replica.engine is not None
+    view, spelled = replica.engine._state.view, replica.disk.folding.spelled_path
+    found: dict[str, tuple[NodeKind, bytes, bool]] = {}
+    for path, node in replica.disk.files():
+        entry = view.at(spelled(path))
+        placed = None if entry is None else view.room.get(entry)
+        room_path = view.room_path(spelled(path)) if placed is None else placed.path
+        if room_path in found:
+            raise Broken("equal", f"{path} and another file of {replica.name} are both {room_path}")
+        found[room_path] = node.kind, node.data, node.executable and node.kind is NodeKind.FILE
+    return found
 
 
 def check_equal(replicas: Sequence[VirtualReplica]) -> None:
     """All disks are the same, and are what the rooms say."""
-    first = picture(replicas[0].disk)
+    first = picture(replicas[0])
     for other in replicas[1:]:
-        _compare("equal", replicas[0].name, first, other.name, picture(other.disk))
+        _compare("equal", replicas[0].name, first, other.name, picture(other))
     for replica in replicas:
-        _compare("room", f"{replica.name}'s room", room_of(replica), replica.name, picture(replica.disk))
+        _compare("room", f"{replica.name}'s room", room_of(replica), replica.name, picture(replica))
 
 
 def check_is(expected: Picture, replicas: Sequence[VirtualReplica]) -> None:
     """Nobody else changed anything, so everyone must have just this."""
     for replica in replicas:
-        _compare("serial", "the only change", expected, replica.name, picture(replica.disk))
+        _compare("serial", "the only change", expected, replica.name, picture(replica))
 
 
 def room_of(replica: VirtualReplica) -> Picture:
@@ -115,20 +122,20 @@ def room_of(replica: VirtualReplica) -> Picture:
     assert engine is not None
     state = engine._state
     found: dict[str, tuple[NodeKind, bytes, bool]] = {}
-    for entry, placed in state.view.placements.items():
+    for entry, placed in state.view.room.placements.items():
         match placed.kind:
             case Kind.TEXT:
                 data, kind = encode_text(state.documents.text(entry)), NodeKind.FILE
             case Kind.BLOB:
                 assert placed.version is not None
-                node = replica.disk.get(placed.path)
+                node = replica.disk.get(state.view.path_of(placed.path))
                 data = b"" if node is None or node.digest != placed.version.digest else node.data
                 kind = NodeKind.FILE
             case Kind.LINK:
                 assert placed.version is not None and placed.version.target is not None
                 data, kind = placed.version.target.encode(), NodeKind.LINK
             case Kind.DIR:
-                if state.view.holds_below(placed.path):
+                if state.view.room.holds_below(placed.path):
                     continue
                 data, kind = b"", NodeKind.FOLDER
         if placed.path in found:
@@ -139,7 +146,7 @@ def room_of(replica: VirtualReplica) -> Picture:
 
 def check_nothing_lost(ledger: Ledger, replicas: Sequence[VirtualReplica]) -> None:
     """Every token is in some file, unless someone who had seen it took it away, or it is in a trash."""
-    contents = [data for _, data, _ in picture(replicas[0].disk).values()]
+    contents = [data for _, data, _ in picture(replicas[0]).values()]
     there = set().union(*(tokens(data) for data in contents)) if contents else set()
     trashed = {token for replica in replicas for _, data, _ in replica.writer.trash for token in tokens(data)}
     lost = {token: who for token, who in ledger.born.items() if token not in there | ledger.excused.keys()}
@@ -152,7 +159,7 @@ def check_nothing_lost(ledger: Ledger, replicas: Sequence[VirtualReplica]) -> No
 
 def check_nothing_doubled(replicas: Sequence[VirtualReplica]) -> None:
     """No token stands twice in one file."""
-    for path, (_, data, _) in picture(replicas[0].disk).items():
+    for path, (_, data, _) in picture(replicas[0]).items():
         twice = [token for token, count in Counter(TOKEN.findall(data)).items() if count > 1]
         if twice:
             raise Broken("doubled", f"{token_name(twice[0])} stands twice in {path}")

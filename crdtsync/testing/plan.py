@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crdtsync.testing.clock import Streams
+from crdtsync.testing.folding import MODES
 
 BASIC = {"edit": 8, "create": 3, "delete": 1, "rename": 1}
 GROUPS: dict[str, dict[str, int]] = {
@@ -24,11 +25,16 @@ GROUPS: dict[str, dict[str, int]] = {
     "stale": {"load": 3, "save_stale": 3},
 }
 FAULTS = ("offline", "kill", "kill_within", "cut", "hub_kill", "hub_restore", "state_lost", "hints", "races")
+FOLDING_SHARE = 0.25
+"""Of worlds with disks that take several names for one, and people who spell names in several ways."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is made of. ``groups`` and ``faults`` are names of the tables above."""
+    """What a run is made of. ``groups`` and ``faults`` are names of the tables above.
+
+    ``disks``: which names each replica's disk takes for one (``folding.MODES``), in turn; empty: none does.
+    """
 
     replicas: int = 2
     acts: int = 40
@@ -36,12 +42,13 @@ class Plan:
     groups: frozenset[str] = frozenset()
     faults: frozenset[str] = frozenset()
     turns: int = 6
+    disks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         groups, faults = "+".join(sorted(self.groups)), "+".join(sorted(self.faults))
         return (
             f"replicas={self.replicas},acts={self.acts},pause_s={self.pause_s:g},"
-            f"groups={groups},faults={faults},turns={self.turns}"
+            f"groups={groups},faults={faults},turns={self.turns},disks={'+'.join(self.disks)}"
         )
 
     @staticmethod
@@ -55,16 +62,19 @@ class Plan:
             groups=frozenset(found["groups"].split("+")) - {""},
             faults=frozenset(found["faults"].split("+")) - {""},
             turns=int(found["turns"]),
+            disks=tuple(each for each in found.get("disks", "").split("+") if each),
         )
 
     @staticmethod
     def of_seed(seed: int) -> Plan:
         """Any mixture: a bug that needs two things is found where only few others disturb."""
-        rng = Streams(seed)["plan"]
+        streams = Streams(seed)
+        rng, names = streams["plan"], streams["names"]
         return Plan(
             replicas=rng.choice([2, 2, 2, 3, 4]),
             acts=rng.choice([3, 6, 10, 20, 40]),
             pause_s=rng.choice([0.01, 0.05, 0.3, 1.0]),
             groups=frozenset(name for name in GROUPS if rng.random() < 0.35),
             faults=frozenset(name for name in FAULTS if rng.random() < 0.2),
+            disks=tuple(names.choices(sorted(MODES), k=4)) if names.random() < FOLDING_SHARE else (),
         )

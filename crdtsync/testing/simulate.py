@@ -35,6 +35,11 @@ def shrunk(seed: int, plan: Plan, promise: str) -> Plan:
 def _smaller(plan: Plan) -> Iterator[Plan]:
     for fault in sorted(plan.faults):
         yield replace(plan, faults=plan.faults - {fault})
+    if any(disk != "plain" for disk in plan.disks):
+        yield replace(plan, disks=())
+        for number, disk in enumerate(plan.disks):
+            if disk != "plain":
+                yield replace(plan, disks=(*plan.disks[:number], "plain", *plan.disks[number + 1 :]))
     for group in sorted(plan.groups):
         yield replace(plan, groups=plan.groups - {group})
     if plan.turns:

@@ -27,6 +27,7 @@ from crdtsync.core.values.files import (
     TextContent,
     Unshareable,
 )
+from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.paths import link_leads_out, name, parent, parents
 from crdtsync.core.values.reserved import litter_name, reserved_path
 from crdtsync.testing.clock import Clock
@@ -64,6 +65,9 @@ class Inode:
 
 class VirtualDisk:
     """``hinted`` is told of every change. What cannot be done raises OSError or one of its kinds."""
+
+    folding: Folding = PLAIN
+    """Which names are one here: see ``folding``."""
 
     def __init__(self, clock: Clock, hinted: Callable[[Hint], None]) -> None:
         self._clock = clock

@@ -20,6 +20,7 @@ from crdtsync.core.values.files import BlobContent
 from crdtsync.core.values.reserved import reserved_path
 from crdtsync.testing.clock import Clock, Timer, Trace
 from crdtsync.testing.describing import described, short
+from crdtsync.testing.folding import FoldingDisk, FoldingWriter
 from crdtsync.testing.memory_store import MemoryReplicaStore
 from crdtsync.testing.virtual_disk import Inode, VirtualDisk
 from crdtsync.testing.virtual_hub import VirtualHub
@@ -42,7 +43,10 @@ class Watching:
 
 
 class VirtualReplica:
-    def __init__(self, name: str, clock: Clock, rng: Random, trace: Trace, hub: VirtualHub) -> None:
+    def __init__(
+        self, name: str, clock: Clock, rng: Random, trace: Trace, hub: VirtualHub, disk: str = "plain"
+    ) -> None:
+        """``disk`` is what its file system takes for one name, out of ``folding.MODES``."""
         self.name = name
         self._clock = clock
         self._rng = rng
@@ -54,6 +58,9 @@ class VirtualReplica:
         self.differing: ev.Differing | None = ev.Differing.BOTH
         self.disk = VirtualDisk(clock, self._hinted)
         self.writer = VirtualWriter(clock, self.disk, lambda path: self.race(path))
+        if disk != "plain":
+            self.disk = folding = FoldingDisk(clock, self._hinted, disk)
+            self.writer = FoldingWriter(clock, folding, lambda path: self.race(path))
         self.link = VirtualLink(clock, rng, hub, self._opened, self._received, self._ended)
         self._looker = VirtualLooker(self.disk, self._later, self._delay_s, self.handle)
         self.store = MemoryReplicaStore()
@@ -93,6 +100,7 @@ class VirtualReplica:
             reserved_path,
             self.differing,
             self.boot,
+            self.disk.folding,
         )
         displaced = self.writer.recover()
         self._carry_out(self.engine.start(self._clock.now_s))

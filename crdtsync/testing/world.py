@@ -21,6 +21,7 @@ from crdtsync.testing.oracles import (
     picture,
 )
 from crdtsync.testing.plan import BASIC, GROUPS, Plan
+from crdtsync.testing.spellers import Speller
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_replica import VirtualReplica
 
@@ -85,7 +86,9 @@ class World:
     def _replica(self, number: int) -> VirtualReplica:
         name = "abcdefgh"[number]
         rng = self.streams[f"replica {name}"]
-        replica = VirtualReplica(name, self.clock, rng, self.trace, self.hub)
+        disks = self.plan.disks or ("plain",)
+        mode = disks[number % len(disks)]
+        replica = VirtualReplica(name, self.clock, rng, self.trace, self.hub, mode)
         replica.link.latency_s = rng.choice([0.0005, 0.005, 0.05, 0.3])
         replica.work_s = rng.choice([0.0003, 0.003, 0.03])
         if "hints" in self.plan.faults:
@@ -98,8 +101,10 @@ class World:
         for group in sorted(self.plan.groups):
             for action, weight in GROUPS[group].items():
                 actions[action] = actions.get(action, 0) + weight
+        if self.plan.disks:
+            actions["respell"] = 3
         rng = self.streams[f"person {replica.name}"]
-        person = Editor(
+        person = (Speller if self.plan.disks else Editor)(
             replica.name,
             self.clock,
             rng,
@@ -211,7 +216,7 @@ class World:
         return (
             self.hub.updates,
             *(replica.writer.performed for replica in self.replicas),
-            *(tuple(picture(replica.disk).items()) for replica in self.replicas),
+            *(tuple(picture(replica).items()) for replica in self.replicas),
         )
 
     def _until(self, enough: Callable[[], bool], at_most_s: float, what: str) -> None:
@@ -248,7 +253,7 @@ class World:
         self._wait(2.0)
         self._decide_held()
         replica = next(replica for replica in self.replicas if replica.name == person.name)
-        expected = picture(replica.disk)
+        expected = picture(replica)
         self.settle()
         check_equal(self.replicas)
         check_is(expected, self.replicas)
