@@ -14,6 +14,8 @@ from typing import Final, Protocol, cast
 from blake3 import blake3
 from pyfastcdc import FastCDC
 
+from crdtsync.adapters.kernel import Kernel
+from crdtsync.adapters.system_calls import REAL
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Chunk, Manifest
@@ -47,23 +49,25 @@ def manifest_of_bytes(data: bytes | bytearray | memoryview) -> Manifest:
     return _manifest(whole, len(view), digests, [size for _, size in spans])
 
 
-def manifest_of_file(fd: int, *, stopped: Callable[[], bool] = lambda: False) -> Manifest:
+def manifest_of_file(
+    fd: int, *, stopped: Callable[[], bool] = lambda: False, calls: Kernel = REAL
+) -> Manifest:
     """The chunks of the file open at ``fd``, read from offset 0 to its end; the file position is not moved.
 
     Reads and cuts on the calling thread and hashes on another, in at most 10 MiB of memory whatever the size.
     Raises OSError: as ``pread`` does, EFBIG for more than BLOB_MAX_BYTES, and InterruptedError once
     ``stopped`` says so.
     """
-    size_bytes = os.fstat(fd).st_size
+    size_bytes = calls.fstat(fd).st_size
     _check_size(size_bytes)
     capacity = limits.CHUNK_MAX_BYTES + WINDOW_BYTES
     buffer = bytearray(min(size_bytes + 1, capacity))
-    filled, at_end = _fill(fd, memoryview(buffer), 0)
+    filled, at_end = _fill(calls, fd, memoryview(buffer), 0)
     if at_end:
         return manifest_of_bytes(memoryview(buffer)[:filled])
     if len(buffer) < capacity:  # it has grown since the fstat
         buffer = bytearray(capacity)
-        filled, at_end = _fill(fd, memoryview(buffer), 0)
+        filled, at_end = _fill(calls, fd, memoryview(buffer), 0)
     spare = bytearray(capacity)
     cutter = _cutter()
     whole = blake3()
@@ -87,7 +91,7 @@ def manifest_of_file(fd: int, *, stopped: Callable[[], bool] = lambda: False) ->
                 raise InterruptedError(errno.EINTR, "nobody wants the chunks of this file any more")
             carried = filled - used
             buffer[:carried] = view[used:]
-            read, at_end = _fill(fd, memoryview(buffer)[carried:], offset)
+            read, at_end = _fill(calls, fd, memoryview(buffer)[carried:], offset)
             filled = carried + read
             offset += read
             _check_size(offset)
@@ -178,11 +182,11 @@ def _hash(whole: blake3, view: memoryview, carried: int, spans: list[tuple[int, 
     return [digest_of(view[start : start + size]) for start, size in spans]
 
 
-def _fill(fd: int, view: memoryview, offset: int) -> tuple[int, bool]:
+def _fill(calls: Kernel, fd: int, view: memoryview, offset: int) -> tuple[int, bool]:
     """Read into ``view`` until it is full or the file ends; how much, and whether the end was reached."""
     filled = 0
     while filled < len(view):
-        count = os.preadv(fd, [view[filled:]], offset + filled)
+        count = calls.pread_into(fd, view[filled:], offset + filled)
         if count == 0:
             return filled, True
         filled += count

@@ -16,7 +16,7 @@ from blake3 import blake3
 from crdtsync.adapters.chunker import manifest_of_bytes, manifest_of_file
 from crdtsync.adapters.failures import unreadable_reason
 from crdtsync.adapters.filesystem import fingerprint_of
-from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.kernel import Kernel
 from crdtsync.core.text.classify import classify
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
@@ -50,7 +50,7 @@ def special_reason(mode: int) -> str:
     return _SPECIAL.get(stat.S_IFMT(mode), "neither a file nor a folder: stays here only")
 
 
-def observe(calls: SystemCalls, dir_fd: int, name: str, path: str, known_text: bool) -> Seen:
+def observe(calls: Kernel, dir_fd: int, name: str, path: str, known_text: bool) -> Seen:
     """What is at ``name`` in the folder ``dir_fd``, which is not a folder itself.
 
     ``path`` is its room-relative path, from which a relative link leads. For a folder the answer is CHANGING:
@@ -80,9 +80,7 @@ def observe(calls: SystemCalls, dir_fd: int, name: str, path: str, known_text: b
     return CHANGING
 
 
-def _file(
-    calls: SystemCalls, dir_fd: int, name: str, expected: os.stat_result, known_text: bool
-) -> Seen | None:
+def _file(calls: Kernel, dir_fd: int, name: str, expected: os.stat_result, known_text: bool) -> Seen | None:
     """None when it changed while it was read."""
     if expected.st_size > limits.BLOB_MAX_BYTES:
         return Unshareable(TOO_LARGE)
@@ -100,7 +98,7 @@ def _file(
     return Present(fingerprint_of(before), content)
 
 
-def _link(calls: SystemCalls, dir_fd: int, name: str, path: str, status: os.stat_result) -> Seen | None:
+def _link(calls: Kernel, dir_fd: int, name: str, path: str, status: os.stat_result) -> Seen | None:
     target = calls.readlink(name, dir_fd)
     if not same_moment(status, calls.lstat(name, dir_fd)):
         return None
@@ -121,11 +119,11 @@ def link_problem(path: str, target: str) -> str | None:
     return "a link that leads out of the folder: stays here only" if link_leads_out(path, target) else None
 
 
-def content_of(calls: SystemCalls, fd: int, size_bytes: int, known_text: bool) -> Content | None:
+def content_of(calls: Kernel, fd: int, size_bytes: int, known_text: bool) -> Content | None:
     """The content of an open file of that size; None when it turns out to have another size."""
     bound = limits.TEXT_REMAINS_MAX_BYTES if known_text else limits.TEXT_BECOMES_MAX_BYTES
     if size_bytes > bound:
-        manifest = manifest_of_file(fd)
+        manifest = manifest_of_file(fd, calls=calls)
         return BlobContent(manifest) if manifest.size_bytes == size_bytes else None
     data = read_all(calls, fd, size_bytes)
     if len(data) != size_bytes:
@@ -134,7 +132,7 @@ def content_of(calls: SystemCalls, fd: int, size_bytes: int, known_text: bool) -
     return BlobContent(manifest_of_bytes(data)) if text is None else TextContent(text, digest_of(data))
 
 
-def read_all(calls: SystemCalls, fd: int, size_bytes: int) -> bytes:
+def read_all(calls: Kernel, fd: int, size_bytes: int) -> bytes:
     """The file's bytes; at most one more than ``size_bytes``, which tells that it has grown."""
     data = calls.read(fd, size_bytes + 1)
     if len(data) == size_bytes:
@@ -147,7 +145,7 @@ def read_all(calls: SystemCalls, fd: int, size_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def digest_of_file(calls: SystemCalls, fd: int) -> Digest:
+def digest_of_file(calls: Kernel, fd: int) -> Digest:
     """The digest of an open file from its current position to its end, in bounded memory."""
     hasher = blake3()
     while data := calls.read(fd, _READ_BYTES):

@@ -13,15 +13,16 @@ from crdtsync.adapters.disk_writer import DiskWriter
 from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.filesystem import Tree, split
 from crdtsync.adapters.ignores import Ignores
+from crdtsync.adapters.kernel import Kernel
 from crdtsync.adapters.looker import Looker
 from crdtsync.adapters.rearranging import Rearranging
 from crdtsync.adapters.recovery import Recovery
 from crdtsync.adapters.replacing import Replacing
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import Scanner
-from crdtsync.adapters.staging import Staging
+from crdtsync.adapters.staging import Staging, random_nonce
 from crdtsync.adapters.state_folder import StateFolder
-from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.system_calls import REAL
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.events import Scan
@@ -33,6 +34,7 @@ class Disk:
     """A joined folder, open and locked until ``close``.
 
     ``clock`` is the time of displaced files, seconds from any start; ``utc_s`` dates the trash.
+    ``new_nonce`` tells staged files apart.
     """
 
     def __init__(
@@ -40,18 +42,19 @@ class Disk:
         directory: str | Path,
         room: str,
         *,
-        calls: SystemCalls | None = None,
+        calls: Kernel | None = None,
         clock: Callable[[], float] = time.monotonic,
         utc_s: Callable[[], float] = time.time,
+        new_nonce: Callable[[], str] = random_nonce,
     ) -> None:
         """Raises FolderError and AlreadyJoined as StateFolder does."""
-        calls = calls or SystemCalls()
+        calls = calls or REAL
         self.folder = StateFolder(directory, room, calls)
         self.directory = self.folder.directory
         self.guard = RootGuard(self.directory, calls)
         tree = Tree(self.folder.root_fd, calls)
         self.tree = tree
-        staging = Staging(self.folder.staging_fd, tree)
+        staging = Staging(self.folder.staging_fd, tree, new_nonce)
         self.ignores = Ignores(tree)
         self.trash = Trash(tree, staging, utc_s)
         self._displaced = DisplacedFiles(staging, clock)

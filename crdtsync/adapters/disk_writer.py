@@ -18,7 +18,7 @@ from crdtsync.adapters.filesystem import Tree, split
 from crdtsync.adapters.rearranging import Rearranging
 from crdtsync.adapters.replacing import Replacing, Staged
 from crdtsync.adapters.root_guard import RootGuard
-from crdtsync.adapters.staging import BLOB_PREFIX, Held, Stage, Staging, new_nonce
+from crdtsync.adapters.staging import BLOB_PREFIX, Held, Stage, Staging
 from crdtsync.core.replica.steps import (
     Cause,
     Done,
@@ -108,7 +108,7 @@ class DiskWriter:
         together = len(texts) >= SYNC_TOGETHER_FROM
         staged: dict[int, Staged | Failed] = {}
         for step, content in texts:
-            nonce = new_nonce()
+            nonce = self._staging.new_nonce()
             try:
                 self._staging.write_temporary(nonce, encode_text(content.text), durable=not together)
                 staged[step.step] = Staged(nonce, self._staging.temporary(nonce))
@@ -128,8 +128,8 @@ class DiskWriter:
             self._staging.unlink_quietly(staged.name, self._staging.fd)
 
     def _stage_other(self, step: WriteFile, blobs: Counter[str]) -> Staged | Failed:
-        nonce = new_nonce()
         staging = self._staging
+        nonce = staging.new_nonce()
         match step.content:
             case BlobContent(manifest) if not staging.has(BLOB_PREFIX + manifest.digest):
                 return Failed(
@@ -205,7 +205,7 @@ class DiskWriter:
     def _write_beside(self, step: WriteFile, staged: Staged) -> Outcome:
         """The path is on another file system: stage once more, in its own folder."""
         staging = self._staging
-        nonce = new_nonce()
+        nonce = staging.new_nonce()
         held = Held(
             nonce,
             Stage.EXCHANGING,

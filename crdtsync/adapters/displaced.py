@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from crdtsync.adapters.contents import digest_of_file, observe
+from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.staging import BESIDE_SUFFIX, Held, Stage, Staging
-from crdtsync.adapters.system_calls import is_regular
 from crdtsync.core.replica.steps import Displaced
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest

@@ -6,11 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.system_calls import REAL
 
 SYNCFS_FROM_FILES: Final = 4
 """From this many on, one ``syncfs`` is cheaper than a ``fsync`` each (0.4 ms a file; 0.3 to 4 ms in all)."""
-_CALLS: Final = SystemCalls()
 
 
 def make_durable(folder_fd: int, paths: Sequence[str]) -> None:
@@ -19,7 +18,7 @@ def make_durable(folder_fd: int, paths: Sequence[str]) -> None:
     ``folder_fd`` is open on the file system that holds them all. Raises OSError when the disk fails.
     """
     if len(paths) >= SYNCFS_FROM_FILES:
-        _CALLS.syncfs(folder_fd)
+        REAL.syncfs(folder_fd)
         return
     for path in paths:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

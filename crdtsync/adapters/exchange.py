@@ -9,14 +9,14 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from crdtsync.adapters.staging import Held, Stage, Staging, new_nonce
-from crdtsync.adapters.system_calls import SystemCalls, Unsupported
+from crdtsync.adapters.kernel import Kernel, Unsupported
+from crdtsync.adapters.staging import Held, Stage, Staging
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EXDEV})
 """How ``link`` answers where it cannot be had; for EACCES and EXDEV see protected_hardlinks and mounts."""
 
 
-def put_new(calls: SystemCalls, name: str, dir_fd: int, new_name: str, new_dir_fd: int) -> None:
+def put_new(calls: Kernel, name: str, dir_fd: int, new_name: str, new_dir_fd: int) -> None:
     """Rename to a name at which nothing may be. Raises FileExistsError, or any other OSError."""
     try:
         calls.rename_noreplace(name, dir_fd, new_name, new_dir_fd)
@@ -56,7 +56,7 @@ def exchange(staging: Staging, held: Held, held_fd: int, name: str, dir_fd: int)
     # RACE: no exchange (NFS, some FUSE file systems). The replaced file keeps a second name in staging, so a
     # save that writes into it is found there, as after an exchange. Worst case: a save that puts another file
     # at ``name`` (a rename) between the link and the rename below, some microseconds, is lost.
-    aside = replace(held, nonce=new_nonce(), stage=Stage.DISPLACED)
+    aside = replace(held, nonce=staging.new_nonce(), stage=Stage.DISPLACED)
     staging.note(aside)
     try:
         calls.link(name, dir_fd, aside.name, held_fd)

@@ -6,7 +6,7 @@ import os
 import stat
 from contextlib import suppress
 
-from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.kernel import Kernel
 
 _PERMISSIONS = 0o777
 _UNCOPIED_ATTRIBUTES = ("security.", "trusted.")
@@ -25,7 +25,7 @@ def mode_for(replaced: int | None, executable: bool, umask: int) -> int:
 
 
 def dress(
-    calls: SystemCalls,
+    calls: Kernel,
     fd: int,
     replaced: tuple[int | None, os.stat_result] | None,
     folder: os.stat_result,
@@ -53,7 +53,7 @@ def dress(
         calls.fchmod(fd, mode)
 
 
-def _take_owner(calls: SystemCalls, fd: int, own: os.stat_result, replaced: os.stat_result, mode: int) -> int:
+def _take_owner(calls: Kernel, fd: int, own: os.stat_result, replaced: os.stat_result, mode: int) -> int:
     """Returns the mode, narrowed when the group could not be kept: those bits were meant for that group."""
     if own.st_uid != replaced.st_uid:
         with suppress(OSError):
@@ -66,7 +66,7 @@ def _take_owner(calls: SystemCalls, fd: int, own: os.stat_result, replaced: os.s
     return mode
 
 
-def _copy_attributes(calls: SystemCalls, fd: int, to_fd: int) -> None:
+def _copy_attributes(calls: Kernel, fd: int, to_fd: int) -> None:
     try:
         attributes = calls.attributes(fd)
     except OSError:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.kernel import Kernel
 from crdtsync.core.values.files import Fingerprint
 
 
@@ -26,7 +26,7 @@ class Blocked(OSError):
 class Tree:
     """The folders below one root; ``root_fd`` stays open as long as this is used."""
 
-    def __init__(self, root_fd: int, calls: SystemCalls) -> None:
+    def __init__(self, root_fd: int, calls: Kernel) -> None:
         self.root_fd = root_fd
         self.calls = calls
         self.device = calls.fstat(root_fd).st_dev

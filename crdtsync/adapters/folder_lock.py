@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 
-from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.kernel import Kernel
 from crdtsync.core.values.ids import printable
 from crdtsync.errors import AlreadyJoined, FolderError
 
@@ -17,7 +16,7 @@ LOCK = "lock"
 class FolderLock:
     """Held from construction until ``release``; the file says who holds it, for those who come later."""
 
-    def __init__(self, state_fd: int, directory: str, room: str, calls: SystemCalls) -> None:
+    def __init__(self, state_fd: int, directory: str, room: str, calls: Kernel) -> None:
         """Raises AlreadyJoined, naming the process and its room, and FolderError where locks do not work."""
         self._calls = calls
         try:
@@ -27,7 +26,7 @@ class FolderLock:
                 f"{printable(directory)} cannot be joined: its lock cannot be opened ({error.strerror})"
             ) from error
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            calls.lock(self._fd)
         except OSError as error:
             holder = self._holder()
             calls.close(self._fd)
@@ -36,15 +35,15 @@ class FolderLock:
             raise FolderError(
                 f"{printable(directory)} cannot be joined: its file system has no locks ({error.strerror})"
             ) from error
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, json.dumps({"pid": os.getpid(), "room": room}).encode("ascii"), 0)
+        calls.truncate(self._fd, 0)
+        calls.write_all(self._fd, json.dumps({"pid": os.getpid(), "room": room}).encode("ascii"))
 
     def release(self) -> None:
         self._calls.close(self._fd)
 
     def _holder(self) -> str:
         try:
-            held = json.loads(os.pread(self._fd, 4096, 0))
+            held = json.loads(self._calls.read(self._fd, 4096))
             return f"to room {printable(str(held['room']))} by process {int(held['pid'])}; end that one first"
         except (ValueError, KeyError, TypeError):
             return "by another process; end that one first"

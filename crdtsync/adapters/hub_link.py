@@ -23,10 +23,16 @@ from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
 ROOM_PATH = "/v1/room"
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
+QUEUED_FRAMES_MAX = 4
+"""Frames that websockets keeps before it stops reading from the network."""
 
 
 class HubLink:
-    """One connection at a time. ``received`` gets each frame, ``ended`` the reason, both on the loop."""
+    """One connection at a time. ``received`` gets each frame, ``ended`` the reason, both on the loop.
+
+    Whoever is done with a frame says so by ``taken``: while too many bytes are not, the network is not read,
+    and the hub sees a slow reader.
+    """
 
     def __init__(
         self,
@@ -41,6 +47,8 @@ class HubLink:
         self._ended = ended
         self._outgoing: deque[str | bytes] = deque()
         self._wake = asyncio.Event()
+        self._waiting_bytes = 0
+        self._readable = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -53,6 +61,12 @@ class HubLink:
     def send(self, frame: str | bytes) -> None:
         self._outgoing.append(frame)
         self._wake.set()
+
+    def taken(self, frame: str | bytes) -> None:
+        """Nobody holds this frame of ``received`` any more, whichever connection it came from."""
+        self._waiting_bytes -= len(frame)
+        if self._waiting_bytes <= limits.RECEIVED_MAX_BYTES:
+            self._readable.set()
 
     def drop(self, reason: str) -> None:
         """Close what is open and say so; what was queued is lost, and will be compared."""
@@ -74,6 +88,7 @@ class HubLink:
                 self._hub + ROOM_PATH,
                 compression=None,
                 max_size=limits.FRAME_MAX_BYTES,
+                max_queue=QUEUED_FRAMES_MAX,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
                 ping_interval=limits.HEARTBEAT_S,
@@ -86,7 +101,11 @@ class HubLink:
                 sender = asyncio.create_task(self._send_all(websocket), name="hub link sender")
                 try:
                     async for frame in websocket:
+                        self._waiting_bytes += len(frame)
                         self._received(frame)
+                        while self._waiting_bytes > limits.RECEIVED_MAX_BYTES:
+                            self._readable.clear()
+                            await self._readable.wait()
                 finally:
                     sender.cancel()
                     await asyncio.gather(sender, return_exceptions=True)

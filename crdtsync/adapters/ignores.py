@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from crdtsync.adapters.filesystem import Blocked, Tree, split
 from crdtsync.adapters.gitignore import PatternFile
-from crdtsync.adapters.system_calls import is_regular
+from crdtsync.adapters.kernel import is_regular
 from crdtsync.core.values.paths import is_below
 from crdtsync.core.values.reserved import STATE_FOLDER, reserved_name
 

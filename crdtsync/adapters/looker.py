@@ -5,7 +5,6 @@ An answer is a fact about the disk at one instant, or says that it could not be 
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable
 
@@ -13,6 +12,7 @@ from crdtsync.adapters.contents import CHANGING, link_problem, observe
 from crdtsync.adapters.failures import unreadable_reason
 from crdtsync.adapters.filesystem import Blocked, Tree, split
 from crdtsync.adapters.ignores import FolderRules, Ignores, is_ignore_file
+from crdtsync.adapters.kernel import Entry
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import NESTED
 from crdtsync.core.replica.effects import LookAt
@@ -82,7 +82,7 @@ class Looker:
         finally:
             self._calls.close(fd)
 
-    def _counts(self, folder: str, entry: os.DirEntry[str], fd: int, rules: FolderRules) -> bool:
+    def _counts(self, folder: str, entry: Entry, fd: int, rules: FolderRules) -> bool:
         """Whether the entry makes its folder one that is not empty: it could be shared."""
         path = f"{folder}/{entry.name}"
         is_dir = entry.is_dir(follow_symlinks=False)

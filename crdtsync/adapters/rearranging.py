@@ -16,9 +16,9 @@ from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.exchange import put_new, swap
 from crdtsync.adapters.file_modes import mode_for
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
+from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.replacing import Replacing
-from crdtsync.adapters.staging import Held, Stage, Staging, new_nonce
-from crdtsync.adapters.system_calls import is_regular
+from crdtsync.adapters.staging import Held, Stage, Staging
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.steps import (
     Cause,
@@ -110,8 +110,9 @@ class Rearranging:
     ) -> Fingerprint | None:
         """The copy's fingerprint; None when the file is not what was expected."""
         calls, staging = self._calls, self._staging
-        held = Held(new_nonce(), Stage.EXCHANGING, _NO_ENTRY, None, None, path, Kind.BLOB, beside=True)
-        temporary = staging.temporary(held.nonce, beside=True)
+        nonce = staging.new_nonce()
+        held = Held(nonce, Stage.EXCHANGING, _NO_ENTRY, None, None, path, Kind.BLOB, beside=True)
+        temporary = staging.temporary(nonce, beside=True)
         staging.note(held)
         try:
             staging.copy(name, dir_fd, temporary, new_dir_fd)
@@ -134,7 +135,14 @@ class Rearranging:
     def swap(self, step: SwapFiles) -> Outcome:
         (folder, name), (other_folder, other_name) = split(step.path), split(step.other)
         held = Held(
-            new_nonce(), Stage.SWAPPING, _NO_ENTRY, None, None, step.path, Kind.BLOB, other=step.other
+            self._staging.new_nonce(),
+            Stage.SWAPPING,
+            _NO_ENTRY,
+            None,
+            None,
+            step.path,
+            Kind.BLOB,
+            other=step.other,
         )
         try:
             with self._tree.folder(folder) as fd, self._tree.folder(other_folder) as other_fd:
@@ -187,7 +195,7 @@ class Rearranging:
                     return _not_empty(step.path)
                 try:
                     for litter in names:
-                        aside = staging.temporary(new_nonce())
+                        aside = staging.temporary(staging.new_nonce())
                         calls.rename(litter, fd, aside, staging.fd)
                         moved.append((aside, litter))
                     calls.rmdir(name, above_fd)

@@ -14,9 +14,9 @@ from crdtsync.adapters.contents import digest_of_file, observe
 from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.exchange import put_new
 from crdtsync.adapters.filesystem import Tree, split
+from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.replacing import Replacing
 from crdtsync.adapters.staging import BLOB_PREFIX, Held, Stage, Staging
-from crdtsync.adapters.system_calls import is_regular
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.steps import Displaced
 from crdtsync.core.values.digests import Digest, digest_of

@@ -20,8 +20,8 @@ from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.exchange import exchange, put_new
 from crdtsync.adapters.file_modes import dress
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
-from crdtsync.adapters.staging import Held, Stage, Staging, new_nonce
-from crdtsync.adapters.system_calls import is_regular
+from crdtsync.adapters.kernel import is_regular
+from crdtsync.adapters.staging import Held, Stage, Staging
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.steps import Displaced, Done, Expected, Outcome, Raced, RemoveFile, WriteFile
 from crdtsync.core.values.digests import digest_of
@@ -161,7 +161,7 @@ class Replacing:
         """
         # A removal does not say what the entry is; a late change of a small file may be one of a text.
         held = Held(
-            nonce=new_nonce(),
+            nonce=self._staging.new_nonce(),
             stage=Stage.REMOVING,
             entry=step.entry,
             base=step.expected.digest,

@@ -142,9 +142,15 @@ def decode_synced(key: bytes, row: bytes, provisional: Synced | None) -> Synced:
         executable = flags & _SYNCED_FINGERPRINT_EXECUTABLE != 0
         seen = Fingerprint(device, inode, size_bytes, mtime_ns, ctime_ns, executable)
     path_at = _SYNCED.size + length
+    try:
+        path = decode_string(row[path_at:])
+    except UnicodeDecodeError:
+        raise damaged(key) from None
+    if kind >= len(_KINDS) or path_at > len(row):
+        raise damaged(key)
     return Synced(
         EntryId(key[:ENTRY_ID_BYTES].hex()),
-        row[path_at:].decode("utf-8", "surrogatepass"),
+        path,
         _KINDS[kind],
         Digest(digest.hex()) if flags & _SYNCED_DIGEST else None,
         flags & _SYNCED_EXECUTABLE != 0,

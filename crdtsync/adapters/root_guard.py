@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.kernel import Kernel
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.reserved import STATE_FOLDER
 from crdtsync.errors import RootGone
@@ -16,17 +16,17 @@ from crdtsync.errors import RootGone
 class RootGuard:
     """Remembers device and inode of the folder at ``directory`` (absolute) and of its state folder."""
 
-    def __init__(self, directory: str, calls: SystemCalls) -> None:
+    def __init__(self, directory: str, calls: Kernel) -> None:
         self.directory = directory
         self._calls = calls
-        self._root = _identity(os.stat(directory))
+        self._root = _identity(calls.stat(directory))
         self._state = _identity(calls.lstat(f"{directory}/{STATE_FOLDER}"))
 
     def check(self) -> None:
         """Raises RootGone when the folder was removed, moved away, replaced or unmounted."""
         shown = printable(self.directory)
         try:
-            found = os.stat(self.directory)
+            found = self._calls.stat(self.directory)
         except OSError as error:
             raise RootGone(
                 f"{shown} is gone ({error.strerror}). Nothing was deleted for others. "

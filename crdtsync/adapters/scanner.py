@@ -5,7 +5,6 @@ Works through directory descriptors alone, one open per level, and never follows
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from typing import Final
@@ -14,6 +13,7 @@ from crdtsync.adapters.contents import TOO_LARGE, link_problem, special_reason
 from crdtsync.adapters.failures import unreadable_reason
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
 from crdtsync.adapters.ignores import FolderRules, Ignores
+from crdtsync.adapters.kernel import Entry
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.core.replica.events import Scan, ScannedFolder
 from crdtsync.core.values import limits
@@ -168,7 +168,7 @@ class _Walk:
         folder.waiting = iter(below)
         return True
 
-    def _file(self, path: str, entry: os.DirEntry[str], dir_fd: int) -> bool:
+    def _file(self, path: str, entry: Entry, dir_fd: int) -> bool:
         """Whether it counts as content of its folder."""
         try:
             status = entry.stat(follow_symlinks=False)

@@ -12,14 +12,14 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from crdtsync.adapters.filesystem import Tree, split
-from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.kernel import Kernel
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId
@@ -72,17 +72,18 @@ class Held:
         return f"{BESIDE_PREFIX}{plain}{BESIDE_SUFFIX}" if self.beside else plain
 
 
-def new_nonce() -> str:
+def random_nonce() -> str:
     return secrets.token_hex(8)
 
 
 class Staging:
-    """The folder ``.crdtsync/staging``, open at ``fd``."""
+    """The folder ``.crdtsync/staging``, open at ``fd``. ``new_nonce`` gives 16 hex digits, new each time."""
 
-    def __init__(self, fd: int, tree: Tree) -> None:
+    def __init__(self, fd: int, tree: Tree, new_nonce: Callable[[], str] = random_nonce) -> None:
         self.fd = fd
+        self.new_nonce = new_nonce
         self.tree = tree
-        self.calls: SystemCalls = tree.calls
+        self.calls: Kernel = tree.calls
         self.device = self.calls.fstat(fd).st_dev
 
     # -- temporary files: ours alone, incomplete, deleted at a restart ----------------------------------

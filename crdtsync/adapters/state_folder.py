@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from crdtsync.adapters.folder_lock import LOCK, FolderLock
-from crdtsync.adapters.system_calls import SystemCalls
+from crdtsync.adapters.kernel import Kernel
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.reserved import STATE_FOLDER
 from crdtsync.errors import FolderError
@@ -28,7 +28,7 @@ _PRIVATE: Final = 0o700
 class StateFolder:
     """The joined folder at ``directory`` (absolute, without links) with its state folder, locked and open."""
 
-    def __init__(self, directory: str | Path, room: str, calls: SystemCalls) -> None:
+    def __init__(self, directory: str | Path, room: str, calls: Kernel) -> None:
         """Make what is missing, and lock it for this process.
 
         Raises AlreadyJoined when a process holds it, and FolderError when it cannot be joined: a file in its
@@ -39,10 +39,10 @@ class StateFolder:
         self._lock: FolderLock | None = None
         given = printable(str(directory))
         try:
-            _refuse_inside(os.path.realpath(directory))
-            os.makedirs(directory, exist_ok=True)
-            self.directory = os.path.realpath(directory, strict=True)
-            self.root_fd = self._keep(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY))
+            self._refuse_inside(calls.real_path(str(directory)))
+            calls.make_folders(str(directory))
+            self.directory = calls.real_path(str(directory))
+            self.root_fd = self._keep(calls.open_folder(self.directory))
             self.state_fd = self._made(STATE_FOLDER, self.root_fd)
             self.staging_fd = self._made(STAGING, self.state_fd)
             for name in (TRASH, CHUNKS):
@@ -107,20 +107,27 @@ class StateFolder:
                 "system, so files could not be replaced in one step. Unmount it"
             )
 
-
-def _refuse_inside(directory: str) -> None:
-    above = os.path.dirname(directory)
-    if STATE_FOLDER in directory.split("/"):
-        raise FolderError(f"{printable(directory)} is inside the state folder of a joined folder; join that")
-    while True:
-        if os.path.isdir(os.path.join(above, STATE_FOLDER)):
+    def _refuse_inside(self, directory: str) -> None:
+        above = os.path.dirname(directory)
+        if STATE_FOLDER in directory.split("/"):
             raise FolderError(
-                f"{printable(directory)} is inside {printable(above)}, which is joined to a room: "
-                "join one or the other, or a folder elsewhere"
+                f"{printable(directory)} is inside the state folder of a joined folder; join that"
             )
-        if above == os.path.dirname(above):
-            return
-        above = os.path.dirname(above)
+        while True:
+            if self._is_folder(os.path.join(above, STATE_FOLDER)):
+                raise FolderError(
+                    f"{printable(directory)} is inside {printable(above)}, which is joined to a room: "
+                    "join one or the other, or a folder elsewhere"
+                )
+            if above == os.path.dirname(above):
+                return
+            above = os.path.dirname(above)
+
+    def _is_folder(self, path: str) -> bool:
+        try:
+            return stat.S_ISDIR(self._calls.stat(path).st_mode)
+        except OSError:
+            return False
 
 
 _REASONS: Final[dict[int, str]] = {

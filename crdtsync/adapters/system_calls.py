@@ -1,7 +1,6 @@
-"""The system calls that the disk side makes, one method each; what they are used for is up to the callers.
+"""The real kernel: the system calls that the disk side makes, one method each.
 
-This is the single seam at which tests inject errors, races and kills. Every name is taken relative to a
-directory descriptor, and no call ever follows a link.
+Adds nothing to them, so that the disk code costs what its system calls cost.
 """
 
 from __future__ import annotations
@@ -12,7 +11,9 @@ import fcntl
 import os
 import platform
 import signal
-import stat
+from typing import Final
+
+from crdtsync.adapters.kernel import Kernel, Unsupported
 
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
@@ -33,18 +34,18 @@ _RENAMEAT2_NUMBERS = {
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
-class Unsupported(OSError):
-    """The kernel or the file system lacks this call; a caller has a slower or weaker way."""
-
-
-class SystemCalls:
-    """The system calls themselves. All raise OSError; names are str with surrogateescape."""
+class SystemCalls(Kernel):
+    """The system calls themselves."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._syscall_number = _RENAMEAT2_NUMBERS.get(platform.machine())
-        self.umask = _umask()
+        self._umask = _umask()
+
+    @property
+    def umask(self) -> int:
         """The process's umask when this was made."""
+        return self._umask
 
     # -- descriptors ------------------------------------------------------------------------------
 
@@ -55,7 +56,6 @@ class SystemCalls:
         return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
 
     def open_file(self, name: str, dir_fd: int) -> int:
-        """Open for reading without ever waiting on a FIFO or becoming a terminal's process."""
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=dir_fd)
 
     def close(self, fd: int) -> None:
@@ -69,6 +69,15 @@ class SystemCalls:
         while view:
             view = view[os.write(fd, view) :]
 
+    def pread_into(self, fd: int, view: memoryview, offset: int) -> int:
+        return os.preadv(fd, [view], offset)
+
+    def truncate(self, fd: int, size_bytes: int) -> None:
+        os.ftruncate(fd, size_bytes)
+
+    def lock(self, fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     def fsync(self, fd: int) -> None:
         os.fsync(fd)
 
@@ -77,6 +86,12 @@ class SystemCalls:
         self._check(self._libc.syncfs(fd))
 
     # -- looking ----------------------------------------------------------------------------------
+
+    def stat(self, path: str) -> os.stat_result:
+        return os.stat(path)
+
+    def real_path(self, path: str) -> str:
+        return os.path.realpath(path)
 
     def lstat(self, name: str, dir_fd: int | None = None) -> os.stat_result:
         return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
@@ -88,26 +103,21 @@ class SystemCalls:
         return os.readlink(name, dir_fd=dir_fd)
 
     def entries(self, fd: int) -> list[os.DirEntry[str]]:
-        """What is in the open folder; an entry's ``stat`` needs ``fd`` to be open still."""
         with os.scandir(fd) as found:
             return list(found)
 
     # -- changing names ---------------------------------------------------------------------------
 
     def rename(self, name: str, dir_fd: int, new_name: str, new_dir_fd: int) -> None:
-        """Plain rename: replaces what is at the new name."""
         os.rename(name, new_name, src_dir_fd=dir_fd, dst_dir_fd=new_dir_fd)
 
     def rename_noreplace(self, name: str, dir_fd: int, new_name: str, new_dir_fd: int) -> None:
-        """Rename; FileExistsError when anything is at the new name. Raises Unsupported."""
         self._renameat2(name, dir_fd, new_name, new_dir_fd, _RENAME_NOREPLACE)
 
     def exchange(self, name: str, dir_fd: int, other: str, other_dir_fd: int) -> None:
-        """Swap what is at two names in one atomic step. Raises Unsupported."""
         self._renameat2(name, dir_fd, other, other_dir_fd, _RENAME_EXCHANGE)
 
     def link(self, name: str, dir_fd: int, new_name: str, new_dir_fd: int) -> None:
-        """A second name for the same file; FileExistsError when anything is at the new name."""
         os.link(name, new_name, src_dir_fd=dir_fd, dst_dir_fd=new_dir_fd, follow_symlinks=False)
 
     def symlink(self, target: str, name: str, dir_fd: int) -> None:
@@ -118,6 +128,9 @@ class SystemCalls:
 
     def mkdir(self, name: str, dir_fd: int, mode: int = 0o777) -> None:
         os.mkdir(name, mode, dir_fd=dir_fd)
+
+    def make_folders(self, path: str) -> None:
+        os.makedirs(path, exist_ok=True)
 
     def rmdir(self, name: str, dir_fd: int) -> None:
         os.rmdir(name, dir_fd=dir_fd)
@@ -173,10 +186,6 @@ class SystemCalls:
             raise OSError(code, os.strerror(code))
 
 
-def is_regular(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode)
-
-
 def _umask() -> int:
     """Read without setting it, which would hold for the files of every other thread meanwhile (Linux 4.7)."""
     with open("/proc/self/status", "rb") as status:
@@ -184,3 +193,7 @@ def _umask() -> int:
             if line.startswith(b"Umask:"):
                 return int(line.split()[1], 8)
     return 0o077
+
+
+REAL: Final = SystemCalls()
+"""For whoever needs no kernel of its own."""

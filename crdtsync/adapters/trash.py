@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from crdtsync.adapters.contents import read_all
 from crdtsync.adapters.exchange import put_new
 from crdtsync.adapters.filesystem import Blocked, Tree, split
-from crdtsync.adapters.staging import Staging, new_nonce
+from crdtsync.adapters.staging import Staging
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.reserved import STATE_FOLDER
@@ -101,7 +102,7 @@ class Trash:
         return still_there
 
     def _copy(self, name: str, dir_fd: int, last: str, trash_fd: int) -> None:
-        temporary = self._staging.temporary(new_nonce())
+        temporary = self._staging.temporary(self._staging.new_nonce())
         self._staging.copy(name, dir_fd, temporary, self._staging.fd)
         put_new(self._calls, temporary, self._staging.fd, last, trash_fd)
 
@@ -246,11 +247,14 @@ class Trash:
         reasons: dict[str, str] = {}
         with suppress(OSError), self._tree.folder(_trash()) as fd:
             file = self._calls.open_file(folder + _REASONS_SUFFIX, fd)
-            with open(file, encoding="ascii", errors="replace") as lines:
-                for line in lines:
-                    with suppress(ValueError, KeyError, TypeError):
-                        noted = json.loads(line)
-                        reasons[str(noted["path"])] = str(noted["reason"])
+            try:
+                noted = read_all(self._calls, file, self._calls.fstat(file).st_size)
+            finally:
+                self._calls.close(file)
+            for line in noted.splitlines():
+                with suppress(ValueError, KeyError, TypeError):
+                    one = json.loads(line)
+                    reasons[str(one["path"])] = str(one["reason"])
         return reasons
 
 

@@ -11,7 +11,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from watchdog.observers.inotify_c import (
     CallbackId,
@@ -19,6 +19,7 @@ from watchdog.observers.inotify_c import (
     InotifyEvent,
     InotifyFD,
     Mask,
+    WatchCallback,
     WatchDescriptor,
 )
 
@@ -65,6 +66,22 @@ _FILE_HINTS: Final = (
 Watched: TypeAlias = Hint | HintsLost
 
 
+class Inotify(Protocol):
+    """What is used of watchdog's ``InotifyFD``."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def join(self) -> None: ...
+
+    def add_callback(
+        self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
+    ) -> WatchDescriptor: ...
+
+    def remove_callbacks(self, callbacks: list[tuple[WatchDescriptor, CallbackId]]) -> None: ...
+
+
 class Watcher:
     """Watches from ``start`` to ``stop``; all callbacks come from threads of its own, and must not block.
 
@@ -81,6 +98,7 @@ class Watcher:
         on_late_write: Callable[[str], None],
         on_notice: Callable[[str], None],
         rescan_s: float = RESCAN_S,
+        inotify: Callable[[], Inotify] = InotifyFD,
     ) -> None:
         self._tree = tree
         self._staging_fd = staging_fd
@@ -89,8 +107,9 @@ class Watcher:
         self._on_late_write = on_late_write
         self._on_notice = on_notice
         self._rescan_s = rescan_s
+        self._open_inotify = inotify
         self._lock = threading.RLock()
-        self._inotify: InotifyFD | None = None
+        self._inotify: Inotify | None = None
         self._ids = itertools.count(1)
         self._path_of: dict[WatchDescriptor, str] = {}
         self._descriptor_of: dict[str, WatchDescriptor] = {}
@@ -102,7 +121,7 @@ class Watcher:
     def start(self) -> None:
         """Watch everything below the root that is not ignored; what is there already gives no hints."""
         try:
-            self._inotify = InotifyFD()
+            self._inotify = self._open_inotify()
         except OSError as error:
             self._fall_back(f"The kernel gives no file watcher ({error.strerror})")
             return

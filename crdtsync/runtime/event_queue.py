@@ -7,17 +7,20 @@ import threading
 from collections import deque
 from typing import Generic, TypeVar
 
+from crdtsync.core.values import limits
+
 Event = TypeVar("Event")
 
 
 class EventQueue(Generic[Event]):
-    """Unbounded by itself: each producer is bounded by the effects that it answers, or merges its events."""
+    """Unbounded by itself: each producer is bounded by the effects that it answers, or by itself."""
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._thread = threading.get_ident()
+        self._overflowed = False
 
     def put(self, event: Event) -> None:
         self._events.append(event)
@@ -26,9 +29,18 @@ class EventQueue(Generic[Event]):
         elif len(self._events) == 1 or not self._wake.is_set():
             self._loop.call_soon_threadsafe(self._wake.set)
 
+    def put_bounded(self, event: Event, overflow: Event) -> None:
+        """As ``put``, while few events wait; then ``overflow``, once, until it is taken."""
+        if len(self._events) < limits.EVENTS_WAITING_MAX:
+            self.put(event)
+        elif not self._overflowed:
+            self._overflowed = True
+            self.put(overflow)
+
     def take(self) -> list[Event]:
         """All that is there, oldest first."""
         taken: list[Event] = []
+        self._overflowed = False
         while self._events:
             taken.append(self._events.popleft())
         return taken

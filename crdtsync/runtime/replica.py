@@ -152,7 +152,7 @@ class Replica:
         options = self.options
         self._folder = JoinedFolder(options.directory, options.room, self.hub)
         self._disk = DiskTasks(
-            self._folder, self._events.put, partial(self._observer.notice, "told", ""), self._halt
+            self._folder, self._put, partial(self._observer.notice, "told", ""), self._halt
         )
         network = NetworkChanges(asyncio.get_running_loop(), self._network_changed)
         try:
@@ -213,6 +213,8 @@ class Replica:
                 yielded_at = time.monotonic()
                 for event in events or [ev.Tick()]:
                     await self._carry_out(engine.handle(event, self._now()))
+                    if isinstance(event, ev.TextFrame | ev.BinaryFrame):
+                        self._link.taken(event.data)
                     if self._stopping.is_set():
                         break
                     if time.monotonic() - yielded_at > YIELD_S:
@@ -296,6 +298,13 @@ class Replica:
 
     async def _ask(self, question: ef.AskDiffering) -> None:
         self._events.put(ev.Decided(await self._observer.ask(question)))
+
+    def _put(self, event: ev.Event) -> None:
+        """From any thread. While a full disk is waited for, hints must not pile up."""
+        if isinstance(event, ev.Hint):
+            self._events.put_bounded(event, ev.HintsLost())
+        else:
+            self._events.put(event)
 
     # -- the hub ------------------------------------------------------------------------------------
 

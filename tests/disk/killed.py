@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from crdtsync.adapters.system_calls import Unsupported
+from crdtsync.adapters.kernel import Unsupported
 from crdtsync.core.replica.steps import MoveFile, RemoveFile, Step, SwapFiles
 from crdtsync.core.values.digests import digest_of
 

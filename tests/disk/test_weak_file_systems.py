@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crdtsync.adapters.system_calls import SystemCalls, Unsupported
+from crdtsync.adapters.kernel import Unsupported
+from crdtsync.adapters.system_calls import SystemCalls
 from crdtsync.core.replica.steps import KeepCopy, MoveFile, Raced, SwapFiles
 from crdtsync.core.values import limits
 

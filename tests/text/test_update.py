@@ -35,7 +35,7 @@ def test_what_an_update_inserts_deletes_and_needs_is_told() -> None:
                 structs(7, 3, text("abc", left=(1, 4), right=(2, 8)), skip(4), garbage(2), text("é😀")),
                 structs(5, 0, text("x", left=(7, 1))),
             ],
-            [deletions(9, (4, 2), (0, 1), (6, 1), (20, 1))],
+            [deletions(9, (0, 1), (4, 2), (6, 1), (20, 1))],
         )
     )
     assert read.inserts == {7: ((3, 6), (10, 15)), 5: ((0, 1),)}
@@ -97,14 +97,14 @@ def test_structs_written_again_are_the_same_update() -> None:
         b"\x76\x01" + string("key") + b"\x7e",
         b"\x75\x02\x7e\x7f",
         b"\x74" + varbytes(b"\xff"),
-        b"\x75\x01" * MAX_NESTING + b"\x7e",
+        b"\x75\x01" * (MAX_NESTING - 1) + b"\x7e",
     ],
     ids=lambda value: value[:9].hex(),
 )
 def test_every_kind_of_value_is_read_to_its_end(value: bytes) -> None:
     for whole in (
         update([structs(1, 0, item(varuint(2) + value + b"\x7e", 8))]),
-        update([structs(1, 0, item(string("guid") + value, 9))]),
+        update([structs(1, 0, item(string("guid") + b"\x76\x01" + string("gc") + value, 9))]),
     ):
         assert 1 in check_update(whole).inserts
         for length in range(len(whole)):
@@ -130,8 +130,11 @@ MALFORMED = {
     "clocks beyond 31 bits": update([structs(1, 2**31 - 2, text("abc"))]),
     "a client without structs": update([structs(1, 0)]),
     "a client that occurs twice": update([structs(1, 0, text("a")), structs(1, 5, text("a"))]),
+    "clients out of order": update([structs(1, 0, text("a")), structs(2, 0, text("a"))]),
     "a client without deletions": update([], [deletions(1)]),
     "a client that deletes twice": update([], [deletions(1, (0, 1)), deletions(1, (5, 1))]),
+    "deletions out of order": update([], [deletions(1, (5, 1), (0, 1))]),
+    "deletions that overlap": update([], [deletions(1, (0, 3), (2, 2))]),
     "a deletion of nothing": update([], [deletions(1, (0, 0))]),
     "a deletion beyond 31 bits": update([], [deletions(1, (2**31 - 1, 2))]),
     "an empty text": update([structs(1, 0, text(""))]),
@@ -143,6 +146,12 @@ MALFORMED = {
     "a name that is not UTF-8": update([structs(1, 0, item(string("a"), 4, parent=b"\x01\x01\xff"))]),
     "legacy JSON": update([structs(1, 0, item(b"\x01" + string("1"), 2))]),
     "an unknown content": update([structs(1, 0, item(b"\x01", 11))]),
+    "an embedded document with null for its options": update(
+        [structs(1, 0, item(string("guid") + b"\x7e", 9))]
+    ),
+    "an embedded document with a number for its options": update(
+        [structs(1, 0, item(string("guid") + b"\x7d\x05", 9))]
+    ),
     "garbage with flags": update([structs(1, 0, b"\x80" + identifier(2, 0) + b"\x01")]),
     "a gap with flags": update([structs(1, 0, b"\x8a" + identifier(2, 0) + b"\x01")]),
     "an unknown flag": update([structs(1, 0, item(string("a"), 0x14))]),

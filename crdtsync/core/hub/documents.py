@@ -17,7 +17,8 @@ from crdtsync.core.hub.bounds import UPDATE_MAX_BYTES
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import CausalBuffer
 from crdtsync.core.text.update import EMPTY_UPDATE, UpdateShape, check_update
-from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.tree.document import check_tree_update
+from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.messages import LogEntry
 from crdtsync.errors import MalformedUpdate
 
@@ -29,7 +30,8 @@ def problem_of(updates: Iterable[tuple[DocumentId, bytes]]) -> str | None:
     """
     for document, update in updates:
         try:
-            if not check_update(update).empty:
+            check = check_tree_update if document == TREE else check_update
+            if not check(update).empty:
                 _apply(Doc(), update)
         except MalformedUpdate as error:
             return f"an update of document {document} cannot be applied: {error}"

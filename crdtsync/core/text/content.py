@@ -15,6 +15,7 @@ from crdtsync.core.text.cursor import Cursor, refuse
 MAX_NESTING: Final = 64
 """Of arrays and maps in a value; decoders recurse, and an overflowing stack ends the process."""
 
+_MAP: Final = 118
 _XML_ELEMENT: Final = 3
 _TYPES: Final = frozenset({0, 1, 2, _XML_ELEMENT, 4, 6})
 """Array, map, text, XML element, fragment and text. Yjs reads a name after an XML hook (5), Yrs does not."""
@@ -83,7 +84,10 @@ def _values(cursor: Cursor) -> int:
 
 
 def _document(cursor: Cursor) -> int:
+    """Yjs reads fields of the options of an embedded document, so they must be an object."""
     cursor.string()
+    if cursor.data[cursor.at] != _MAP:
+        refuse("the options of an embedded document are not an object")
     _read_value(cursor, 0)
     return 1
 
@@ -118,7 +122,7 @@ def _read_value(cursor: Cursor, depth: int) -> None:
             cursor.skip(8)
         case 119:
             cursor.string()
-        case 118:
+        case 118:  # _MAP
             for _ in range(_nested(cursor, depth)):
                 cursor.string()
                 _read_value(cursor, depth + 1)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from crdtsync.core.text.content import read_content
-from crdtsync.core.text.cursor import MAX_CLOCK, Cursor, refuse
+from crdtsync.core.text.cursor import MAX_CLIENT, MAX_CLOCK, Cursor, refuse
 from crdtsync.core.wire.lib0 import varuint
 from crdtsync.errors import MalformedUpdate
 
@@ -29,6 +29,8 @@ _GC: Final = 0
 _SKIP: Final = 10
 _HAS_PARENT_SUB: Final = 0x20
 _KIND: Final = 0x1F
+_PLAIN: Final = frozenset({1, 3, 8})
+"""What was deleted, bytes, and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class UpdateShape:
     ``inserts`` leaves out gaps (Skip structs). ``needs``: all clocks below that one must be there before the
     update, or come with it, for what its items were placed by. ``cuts``: (client, clock) before which it cuts
     what was inserted together. ``halves``: clocks of second halves of surrogate pairs, where nobody may cut.
+    ``values_only``: it inserts plain values into root types, and nothing else.
     """
 
     inserts: Mapping[int, Ranges]
@@ -45,6 +48,7 @@ class UpdateShape:
     needs: Mapping[int, int]
     cuts: Sequence[tuple[int, int]]
     halves: Mapping[int, Sequence[int]]
+    values_only: bool
 
     @property
     def structs(self) -> dict[int, tuple[int, int]]:
@@ -68,7 +72,7 @@ class Struct:
     gap: bool
 
 
-_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {})
+_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {}, True)
 
 
 def check_update(update: bytes) -> UpdateShape:
@@ -79,7 +83,7 @@ def check_update(update: bytes) -> UpdateShape:
     inserts: dict[int, Ranges] = {}
     halves: dict[int, list[int]] = {}
     deletes = _read(cursor, inserts, halves, None)
-    return UpdateShape(inserts, deletes, cursor.needs, cursor.cuts, halves)
+    return UpdateShape(inserts, deletes, cursor.needs, cursor.cuts, halves, cursor.values_only)
 
 
 def read_structs(update: bytes) -> tuple[dict[int, list[Struct]], Mapping[int, Ranges]]:
@@ -113,14 +117,14 @@ def _read_inserts(
     halves: dict[int, list[int]],
     structs: dict[int, list[Struct]] | None,
 ) -> None:
-    clients = set()
+    above = MAX_CLIENT + 1
     for _ in range(cursor.count()):
         count = cursor.some("structs")
         client = cursor.uint()
         clock = start = cursor.clock()
-        if client in clients:
-            refuse(f"client {client} occurs twice")
-        clients.add(client)
+        if client >= above:
+            refuse(f"client {client} comes after client {above}")  # Yjs would lose it when it merges updates
+        above = client
         ranges = []
         for _ in range(count):
             at = cursor.at
@@ -165,12 +169,16 @@ def _read_item(cursor: Cursor, info: int, client: int, clock: int) -> int:
             case 1:
                 cursor.string()
             case 0:
+                cursor.values_only = False
                 _read_dependency(cursor, client, clock)
             case other:
                 refuse(f"unknown parent kind {other}")
         if info & _HAS_PARENT_SUB:
             cursor.string()
-    return read_content(cursor, info & _KIND)
+    kind = info & _KIND
+    if kind not in _PLAIN:
+        cursor.values_only = False
+    return read_content(cursor, kind)
 
 
 def _read_dependency(cursor: Cursor, client: int, clock: int) -> tuple[int, int]:
@@ -192,11 +200,15 @@ def _read_deletes(cursor: Cursor) -> dict[int, Ranges]:
         if client in deletes:
             refuse(f"client {client} occurs twice in the deletions")
         ranges = []
+        end = 0
         for _ in range(cursor.some("deletions")):
             start = cursor.clock()
             length = cursor.clock()
             if not length or start + length > MAX_CLOCK:
                 refuse("a deletion of impossible length")
+            if start < end:
+                refuse("deletions out of order")  # Yjs would lose those that wait for what they delete
+            end = start + length
             ranges.append((start, start + length))
             cursor.cuts += (client, start), (client, start + length)
         deletes[client] = tuple(ranges) if len(ranges) == 1 else _merged(ranges)
@@ -204,11 +216,10 @@ def _read_deletes(cursor: Cursor) -> dict[int, Ranges]:
 
 
 def _merged(ranges: list[tuple[int, int]]) -> Ranges:
-    ranges.sort()
     merged: list[tuple[int, int]] = []
     for start, end in ranges:
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        if merged and start == merged[-1][1]:
+            merged[-1] = (merged[-1][0], end)
         else:
             merged.append((start, end))
     return tuple(merged)

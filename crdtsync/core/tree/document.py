@@ -13,6 +13,7 @@ from pycrdt import Doc, Map, MapEvent
 
 from crdtsync.core.text.causal import CausalBuffer
 from crdtsync.core.text.statevector import decode
+from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
@@ -34,6 +35,17 @@ from crdtsync.errors import MalformedUpdate
 COLUMNS = ("path", "kind", "exec", "gone", "origin", "versions")
 
 _log = logging.getLogger(__name__)
+
+
+def check_tree_update(update: bytes) -> UpdateShape:
+    """Read an update of a tree, in which nobody keeps anything but values. Raises MalformedUpdate.
+
+    pycrdt would panic over some of the rest only when it tells what changed, when it is too late.
+    """
+    shape = check_update(update)
+    if not shape.values_only:
+        raise MalformedUpdate("the update puts something else than values into the room's tree")
+    return shape
 
 
 class TreeDocument:
@@ -78,7 +90,7 @@ class TreeDocument:
 
         Raises MalformedUpdate; the document is then as before.
         """
-        ready = self._causal.take(update).ready
+        ready = self._causal.take(update, check_tree_update(update)).ready
         try:
             with self._doc.transaction():
                 for part in ready:

@@ -32,6 +32,9 @@ SETTLE_QUIET_MAX_S: Final = 1.0
 SETTLE_EMPTIED_AFTER_CLOSE_S: Final = 2.0
 SETTLE_EMPTIED_MAX_S: Final = 10.0
 
+EVENTS_WAITING_MAX: Final = 50_000
+"""Above this hints of the watcher are dropped, and the folder is scanned once they can be taken again."""
+
 # -- displaced files --------------------------------------------------------------------------------
 DISPLACED_MIN_S: Final = 5.0
 DISPLACED_MAX_S: Final = 10 * 60.0
@@ -77,6 +80,8 @@ CONTROL_MAX_BYTES: Final = 64 * KiB
 DOCUMENTS_PER_BATCH_MAX: Final = 4096
 MEMBER_QUEUE_MAX_BYTES: Final = 8 * MiB
 """Above this a slow reader is dropped to its cursor and reads on from the log."""
+RECEIVED_MAX_BYTES: Final = 8 * MiB
+"""A replica that has not taken in this much of what arrived reads no further; the hub sees a slow reader."""
 HELLO_TIMEOUT_S: Final = 10.0
 HEARTBEAT_S: Final = 15.0
 HEARTBEAT_TIMEOUT_S: Final = 20.0
