@@ -143,3 +143,13 @@ def test_a_view_that_followed_every_change_is_the_one_made_at_once() -> None:
             assert dict(view.placements) == dict(LocalView(room.view, BOTH).placements)
             room_paths = {placed.path for placed in room.view.placements.values()}
             assert len({BOTH.path_key(path) for path in after.values()}) == len(room_paths)
+
+
+def test_a_derived_name_whose_owner_is_gone_is_no_name_of_the_room() -> None:
+    _, derived = local(CASE, "a", "A")
+    view = LocalView(Replica(1).view, CASE)
+    assert view.room_path(f"x/{derived}/new") == "x/A/new"
+    assert view.at(derived) is None
+    forged = derived.replace("A", "B")
+    assert view.room_path(forged) == forged
+    assert LocalView(Replica(1).view).room_path(derived) == derived

@@ -113,6 +113,7 @@ class Materialise:
         expected = _expected(seen)
         if agreed.kind is Kind.DIR or expected is None:
             state.forget(agreed.entry)
+            state.disk.discard(agreed.path)
             state.replan([agreed.entry])
             self._prune([agreed.path, *parents(agreed.path)])
             return

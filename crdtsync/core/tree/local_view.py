@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
+from unicodedata import normalize
 
 from crdtsync.core.tree.rows import Operation
 from crdtsync.core.tree.view import Placement, RoomView
@@ -17,7 +18,7 @@ from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import EntryId
-from crdtsync.core.values.paths import is_below, name, parent, parents, spelling_name
+from crdtsync.core.values.paths import is_below, name, parent, parents, spelled_otherwise, spelling_name
 
 
 class LocalView:
@@ -126,7 +127,7 @@ class LocalView:
 
         With ``entry`` it is one that moves there: names that it takes along stay as they are in the room.
         """
-        if not self._local or not path:
+        if not self.folding or not path:
             return path
         parts = path.split("/")
         kept: list[str] = []
@@ -138,7 +139,7 @@ class LocalView:
                 kept.append(there.pop())
         found = ""
         for part in parts:
-            found = _joined(found, self._room_name.get((found, part), part))
+            found = _joined(found, self._room_name.get((found, part)) or self._original(part))
         for part in reversed(kept):
             found = _joined(found, part)
         return found
@@ -156,7 +157,7 @@ class LocalView:
     def _standing(self, path: str) -> str | None:
         """The room's path of what stands at ``path``, if anything does."""
         room_path = self.room_path(path)
-        return room_path if not self._local or self.path_of(room_path) == path else None
+        return room_path if not self.folding or self.path_of(room_path) == path else None
 
     # -- names ------------------------------------------------------------------------------------------
 
@@ -221,13 +222,22 @@ class LocalView:
     def _derived(self, own: str, names: Mapping[str, set[str]], taken: set[str]) -> str:
         """A name that nothing else in the folder has, in the room or on this disk."""
         for attempt in count():
-            identity = digest_of(f"{attempt}:{own}".encode())
+            identity = _identity(own, attempt)
             here = self.folding.spelled(spelling_name(self.folding.spelled(own), identity))
             key = self.folding.key(here)
             if key not in names and key not in taken:
                 taken.add(key)
                 return here
         raise AssertionError("a folder holds every name there is")
+
+    def _original(self, here: str) -> str:
+        """A derived name is no name of the room, even when what had it is gone and left a folder behind."""
+        derived = spelled_otherwise(here)
+        if derived is None:
+            return here
+        stem, identity = derived
+        forms = (stem, normalize("NFD", stem)) if self.folding.form else (stem,)
+        return next((own for own in forms if _identity(own, 0).startswith(identity)), here)
 
     def _rank(self, room_path: str) -> tuple[bool, tuple[bool, bool, bool, EntryId] | tuple[()], str]:
         """Folders before files, by name; files as everywhere else."""
@@ -270,6 +280,11 @@ class _Overlaid(Mapping[EntryId, Placement]):
 
     def __len__(self) -> int:
         return len(self._below)
+
+
+def _identity(own: str, attempt: int) -> str:
+    """What tells the derived names of one spelling from those of another."""
+    return digest_of(f"{attempt}:{own}".encode())
 
 
 def _joined(folder: str, last: str) -> str:

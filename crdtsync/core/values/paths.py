@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import person_name, printable
 from crdtsync.core.values.reserved import REPOSITORY_FOLDERS
+
+_SPELLING = re.compile(
+    r"(?P<stem>.+) \(other spelling, (?P<identity>[0-9a-f]{8})\)(?P<extension>\..*)?", re.DOTALL
+)
 
 
 def path_problem(text: str) -> str | None:
@@ -62,6 +68,12 @@ def conflict_path(path: str, by: str, identity: str) -> str:
 def spelling_name(name: str, identity: str) -> str:
     """``stem (other spelling, 3f9a2c1d).ext``: where a disk takes ``name`` and another one for the same."""
     return _tagged(name, f"other spelling, {identity[:8]}")
+
+
+def spelled_otherwise(name: str) -> tuple[str, str] | None:
+    """The name and the eight digits of the identity that ``spelling_name`` made this one of."""
+    found = _SPELLING.fullmatch(name)
+    return None if found is None else (found["stem"] + (found["extension"] or ""), found["identity"])
 
 
 def _tagged(file_name: str, tag: str) -> str:
