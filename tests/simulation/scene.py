@@ -12,14 +12,15 @@ from crdtsync.testing.virtual_replica import VirtualReplica
 class Scene:
     """``a`` and ``b`` have joined and are at rest."""
 
-    def __init__(self) -> None:
+    def __init__(self, disk_of_a: str = "plain", disk_of_b: str = "plain") -> None:
+        """What each disk takes for one name, out of ``crdtsync.testing.folding.MODES``."""
         self.clock = Clock()
         streams = Streams(1)
         trace = Trace(self.clock)
         self.hub = VirtualHub(self.clock, streams["hub"], trace)
         self.hub.start()
-        self.a = VirtualReplica("a", self.clock, streams["a"], trace, self.hub)
-        self.b = VirtualReplica("b", self.clock, streams["b"], trace, self.hub)
+        self.a = VirtualReplica("a", self.clock, streams["a"], trace, self.hub, disk_of_a)
+        self.b = VirtualReplica("b", self.clock, streams["b"], trace, self.hub, disk_of_b)
         for replica in (self.a, self.b):
             replica.start()
         self.rest()
@@ -47,10 +48,14 @@ class Scene:
 
     def rest(self) -> None:
         """Let everyone flush, and check that both hold the same."""
+        self.rest_apart()
+        check_equal([self.a, self.b])
+
+    def rest_apart(self) -> None:
+        """Let everyone flush."""
         numbers = [(replica, replica.flush()) for replica in (self.a, self.b)]
         assert self.clock.run_until(
             self.clock.now_s + 300.0,
             lambda: all(number in replica.flushed for replica, number in numbers),
         ), "the flush does not end"
         self.wait(2.0)
-        check_equal([self.a, self.b])

@@ -314,12 +314,3 @@ def test_a_file_that_moves_into_a_folder_of_its_own_name_does_so_everywhere(cont
     assert scene.paths(scene.b) == ["y/in.md"]
     node = scene.b.disk.get("y/in.md")
     assert node is not None and node.data == content
-
-
-def test_a_renamed_folder_with_only_an_empty_folder_in_it_is_left_nowhere() -> None:
-    scene = Scene()
-    scene.a.disk.make_folder("old/empty")
-    scene.rest()
-    scene.a.disk.rename("old", "new")
-    scene.rest()
-    assert scene.paths(scene.a) == scene.paths(scene.b) == ["new/empty"]
