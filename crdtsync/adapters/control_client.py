@@ -1,6 +1,6 @@
-"""Asks the running replica of a folder over its control socket; synchronous, and cheap to import.
+"""Asks a running replica, or a running hub, over its control socket; synchronous, and cheap to import.
 
-Knows how the folder is found and how a line is asked and answered; what methods mean is up to the callers.
+Knows how a joined folder is found and how a line is asked and answered; methods are the callers' matter.
 """
 
 from __future__ import annotations
@@ -76,28 +76,54 @@ def call(
     as the class that it had there.
     """
     joined = find_joined(folder)
-    request = json.dumps({"id": 1, "method": method, "params": params}) + "\n"
+    who = f"The replica of {printable(str(joined))}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(answer_within_s)
         try:
-            with socket_address(joined / STATE_FOLDER) as address:
-                connection.connect(address)
+            _connect(connection, joined / STATE_FOLDER)
         except OSError as problem:
             raise _none_runs(joined, problem) from problem
+        return _ask(connection, who, method, params, answer_within_s)
+
+
+def call_hub(data: Path, method: str, /, **params: Any) -> Any:
+    """Ask the hub that runs on the data folder; None when none does.
+
+    Raises FolderError when it does not answer, and otherwise the error that it told.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
-            connection.sendall(request.encode("ascii"))
-            line = _line(connection)
-        except TimeoutError as problem:
-            raise FolderError(
-                f"The replica of {printable(str(joined))} did not answer within {answer_within_s:g} s;"
-                " it may be busy, or stopped"
-            ) from problem
+            _connect(connection, data)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
         except OSError as problem:
             raise FolderError(
-                f"The replica of {printable(str(joined))} ended before it answered ({problem.strerror})"
+                f"The hub of {printable(str(data))} cannot be asked: {problem.strerror}; ask as who runs it"
             ) from problem
+        return _ask(connection, f"The hub of {printable(str(data))}", method, params, ANSWER_TIMEOUT_S)
+
+
+def _connect(connection: socket.socket, folder: Path) -> None:
+    connection.settimeout(ANSWER_TIMEOUT_S)
+    with socket_address(folder) as address:
+        connection.connect(address)
+
+
+def _ask(
+    connection: socket.socket, who: str, method: str, params: dict[str, Any], answer_within_s: float | None
+) -> Any:
+    request = json.dumps({"id": 1, "method": method, "params": params}) + "\n"
+    connection.settimeout(answer_within_s)
+    try:
+        connection.sendall(request.encode("ascii"))
+        line = _line(connection)
+    except TimeoutError as problem:
+        raise FolderError(
+            f"{who} did not answer within {answer_within_s:g} s; it may be busy, or stopped"
+        ) from problem
+    except OSError as problem:
+        raise FolderError(f"{who} ended before it answered ({problem.strerror})") from problem
     if not line:
-        raise FolderError(f"The replica of {printable(str(joined))} ended before it answered")
+        raise FolderError(f"{who} ended before it answered")
     return _result(line)
 
 

@@ -1,4 +1,4 @@
-"""The control socket of a running replica: one JSON object per line asks, one per line answers.
+"""The control socket of a running replica or hub: one JSON object per line asks, one per line answers.
 
 ``{"id": 1, "method": "status", "params": {}}`` is answered by ``{"id": 1, "result": ...}`` or by
 ``{"id": 1, "error": {"message": ..., "code": ...}}``, where ``code`` names the error's class. What the
@@ -124,7 +124,7 @@ class ControlServer:
         except Exception:
             # One method's bug must not take the others away from a person who wants to know what is wrong.
             _log.exception("the control method %s failed", method)
-            return _failure(number, CrdtsyncError(f"{method} failed inside the replica; its log tells more"))
+            return _failure(number, CrdtsyncError(f"{method} failed inside; the log tells more"))
 
 
 async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import ssl
 from collections import deque
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ from websockets.exceptions import (
 )
 
 from crdtsync.core.values import limits
+from crdtsync.core.values.ids import printable
 from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
 
 ROOM_PATH = "/v1/room"
@@ -40,8 +43,11 @@ class HubLink:
         connected: Callable[[], None],
         received: Callable[[str | bytes], None],
         ended: Callable[[CrdtsyncError], None],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """``tls`` for a ``wss://`` hub: whom to trust."""
         self._hub = hub_address(url)
+        self._tls = tls
         self._connected = connected
         self._received = received
         self._ended = ended
@@ -86,6 +92,7 @@ class HubLink:
         try:
             async with connect(
                 self._hub + ROOM_PATH,
+                ssl=self._tls,
                 compression=None,
                 max_size=limits.FRAME_MAX_BYTES,
                 max_queue=QUEUED_FRAMES_MAX,
@@ -146,11 +153,24 @@ def hub_address(url: str) -> str:
     return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to ``host`` stays on this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def explain(error: Exception, url: str) -> CrdtsyncError:
     """An attempt to connect failed: why, for a person."""
     match error:
         case InvalidStatus() if error.response.status_code >= 500:
             return HubUnreachable(f"The hub at {url} answers {error.response.status_code}: it is not ready")
+        case InvalidStatus() if error.response.status_code == 429:
+            return HubUnreachable(f"The hub at {url} has too many connections from here; it asks to wait")
+        case InvalidStatus() if error.response.status_code == 403:
+            said = printable(error.response.body.decode("utf-8", "replace").strip(), 300)
+            return ProtocolMismatch(f"What answers at {url} refuses: {said or 'HTTP 403'}")
         case InvalidStatus():
             return ProtocolMismatch(
                 f"What answers at {url} is not a crdtsync hub (HTTP {error.response.status_code}); "
@@ -164,6 +184,13 @@ def explain(error: Exception, url: str) -> CrdtsyncError:
             )
         case TimeoutError():
             return HubUnreachable(f"The hub at {url} does not answer")
+        case ssl.SSLCertVerificationError():
+            return HubUnreachable(
+                f"The certificate of {url} is not to be trusted: {error.verify_message}. "
+                "If it is from an authority of your own, name that with --ca FILE"
+            )
+        case ssl.SSLError():
+            return HubUnreachable(f"{url} cannot be spoken to by TLS: {error.reason or error}")
         case ConnectionRefusedError():
             return HubUnreachable(f"No hub runs at {url}; start one with: crdtsync hub")
         case OSError():

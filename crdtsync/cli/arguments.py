@@ -15,6 +15,7 @@ DEFAULT_HUB: Final = "ws://127.0.0.1:4747"
 HUB_VARIABLE: Final = "CRDTSYNC_HUB"
 TOKEN_VARIABLE: Final = "CRDTSYNC_TOKEN"
 NAME_VARIABLE: Final = "CRDTSYNC_NAME"
+CA_VARIABLE: Final = "CRDTSYNC_CA"
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +37,21 @@ def add_hub_options(parser: argparse.ArgumentParser) -> None:
         "--hub", metavar="URL", help=f"the hub's address (default: ${HUB_VARIABLE}, or {DEFAULT_HUB})"
     )
     parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="a file with an invite, or with the token that is its last part",
+    )
+    parser.add_argument(
         "--token",
         metavar="T",
-        help=f"what the hub asks for (default: ${TOKEN_VARIABLE}, which others on this machine cannot see)",
+        help=f"the token itself (default: ${TOKEN_VARIABLE}, or the one by which DIR was joined before); "
+        "it is taken off the command line at once, but your shell may remember it",
+    )
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="certificate authorities (PEM) to trust for a wss:// hub, and no others "
+        f"(default: ${CA_VARIABLE}, or those of the system)",
     )
 
 
@@ -52,8 +65,11 @@ def hub_url(arguments: argparse.Namespace) -> str:
     return arguments.hub or os.environ.get(HUB_VARIABLE) or DEFAULT_HUB
 
 
-def token(arguments: argparse.Namespace) -> str | None:
-    return arguments.token or os.environ.get(TOKEN_VARIABLE) or None
+def certificate_authority(arguments: argparse.Namespace) -> Path | None:
+    from pathlib import Path
+
+    given = arguments.ca or os.environ.get(CA_VARIABLE)
+    return Path(given) if given else None
 
 
 def person(arguments: argparse.Namespace) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
 from typing import Final
 
+from crdtsync.cli.hub_options import access_options, add_access_options, default_data
 from crdtsync.cli.output import LINE_MAX_CHARS, print_json, say
+from crdtsync.core.hub.admission import Demand
 from crdtsync.core.hub.effects import Notice
 from crdtsync.core.values.ids import printable
 from crdtsync.runtime.hub import DEFAULT_PORT, HubServer
+from crdtsync.runtime.hub_access import AccessOptions, is_loopback
 
 SWITCH_INTERVAL_S: Final = 0.001
 """How long a thread that compacts may hold up the one that relays; Python's default of 5 ms can be felt."""
@@ -40,6 +41,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DIR",
         help="where rooms are stored (default: $XDG_DATA_HOME/crdtsync/hub, or ~/.local/share/crdtsync/hub)",
     )
+    add_access_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     parser.set_defaults(run=run)
 
@@ -48,15 +50,11 @@ def run(args: argparse.Namespace) -> int:
     """Returns 0 after a clean end. Raises CrdtsyncError when the hub cannot run."""
     logging.getLogger("crdtsync.hub.websockets").setLevel(logging.CRITICAL)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return asyncio.run(_run(args.host, args.port, args.data or default_data(), args.json))
+    access = access_options(args)
+    return asyncio.run(_run(args.host, args.port, args.data or default_data(), access, args.json))
 
 
-def default_data() -> Path:
-    base = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "crdtsync" / "hub"
-
-
-async def _run(host: str, port: int, data: Path, as_json: bool) -> int:
+async def _run(host: str, port: int, data: Path, access: AccessOptions, as_json: bool) -> int:
     def noticed(notice: Notice) -> None:
         if as_json:
             record = {"event": "notice", "kind": notice.kind, "message": notice.message}
@@ -64,7 +62,7 @@ async def _run(host: str, port: int, data: Path, as_json: bool) -> int:
         room = f"room {notice.room}: " if notice.room else ""
         print(f"crdtsync: {printable(room + notice.message, LINE_MAX_CHARS)}", file=sys.stderr, flush=True)
 
-    hub = HubServer(host, port, data, noticed=noticed)
+    hub = HubServer(host, port, data, access=access, noticed=noticed)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, hub.stop)
@@ -73,15 +71,10 @@ async def _run(host: str, port: int, data: Path, as_json: bool) -> int:
             print_json({"event": "listening", "url": hub.url})
         else:
             say(f"crdtsync hub is listening at {hub.url}")
-            say(f"To share a folder:  crdtsync join ROOM DIR --hub {_reachable(host, hub.url)}")
+            say(_how_to_join(host, hub))
             say(f"Rooms are stored in {data}")
-        if not _is_loopback(host):
-            print(
-                f"crdtsync: anyone who can reach {hub.url} can read and change its rooms; "
-                "keep it inside a network you trust.",
-                file=sys.stderr,
-                flush=True,
-            )
+        for warning in _warnings(host, hub, access):
+            print(f"crdtsync: {warning}", file=sys.stderr, flush=True)
         await hub.wait()
     if as_json:
         print_json({"event": "stopped"})
@@ -90,16 +83,29 @@ async def _run(host: str, port: int, data: Path, as_json: bool) -> int:
     return 0
 
 
-def _reachable(host: str, url: str) -> str:
-    """The address as others would type it, when the hub listens at all addresses."""
-    return url.replace(host, "THIS-MACHINE", 1) if host == "0.0.0.0" else url
+def _how_to_join(host: str, hub: HubServer) -> str:
+    if hub.demand is Demand.EVERYBODY:
+        return "To let someone in:  crdtsync invite ROOM"
+    url = hub.url.replace(host, "THIS-MACHINE", 1) if host == "0.0.0.0" else hub.url
+    return f"To share a folder:  crdtsync join ROOM DIR --hub {url}"
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _warnings(host: str, hub: HubServer, access: AccessOptions) -> list[str]:
+    """What whoever runs a hub on a network should know."""
+    if is_loopback(host):
+        return []
+    warnings = []
+    if hub.demand is Demand.NOBODY:
+        warnings.append(
+            f"anyone who can reach {hub.url} can read and change its rooms; "
+            "keep it inside a network you trust."
+        )
+    if access.tls is None:
+        warnings.append(
+            "what travels to and from this hub, invites too, can be read on the way: give it --tls-cert and "
+            "--tls-key, or put it behind a proxy that does TLS."
+        )
+    return warnings
 
 
 def _port(text: str) -> int:

@@ -1,29 +1,46 @@
-"""``crdtsync join ROOM DIR``: keep a folder in sync with a room, until stopped or (--once) settled."""
+"""``crdtsync join``: keep a folder in sync with a room, until stopped or (--once) settled."""
 
 from __future__ import annotations
 
 import argparse
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from crdtsync.cli.arguments import (
     add_hub_options,
     add_json_option,
     add_name_option,
+    certificate_authority,
     hub_url,
     person,
-    token,
 )
+from crdtsync.errors import CrdtsyncError, InvalidName
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "join",
         help="keep a folder in sync with a room",
-        description="Keep DIR in sync with ROOM. A folder that does not exist is created and filled.",
+        description="Keep DIR in sync with a room. A folder that does not exist is created and filled.",
+        usage="%(prog)s [options] ROOM DIR\n       %(prog)s [options] INVITE [DIR]\n"
+        "       %(prog)s [options] - [DIR]",
     )
-    parser.add_argument("room", metavar="ROOM")
-    parser.add_argument("directory", metavar="DIR")
+    parser.add_argument(
+        "room",
+        metavar="ROOM",
+        help="a room's name; or an invite, as 'crdtsync invite' printed it; or - to be asked for one, "
+        "so that it stands in no history of commands",
+    )
+    parser.add_argument("directory", metavar="DIR", nargs="?", help="with an invite: ./ROOM when left out")
     add_hub_options(parser)
     add_name_option(parser)
+    parser.add_argument(
+        "--read-only", action="store_true", help="follow the room, and send nothing that is changed here"
+    )
     parser.add_argument("--once", action="store_true", help="end once folder and room are the same")
     parser.add_argument(
         "--differing",
@@ -35,21 +52,76 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which room of which hub, where, by which token."""
+
+    room: str
+    hub: str
+    directory: Path
+    token: str | None
+
+
 def run(arguments: argparse.Namespace) -> int:
     import asyncio
-    from pathlib import Path
 
     from crdtsync.cli.joined import JoinCommand
     from crdtsync.core.replica.events import Differing
     from crdtsync.runtime.replica import JoinOptions
 
+    wanted = what_is_wanted(arguments)
     options = JoinOptions(
-        room=arguments.room,
-        directory=Path(arguments.directory),
-        hub=hub_url(arguments),
+        room=wanted.room,
+        directory=wanted.directory,
+        hub=wanted.hub,
         name=person(arguments),
-        token=token(arguments),
+        token=wanted.token,
+        ca=certificate_authority(arguments),
         differing=None if arguments.differing is None else Differing(arguments.differing),
     )
+    _warn(wanted.hub)
     command = JoinCommand(options, json=arguments.json, once=arguments.once)
     return asyncio.run(command.run())
+
+
+def what_is_wanted(arguments: argparse.Namespace) -> Wanted:
+    """Raises CrdtsyncError."""
+    from pathlib import Path
+
+    from crdtsync.adapters import saved_token
+    from crdtsync.adapters.hub_link import hub_address
+    from crdtsync.cli.links import is_link, read_link
+    from crdtsync.cli.secrets import FROM_INPUT, given_token, read_invite
+
+    given: str = arguments.room
+    if given == FROM_INPUT:
+        given = read_invite()
+    token = given_token(arguments, os.environ)
+    if is_link(given):
+        if arguments.hub is not None:
+            raise CrdtsyncError("An invite names its hub: leave --hub out.")
+        link = read_link(given)
+        room, hub, token = link.room, link.hub, link.token or token
+        directory = Path(arguments.directory or room)
+    else:
+        room, hub = given, hub_url(arguments)
+        if arguments.directory is None:
+            raise InvalidName("Say which folder to join: crdtsync join ROOM DIR")
+        directory = Path(arguments.directory)
+    hub = hub_address(hub)
+    return Wanted(room, hub, directory, token or saved_token.load(directory, hub))
+
+
+def _warn(hub: str) -> None:
+    import sys
+    from urllib.parse import urlsplit
+
+    from crdtsync.adapters.hub_link import is_loopback
+
+    if hub.startswith("ws://") and not is_loopback(urlsplit(hub).hostname or ""):
+        print(
+            f"crdtsync: {hub} is not encrypted: everything, an invite too, can be read and changed on the "
+            "way. Use a wss:// address outside a network you trust.",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -17,6 +17,9 @@ COMMANDS: Final = {
     "hub": "run a hub: it stores and relays the rooms of those who join",
     "join": "keep a folder in sync with a room",
     "share": "run a hub for one folder, and join it",
+    "invite": "print the line by which someone joins a room of a hub on this machine",
+    "invites": "list the invites of a hub on this machine",
+    "revoke": "end invites of a hub on this machine, at once",
     "status": "is it connected, what is pending, who is here, what needs attention",
     "flush": "wait until folder and hub hold the same",
     "conflicts": "list conflict copies, or resolve one",
@@ -33,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
+    if argv is None and given:
+        from crdtsync.cli.secrets import leave_command_line
+
+        leave_command_line(given)
     try:
         arguments = _parser(given).parse_args(given)
     except SystemExit as end:  # argparse has told why, or has printed the help

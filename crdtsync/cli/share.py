@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from crdtsync.cli.arguments import add_json_option, add_name_option, person
+from crdtsync.core.values.ids import check_room_name
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,6 +18,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("directory", metavar="DIR")
     parser.add_argument("--room", help="the room's name (default: the folder's)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
+    parser.add_argument(
+        "--open", action="store_true", help="let everyone in who can reach the hub, without an invite"
+    )
+    parser.add_argument(
+        "--hub", metavar="URL", help="the address by which others reach it (default: where it listens)"
+    )
     parser.add_argument("--port", type=int, default=4747, help="0 takes a free one (default: %(default)s)")
     add_name_option(parser)
     add_json_option(parser)
@@ -34,14 +41,27 @@ def run(arguments: argparse.Namespace) -> int:
 async def _share(arguments: argparse.Namespace, directory: Path, room: str, data: Path) -> int:
     import json
 
+    from crdtsync.adapters.hub_link import hub_address
+    from crdtsync.cli.invite import reachable
     from crdtsync.cli.joined import JoinCommand
+    from crdtsync.cli.links import Link
+    from crdtsync.core.hub.admission import Demand
     from crdtsync.runtime.hub import HubServer
+    from crdtsync.runtime.hub_access import AccessOptions, demand_of
     from crdtsync.runtime.replica import JoinOptions
 
-    async with HubServer(arguments.host, arguments.port, data) as hub:
-        options = JoinOptions(room=room, directory=directory, hub=hub.url, name=person(arguments))
+    access = AccessOptions(open=arguments.open)
+    asks = demand_of(arguments.host, access) is Demand.EVERYBODY
+    token = standing_invite(data, check_room_name(room)) if asks else None
+    async with HubServer(arguments.host, arguments.port, data, access=access) as hub:
+        here = hub.url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+        options = JoinOptions(room=room, directory=directory, hub=here, name=person(arguments), token=token)
         command = JoinCommand(options, json=arguments.json, once=False)
-        line = f"crdtsync join {room} DIR --hub {hub.url}"
+        address = reachable(hub.url) if arguments.hub is None else hub_address(arguments.hub)
+        if token is not None or arguments.hub is not None:
+            line = f"crdtsync join {Link(address, room, token)}"
+        else:
+            line = f"crdtsync join {room} DIR --hub {address}"
 
         async def tell() -> None:
             if arguments.json:
@@ -52,11 +72,33 @@ async def _share(arguments: argparse.Namespace, directory: Path, room: str, data
         return await command.run(tell)
 
 
+def standing_invite(data: Path, room: str) -> str:
+    """The token of the invite by which a shared folder is joined: the same each time, until it is revoked.
+
+    Raises CrdtsyncError.
+    """
+    import time
+    from random import SystemRandom
+
+    from crdtsync.adapters.access_store import AccessStore
+    from crdtsync.core.hub.invites import Invite, new_identity, token_of
+
+    store = AccessStore(data)
+    credentials = store.load()
+    for invite in credentials.invites.values():
+        if credentials.key is not None and invite == Invite(
+            invite.identity, room, read_only=False, name="", made_s=invite.made_s
+        ):
+            return token_of(invite, credentials.key)
+    fresh = Invite(new_identity(SystemRandom()), room, read_only=False, name="", made_s=int(time.time()))
+    return token_of(fresh, store.add(fresh))
+
+
 def hub_folder(directory: Path) -> Path:
     """Where the hub of a shared folder keeps its rooms: apart from the folder, which may be removed."""
     from blake3 import blake3
 
-    from crdtsync.cli.hub import default_data
+    from crdtsync.cli.hub_options import default_data
 
     name = blake3(str(directory.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return default_data().parent / "shares" / name

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import ssl
 from collections.abc import Sequence
 from typing import Final, TypeVar, assert_never
 
@@ -54,8 +55,11 @@ class _Ended(Exception):
 class BlobLink:
     """One socket to one room's chunks, opened when something is asked and closed when idle."""
 
-    def __init__(self, url: str, hello: Hello, *, idle_s: float = IDLE_S) -> None:
-        """``url`` is the hub's, such as ``ws://host:4747``."""
+    def __init__(
+        self, url: str, hello: Hello, *, tls: ssl.SSLContext | None = None, idle_s: float = IDLE_S
+    ) -> None:
+        """``url`` is the hub's, such as ``ws://host:4747``; ``tls`` for ``wss``: whom to trust."""
+        self._tls = tls
         self._url = hub_address(url) + wire.BLOBS_PATH
         self._hello = hello
         self._idle_s = idle_s
@@ -152,6 +156,7 @@ class BlobLink:
         """One connection, from the greeting until it is idle. Raises what ended it otherwise."""
         async with connect(
             self._url,
+            ssl=self._tls,
             compression=None,
             max_size=wire.BLOB_FRAME_MAX_BYTES,
             ping_interval=limits.HEARTBEAT_S,

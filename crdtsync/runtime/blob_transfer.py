@@ -12,6 +12,7 @@ import functools
 import heapq
 import itertools
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,7 @@ class BlobTransfers:
         replica: str,
         name: str,
         token: str | None,
+        tls: ssl.SSLContext | None = None,
         opener: SafeOpener,
         staging: Path,
         emit: Callable[[Outcome], None],
@@ -79,7 +81,7 @@ class BlobTransfers:
         self._workers = Workers("blobs")
         self._long_workers = Workers("blobs-long", 2)
         self.link = BlobLink(
-            hub_url, Hello(room=room, replica=replica, name=name, token=token), idle_s=idle_s
+            hub_url, Hello(room=room, replica=replica, name=name, token=token), tls=tls, idle_s=idle_s
         )
         self._tools = Tools(
             link=self.link,

@@ -14,25 +14,27 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 
+from crdtsync.adapters.control_socket import ControlServer
 from crdtsync.adapters.hub_database import put_aside
 from crdtsync.adapters.hub_lock import HubLock
 from crdtsync.adapters.hub_store import SqliteHubStore
+from crdtsync.core.hub.admission import Demand
 from crdtsync.core.hub.effects import Notice
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.shared import Counts
 from crdtsync.core.hub.store import StoreCorrupt
-from crdtsync.core.hub.webpages import WebPolicy, loopback_policy
 from crdtsync.core.values import limits
 from crdtsync.errors import CrdtsyncError, StoreError
 from crdtsync.runtime.http import Blobs, Health, HubHttp, Reading
+from crdtsync.runtime.hub_access import AccessOptions, HubAccess
 from crdtsync.runtime.hub_blobs import HubBlobs
 from crdtsync.runtime.hub_gate import Gate
 from crdtsync.runtime.hub_loop import RESTARTING, HubLoop
@@ -64,17 +66,19 @@ class HubServer:
         port: int,
         data: str | Path,
         *,
+        access: AccessOptions | None = None,
         gate: Gate | None = None,
-        web: WebPolicy | None = None,
         noticed: Callable[[Notice], None] = _log,
     ) -> None:
-        """``port`` 0 takes a free one. ``gate`` None: everyone who reaches it may enter."""
+        """``port`` 0 takes a free one. ``gate``: one that decides in place of the hub's own invites."""
         self.url = ""
         self._host = host
         self._port = port
         self._data = Path(data)
-        self._gate = gate or Gate()
-        self._web = web or loopback_policy()
+        self._options = access or AccessOptions()
+        self._own_gate = gate
+        self._access: HubAccess
+        self._gate: Gate
         self._noticed = noticed
         self.counts = Counts()
         """What it has done since it started."""
@@ -101,6 +105,11 @@ class HubServer:
         self.stop()
         await self.wait()
 
+    @property
+    def demand(self) -> Demand:
+        """Of whom it asks for an invite, once it runs."""
+        return self._access.demand
+
     def stop(self) -> None:
         """Stop taking members, store what was taken, tell everyone, and end."""
         self._stop.set()
@@ -118,21 +127,42 @@ class HubServer:
         except OSError as error:
             raise StoreError(f"The hub's folder {self._data} cannot be made: {error.strerror}.") from error
         with HubLock(self._data):
+            control = ControlServer(self._data, {"access": self._reload_access, "address": self._address})
+            await control.start()  # before the invites are read: who changes them now is heard afterwards
             try:
-                blobs = HubBlobs(self._data / "chunks", self._gate)
-            except OSError as error:
-                raise StoreError(f"The hub's chunks cannot be opened: {error}.") from error
-            try:
-                await self._serve(blobs)
+                self._access = HubAccess(
+                    self._host,
+                    self._data,
+                    self._options,
+                    lambda trouble: self._noticed(Notice("tls", "", trouble)),
+                )
+                self._gate = self._own_gate or self._access.gate
+                await self._serve_chunks()
             finally:
-                await blobs.close()
+                await control.close()
+
+    async def _serve_chunks(self) -> None:
+        try:
+            blobs = HubBlobs(self._data / "chunks", self._gate)
+        except OSError as error:
+            raise StoreError(f"The hub's chunks cannot be opened: {error}.") from error
+        try:
+            await self._serve(blobs)
+        finally:
+            await blobs.close()
+
+    async def _reload_access(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return {"ended": self._access.reload()}
+
+    async def _address(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return {"url": self.url}
 
     async def _serve(self, blobs: HubBlobs) -> None:
         doors: dict[str, Callable[[ServerConnection], Awaitable[None]]] = {
             ROOM_PATH: self._serve_room,
             BLOBS_PATH: blobs.serve,
         }
-        http = HubHttp(doors, self._web, self._health, lambda: self._reading(blobs))
+        http = HubHttp(doors, self._access.web, self._health, lambda: self._reading(blobs))
 
         async def handler(websocket: ServerConnection) -> None:
             request = websocket.request
@@ -211,6 +241,10 @@ class HubServer:
         return SqliteHubStore(path)
 
     async def _listen(self, handler: Callable[[ServerConnection], Awaitable[None]], http: HubHttp) -> Server:
+        certificate = self._access.certificate
+        tls: dict[str, Any] = {}
+        if certificate is not None:
+            tls = {"ssl": certificate.context, "ssl_handshake_timeout": limits.HELLO_TIMEOUT_S}
         try:
             server = await serve(
                 handler,
@@ -225,12 +259,13 @@ class HubServer:
                 ping_timeout=limits.HEARTBEAT_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
                 logger=logging.getLogger("crdtsync.hub.websockets"),
+                **tls,
             )
         except OSError as error:
             raise CrdtsyncError(_cannot_listen(self._host, self._port, error)) from error
         port = next(iter(server.sockets)).getsockname()[1]
         host = f"[{self._host}]" if ":" in self._host else self._host
-        self.url = f"ws://{host}:{port}"
+        self.url = f"{self._access.scheme}://{host}:{port}"
         return server
 
     async def _serve_room(self, websocket: ServerConnection) -> None:

@@ -9,16 +9,18 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol, assert_never
 
+from crdtsync.adapters import saved_token
 from crdtsync.adapters.boot import boot_id
 from crdtsync.adapters.folder import JoinedFolder
 from crdtsync.adapters.hub_link import HubLink, hub_address
 from crdtsync.adapters.network_changes import NetworkChanges
 from crdtsync.adapters.replica_store import StoreCorrupt
+from crdtsync.adapters.tls import client_context
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.engine import ReplicaEngine
@@ -51,7 +53,9 @@ class JoinOptions:
     directory: Path
     hub: str
     name: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
+    ca: Path | None = None
+    """Certificate authorities (PEM) to trust for a ``wss`` hub, and no others; None: the system's."""
     differing: ev.Differing | None = None
 
 
@@ -77,6 +81,7 @@ class Replica:
     def __init__(self, options: JoinOptions, observer: Observer) -> None:
         self.options = options
         self.hub = hub_address(options.hub)
+        self._tls = client_context(options.ca) if self.hub.startswith("wss://") else None
         check_room_name(options.room)
         self._observer = observer
         self._events: EventQueue[ev.Event]
@@ -187,13 +192,14 @@ class Replica:
             options.differing,
             boot_id(),
         )
-        self._link = HubLink(self.hub, self._connected, self._received, self._ended)
+        self._link = HubLink(self.hub, self._connected, self._received, self._ended, self._tls)
         self._transfers = BlobTransfers(
             hub_url=self.hub,
             room=options.room,
             replica=folder.replica_id,
             name=options.name,
             token=options.token,
+            tls=self._tls,
             opener=folder.open_file,
             staging=folder.staging,
             emit=self._events.put,
@@ -273,9 +279,22 @@ class Replica:
                         else RootGone(message)
                     )
                 case ef.Notice(kind, path, message):
+                    if kind == "connected":
+                        self._keep_token()
                     self._observer.notice(kind, path, message)
                 case _:
                     assert_never(effect)
+
+    def _keep_token(self) -> None:
+        """The hub has taken it: the next join of this folder need not be told."""
+        token = self.options.token
+        if token is None or token == saved_token.load(self.options.directory, self.hub):
+            return
+        try:
+            saved_token.save(self._folder.state_folder, self.hub, token)
+        except OSError as error:
+            told = f"the invite cannot be kept for the next join: {error.strerror}"
+            self._observer.notice("told", "", told)
 
     async def _persist(self, records: Sequence[Record]) -> None:
         """Nothing goes on before this is written: a full disk is waited for, and told."""

@@ -207,7 +207,8 @@ def test_flags_come_before_the_environment_and_that_before_defaults(
     variables: dict[str, str],
     expected: tuple[str, str | None],
 ) -> None:
-    from crdtsync.cli.arguments import hub_url, person, token
+    from crdtsync.cli.arguments import hub_url, person
+    from crdtsync.cli.secrets import given_token
 
     for name in ("CRDTSYNC_HUB", "CRDTSYNC_TOKEN", "CRDTSYNC_NAME"):
         monkeypatch.delenv(name, raising=False)
@@ -215,7 +216,7 @@ def test_flags_come_before_the_environment_and_that_before_defaults(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LOGNAME", "login")
     arguments = entry._parser(["join"]).parse_args(["join", "room", "dir", *given])
-    assert (hub_url(arguments), token(arguments)) == expected
+    assert (hub_url(arguments), given_token(arguments, os.environ)) == expected
     assert person(arguments) == ("m" if given else variables.get("CRDTSYNC_NAME") or "login")
 
 

@@ -15,6 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from crdtsync.cli import hub as command
+from crdtsync.cli.hub_options import default_data
 from crdtsync.core.wire.control import Cursor
 from crdtsync.core.wire.messages import Ack
 from tests.hub.client import DEADLINE_S, Client
@@ -90,8 +91,13 @@ async def test_it_tells_people_how_to_join(tmp_path: Path) -> None:
         assert (tmp_path / "crdtsync" / "hub" / "hub.db").exists()
 
 
-async def test_it_warns_when_others_can_reach_it(tmp_path: Path) -> None:
-    async with running("--host", "0.0.0.0", "--port", "0", "--data", str(tmp_path)) as process:
+async def test_it_does_not_stand_open_to_others_unless_told_to(tmp_path: Path) -> None:
+    everywhere = ("--host", "0.0.0.0", "--port", "0", "--data", str(tmp_path))
+    async with running(*everywhere) as process:
+        code, errors = await process.end()
+        assert code == 1
+        assert "crdtsync invite ROOM" in errors and "--open" in errors
+    async with running(*everywhere, "--open") as process:
         await process.line()
         assert "--hub ws://THIS-MACHINE:" in await process.line()
         await process.line()
@@ -195,4 +201,4 @@ def test_rooms_are_kept_where_the_system_keeps_such_data(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", base)
     monkeypatch.setenv("HOME", "/home/me")
-    assert command.default_data() == Path(expected or "/home/me/.local/share/crdtsync/hub")
+    assert default_data() == Path(expected or "/home/me/.local/share/crdtsync/hub")

@@ -23,6 +23,7 @@ from crdtsync.core.wire.control import Cursor, Hello, Presence, encode_control
 from crdtsync.core.wire.messages import CaughtUp, Committed, Compare, Differ, Probe, Probed
 from crdtsync.errors import CrdtsyncError, StoreError, StoreInUse
 from crdtsync.runtime.hub import HubServer
+from crdtsync.runtime.hub_access import AccessOptions
 from crdtsync.runtime.hub_gate import Gate
 from tests.hub.client import DEADLINE_S, Client
 from tests.hub.material import NOTES, TASKS, Author, document, lone_update, text_of, v2_update
@@ -259,7 +260,7 @@ async def test_a_taken_port_is_told_and_the_folder_let_go(hub: HubServer, tmp_pa
 
 async def test_a_host_without_an_address_is_told(tmp_path: Path) -> None:
     with pytest.raises(CrdtsyncError, match="--host"):
-        async with HubServer("203.0.113.7", 0, tmp_path):
+        async with HubServer("203.0.113.7", 0, tmp_path, access=AccessOptions(open=True)):
             pass
 
 

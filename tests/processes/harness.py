@@ -137,8 +137,8 @@ class Process:
 class Hub(Process):
     """A hub on a free port of loopback."""
 
-    def __init__(self, data: Path, port: int = 0) -> None:
-        super().__init__("hub", "--json", "--data", str(data), "--port", str(port))
+    def __init__(self, data: Path, port: int = 0, *options: str) -> None:
+        super().__init__("hub", "--json", "--data", str(data), "--port", str(port), *options)
         self.data = data
         self.url: str = self.wait_for("listening")["url"]
 

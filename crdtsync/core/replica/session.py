@@ -7,7 +7,7 @@ update means.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol, assert_never
 
@@ -96,7 +96,7 @@ class Identity:
     room: str
     replica: str
     name: str
-    token: str | None
+    token: str | None = field(repr=False)
 
 
 class HubSession:

@@ -91,6 +91,10 @@ MEMBERS_PER_ROOM_MAX: Final = 1000
 ROOMS_PER_HUB_MAX: Final = 100_000
 DOCUMENTS_PER_ROOM_MAX: Final = 2_000_000
 CONNECTIONS_BEFORE_HELLO_MAX: Final = 1000
+INVITES_MAX: Final = 10_000
+"""Of one hub; the file that lists them is read as a whole."""
+INVITE_LISTED_S: Final = 30 * 24 * 3600.0
+"""An invite that has ended is listed this much longer."""
 FAILED_ATTEMPTS_FREE: Final = 3
 """So many wrong tokens of one address are answered at once: people mistype."""
 FAILED_ATTEMPT_FIRST_S: Final = 0.25

@@ -31,7 +31,7 @@ class Hello(_Message):
     replica: Annotated[str, Field(max_length=64)]
     name: Annotated[str, Field(max_length=4 * limits.PERSON_NAME_MAX_CHARS)] = ""
     cursor: Cursor | None = None
-    token: Annotated[str, Field(max_length=4096)] | None = None
+    token: Annotated[str, Field(max_length=4096)] | None = Field(default=None, repr=False)
 
 
 class Welcome(_Message):
