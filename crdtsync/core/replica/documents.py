@@ -164,6 +164,8 @@ class Documents:
     def settle(self) -> list[EntryId]:
         """Write the heads of what changed since the last call; returns those entries."""
         if not self._changed:
+            if len(self._warm) > limits.DOCUMENTS_WARM_MAX:
+                self._cool()  # many were read, as for a hub that lost them
             return []
         changed = list(self._changed.items())
         for entry, (at_ms, dirty) in changed:

@@ -7,6 +7,7 @@ Pure: no clock, disk, socket or ambient randomness; the same events give the sam
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import assert_never
 
 from crdtsync.core.replica import events as ev
@@ -165,6 +166,7 @@ class ReplicaEngine:
             self._housekeeping.deadline,
             self._reconnecting.due,
             self._rehashing.deadline,
+            self._now if self._session.eager else None,
             min((retry.due for retry in state.retries.values() if retry.due > self._now), default=None),
             min(self._state.rechecks.values(), default=None),
         ]
@@ -204,8 +206,10 @@ class ReplicaEngine:
                 self._out.effect(Halt(reason))
             case ev.Connected():
                 self._session.connected()
-            case ev.TextFrame() | ev.BinaryFrame():
-                self._frame(event)
+            case ev.TextFrame(data):
+                self._heed(partial(self._session.text_frame, data))
+            case ev.BinaryFrame(data):
+                self._heed(partial(self._session.binary_frame, data))
             case ev.Disconnected(reason):
                 self._disconnected(reason)
             case ev.NetworkChanged():
@@ -264,12 +268,9 @@ class ReplicaEngine:
 
     # -- the hub ------------------------------------------------------------------------------------
 
-    def _frame(self, event: ev.TextFrame | ev.BinaryFrame) -> None:
+    def _heed(self, what_the_hub_says: Callable[[], None]) -> None:
         try:
-            if isinstance(event, ev.TextFrame):
-                self._session.text_frame(event.data)
-            else:
-                self._session.binary_frame(event.data)
+            what_the_hub_says()
         except PeerError as error:
             self._out.effect(Disconnect(f"the hub broke the protocol: {error}"))
             self._reconnecting.slowly()
@@ -335,6 +336,7 @@ class ReplicaEngine:
         self._judge_deletions()
         self._housekeeping.tick(self._now)
         self._settle()
+        self._heed(self._session.advance)
         self._session.flush()
         if self._flushing:
             self._flushing.advance(self._quiet)

@@ -6,6 +6,7 @@ update means.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -40,6 +41,9 @@ from crdtsync.core.wire.messages import (
     Relay,
 )
 from crdtsync.errors import PeerError
+
+ANSWERS_PER_EVENT = 128
+"""Each is a document to load: a few milliseconds for all of them."""
 
 
 class Phase(Enum):
@@ -123,8 +127,10 @@ class HubSession:
         self._comparing: set[DocumentId] = set()
         self._queued: list[tuple[DocumentId, bytes]] = []
         self._queued_documents: set[DocumentId] = set()
-        self._answers: list[tuple[DocumentId, bytes]] = []
-        """The hub's state vectors that came before pushing was legal."""
+        self._answers: deque[tuple[DocumentId, bytes]] = deque()
+        """The hub's state vectors: each leads to a push, once that is legal and the hub keeps up."""
+        self._reached = 0
+        """How far the log was read; a cursor says so only once nothing waits to be pushed as an answer."""
         self._batch = 0
         self._unacked: dict[int, tuple[DocumentId, ...]] = {}
         self._in_flight: dict[int, int] = {}
@@ -145,6 +151,11 @@ class HubSession:
     def congested(self) -> bool:
         """Whether so much is unacknowledged that nothing more should be read to be sent."""
         return sum(self._in_flight.values()) > limits.IN_FLIGHT_MAX_BYTES
+
+    @property
+    def eager(self) -> bool:
+        """Whether ``advance`` has something to do now."""
+        return self.live and bool(self._answers) and not self.congested
 
     def connected(self) -> None:
         self.phase = Phase.GREETING
@@ -181,6 +192,17 @@ class HubSession:
         if self.live and document not in self._comparing:
             self._queued.append((document, update))
             self._queued_documents.add(document)
+
+    def advance(self) -> None:
+        """Push what the hub lacks of some of the documents that it answered for: a hub that lost everything
+        gets it at its own pace, and other events are heard in between. Raises PeerError."""
+        size_bytes = 0
+        for _ in range(ANSWERS_PER_EVENT):
+            if not self.eager or size_bytes > limits.FRAME_BATCH_BYTES:
+                break
+            document, state_vector = self._answers.popleft()
+            size_bytes += self._push_difference(document, state_vector)
+        self._move_cursor()
 
     def flush(self) -> list[DocumentId]:
         """Send what was queued, cut into batches; returns the documents that are now on their way."""
@@ -288,23 +310,22 @@ class HubSession:
         if self.phase is not Phase.CATCHING_UP:
             raise PeerError("the hub said twice that this replica has caught up")
         self.phase = Phase.LIVE
-        self.cursor = Cursor(epoch=self._epoch, sequence=sequence)
+        self._reached = sequence
+        self._move_cursor()
         waiting = sorted(self.dirty - self._comparing, key=_tree_last)
         self._comparing |= set(waiting)
         self._compare([(document, self._listener.state_vector(document)) for document in waiting], ends=False)
-        answers, self._answers = self._answers, []
-        for document, state_vector in answers:
-            self._push_difference(document, state_vector)
+        self.dirty.update(document for document, _ in self._answers)
         self._listener.on_caught_up(self._reseed)
 
     def _answer(self, document: DocumentId, state_vector: bytes) -> None:
-        """The hub's state vector of one document: send what it lacks, once pushing is legal."""
+        """The hub's state vector of one document: ``advance`` will send what it lacks."""
+        self._answers.append((document, state_vector))
         if self.live:
-            self._push_difference(document, state_vector)
-        else:
-            self._answers.append((document, state_vector))
+            self.dirty.add(document)
 
-    def _push_difference(self, document: DocumentId, state_vector: bytes) -> None:
+    def _push_difference(self, document: DocumentId, state_vector: bytes) -> int:
+        """Returns how many bytes are to be sent."""
         self._comparing.discard(document)
         try:
             update = self._listener.difference(document, state_vector)
@@ -314,6 +335,14 @@ class HubSession:
             self.push(document, update)
         else:
             self._settle(document)
+        return len(update)
+
+    def _move_cursor(self) -> None:
+        """A cursor that hides what is still to be pushed would leave the hub without it after a reconnect."""
+        if not self.live or self._answers:
+            return
+        if self.cursor is None or (self.cursor.epoch, self.cursor.sequence) != (self._epoch, self._reached):
+            self.cursor = Cursor(epoch=self._epoch, sequence=self._reached)
 
     def _compare(self, vectors: list[tuple[DocumentId, bytes]], *, ends: bool) -> None:
         step = limits.DOCUMENTS_PER_BATCH_MAX
@@ -336,8 +365,9 @@ class HubSession:
 
     def _committed(self, sequence: int) -> None:
         """The log up to here is durable: what was relayed up to here need not be seeded by us."""
-        if self.cursor is not None and self.live and sequence > self.cursor.sequence:
-            self.cursor = Cursor(epoch=self._epoch, sequence=sequence)
+        if self.live and sequence > self._reached:
+            self._reached = sequence
+            self._move_cursor()
         for document in [d for d, at in self._tentative.items() if at <= sequence]:
             del self._tentative[document]
             self._settle(document)
