@@ -6,7 +6,7 @@ Counters are the engine's own; they are read when somebody asks, so that countin
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
@@ -59,16 +59,16 @@ class Reading:
 
 
 class HubHttp:
-    """Answers requests that are no websocket; ``sockets`` are the paths that are."""
+    """Answers requests that are no websocket; ``is_socket`` tells of path and query whether they are one."""
 
     def __init__(
         self,
-        sockets: Collection[str],
+        is_socket: Callable[[str], bool],
         web: WebPolicy,
         health: Callable[[], Health],
         reading: Callable[[], Reading],
     ) -> None:
-        self._sockets = sockets
+        self._is_socket = is_socket
         self._web = web
         self._health = health
         self._registry = CollectorRegistry()
@@ -96,7 +96,7 @@ class HubHttp:
             case "/metrics":
                 metrics = generate_latest(self._registry).decode()
                 return _answer(connection, HTTPStatus.OK, metrics, METRICS_TYPE)
-            case _ if path not in self._sockets:
+            case _ if not self._is_socket(request.path):
                 return connection.respond(HTTPStatus.NOT_FOUND, f"There is nothing at {path[:200]!a}.\n")
             case _:
                 return None

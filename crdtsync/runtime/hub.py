@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from random import SystemRandom
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -27,8 +28,10 @@ from crdtsync.adapters.hub_database import put_aside
 from crdtsync.adapters.hub_lock import HubLock
 from crdtsync.adapters.hub_store import SqliteHubStore
 from crdtsync.core.hub.admission import Demand
+from crdtsync.core.hub.doors.address import door_at
 from crdtsync.core.hub.effects import Notice
 from crdtsync.core.hub.engine import HubEngine
+from crdtsync.core.hub.events import HocuspocusDoor, YjsDoor
 from crdtsync.core.hub.shared import Counts
 from crdtsync.core.hub.store import StoreCorrupt
 from crdtsync.core.values import limits
@@ -162,12 +165,19 @@ class HubServer:
             ROOM_PATH: self._serve_room,
             BLOBS_PATH: blobs.serve,
         }
-        http = HubHttp(doors, self._access.web, self._health, lambda: self._reading(blobs))
+
+        def is_socket(target: str) -> bool:
+            return target.partition("?")[0] in doors or door_at(target) is not None
+
+        http = HubHttp(is_socket, self._access.web, self._health, lambda: self._reading(blobs))
 
         async def handler(websocket: ServerConnection) -> None:
             request = websocket.request
             assert request is not None
-            await doors[request.path.partition("?")[0]](websocket)
+            if (serve_path := doors.get(request.path.partition("?")[0])) is not None:
+                await serve_path(websocket)
+            else:
+                await self._serve_room(websocket, door_at(request.path))
 
         def committed(took_s: float) -> None:
             self._trouble = ""
@@ -178,7 +188,7 @@ class HubServer:
         try:
             while True:
                 work = HubWork(self._store, committed)
-                engine = HubEngine(secrets.token_hex(8), self.counts, self._gate.admit)
+                engine = HubEngine(secrets.token_hex(8), SystemRandom(), self.counts, self._gate.admit)
                 self._loop = loop = HubLoop(engine, work, self._gate, self._take_notice)
                 if server is None:
                     server = await self._listen(handler, http)
@@ -268,9 +278,11 @@ class HubServer:
         self.url = f"{self._access.scheme}://{host}:{port}"
         return server
 
-    async def _serve_room(self, websocket: ServerConnection) -> None:
+    async def _serve_room(
+        self, websocket: ServerConnection, door: YjsDoor | HocuspocusDoor | None = None
+    ) -> None:
         if self._loop is not None:
-            await self._loop.serve(websocket)
+            await self._loop.serve(websocket, door)
         else:
             await websocket.close(RESTARTING)
 

@@ -25,6 +25,7 @@ from crdtsync.core.hub.effects import (
     Effect,
     FindDocuments,
     FlushSoon,
+    LoadDocuments,
     Notice,
     OpenRoom,
     Pause,
@@ -41,10 +42,12 @@ from crdtsync.core.hub.events import (
     Event,
     Expelled,
     Flush,
+    HocuspocusDoor,
     Sent,
     Stop,
     TextFrame,
     Tick,
+    YjsDoor,
 )
 from crdtsync.core.values import limits
 from crdtsync.runtime.hub_connection import Connection
@@ -70,7 +73,7 @@ class HubLoop:
         self._loop = asyncio.get_running_loop()
         self._connections: dict[int, Connection] = {}
         self._corked: dict[int, Connection] = {}
-        self._leave: dict[int, Callable[[], None]] = {}
+        self._leave: dict[int, list[Callable[[], None]]] = {}
         self._events: deque[Event] = deque()
         self._handling = False
         self._flush = False
@@ -102,8 +105,8 @@ class HubLoop:
         """Finish what was taken, tell every member, and end the run."""
         self._handle(Stop())
 
-    async def serve(self, websocket: ServerConnection) -> None:
-        """Be the door of one replica until its connection ends."""
+    async def serve(self, websocket: ServerConnection, door: YjsDoor | HocuspocusDoor | None = None) -> None:
+        """Serve one replica, or a Yjs client at its door, until its connection ends."""
         self._last_number += 1
         connection = Connection(self._last_number, websocket, self._sent)
         number = connection.number
@@ -115,9 +118,12 @@ class HubLoop:
             async with asyncio.TaskGroup() as tasks:
                 writer = tasks.create_task(connection.write(), name=f"hub writer {number}")
                 watcher = tasks.create_task(connection.watch(), name=f"hub watcher {number}")
-                self._handle(Connected(number, peer_of(websocket)))
+                self._handle(Connected(number, peer_of(websocket), door))
                 self._wake.set()
-                await self._read(connection)
+                first_max_bytes = (
+                    limits.FRAME_MAX_BYTES if isinstance(door, YjsDoor) else limits.CONTROL_MAX_BYTES
+                )
+                await self._read(connection, first_max_bytes)
                 self._handle(Closed(number))
                 if connection.closing:
                     await writer
@@ -125,15 +131,17 @@ class HubLoop:
                 watcher.cancel()
         finally:
             del self._connections[number]
-            if (leave := self._leave.pop(number, None)) is not None:
+            for leave in self._leave.pop(number, ()):
                 leave()
             self._handle(Closed(number))
 
-    async def _read(self, connection: Connection) -> None:
+    async def _read(self, connection: Connection, first_max_bytes: int) -> None:
         number = connection.number
-        connection.bound_messages(limits.CONTROL_MAX_BYTES)
+        connection.bound_messages(first_max_bytes)
         taken = 0
         try:
+            if connection.paused:
+                await connection.readable()
             async for frame in connection.websocket:
                 if connection.closing:
                     return
@@ -196,13 +204,13 @@ class HubLoop:
                     connection.close(code, reason)
             case Admitted(member, granted):
                 if member in self._connections:
-                    self._leave[member] = self._gate.enter(
-                        granted, lambda reason: self._handle(Expelled(member, reason))
-                    )
+                    leave = self._gate.enter(granted, lambda reason: self._handle(Expelled(member, reason)))
+                    self._leave.setdefault(member, []).append(leave)
             case (
                 OpenRoom()
                 | ReadLog()
                 | CompareDocuments()
+                | LoadDocuments()
                 | FindDocuments()
                 | CheckUpdates()
                 | Append()

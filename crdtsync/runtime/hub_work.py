@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias, TypeVar, assert_never
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.documents import Compaction, compact, compare, problem_of
+from crdtsync.core.hub.documents import Compaction, compact, compare, load, problem_of
 from crdtsync.core.hub.effects import (
     Append,
     CheckUpdates,
     Compact,
     CompareDocuments,
     FindDocuments,
+    LoadDocuments,
     OpenRoom,
     ReadLog,
 )
@@ -27,7 +28,9 @@ from crdtsync.core.hub.events import (
     Compacted,
     Compared,
     DocumentsFound,
+    DocumentsLoaded,
     Event,
+    LoadFailed,
     LogRead,
     ReadFailed,
     RoomFailed,
@@ -42,7 +45,9 @@ from crdtsync.runtime.workers import Workers
 
 T = TypeVar("T")
 
-Request: TypeAlias = OpenRoom | ReadLog | CompareDocuments | FindDocuments | CheckUpdates | Append | Compact
+Request: TypeAlias = (
+    OpenRoom | ReadLog | CompareDocuments | LoadDocuments | FindDocuments | CheckUpdates | Append | Compact
+)
 READERS: Final = 3
 _ROWS_BETWEEN_YIELDS: Final = 16
 
@@ -88,6 +93,8 @@ class HubWork:
                     return LogRead(member, page)
                 case CompareDocuments():
                     return await self._readers.run(_compared, store, request)
+                case LoadDocuments():
+                    return await self._readers.run(_loaded, store, request)
                 case FindDocuments(member, room, documents):
                     return DocumentsFound(member, await self._readers.run(store.known, room, documents))
                 case CheckUpdates(member, updates):
@@ -118,6 +125,8 @@ def _failed(request: Request, reason: str) -> Event:
             return AppendFailed(reason)
         case ReadLog(member) | CompareDocuments(member) | FindDocuments(member) | CheckUpdates(member):
             return ReadFailed(member, reason)
+        case LoadDocuments(desk):
+            return LoadFailed(desk, reason)
         case Compact(room, document):
             return Compacted(room, document, None, reason)
         case _:
@@ -150,6 +159,15 @@ def _compared(store: HubStore, request: CompareDocuments) -> Compared:
         if not comparison.complete:
             incomplete.add(document)
     return Compared(request.member, tuple(differences), frozenset(incomplete))
+
+
+def _loaded(store: HubStore, request: LoadDocuments) -> DocumentsLoaded:
+    documents = []
+    for document in request.documents:
+        whole = store.whole(request.room, document)
+        rows = store.read_document(request.room, document, None)
+        documents.append((document, load(_yielding(rows), whole)))
+    return DocumentsLoaded(request.desk, tuple(documents))
 
 
 def _checked(updates: Iterable[tuple[DocumentId, bytes]]) -> str | None:

@@ -58,7 +58,7 @@ class VirtualHub:
 
     def start(self) -> None:
         self._life += 1
-        self._engine = HubEngine(self._rng.randbytes(8).hex())
+        self._engine = HubEngine(self._rng.randbytes(8).hex(), self._rng)
         self._trace.note("hub", "starts")
 
     def kill(self) -> None:
@@ -162,7 +162,13 @@ class VirtualHub:
                 self._later(self._commit_delay_s(), lambda: self._answer(effect))
             case ef.OpenRoom() | ef.Compact():
                 self._later(self._commit_delay_s(), lambda: self._answer(effect))
-            case ef.ReadLog() | ef.CompareDocuments() | ef.FindDocuments() | ef.CheckUpdates():
+            case (
+                ef.ReadLog()
+                | ef.CompareDocuments()
+                | ef.LoadDocuments()
+                | ef.FindDocuments()
+                | ef.CheckUpdates()
+            ):
                 self._later(self._rng.uniform(0, 0.002), lambda: self._answer(effect))
             case ef.Admitted() | ef.Notice() | ef.Stopped():
                 pass

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from random import Random
 from typing import TypeVar
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.documents import compact, compare, problem_of
+from crdtsync.core.hub.documents import compact, compare, load, problem_of
 from crdtsync.core.hub.effects import (
     Admitted,
     Append,
@@ -18,6 +19,7 @@ from crdtsync.core.hub.effects import (
     Effect,
     FindDocuments,
     FlushSoon,
+    LoadDocuments,
     Notice,
     OpenRoom,
     Pause,
@@ -36,6 +38,7 @@ from crdtsync.core.hub.events import (
     Compared,
     Connected,
     DocumentsFound,
+    DocumentsLoaded,
     Event,
     Flush,
     LogRead,
@@ -63,7 +66,9 @@ from crdtsync.core.wire.control import (
 from crdtsync.core.wire.messages import Difference, FromHub, FromReplica, LogEntry, Probe, Push, Relay
 from crdtsync.testing.memory_hub_store import MemoryHubStore
 
-Request = OpenRoom | ReadLog | CompareDocuments | FindDocuments | CheckUpdates | Append | Compact
+Request = (
+    OpenRoom | ReadLog | CompareDocuments | LoadDocuments | FindDocuments | CheckUpdates | Append | Compact
+)
 M = TypeVar("M")
 AT_MS = 1_700_000_000_000
 
@@ -104,6 +109,9 @@ class Replica:
     def is_paused(self) -> bool:
         """Whether the hub takes nothing from it for now."""
         return self.paused
+
+    def is_closed(self) -> bool:
+        return self.closed is not None
 
     def leave(self) -> None:
         self.bench.do(Closed(self.number))
@@ -158,7 +166,7 @@ class Bench:
 
     def __init__(self, store: HubStore | None = None, epoch: str = "e1") -> None:
         self.store = store or MemoryHubStore()
-        self.engine = HubEngine(epoch)
+        self.engine = HubEngine(epoch, Random(epoch))
         self.now = 1000.0
         self.replicas: dict[int, Replica] = {}
         self.requests: deque[Request] = deque()
@@ -278,6 +286,14 @@ def answer(store: HubStore, request: Request) -> Event:
                 return Compared(member, (), frozenset(), str(error))
             difference = Difference(document, found.state_vector, found.update)
             return Compared(member, (difference,), frozenset() if found.complete else frozenset({document}))
+        case LoadDocuments(desk, room, wanted):
+            return DocumentsLoaded(
+                desk,
+                tuple(
+                    (each, load(store.read_document(room, each, None), store.whole(room, each)))
+                    for each in wanted
+                ),
+            )
         case FindDocuments(member, room, documents):
             return DocumentsFound(member, store.known(room, documents))
         case CheckUpdates(member, updates):

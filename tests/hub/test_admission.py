@@ -240,7 +240,7 @@ def test_an_origin_is_written_as_browsers_write_it() -> None:
 
 def bench_of(answer: Granted | Denied) -> Bench:
     bench = Bench()
-    bench.engine = HubEngine("e1", admit=lambda asking: answer)
+    bench.engine = HubEngine("e1", Random(1), admit=lambda asking: answer)
     return bench
 
 
@@ -250,7 +250,7 @@ def reader_and_writer() -> tuple[Bench, Replica, Replica]:
     def admit(asking: Asking) -> Granted:
         return Granted(read_only=True, name="Reader", invite="r") if asking.token else Granted()
 
-    bench.engine = HubEngine("e1", admit=admit)
+    bench.engine = HubEngine("e1", Random(1), admit=admit)
     reader = bench.connect()
     reader.text(Hello(room="notes", replica="r", name="Somebody Else", token="t"))
     bench.settle()

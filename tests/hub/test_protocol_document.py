@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crdtsync.core.hub.engine import CLOSE_CODES
+from crdtsync.core.hub.shared import CLOSE_CODES
 from crdtsync.core.hub.states import DUE
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire import codec

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from crdtsync.core.hub import bounds
@@ -162,7 +164,7 @@ def test_who_is_not_admitted_is_told_why() -> None:
     def admit(asking: Asking) -> Granted | Denied:
         return Granted() if asking.token == "sesame" else Denied("Wrong token.")
 
-    bench.engine = HubEngine("e1", admit=admit)
+    bench.engine = HubEngine("e1", Random(1), admit=admit)
     replica = bench.join()
     assert replica.refused == Refused(code="denied", message="Wrong token.")
     insider = bench.connect()

@@ -395,7 +395,7 @@ async def test_health_and_metrics_are_told_over_http(hub: HubServer) -> None:
         assert float(metrics['crdtsync_hub_refusals_total{code="protocol"}']) == 1
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/rooms", "/healthz/", "/yjs/notes/todo.md"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/rooms", "/healthz/", "/yjs", "/hocuspocus/x"])
 async def test_there_is_nothing_at_other_paths(hub: HubServer, path: str) -> None:
     assert (await get(hub, path))[0] == 404
     with pytest.raises(InvalidStatus) as refused:

@@ -212,7 +212,7 @@ class World:
             replica.link = None
         self.links, self.requests, self.flush = {}, [], False
         self.lives += 1
-        self.engine = HubEngine(f"life {self.lives}")
+        self.engine = HubEngine(f"life {self.lives}", random.Random(self.lives))
         return self.engine
 
     def do(self, event: Event) -> None:

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.effects import Compact
+from crdtsync.core.hub.effects import Compact, Notice
+from crdtsync.core.hub.events import Compacted
+from crdtsync.core.hub.shared import Shared
 from crdtsync.core.hub.store import Size
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import DocumentId
+
+
+class Compacting:
+    """Has documents compacted, one at a time, until it is stopped."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._compactor = Compactor()
+        self._stopped = False
+
+    def grown(self, sizes: Iterable[Size], durable: Mapping[str, int]) -> None:
+        """Documents that have just grown; the log of each room is durable up to a row."""
+        for size in sizes:
+            self._compactor.consider((size,), durable[size.room])
+        self._go_on()
+
+    def done(self, event: Compacted) -> None:
+        rows = self._compactor.done(event.size)
+        if event.size is not None:
+            self._shared.counts.compactions += 1
+            self._shared.counts.compacted_rows += rows
+        if event.problem is not None:
+            self._shared.add(Notice("compaction", event.room, event.problem))
+        self._go_on()
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def _go_on(self) -> None:
+        if not self._stopped and (effect := self._compactor.next()) is not None:
+            self._shared.add(effect)
 
 
 class Compactor:

@@ -68,6 +68,20 @@ def compare(entries: Iterable[LogEntry], state_vector: bytes, whole: int = 0) ->
     return Comparison(log.state_vector, b"" if update == EMPTY_UPDATE else update, complete)
 
 
+def load(entries: Iterable[LogEntry], whole: int = 0) -> tuple[bytes, ...]:
+    """A document as updates, as few as may be: its state, then those that wait for what they depend on.
+
+    ``whole`` as for ``compare``.
+    """
+    rows = list(entries)
+    log = _Log(rows, whole)
+    if not log.sound:
+        return tuple(row.update for row in rows)
+    integrated = {row.sequence for row in log.integrated()}
+    waiting = tuple(row.update for row in rows if row.sequence not in integrated)
+    return (log.doc.get_update(), *waiting) if integrated else waiting
+
+
 @dataclass(frozen=True, slots=True)
 class Compaction:
     """The rows with these sequences say no more than ``entry``, which takes the place of the last."""

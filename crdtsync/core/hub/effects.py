@@ -1,7 +1,7 @@
 """Everything the hub's engine can ask for, as values, carried out in order.
 
-Requests to the store (OpenRoom, ReadLog, CompareDocuments, FindDocuments, CheckUpdates, Append, Compact) are
-each answered by the event of the like name, or by one that says why not.
+Requests to the store (OpenRoom, ReadLog, CompareDocuments, LoadDocuments, FindDocuments, CheckUpdates,
+Append, Compact) are each answered by the event of the like name, or by one that says why not.
 """
 
 from __future__ import annotations
@@ -82,6 +82,15 @@ class CompareDocuments:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadDocuments:
+    """Read whole documents, for a desk; answered by DocumentsLoaded or LoadFailed."""
+
+    desk: int
+    room: str
+    documents: tuple[DocumentId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FindDocuments:
     """Which of these documents the room has."""
 
@@ -138,6 +147,7 @@ Effect: TypeAlias = (
     | OpenRoom
     | ReadLog
     | CompareDocuments
+    | LoadDocuments
     | FindDocuments
     | CheckUpdates
     | Append

@@ -10,7 +10,8 @@ from typing import assert_never
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import Admit, Asking, Denied, Peer, everyone
-from crdtsync.core.hub.compaction import Compactor
+from crdtsync.core.hub.compaction import Compacting
+from crdtsync.core.hub.doors.front import Doors
 from crdtsync.core.hub.effects import (
     Admitted,
     Append,
@@ -31,9 +32,11 @@ from crdtsync.core.hub.events import (
     Compared,
     Connected,
     DocumentsFound,
+    DocumentsLoaded,
     Event,
     Expelled,
     Flush,
+    LoadFailed,
     LogRead,
     ReadFailed,
     RoomFailed,
@@ -48,22 +51,13 @@ from crdtsync.core.hub.greeting import read_hello
 from crdtsync.core.hub.lobby import Lobby
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.session import ReplicaSession
-from crdtsync.core.hub.shared import Counts, Refusal, RefusalCode, Shared
+from crdtsync.core.hub.shared import CLOSE_CODES, Counts, Refusal, RefusalCode, Shared
 from crdtsync.core.hub.store import Appendix, RoomRecord
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import printable
+from crdtsync.core.values.ids import Randomness, printable
 from crdtsync.core.wire.control import Refused, encode_control
 from crdtsync.errors import PeerError
 
-CLOSE_CODES: dict[RefusalCode, int] = {
-    "version": 1008,
-    "room": 1008,
-    "denied": 1008,
-    "limit": 1013,
-    "protocol": 1002,
-    "shutdown": 1001,
-}
-"""Websocket close codes by the code of the Refused that comes before."""
 TRY_AGAIN = 1013
 
 
@@ -73,6 +67,7 @@ class HubEngine:
     def __init__(
         self,
         epoch: str,
+        rng: Randomness,
         counts: Counts | None = None,
         admit: Admit = everyone,
     ) -> None:
@@ -83,13 +78,14 @@ class HubEngine:
         self._shared = Shared(self.counts)
         self._lobby = Lobby()
         self._sessions: dict[int, ReplicaSession] = {}
+        self._doors = Doors(self._shared, admit, rng, self._find_room)
         self._opening: dict[str, list[ReplicaSession]] = {}
         self._rooms: dict[str, Room] = {}
         self._appending: dict[str, int] | None = None
         """The rooms of the append under way, with the last sequence of each in it."""
         self._store_trouble = ""
         """Why the last append failed; a store that stays full or broken is told of once."""
-        self._compactor = Compactor()
+        self._compacting = Compacting(self._shared)
         self._telling: dict[str, float] = {}
         """Rooms with news that must wait, and until when."""
         self._flush_asked = False
@@ -102,7 +98,7 @@ class HubEngine:
 
     @property
     def members(self) -> int:
-        return len(self._sessions)
+        return len(self._sessions) + len(self._doors)
 
     @property
     def uncommitted_bytes(self) -> int:
@@ -111,10 +107,8 @@ class HubEngine:
     @property
     def deadline(self) -> float | None:
         """When a Tick is due, on the clock of ``now``."""
-        times = list(self._telling.values())
-        if (due := self._lobby.deadline) is not None:
-            times.append(due)
-        return min(times, default=None)
+        times = [*self._telling.values(), self._lobby.deadline, self._doors.deadline]
+        return min((due for due in times if due is not None), default=None)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event; the effects are to be carried out in order."""
@@ -125,6 +119,8 @@ class HubEngine:
                 for member in members:
                     if (session := self._sessions.get(member)) is not None:
                         session.sent(size)
+                    elif member in self._doors:
+                        self._doors.sent(member, size)
             case Flush():
                 self._flush_asked = False
                 self._flush(now)
@@ -132,12 +128,12 @@ class HubEngine:
                 self._appended(appendix)
             case AppendFailed(reason):
                 self._append_failed(reason)
-            case Connected(member, peer):
-                self._connected(member, peer, now)
+            case Connected():
+                self._connected(event, now)
             case Closed(member):
                 self._forget(member)
             case Expelled(member, reason):
-                if member in self._sessions:
+                if member in self._sessions or member in self._doors:
                     self._refuse(member, Refusal("denied", reason))
             case RoomOpened(room, record):
                 self._room_opened(room, record)
@@ -145,12 +141,15 @@ class HubEngine:
                 self._room_failed(room, reason)
             case LogRead() | Compared() | DocumentsFound() | UpdatesChecked() | ReadFailed():
                 self._answer(event)
+            case DocumentsLoaded() | LoadFailed():
+                self._doors.loaded(event)
             case Compacted():
-                self._compacted(event)
+                self._compacting.done(event)
             case Tick():
                 self._tick(now)
             case Stop():
                 self._stopping = True
+                self._compacting.stop()
                 self._flush(now)
             case _:
                 assert_never(event)
@@ -158,19 +157,24 @@ class HubEngine:
 
     def _take(self) -> list[Effect]:
         shared = self._shared
-        while shared.lost:
-            lost = shared.lost.pop()
-            if lost.member in self._sessions:
-                self.counts.dropped += 1
-                self._close(lost.member, lost.code, lost.reason)
+        self._let_go()
         if shared.touched and not self._flush_asked:
             self._flush_asked = True
             shared.add(FlushSoon())
         return shared.take()
 
+    def _let_go(self) -> None:
+        while self._shared.lost:
+            lost = self._shared.lost.pop()
+            if lost.member in self._sessions or lost.member in self._doors:
+                self._close(lost.member, lost.code, lost.reason)
+
     # -- members --------------------------------------------------------------------------------------
 
-    def _connected(self, member: int, peer: Peer, now: float) -> None:
+    def _connected(self, event: Connected, now: float) -> None:
+        member, peer = event.member, event.peer
+        if event.door is not None:
+            self._doors.connected(member, event.door, peer, now)
         if self._stopping:
             self._refuse(member, Refusal("shutdown", "The hub is shutting down."))
         elif self._lobby.full:
@@ -184,6 +188,11 @@ class HubEngine:
         try:
             session = self._sessions.get(member)
             match event:
+                case BinaryFrame() if member in self._doors:
+                    self._lobby.speak(member)
+                    self._doors.frame(event, now)
+                case TextFrame() if member in self._doors:
+                    raise PeerError("a Yjs client speaks in binary frames only")
                 case BinaryFrame(_, data, at_ms) if session is not None:
                     session.binary(data, at_ms)
                 case TextFrame(_, data) if session is not None:
@@ -203,21 +212,18 @@ class HubEngine:
             self._show_out(now)
             return
         name = hello.room
-        room = self._rooms.get(name)
-        here = len(room.members) if room is not None else len(self._opening.get(name, ()))
+        loaded = self._rooms.get(name)
+        here = len(loaded.members) if loaded is not None else len(self._opening.get(name, ()))
         if here >= limits.MEMBERS_PER_ROOM_MAX:
             raise Refusal("limit", f"The room {name!r} has {here} members, as many as a hub takes.")
         session = self._sessions[member] = ReplicaSession(member, hello, granted, self._shared)
         session.settle()
         if granted.invite:
             self._shared.add(Admitted(member, granted))
-        if room is not None:
+        if (room := self._find_room(name)) is not None:
             self._enter(session, room)
-        elif name in self._opening:
-            self._opening[name].append(session)
         else:
-            self._opening[name] = [session]
-            self._shared.add(OpenRoom(name, self.epoch))
+            self._opening[name].append(session)
 
     def _enter(self, session: ReplicaSession, room: Room) -> None:
         session.enter(room, resume_after(session.hello.cursor, room.epochs, room.durable))
@@ -247,6 +253,9 @@ class HubEngine:
         code: RefusalCode = error.code if isinstance(error, Refusal) else "protocol"
         message = printable(str(error), 1000)
         self.counts.refusals[code] = self.counts.refusals.get(code, 0) + 1
+        if member in self._doors:
+            self._doors.deny(member, code, message)
+            return
         self._shared.send((member,), encode_control(Refused(code=code, message=message)))
         self._close(member, CLOSE_CODES[code], message)
 
@@ -257,6 +266,7 @@ class HubEngine:
     def _forget(self, member: int) -> None:
         self._lobby.leave(member)
         self._shared.held.pop(member, None)
+        self._doors.forget(member)
         session = self._sessions.pop(member, None)
         if session is None:
             return
@@ -267,22 +277,31 @@ class HubEngine:
 
     # -- rooms ----------------------------------------------------------------------------------------
 
+    def _find_room(self, name: str) -> Room | None:
+        """The room if it is loaded, else it is on its way."""
+        room = self._rooms.get(name)
+        if room is None and name not in self._opening:
+            self._opening[name] = []
+            self._shared.add(OpenRoom(name, self.epoch))
+        return room
+
     def _room_opened(self, name: str, record: RoomRecord | None) -> None:
         sessions = self._opening.pop(name, [])
         if record is None:
+            full = f"This hub has {limits.ROOMS_PER_HUB_MAX} rooms, and takes no more."
             for session in sessions:
-                refusal = Refusal(
-                    "limit", f"This hub has {limits.ROOMS_PER_HUB_MAX} rooms, and takes no more."
-                )
-                self._refuse(session.number, refusal)
-        elif sessions:
+                self._refuse(session.number, Refusal("limit", full))
+            self._doors.room_failed(name, full)
+        elif sessions or self._doors.wants(name):
             room = self._rooms[name] = Room(name, self.epoch, record, self._shared)
             for session in sessions:
                 self._enter(session, room)
+            self._doors.room_opened(room)
 
     def _room_failed(self, name: str, reason: str) -> None:
         for session in self._opening.pop(name, []):
             self._close(session.number, TRY_AGAIN, reason)
+        self._doors.room_failed(name, reason)
 
     def _flush(self, now: float) -> None:
         touched, self._shared.touched = self._shared.touched, {}
@@ -330,9 +349,7 @@ class HubEngine:
                 room.documents = count
         for name, through in appending.items():
             self._rooms[name].stored(through)
-        for size in appendix.sizes:
-            self._compactor.consider((size,), appending[size.room])
-        self._compact()
+        self._compacting.grown(appendix.sizes, appending)
         self._unhold()
         self._append()
 
@@ -345,8 +362,9 @@ class HubEngine:
             self._shared.add(Notice("store", "", reason))
         for name in appending:
             room = self._rooms.pop(name)
-            for member in list(room.members):
+            for member in [member for member in room.members if member in self._sessions]:
                 self._close(member, TRY_AGAIN, reason)
+            self._doors.room_failed(name, reason)
             room.abandon()
         self._unhold()
         self._append()
@@ -355,25 +373,16 @@ class HubEngine:
         if self._shared.uncommitted_bytes <= bounds.UNCOMMITTED_MAX_BYTES:
             held, self._shared.held = self._shared.held, {}
             for member in held:
-                self._sessions[member].settle()
-
-    def _compact(self) -> None:
-        if not self._stopping and (effect := self._compactor.next()) is not None:
-            self._shared.add(effect)
-
-    def _compacted(self, event: Compacted) -> None:
-        rows = self._compactor.done(event.size)
-        if event.size is not None:
-            self.counts.compactions += 1
-            self.counts.compacted_rows += rows
-        if event.problem is not None:
-            self._shared.add(Notice("compaction", event.room, event.problem))
-        self._compact()
+                if member in self._doors:
+                    self._doors.settle(member)
+                else:
+                    self._sessions[member].settle()
 
     # -- time -----------------------------------------------------------------------------------------
 
     def _tick(self, now: float) -> None:
         self._show_out(now)
+        self._doors.tick(now)
         self._tell(now)
 
     def _show_out(self, now: float) -> None:
@@ -385,6 +394,7 @@ class HubEngine:
         if self._stopped:
             return
         self._stopped = True
-        for member in [*self._sessions, *self._lobby.members]:
+        for member in {*self._sessions, *self._doors.members, *self._lobby.members}:
             self._refuse(member, Refusal("shutdown", "The hub is shutting down; it may come back."))
+        self._let_go()
         self._shared.add(Stopped())

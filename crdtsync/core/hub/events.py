@@ -12,11 +12,29 @@ from crdtsync.core.wire.messages import Difference
 
 
 @dataclass(frozen=True, slots=True)
+class YjsDoor:
+    """A y-websocket client has connected; its address names the document."""
+
+    room: str
+    path: str
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HocuspocusDoor:
+    """A Hocuspocus client has connected; it will name documents in its frames."""
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
-    """A connection is open. ``member`` is a number that the runtime never uses again."""
+    """A connection is open. ``member`` is a number that the runtime never uses again.
+
+    ``door``: where a Yjs client came in; None for a replica.
+    """
 
     member: int
     peer: Peer = HERE
+    door: YjsDoor | HocuspocusDoor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +131,20 @@ class DocumentsFound:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentsLoaded:
+    """Each with updates that make it whole as far as it is durable; its state first, if it has one."""
+
+    desk: int
+    documents: tuple[tuple[DocumentId, tuple[bytes, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    desk: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class UpdatesChecked:
     """``problem``: what is wrong with one of them, naming its document; None: all are fit to be stored."""
 
@@ -163,6 +195,8 @@ Event: TypeAlias = (
     | LogRead
     | Compared
     | DocumentsFound
+    | DocumentsLoaded
+    | LoadFailed
     | UpdatesChecked
     | ReadFailed
     | Appended

@@ -54,6 +54,7 @@ class Outlet:
         if self.is_over:
             self._owed[presence.member] = presence
             if len(self._owed) > bounds.OWED_MAX:
+                self._shared.counts.dropped += 1
                 self._shared.lost.append(Lost(self._member, 1013, "this member does not read"))
             return None
         self._owed.pop(presence.member, None)

@@ -10,6 +10,17 @@ from crdtsync.core.hub.effects import Effect, Send
 RefusalCode: TypeAlias = Literal["version", "room", "denied", "limit", "protocol", "shutdown"]
 
 
+CLOSE_CODES: dict[RefusalCode, int] = {
+    "version": 1008,
+    "room": 1008,
+    "denied": 1008,
+    "limit": 1013,
+    "protocol": 1002,
+    "shutdown": 1001,
+}
+"""Websocket close codes by the code of the Refused that comes before."""
+
+
 class Refusal(Exception):
     """A member asked for something it cannot have; it is told, and its connection ends."""
 

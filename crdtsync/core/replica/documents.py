@@ -27,7 +27,7 @@ from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of, digest_of_text
 from crdtsync.core.values.files import Kind
-from crdtsync.core.values.ids import DocumentId, EntryId
+from crdtsync.core.values.ids import DocumentId, EntryId, client_id_in
 
 EMPTY_STATE_VECTOR = b"\0"
 EMPTY_UPDATE = b"\0\0"
@@ -298,7 +298,7 @@ class Documents:
             return document
         updates = list(self._recall.updates(DocumentId(entry)))
         self._log_lengths[entry] = len(updates)
-        document = self._warm[entry] = TextDocument(self._client_id, updates)
+        document = self._warm[entry] = TextDocument(client_id_in(entry, self._client_id), updates)
         return document
 
     def _cool(self) -> None:

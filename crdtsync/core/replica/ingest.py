@@ -29,7 +29,7 @@ from crdtsync.core.tree.rows import (
 )
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import BlobContent, Content, Kind, LinkContent, TextContent
-from crdtsync.core.values.ids import DocumentId, EntryId, new_entry_id
+from crdtsync.core.values.ids import DocumentId, EntryId, client_id_in, new_entry_id
 from crdtsync.core.values.paths import conflict_path
 
 
@@ -56,8 +56,8 @@ class Ingest:
             # What stands on disk is not what the document holds: a later base, and only partly seen.
             state.replan([entry])
             state.documents.keep_version(entry, content.text, now)
-            clock = _clock(covered, self._client_id)
-            covered = with_clock(agreed.state_vector, self._client_id, clock)
+            author = client_id_in(entry, self._client_id)
+            covered = with_clock(agreed.state_vector, author, _clock(covered, author))
         state.agree(
             replace(agreed, digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
         )

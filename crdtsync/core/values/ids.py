@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from typing import NewType, Protocol, TypeGuard
@@ -41,6 +42,16 @@ def new_entry_id(rng: Randomness) -> EntryId:
 def new_client_id(rng: Randomness) -> int:
     """A Yjs client id: 53 random bits, above the 32 bits that Yjs itself draws, so that none meets ours."""
     return rng.getrandbits(_CLIENT_ID_BITS - 1) | 1 << (_CLIENT_ID_BITS - 1)
+
+
+def client_id_in(document: EntryId, client_id: int) -> int:
+    """The id under which ``client_id`` types into one document.
+
+    So no id is in two documents, and two state vectors with an id in common are of one document.
+    """
+    key = client_id.to_bytes(8, "little")
+    drawn = hashlib.blake2b(document.encode(), digest_size=8, key=key).digest()
+    return int.from_bytes(drawn, "little") >> 12 | 1 << (_CLIENT_ID_BITS - 1)
 
 
 def is_entry_id(value: object) -> TypeGuard[EntryId]:

@@ -135,7 +135,7 @@ def decode_hocuspocus(frame: bytes) -> Named | Ping | Pong:
         case 5:
             message = Stateless(reader.varstring())
         case 7:
-            message = CloseDocument()
+            message = CloseDocument(reader.varstring() if reader.remaining else "")
         case kind:
             raise PeerError(f"a message of the unknown kind {kind}")
     reader.end()

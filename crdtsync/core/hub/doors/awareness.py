@@ -1,0 +1,89 @@
+"""Who is at one document: the awareness states of its clients, and which connection brought each.
+
+The rules are those of ``applyAwarenessUpdate`` in https://github.com/yjs/y-protocols; clients repeat what
+they hear, so a state counts for whoever brought it first. How states travel is left to others.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from crdtsync.core.values import limits
+from crdtsync.core.wire.awareness import NOBODY, ClientState
+
+OURS: Final = 1 << 52
+"""Client ids from here on are of the hub's making: folder replicas, which no client may speak for."""
+_GONE_MAX: Final = 1024
+"""Clients that left, remembered so that a late repetition does not bring them back."""
+
+
+class Gathering:
+    def __init__(self) -> None:
+        self._states: dict[int, ClientState] = {}
+        self._by: dict[int, int] = {}
+        """The channel that each client came by."""
+        self._gone: OrderedDict[int, int] = OrderedDict()
+        """The clock with which each client left."""
+        self._met: set[int] = set()
+        """Channels that have said who they are."""
+
+    def all(self) -> tuple[ClientState, ...]:
+        return tuple(self._states.values())
+
+    def of(self, channel: int) -> list[str]:
+        """The states that came by this channel."""
+        return [self._states[client].state for client, by in self._by.items() if by == channel]
+
+    def take(self, channel: int, states: Iterable[ClientState]) -> tuple[ClientState, ...]:
+        """Take what a channel tells; returns what is news."""
+        told = [state for state in states if state.client < OURS]
+        if channel not in self._met and len(told) == 1:
+            self._recognise(channel, told[0])
+        self._met.add(channel)
+        return tuple(state for state in told if self._is_news(channel, state))
+
+    def leave(self, channel: int) -> tuple[ClientState, ...]:
+        """The channel is gone, and whom it brought; returns what to tell the others."""
+        self._met.discard(channel)
+        left = [client for client, by in self._by.items() if by == channel]
+        told = []
+        for client in left:
+            state = self._states[client]
+            told.append(replace(state, clock=state.clock + 1, state=NOBODY))
+            self._forget(client, state.clock + 1)
+        return tuple(told)
+
+    def _recognise(self, channel: int, state: ClientState) -> None:
+        """A client that comes back on another connection, before the end of its last one was noticed."""
+        known = self._states.get(state.client)
+        if known is not None and known == state:
+            self._by[state.client] = channel
+
+    def _is_news(self, channel: int, state: ClientState) -> bool:
+        known = self._states.get(state.client)
+        clock = known.clock if known is not None else self._gone.get(state.client, -1)
+        if state.state == NOBODY:
+            if known is None or state.clock < clock:
+                return False
+            self._forget(state.client, state.clock)
+            return True
+        if state.clock <= clock:
+            return False
+        if known is None:
+            here = sum(by == channel for by in self._by.values())
+            if here >= limits.AWARENESS_CLIENTS_PER_CONNECTION_MAX:
+                return False
+            self._by[state.client] = channel
+            self._gone.pop(state.client, None)
+        self._states[state.client] = state
+        return True
+
+    def _forget(self, client: int, clock: int) -> None:
+        del self._states[client]
+        del self._by[client]
+        self._gone[client] = clock
+        if len(self._gone) > _GONE_MAX:
+            self._gone.popitem(last=False)

@@ -1,0 +1,84 @@
+"""One document at one connection, and what a connection must be able to do for its documents.
+
+A y-websocket connection has one channel, a Hocuspocus connection many. What is said on a channel is decided
+by the desk; how it is said, by the connection.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from crdtsync.core.hub.admission import Granted
+from crdtsync.core.values.ids import EntryId
+from crdtsync.core.wire.yjs import YjsMessage
+
+
+class Phase(StrEnum):
+    ENTERING = "entering"
+    """The room is being read."""
+    READY = "ready"
+    """The client is to say what it has."""
+    ATTACHING = "attaching"
+    """The text is being read."""
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Connection(Protocol):
+    """A connection of a Yjs client, whatever protocol it speaks."""
+
+    @property
+    def number(self) -> int: ...
+
+    def encode(self, dialect: str, message: YjsMessage) -> bytes: ...
+
+    def send(self, frame: bytes) -> None: ...
+
+    def wait(self) -> None:
+        """Take nothing from the client until as many ``go_on`` have come."""
+        ...
+
+    def go_on(self) -> None: ...
+
+    def ready(self, channel: Channel) -> None:
+        """The client may open the document."""
+        ...
+
+    def applied(self, channel: Channel, applied: bool) -> None:
+        """The answer to a step 2 or an update: it is durable, or it was not taken."""
+        ...
+
+    def refuse(self, channel: Channel, code: int, reason: str) -> None:
+        """The document is closed to this client; the desk has forgotten the channel.
+
+        ``code``: of a websocket's close frame, 4400 to 4499 where trying again is of no use.
+        """
+        ...
+
+
+class Channel:
+    """``dialect``: two channels with the same dialect are told the same by the same bytes."""
+
+    def __init__(
+        self, number: int, connection: Connection, dialect: str, room: str, path: str, granted: Granted
+    ) -> None:
+        self.number = number
+        self.connection = connection
+        self.dialect = dialect
+        self.room = room
+        self.path = path
+        """As the client names it; a file that is renamed stays open."""
+        self.granted = granted
+        self.phase = Phase.ENTERING
+        self.entry: EntryId | None = None
+        """What it has open; None: nothing, or a file that is not made yet."""
+
+    def encode(self, message: YjsMessage) -> bytes:
+        return self.connection.encode(self.dialect, message)
+
+    def send(self, frame: bytes) -> None:
+        self.connection.send(frame)
+
+    def say(self, message: YjsMessage) -> None:
+        self.connection.send(self.encode(message))

@@ -1,0 +1,40 @@
+"""Which text a client goes on with, given the path that it names and the document that it has kept.
+
+A client may have kept its document while the file was deleted, made anew or renamed. Two histories in one
+document would double the text, so a client goes on with the file whose history it has. See
+docs/decisions/0012-documents-that-clients-kept.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crdtsync.core.hub.doors.places import Places, shares_history
+from crdtsync.core.text import statevector
+from crdtsync.core.values.ids import EntryId, printable
+
+
+@dataclass(frozen=True, slots=True)
+class OtherHistory:
+    """The client's document is none that was ever at the path, and neither of the two is empty."""
+
+    reason: str
+
+
+def choose(places: Places, path: str, client: bytes) -> EntryId | OtherHistory | None:
+    """The text for a client whose document has the state vector ``client``; None: a file to be made.
+
+    All texts that ``places.stood`` tells of must be known. Raises ValueError for a malformed state vector.
+    """
+    standing = places.at(path)
+    if not any(statevector.decode(client).values()):
+        return standing
+    for entry in places.stood(path):
+        if shares_history(client, places.state_vector(entry)):
+            return entry
+    if standing is None or not any(statevector.decode(places.state_vector(standing)).values()):
+        return standing
+    return OtherHistory(
+        f"This copy of {printable(path)!r} was not made from the file that is there: to merge the two would "
+        "double the text. Keep what you need of it, and load the document anew."
+    )

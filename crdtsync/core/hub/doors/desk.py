@@ -1,0 +1,397 @@
+"""One room as its Yjs clients see it: reads the texts they open, and passes updates between them and the log.
+
+A Listener of the room, on behalf of all channels in it. Which text a client gets is decided in ``choosing``;
+what is said on a channel stands in ``text``; presence in ``crossing``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from crdtsync.core.hub import bounds
+from crdtsync.core.hub.batch import Batch
+from crdtsync.core.hub.doors.channel import Channel, Phase
+from crdtsync.core.hub.doors.choosing import OtherHistory, choose
+from crdtsync.core.hub.doors.crossing import Replicas
+from crdtsync.core.hub.doors.loading import Loading
+from crdtsync.core.hub.doors.people import People
+from crdtsync.core.hub.doors.places import Places
+from crdtsync.core.hub.doors.text import OpenText
+from crdtsync.core.hub.room import Room
+from crdtsync.core.hub.shared import Shared
+from crdtsync.core.text import statevector
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.update import EMPTY_UPDATE
+from crdtsync.core.tree.rows import Create, Origin
+from crdtsync.core.values import limits
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import (
+    TREE,
+    DocumentId,
+    EntryId,
+    Randomness,
+    new_client_id,
+    new_entry_id,
+    printable,
+)
+from crdtsync.core.wire.control import Left, Presence
+from crdtsync.core.wire.yjs import (
+    Awareness,
+    PermissionDenied,
+    QueryAwareness,
+    SyncStep1,
+    SyncStep2,
+    SyncUpdate,
+    YjsMessage,
+)
+from crdtsync.errors import MalformedUpdate, PeerError
+
+MALFORMED, NOT_FOUND, OTHER_HISTORY, TOO_LARGE, TRY_AGAIN = 4400, 4404, 4409, 4413, 1013
+READ_ONLY = "You may read this file, not change it: nothing was stored."
+
+
+class Desk:
+    """``number`` is its own as a member of the room, below 0. ``may_open``: whether the hub takes more."""
+
+    def __init__(
+        self, number: int, name: str, shared: Shared, rng: Randomness, may_open: Callable[[], bool]
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.channels: dict[int, Channel] = {}
+        self.texts: dict[EntryId, OpenText] = {}
+        self.unmade: dict[str, OpenText] = {}
+        """Texts of files that do not exist yet, by path."""
+        self._shared = shared
+        self._rng = rng
+        self._may_open = may_open
+        self._client_id = new_client_id(rng)
+        self._replicas = Replicas(rng)
+        self._room: Room | None = None
+        self._places: Places | None = None
+        self._loading = Loading(number, shared)
+        self._attaching: dict[int, bytes] = {}
+        """Channels that wait for those, with what their clients hold."""
+        self._owed: deque[tuple[int, Channel]] = deque()
+        """Answers that wait until the log is durable up to a row."""
+        self._people = People(self.channels, self._text_of, self._path_of)
+
+    # -- the room -------------------------------------------------------------------------------------
+
+    def enter(self, room: Room) -> None:
+        """The room is loaded."""
+        self._room = room
+        room.live[self.number] = self
+        room.enter(self)
+        self._loading.ask(room, [TREE])
+
+    def leave(self) -> None:
+        if self._room is not None:
+            self._room.leave(self.number)
+            self._room = None
+
+    def loaded(self, documents: Iterable[tuple[DocumentId, tuple[bytes, ...]]]) -> None:
+        """Raises MalformedUpdate when the tree cannot be read."""
+        for document, stored in documents:
+            updates = self._loading.finish(document, stored)
+            if document == TREE:
+                self._places = Places(self._client_id, updates, self._held)
+                for channel in list(self.channels.values()):
+                    self._admit(channel)
+            else:
+                entry = EntryId(document)
+                self.texts[entry] = OpenText(entry, "", self._client_id, updates)
+        for number in list(self._attaching):
+            self._attach(self.channels[number])
+        for text in list(self.texts.values()):
+            self._close_if_unused(text)
+
+    # -- the room's listener --------------------------------------------------------------------------
+
+    def take(self, batch: Batch) -> bytes | str | None:
+        for row in batch.rows:
+            entry = row.entry
+            if self._loading.keep(entry.document, entry.update):
+                continue
+            if row.author == self.number or self._places is None:
+                continue
+            if entry.document == TREE:
+                self._tree_changed(self._places, entry.update)
+            elif (text := self.texts.get(EntryId(entry.document))) is not None:
+                self._relay(text, entry.update)
+            else:
+                self._places.unlearn(EntryId(entry.document))
+        return None
+
+    def flushed(self) -> None:
+        pass
+
+    def stored(self) -> None:
+        room = self._here()
+        while self._owed and self._owed[0][0] <= room.durable:
+            _, channel = self._owed.popleft()
+            if channel.phase is Phase.OPEN:
+                channel.connection.applied(channel, True)
+        if not self._owed:
+            room.awaiting_store.pop(self.number, None)
+
+    def tell_durable(self) -> bytes | str | None:
+        return None
+
+    def tell_presence(self, presence: Presence | Left) -> bytes | str | None:
+        if presence.member not in self._people and (state := self._replicas.take(presence)) is not None:
+            self._tell_all(Awareness((state,)))
+        return None
+
+    def renew(self) -> None:
+        """Yjs clients forget who was not heard of for a while, and leave where nothing comes."""
+        self._tell_all(Awareness(self._replicas.states()))
+
+    def _tell_all(self, message: YjsMessage) -> None:
+        for text in (*self.texts.values(), *self.unmade.values()):
+            text.tell(message)
+
+    def _tree_changed(self, places: Places, update: bytes) -> None:
+        try:
+            changed = places.apply(update)
+        except MalformedUpdate:
+            return  # it is in the log, and each replica tells its person of it
+        for path, text in list(self.unmade.items()):
+            if places.at(path) is not None or places.problem(path) is not None:
+                for channel in list(text.channels.values()):
+                    self._move(channel, text)
+        for entry in changed & self.texts.keys():
+            for channel in self.texts[entry].channels.values():
+                self._people.announce(self._here(), channel.connection.number)
+
+    def _move(self, channel: Channel, text: OpenText) -> None:
+        """Someone else has made the file that this client was about to make: it goes on with that one."""
+        text.leave(channel)
+        self._close_if_unused(text)
+        self._wait(channel, statevector.EMPTY)
+        self._attach(channel)
+
+    def _relay(self, text: OpenText, update: bytes) -> None:
+        try:
+            text.document.apply_update(update)
+        except MalformedUpdate:
+            return  # as in every replica
+        text.tell(SyncUpdate(update))
+
+    # -- channels -------------------------------------------------------------------------------------
+
+    def open(self, channel: Channel) -> None:
+        """A client wants a document; it is told by ``ready`` or ``refuse``."""
+        self.channels[channel.number] = channel
+        self._people.come(channel.connection.number)
+        channel.connection.wait()
+        if self._places is not None:
+            self._admit(channel)
+
+    def close(self, channel: Channel) -> None:
+        """The client is done with the document, or gone."""
+        if self.channels.pop(channel.number, None) is None:
+            return
+        if channel.phase in (Phase.ENTERING, Phase.ATTACHING):
+            channel.connection.go_on()
+        self._attaching.pop(channel.number, None)
+        text = self._text_of(channel)
+        channel.phase = Phase.CLOSED
+        if text is not None:
+            text.leave(channel)
+            self._close_if_unused(text)
+        if self._room is not None:
+            self._people.announce(self._room, channel.connection.number)
+        self._people.go(channel.connection.number)
+
+    def hear(self, channel: Channel, message: YjsMessage, at_ms: int) -> None:
+        """A client said something. Raises PeerError for what none may say; what is not due yet is ignored,
+        for the step 1 to come makes up for it."""
+        text = self._text_of(channel)
+        match message:
+            case SyncStep1(state_vector):
+                _check(state_vector)
+                if channel.phase is Phase.READY:
+                    self._wait(channel, state_vector)
+                    self._attach(channel)
+                elif text is not None:
+                    text.answer(channel, state_vector)
+            case SyncStep2(update) | SyncUpdate(update):
+                if text is not None:
+                    self._update(channel, text, update, at_ms)
+            case Awareness(states):
+                if text is not None and (news := text.gathering.take(channel.number, states)):
+                    text.tell(message if len(news) == len(states) else Awareness(news))
+                    self._people.announce(self._here(), channel.connection.number)
+            case QueryAwareness():
+                if text is not None:
+                    channel.say(Awareness((*text.gathering.all(), *self._replicas.states())))
+            case PermissionDenied():
+                raise PeerError("a permission that is not a client's to deny")
+
+    def neighbours(self, channel: Channel) -> list[Channel]:
+        """The other channels of the text that this one has open."""
+        text = self._text_of(channel)
+        return [] if text is None else [each for each in text.channels.values() if each is not channel]
+
+    def refuse(self, channel: Channel, code: int, reason: str) -> None:
+        self.close(channel)
+        channel.connection.refuse(channel, code, reason)
+
+    def refuse_all(self, code: int, reason: str) -> None:
+        for channel in list(self.channels.values()):
+            self.refuse(channel, code, reason)
+
+    def _admit(self, channel: Channel) -> None:
+        assert self._places is not None
+        if channel.phase is not Phase.ENTERING:
+            return
+        if (problem := self._places.problem(channel.path)) is not None:
+            self.refuse(channel, NOT_FOUND, problem)
+            return
+        channel.phase = Phase.READY
+        channel.connection.go_on()
+        channel.connection.ready(channel)
+
+    # -- attaching ------------------------------------------------------------------------------------
+
+    def _wait(self, channel: Channel, state_vector: bytes) -> None:
+        channel.phase = Phase.ATTACHING
+        channel.entry = None
+        channel.connection.wait()
+        self._attaching[channel.number] = state_vector
+
+    def _attach(self, channel: Channel) -> None:
+        """Go as far as can be gone with what is known; the rest when what is missing has been read."""
+        room, places = self._here(), self._places
+        assert places is not None
+        state_vector = self._attaching[channel.number]
+        path = channel.path
+        unknown = [entry for entry in places.stood(path) if not places.is_known(entry)]
+        if unknown:
+            self._loading.ask(room, [DocumentId(entry) for entry in unknown])
+            return
+        places.refresh(places.stood(path))
+        if (problem := places.problem(path)) is not None:
+            self.refuse(channel, NOT_FOUND, problem)
+            return
+        chosen = choose(places, path, state_vector)
+        if isinstance(chosen, OtherHistory):
+            self.refuse(channel, OTHER_HISTORY, chosen.reason)
+            return
+        text = self.unmade.get(path) if chosen is None else self.texts.get(chosen)
+        if text is None and not self._may_open():
+            self.refuse(channel, TRY_AGAIN, "This hub has as many documents open as it takes; try again.")
+            return
+        if text is None and chosen is not None:
+            self._loading.ask(room, [DocumentId(chosen)])
+            return
+        if text is None:
+            text = self.unmade[path] = OpenText(None, path, self._client_id, ())
+        del self._attaching[channel.number]
+        channel.entry = chosen
+        channel.phase = Phase.OPEN
+        text.greet(channel, state_vector, self._replicas.states())
+        channel.connection.go_on()
+
+    def _close_if_unused(self, text: OpenText) -> None:
+        if text.channels:
+            return
+        if text.entry is None:
+            if self.unmade.get(text.path) is text:
+                del self.unmade[text.path]
+        elif self.texts.pop(text.entry, None) is not None and self._places is not None:
+            self._places.learn(text.entry, text.document.state_vector)
+
+    # -- writing --------------------------------------------------------------------------------------
+
+    def _update(self, channel: Channel, text: OpenText, update: bytes, at_ms: int) -> None:
+        room = self._here()
+        if update == EMPTY_UPDATE:
+            self._owe(channel, room.durable)
+            return
+        if len(update) > bounds.UPDATE_MAX_BYTES or text.grows_too_large(update):
+            channel.connection.applied(channel, False)
+            self.refuse(channel, TOO_LARGE, _too_large(channel.path))
+            return
+        try:
+            if channel.granted.read_only:
+                channel.connection.applied(channel, self._is_known(text, update))
+                return
+            change = text.document.apply_update(update)
+        except MalformedUpdate as error:
+            channel.connection.applied(channel, False)
+            reason = f"An update of {printable(channel.path)!r} was refused: {printable(str(error), 300)}."
+            self.refuse(channel, MALFORMED, reason)
+            return
+        if change.changed or change.pending:
+            text.tell(SyncUpdate(update), but=channel)
+            if text.entry is not None:
+                room.add(self.number, [(DocumentId(text.entry), update)], at_ms)
+            else:
+                text.unmade.append(update)
+                if text.document.text:
+                    self._make(channel, text, at_ms)
+        self._owe(channel, room.head)
+
+    def _is_known(self, text: OpenText, update: bytes) -> bool:
+        """Whether the update holds nothing new. Raises MalformedUpdate."""
+        scratch = TextDocument(self._client_id, [text.document.encode_state(), *text.document.pending])
+        change = scratch.apply_update(update)
+        return not (change.changed or change.pending)
+
+    def _make(self, channel: Channel, text: OpenText, at_ms: int) -> None:
+        """The first character: from here on there is a file."""
+        room, places = self._here(), self._places
+        assert places is not None
+        if room.documents >= limits.DOCUMENTS_PER_ROOM_MAX:
+            self.refuse(channel, TOO_LARGE, f"The room {self.name!r} has as many files as a hub keeps.")
+            return
+        entry = text.entry = new_entry_id(self._rng)
+        del self.unmade[text.path]
+        self.texts[entry] = text
+        for each in text.channels.values():
+            each.entry = entry
+        origin = Origin(self._people.name(channel.connection.number), at_ms)
+        tree = places.edit([Create(entry, Kind.TEXT, text.path, False, origin)])
+        updates = [(DocumentId(entry), update) for update in text.unmade]
+        text.unmade.clear()
+        room.add(self.number, [*updates, (TREE, tree)], at_ms)
+
+    def _owe(self, channel: Channel, sequence: int) -> None:
+        room = self._here()
+        if sequence <= room.durable and not self._owed:
+            channel.connection.applied(channel, True)
+        else:
+            self._owed.append((sequence, channel))
+            room.awaiting_store[self.number] = self
+
+    # -- small -----------------------------------------------------------------------------------------
+
+    def _text_of(self, channel: Channel) -> OpenText | None:
+        if channel.phase is not Phase.OPEN:
+            return None
+        return self.unmade.get(channel.path) if channel.entry is None else self.texts.get(channel.entry)
+
+    def _path_of(self, entry: EntryId) -> str | None:
+        return None if self._places is None else self._places.path_of(entry)
+
+    def _held(self, entry: EntryId) -> bytes | None:
+        text = self.texts.get(entry)
+        return None if text is None else text.document.state_vector
+
+    def _here(self) -> Room:
+        assert self._room is not None
+        return self._room
+
+
+def _check(state_vector: bytes) -> None:
+    try:
+        statevector.decode(state_vector)
+    except ValueError as error:
+        raise PeerError(str(error)) from None
+
+
+def _too_large(path: str) -> str:
+    return f"{printable(path)!r} would be above {limits.TEXT_REMAINS_MAX_BYTES} bytes, the most for a text."

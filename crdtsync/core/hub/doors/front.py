@@ -1,0 +1,219 @@
+"""All doors of a hub: which connections of Yjs clients there are, and the desks of the rooms that they use.
+
+The engine hands on what happens to them; how a client is spoken to is in ``yjs`` and ``hocuspocus``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from crdtsync.core.hub.admission import Admit, Asking, Denied, Granted, Peer
+from crdtsync.core.hub.doors.desk import TRY_AGAIN, Desk
+from crdtsync.core.hub.doors.hocuspocus import HocuspocusConnection
+from crdtsync.core.hub.doors.yjs import YjsConnection
+from crdtsync.core.hub.effects import Admitted
+from crdtsync.core.hub.events import BinaryFrame, DocumentsLoaded, HocuspocusDoor, LoadFailed, YjsDoor
+from crdtsync.core.hub.room import Room
+from crdtsync.core.hub.shared import RefusalCode, Shared
+from crdtsync.core.values import limits
+from crdtsync.core.values.ids import Randomness, check_room_name, printable
+from crdtsync.errors import InvalidName, MalformedUpdate
+
+DENIED = 4403
+_CODES: dict[RefusalCode, int] = {
+    "version": 4400,
+    "room": 4404,
+    "denied": DENIED,
+    "limit": TRY_AGAIN,
+    "protocol": 4400,
+    "shutdown": 1001,
+}
+"""Close codes for Yjs clients: 4400 to 4499 tell them that coming back is of no use."""
+
+
+class Doors:
+    """``find_room`` gives a loaded room, or has it loaded: ``room_opened`` or ``room_failed`` follows."""
+
+    def __init__(
+        self, shared: Shared, admit: Admit, rng: Randomness, find_room: Callable[[str], Room | None]
+    ) -> None:
+        self._shared = shared
+        self._admit = admit
+        self._rng = rng
+        self._find_room = find_room
+        self._connections: dict[int, YjsConnection | HocuspocusConnection] = {}
+        self._desks: dict[str, Desk] = {}
+        self._by_number: dict[int, Desk] = {}
+        self._last_channel = 0
+        self._last_desk = 0
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        """What is to be done when, for which connection."""
+        self._renew_at_s: float | None = None
+        self._now_s = 0.0
+
+    def __contains__(self, member: int) -> bool:
+        return member in self._connections
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    @property
+    def members(self) -> list[int]:
+        return list(self._connections)
+
+    @property
+    def deadline(self) -> float | None:
+        times = [due for due, _, _ in self._later]
+        if self._renew_at_s is not None:
+            times.append(self._renew_at_s)
+        return min(times, default=None)
+
+    # -- connections ----------------------------------------------------------------------------------
+
+    def connected(self, member: int, door: YjsDoor | HocuspocusDoor, peer: Peer, now_s: float) -> None:
+        """``now_s``: as for the engine, which has told of a time that is not before this one."""
+        self._now_s = now_s
+        match door:
+            case YjsDoor():
+                self._connections[member] = connection = YjsConnection(member, self._shared)
+                self._open_yjs(connection, door, peer)
+            case HocuspocusDoor():
+                self._connections[member] = HocuspocusConnection(
+                    member,
+                    self._shared,
+                    lambda room, path, token: self._ask(member, Asking(room, token or None, path, peer)),
+                    self._desk,
+                    self._take_channel,
+                    lambda after_s, what: self._do_later(after_s, member, what),
+                )
+            case _:
+                assert_never(door)
+
+    def frame(self, frame: BinaryFrame, now_s: float) -> None:
+        self._now_s = now_s
+        connection = self._connections[frame.member]
+        if connection.farewell is None:
+            connection.binary(frame.data, frame.at_ms)
+
+    def sent(self, member: int, size: int) -> None:
+        self._connections[member].sent(size)
+
+    def settle(self, member: int) -> None:
+        self._connections[member].settle()
+
+    def deny(self, member: int, code: RefusalCode, reason: str) -> None:
+        """End a connection for a reason that the client is told."""
+        self._connections[member].deny(_CODES[code], reason)
+
+    def forget(self, member: int) -> None:
+        """The connection is gone."""
+        connection = self._connections.pop(member, None)
+        if connection is not None:
+            connection.leave()
+            self._later = [each for each in self._later if each[1] != member]
+            self._leave_empty()
+
+    def _open_yjs(self, connection: YjsConnection, door: YjsDoor, peer: Peer) -> None:
+        answer = self._ask(connection.number, Asking(door.room, door.token, door.path, peer))
+        if isinstance(answer, Denied):
+            reason = answer.reason
+            connection.wait()
+            self._do_later(answer.after_s, connection.number, lambda: connection.deny(DENIED, reason))
+        elif isinstance(desk := self._desk(door.room), str):
+            connection.deny(_CODES["room"], desk)
+        else:
+            connection.open(self._take_channel(), desk, door.path, answer)
+
+    def _ask(self, member: int, asking: Asking) -> Granted | Denied:
+        answer = self._admit(asking)
+        if isinstance(answer, Granted) and answer.invite:
+            self._shared.add(Admitted(member, answer))
+        return answer
+
+    def _take_channel(self) -> int:
+        self._last_channel += 1
+        return self._last_channel
+
+    # -- desks ----------------------------------------------------------------------------------------
+
+    def room_opened(self, room: Room) -> None:
+        if (desk := self._desks.get(room.name)) is not None:
+            desk.enter(room)
+
+    def room_failed(self, name: str, reason: str) -> None:
+        """The room could not be loaded, or its log not be written: clients start over."""
+        if (desk := self._desks.get(name)) is not None:
+            desk.refuse_all(TRY_AGAIN, reason)
+            self._leave_empty()
+
+    def wants(self, name: str) -> bool:
+        """Whether anyone waits for this room."""
+        return name in self._desks
+
+    def loaded(self, event: DocumentsLoaded | LoadFailed) -> None:
+        desk = self._by_number.get(event.desk)
+        if desk is None:
+            return
+        match event:
+            case DocumentsLoaded(_, documents):
+                try:
+                    desk.loaded(documents)
+                except MalformedUpdate as error:
+                    desk.refuse_all(TRY_AGAIN, f"The room cannot be read: {printable(str(error), 300)}.")
+            case LoadFailed(_, reason):
+                desk.refuse_all(TRY_AGAIN, reason)
+            case _:
+                assert_never(event)
+        self._leave_empty()
+
+    def tidy(self) -> None:
+        """After an event: desks that nobody uses any more are closed."""
+        self._leave_empty()
+
+    def _desk(self, name: str) -> Desk | str:
+        """The desk of a room, or why there is none."""
+        desk = self._desks.get(name)
+        if desk is None:
+            try:
+                check_room_name(name)
+            except InvalidName as error:
+                return printable(str(error), 300)
+            self._last_desk -= 1
+            desk = Desk(self._last_desk, name, self._shared, self._rng, self._may_open)
+            self._desks[name] = self._by_number[desk.number] = desk
+            if self._renew_at_s is None:
+                self._renew_at_s = self._now_s + limits.AWARENESS_RENEW_S
+            if (room := self._find_room(name)) is not None:
+                desk.enter(room)
+        return desk
+
+    def _may_open(self) -> bool:
+        texts = sum(len(desk.texts) + len(desk.unmade) for desk in self._desks.values())
+        return texts < limits.OPEN_TEXTS_MAX
+
+    def _leave_empty(self) -> None:
+        for name in [name for name, desk in self._desks.items() if not desk.channels]:
+            desk = self._desks.pop(name)
+            del self._by_number[desk.number]
+            desk.leave()
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    def tick(self, now_s: float) -> None:
+        self._now_s = now_s
+        due = [each for each in self._later if each[0] <= now_s]
+        self._later = [each for each in self._later if each[0] > now_s]
+        for _, member, what in due:
+            if member in self._connections:
+                what()
+        if self._renew_at_s is not None and self._renew_at_s <= now_s:
+            for desk in self._desks.values():
+                desk.renew()
+            self._renew_at_s = now_s + limits.AWARENESS_RENEW_S if self._desks else None
+
+    def _do_later(self, after_s: float, member: int, what: Callable[[], None]) -> None:
+        if after_s <= 0:
+            what()
+        else:
+            self._later.append((self._now_s + after_s, member, what))

@@ -1,0 +1,172 @@
+"""A Hocuspocus connection: many documents on one socket, each admitted and closed by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from crdtsync.core.hub.admission import Denied, Granted
+from crdtsync.core.hub.doors.channel import Channel
+from crdtsync.core.hub.doors.connection import Wire
+from crdtsync.core.hub.doors.desk import MALFORMED, TRY_AGAIN, Desk
+from crdtsync.core.hub.shared import Shared
+from crdtsync.core.values import limits
+from crdtsync.core.wire.hocuspocus import (
+    Authenticated,
+    CloseDocument,
+    Message,
+    Named,
+    Ping,
+    Pong,
+    Stateless,
+    SyncStatus,
+    Token,
+    decode_hocuspocus,
+    document_of,
+    encode_hocuspocus,
+)
+from crdtsync.core.wire.yjs import PermissionDenied, SyncStep1, YjsMessage
+from crdtsync.errors import PeerError
+
+
+class HocuspocusConnection(Wire):
+    """``admit(room, path, token)`` decides on a document; ``desk(room)`` is the desk, or why there is none.
+
+    ``later(seconds, what)`` does something after a while, unless the connection is gone by then.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        shared: Shared,
+        admit: Callable[[str, str, str], Granted | Denied],
+        desk: Callable[[str], Desk | str],
+        take_number: Callable[[], int],
+        later: Callable[[float, Callable[[], None]], None],
+    ) -> None:
+        super().__init__(number, shared)
+        self._admit = admit
+        self._desk = desk
+        self._take_number = take_number
+        self._later = later
+        self._channels: dict[str, tuple[Channel, Desk]] = {}
+        self._denied: dict[str, None] = {}
+        """Documents that were denied or closed: what else comes for them is ignored until the next token."""
+        self._first: dict[int, SyncStep1] = {}
+        """What a client of version 2 without a token begins with, until its document may be opened."""
+
+    def binary(self, data: bytes, at_ms: int) -> None:
+        try:
+            match decode_hocuspocus(data):
+                case Ping():
+                    self.send(encode_hocuspocus(Pong()))
+                case Pong():
+                    pass
+                case Named(name, message):
+                    self._hear(name, message, at_ms)
+        except PeerError as error:
+            self.end(1002, f"The hub cannot read what this client sent: {error}.")
+
+    def leave(self) -> None:
+        channels, self._channels = self._channels, {}
+        for channel, desk in channels.values():
+            desk.close(channel)
+
+    def deny(self, code: int, reason: str) -> None:
+        """End the whole connection."""
+        self.end(code, reason)
+
+    # -- from the client ------------------------------------------------------------------------------
+
+    def _hear(self, name: str, message: Message, at_ms: int) -> None:
+        known = self._channels.get(name)
+        match message:
+            case Token(token):
+                self._denied.pop(name, None)
+                self._open(name, token, None)
+            case CloseDocument():
+                self._denied.pop(name, None)
+                self._drop(name)
+            case SyncStep1() if known is None and name not in self._denied:
+                self._open(name, "", message)
+            case Stateless():
+                if known is not None:
+                    self._pass_on(*known, message)
+            case Authenticated() | SyncStatus():
+                raise PeerError("an answer that only a hub gives")
+            case _:
+                if known is not None:
+                    known[1].hear(known[0], message, at_ms)
+
+    def _open(self, name: str, token: str, first: SyncStep1 | None) -> None:
+        room, _, path = document_of(name).partition("/")
+        granted = self._admit(room, path, token)
+        known = self._channels.get(name)
+        if isinstance(granted, Denied):
+            self._drop(name)
+            self._remember_denied(name)
+            self.wait()
+            self._later(granted.after_s, lambda: self._tell_denied(name, granted.reason))
+        elif known is not None:
+            known[0].granted = granted
+            self.ready(known[0])
+        elif len(self._channels) >= limits.DOCUMENTS_PER_CONNECTION_MAX:
+            self._say(name, PermissionDenied("This connection has as many documents open as it may."))
+        elif isinstance(desk := self._desk(room), str):
+            self._remember_denied(name)
+            self._say(name, PermissionDenied(desk))
+        else:
+            channel = Channel(self._take_number(), self, name, room, path, granted)
+            self._channels[name] = (channel, desk)
+            if first is not None:
+                self._first[channel.number] = first
+            desk.open(channel)
+
+    def _drop(self, name: str) -> None:
+        known = self._channels.pop(name, None)
+        if known is not None:
+            channel, desk = known
+            self._first.pop(channel.number, None)
+            desk.close(channel)
+
+    def _tell_denied(self, name: str, reason: str) -> None:
+        self._say(name, PermissionDenied(reason))
+        self.go_on()
+
+    def _remember_denied(self, name: str) -> None:
+        self._denied[name] = None
+        if len(self._denied) > limits.DOCUMENTS_PER_CONNECTION_MAX:
+            del self._denied[next(iter(self._denied))]
+
+    def _pass_on(self, channel: Channel, desk: Desk, message: Stateless) -> None:
+        """What an application says to its like, who have the document open and speak this protocol."""
+        for each in desk.neighbours(channel):
+            if isinstance(each.connection, HocuspocusConnection):
+                each.connection._say(each.dialect, message)
+
+    # -- from the desk --------------------------------------------------------------------------------
+
+    def encode(self, dialect: str, message: YjsMessage) -> bytes:
+        return encode_hocuspocus(Named(dialect, message))
+
+    def ready(self, channel: Channel) -> None:
+        self._say(channel.dialect, Authenticated(channel.granted.read_only))
+        first = self._first.pop(channel.number, None)
+        if first is not None:
+            self._channels[channel.dialect][1].hear(channel, first, 0)
+
+    def applied(self, channel: Channel, applied: bool) -> None:
+        self._say(channel.dialect, SyncStatus(applied))
+
+    def refuse(self, channel: Channel, code: int, reason: str) -> None:
+        """Only this document ends; for a reason that may pass the connection, so that the client returns."""
+        name = channel.dialect
+        self._channels.pop(name, None)
+        self._first.pop(channel.number, None)
+        if code == TRY_AGAIN:
+            self.end(code, reason)
+            return
+        self._remember_denied(name)
+        self._say(name, CloseDocument(reason) if code == MALFORMED else PermissionDenied(reason))
+
+    def _say(self, name: str, message: Message) -> None:
+        self.send(encode_hocuspocus(Named(name, message)))

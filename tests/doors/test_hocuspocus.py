@@ -1,0 +1,281 @@
+"""The Hocuspocus door: many documents on one socket, each admitted, acknowledged and closed by itself."""
+
+from __future__ import annotations
+
+from random import Random
+
+from crdtsync.core.hub.admission import Asking, Denied, Granted
+from crdtsync.core.hub.effects import Append
+from crdtsync.core.hub.engine import HubEngine
+from crdtsync.core.hub.events import BinaryFrame
+from crdtsync.core.values import limits
+from crdtsync.core.wire.hocuspocus import (
+    Authenticated,
+    CloseDocument,
+    Named,
+    Ping,
+    Pong,
+    Stateless,
+    Token,
+)
+from crdtsync.core.wire.yjs import Awareness, PermissionDenied, SyncStep2, SyncUpdate
+from tests.doors.clients import HocuspocusClient, Page, YjsClient
+from tests.doors.rooms import Folder
+from tests.hub.bench import Bench
+
+DOC = "notes/a.txt"
+
+
+def test_both_protocols_and_a_folder_share_a_text() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    client = HocuspocusClient(bench)
+    client.open(DOC, Page(5))
+    other = YjsClient(bench, Page(6))
+    client.type(DOC, "1")
+    other.type("2")
+    assert client.pages[DOC].text == other.page.text == folder.read()["a.txt"] == "x12"
+    assert client.heard(DOC, Authenticated) == [Authenticated(read_only=False)]
+
+
+def test_an_update_is_acknowledged_once_it_is_durable() -> None:
+    bench = Bench()
+    client = HocuspocusClient(bench)
+    client.open(DOC, Page(5))
+    assert client.statuses(DOC) == [True]  # its step 2
+    client.type(DOC, "x")
+    bench.hold = {Append}
+    client.type(DOC, "y")
+    assert client.statuses(DOC) == [True, True]
+    bench.release()
+    assert client.statuses(DOC) == [True, True, True]
+
+
+def test_fifty_documents_on_one_socket_are_apart() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    client = HocuspocusClient(bench)
+    for number in range(50):
+        client.open(f"notes/{number}.txt", Page(100 + number))
+        client.type(f"notes/{number}.txt", f"text {number}")
+    assert folder.read() == {f"{number}.txt": f"text {number}" for number in range(50)}
+    client.say(Named("notes/7.txt", CloseDocument()))
+    client.type("notes/7.txt", "unheard")
+    client.type("notes/8.txt", "!")
+    files = folder.read()
+    assert (files["7.txt"], files["8.txt"]) == ("text 7", "text 8!")
+
+
+def test_a_client_of_version_2_without_a_token_is_let_in_by_its_first_step() -> None:
+    bench = Bench()
+    Folder(bench).create("a.txt", "x")
+    client = HocuspocusClient(bench)
+    client.open(DOC, Page(5), token=None)
+    assert client.pages[DOC].text == "x"
+
+
+def test_two_sessions_of_one_document_on_one_socket_are_two_clients() -> None:
+    bench = Bench()
+    client = HocuspocusClient(bench)
+    one, two = DOC + "\0one", DOC + "\0two"
+    client.open(one, Page(5))
+    client.open(two, Page(6))
+    client.type(one, "x")
+    assert client.pages[two].text == "x"
+    client.say(Named(one, client.pages[one].present("Ann")))
+    assert list(client.pages[two].people) == [5]
+    client.say(Named(one, CloseDocument()))
+    assert client.pages[two].people == {}
+
+
+def test_an_impossible_document_is_denied_with_the_reason_and_the_others_go_on() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create_blob("b.png")
+    client = HocuspocusClient(bench)
+    client.open(DOC, Page(5))
+    for name in ("notes/b.png", "notes/.git/x", "notes", "", "no way/x"):
+        client.open(name, Page(6))
+        (denied,) = client.heard(name, PermissionDenied)
+        assert denied.reason
+        assert client.heard(name, SyncStep2) == []
+    client.type(DOC, "x")
+    assert folder.read()["a.txt"] == "x"
+    assert client.closed is None
+
+
+def test_a_refused_update_closes_its_document_and_no_other() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    client = HocuspocusClient(bench)
+    client.open(DOC, Page(5))
+    client.open("notes/b.txt", Page(6))
+    client.say(Named(DOC, SyncUpdate(b"\x01\x01\x05\x00\xff\xff")))
+    assert client.statuses(DOC)[-1] is False
+    assert "refused" in client.heard(DOC, CloseDocument)[0].reason
+    client.type(DOC, "unheard")
+    client.type("notes/b.txt", "x")
+    assert folder.read() == {"b.txt": "x"}
+
+
+def guarded(bench: Bench) -> list[Asking]:
+    """A hub that lets in who has the token "in", lets "read" only read, and is slow to deny."""
+    asked: list[Asking] = []
+
+    def admit(asking: Asking) -> Granted | Denied:
+        asked.append(asking)
+        match asking.token:
+            case "in":
+                return Granted(name="Ann")
+            case "read":
+                return Granted(read_only=True)
+            case _:
+                return Denied("no invite", 2.0)
+
+    bench.engine = HubEngine("e1", Random(1), admit=admit)
+    return asked
+
+
+def test_each_document_is_asked_for_and_a_denied_one_can_be_asked_for_again() -> None:
+    bench = Bench()
+    asked = guarded(bench)
+    client = HocuspocusClient(bench)
+    client.open(DOC, Page(5), "wrong")
+    assert client.told[DOC] == []
+    bench.tick(2.0)
+    assert client.told[DOC] == [PermissionDenied("no invite")]
+    client.open(DOC, client.pages[DOC], "in")
+    assert client.heard(DOC, Authenticated) == [Authenticated(read_only=False)]
+    assert client.heard(DOC, SyncStep2)
+    assert [(asking.room, asking.path, asking.token) for asking in asked] == [
+        ("notes", "a.txt", "wrong"),
+        ("notes", "a.txt", "in"),
+    ]
+
+
+def test_a_later_token_changes_what_a_client_may_do() -> None:
+    bench = Bench()
+    guarded(bench)
+    client = HocuspocusClient(bench)
+    client.open(DOC, Page(5), "in")
+    client.type(DOC, "x")
+    client.say(Named(DOC, Token("read")))
+    client.type(DOC, "y")
+    client.say(Named(DOC, Token("wrong")))
+    bench.tick(2.0)
+    assert client.statuses(DOC) == [True, True, False]
+    assert client.told[DOC][-1] == PermissionDenied("no invite")
+
+
+def test_who_may_only_read_reads_and_changes_nothing() -> None:
+    bench = Bench()
+    guarded(bench)
+    writer = HocuspocusClient(bench)
+    writer.open(DOC, Page(5), "in")
+    writer.type(DOC, "x")
+    reader = HocuspocusClient(bench)
+    reader.open(DOC, Page(6), "read")
+    assert reader.heard(DOC, Authenticated) == [Authenticated(read_only=True)]
+    assert reader.pages[DOC].text == "x"
+    assert reader.statuses(DOC) == [True]  # its step 2 held nothing new
+    reader.type(DOC, "y")
+    reader.say(Named(DOC, SyncUpdate(reader.pages[DOC].erase(0, 1))))
+    assert reader.statuses(DOC) == [True, False, False]
+    assert writer.pages[DOC].text == "x"
+    reader.say(Named(DOC, reader.pages[DOC].present("Rita")))
+    assert list(writer.pages[DOC].people) == [6]
+
+
+def test_a_reader_with_y_websocket_is_warned_once() -> None:
+    bench = Bench()
+    guarded(bench)
+    client = YjsClient(bench, Page(5), token="read")
+    client.type("x")
+    client.type("y")
+    assert "read" in client.denied
+    assert client.closed is None
+
+
+def test_a_denied_y_websocket_client_is_told_and_let_go() -> None:
+    bench = Bench()
+    guarded(bench)
+    client = YjsClient(bench, Page(5), token="wrong")
+    assert not client.is_closed()
+    bench.tick(2.0)
+    assert client.closed is not None
+    assert (client.closed.code, client.denied) == (4403, "no invite")
+
+
+def test_the_name_of_an_invite_counts_more_than_what_a_page_says() -> None:
+    bench = Bench()
+    guarded(bench)
+    client = YjsClient(bench, Page(5), token="in")
+    client.say(client.page.present("Mallory"))
+    bench.settle()
+    assert [each.name for each in bench.engine._rooms["notes"].presences.values()] == ["Ann"]
+
+
+def test_messages_of_the_application_go_to_the_others_of_the_document() -> None:
+    bench = Bench()
+    one, two, other = (HocuspocusClient(bench) for _ in range(3))
+    one.open(DOC, Page(5))
+    two.open(DOC, Page(6))
+    other.open("notes/b.txt", Page(7))
+    YjsClient(bench, Page(8))
+    one.say(Named(DOC, Stateless("hi")))
+    assert two.heard(DOC, Stateless) == [Stateless("hi")]
+    assert one.heard(DOC, Stateless) == []
+    assert other.heard("notes/b.txt", Stateless) == []
+
+
+def test_a_ping_is_answered() -> None:
+    client = HocuspocusClient(Bench())
+    client.say(Ping())
+    client.say(Pong())
+    assert client.got == [Pong()]
+
+
+def test_a_connection_that_says_nothing_is_ended() -> None:
+    bench = Bench()
+    client = HocuspocusClient(bench)
+    bench.tick(limits.HELLO_TIMEOUT_S)
+    assert client.closed is not None
+
+
+def test_a_frame_that_cannot_be_read_ends_the_connection() -> None:
+    bench = Bench()
+    client = HocuspocusClient(bench)
+    bench.do(BinaryFrame(client.number, b"\x05", 0))
+    assert client.closed is not None
+    assert client.closed.code == 1002
+
+
+def test_too_many_documents_on_one_connection_are_denied() -> None:
+    bench = Bench()
+    client = HocuspocusClient(bench)
+    for number in range(limits.DOCUMENTS_PER_CONNECTION_MAX):
+        client.say(Named(f"notes/{number}", Token("")))
+    client.open("notes/more", Page(5))
+    assert client.heard("notes/more", PermissionDenied)
+    assert client.closed is None
+
+
+def test_the_hub_says_goodbye_to_clients_of_both_protocols() -> None:
+    bench = Bench()
+    client, other = HocuspocusClient(bench), YjsClient(bench, Page(6))
+    client.open(DOC, Page(5))
+    bench.stop()
+    bench.settle()
+    assert bench.stopped
+    assert client.closed is not None and other.closed is not None
+    assert (client.closed.code, other.closed.code) == (1001, 1001)
+
+
+def test_an_awareness_state_travels_as_it_was_written() -> None:
+    bench = Bench()
+    client, other = HocuspocusClient(bench), YjsClient(bench, Page(6))
+    client.open(DOC, Page(5))
+    client.say(Named(DOC, client.pages[DOC].present("Zoë")))
+    bench.settle()
+    assert other.all(Awareness)[-1] == client.pages[DOC].last

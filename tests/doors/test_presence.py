@@ -1,0 +1,127 @@
+"""Who is here, across the doors: clients of a document to each other, to folder replicas, and back."""
+
+from __future__ import annotations
+
+import json
+
+from crdtsync.core.hub.doors.awareness import OURS, Gathering
+from crdtsync.core.values import limits
+from crdtsync.core.wire.awareness import NOBODY, ClientState
+from crdtsync.core.wire.control import Left, Presence
+from crdtsync.core.wire.yjs import Awareness, QueryAwareness
+from tests.doors.clients import Page, YjsClient
+from tests.doors.rooms import Folder
+from tests.hub.bench import Bench
+
+
+def names(page: Page) -> list[str]:
+    return sorted(json.loads(state)["user"]["name"] for state in page.people.values())
+
+
+def test_clients_of_a_document_see_each_other_come_and_go() -> None:
+    bench = Bench()
+    ann, bob = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    ann.say(ann.page.present("Ann"))
+    bob.say(bob.page.present("Bob"))
+    bench.settle()
+    assert names(ann.page) == names(bob.page) == ["Ann", "Bob"]  # also oneself: it keeps the connection busy
+    carl = YjsClient(bench, Page(7))
+    assert names(carl.page) == ["Ann", "Bob"]
+    ann.leave()
+    bench.settle()
+    assert names(bob.page) == names(carl.page) == ["Bob"]
+
+
+def test_a_client_that_says_it_is_gone_is_gone() -> None:
+    bench = Bench()
+    ann, bob = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    ann.say(ann.page.present("Ann"))
+    ann.say(Awareness((ClientState(5, 1, NOBODY),)))
+    bench.settle()
+    assert bob.page.people == {}
+    bob.say(QueryAwareness())
+    bench.settle()
+    assert bob.all(Awareness)[-1] == Awareness(())
+
+
+def test_a_folder_sees_who_edits_what_in_a_page() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "x")
+    ann = YjsClient(bench, Page(5))
+    ann.say(ann.page.present("Ann"))
+    bench.tick()
+    seen = folder.member.all(Presence)[-1]
+    assert (seen.name, seen.editing) == ("Ann", ("a.txt",))
+    folder.rename(entry, "b.txt")
+    bench.tick()
+    assert folder.member.all(Presence)[-1].editing == ("b.txt",)
+    ann.leave()
+    bench.tick()
+    assert folder.member.all(Left) == [Left(member=seen.member)]
+
+
+def test_a_client_without_anyone_in_front_of_it_is_not_shown() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    YjsClient(bench, Page(5))
+    bench.tick()
+    assert folder.member.all(Presence) == []
+
+
+def test_a_page_sees_who_has_the_folder_and_what_they_edit() -> None:
+    bench = Bench()
+    folder = Folder(bench, name="Bob")
+    folder.create("a.txt", "x")
+    ann = YjsClient(bench, Page(5))
+    ((client, state),) = ann.page.people.items()
+    assert client >= OURS
+    assert json.loads(state)["user"]["name"] == "Bob"
+    folder.member.text(Presence(name="Bob", editing=("a.txt", "ü.txt")))
+    bench.tick()
+    assert json.loads(ann.page.people[client])["editing"] == ["a.txt", "ü.txt"]
+    folder.member.leave()
+    bench.tick()
+    assert ann.page.people == {}
+
+
+def test_what_a_page_knows_is_renewed_before_it_forgets_and_the_connection_is_never_still() -> None:
+    bench = Bench()
+    Folder(bench, name="Bob")
+    ann = YjsClient(bench, Page(5))
+    lonely = YjsClient(bench, Page(6), room="empty")
+    clocks = []
+    for _ in range(3):
+        before = len(lonely.got)
+        bench.tick(limits.AWARENESS_RENEW_S)
+        assert lonely.got[before:] == [Awareness(())]
+        clocks.append(ann.all(Awareness)[-1].states[0].clock)
+    assert clocks == sorted(set(clocks))
+    assert bench.engine.deadline is not None
+
+
+def test_a_client_cannot_speak_for_a_folder_or_bring_a_crowd() -> None:
+    gathering = Gathering()
+    crowd = [ClientState(number, 1, "{}") for number in range(100)]
+    news = gathering.take(1, [ClientState(OURS | 7, 99, "{}"), *crowd])
+    assert len(news) == limits.AWARENESS_CLIENTS_PER_CONNECTION_MAX
+    assert all(state.client < OURS for state in news)
+
+
+def test_what_clients_repeat_of_others_is_no_news_and_brings_nobody_back() -> None:
+    gathering = Gathering()
+    ann = ClientState(5, 3, '{"a":1}')
+    assert gathering.take(1, [ann]) == (ann,)
+    assert gathering.take(2, [ClientState(6, 1, "{}"), ann]) == (ClientState(6, 1, "{}"),)
+    assert gathering.leave(1) == (ClientState(5, 4, NOBODY),)
+    assert gathering.take(2, [ann, ClientState(6, 1, "{}")]) == ()
+    assert gathering.take(3, [ClientState(5, 5, "{}")]) == (ClientState(5, 5, "{}"),)
+
+
+def test_a_client_that_came_back_is_not_removed_with_its_old_connection() -> None:
+    gathering = Gathering()
+    ann = ClientState(5, 3, '{"a":1}')
+    gathering.take(1, [ann])
+    assert gathering.take(2, [ann]) == ()
+    assert gathering.leave(1) == ()
+    assert gathering.all() == (ann,)

@@ -1,0 +1,449 @@
+"""Which text a Yjs client gets, what becomes of what it types, and that nothing is doubled or lost by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.core.hub.effects import Append, LoadDocuments
+from crdtsync.core.hub.events import BinaryFrame
+from crdtsync.core.text.diff import Edit
+from crdtsync.core.values import limits
+from crdtsync.core.wire.yjs import SyncStep1, SyncStep2, SyncUpdate
+from tests.doors.clients import Page, YjsClient
+from tests.doors.rooms import Folder
+from tests.hub.bench import Bench
+
+
+def test_a_text_of_the_room_opens_and_what_either_side_types_reaches_the_other() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("docs/a.txt", "hello")
+    client = YjsClient(bench, Page(5), "docs/a.txt")
+    assert client.page.text == "hello"
+    client.type(" world")
+    assert folder.read() == {"docs/a.txt": "hello world"}
+    folder.edit(entry, [Edit(0, 0, "> ")])
+    assert client.page.text == "> hello world"
+
+
+def test_two_clients_and_a_folder_share_a_text() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    ann, bob = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    ann.type("A", 0)
+    bob.type("B")
+    assert ann.page.text == bob.page.text == folder.read()["a.txt"] == "AxB"
+
+
+def test_a_step_2_is_for_the_one_who_asked() -> None:
+    bench = Bench()
+    Folder(bench).create("a.txt", "x")
+    ann = YjsClient(bench, Page(5))
+    before = len(ann.got)
+    YjsClient(bench, Page(6))
+    assert ann.got[before:] == []
+
+
+def test_a_file_is_made_with_its_first_character_and_not_before() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    client = YjsClient(bench, Page(5), "new/ü 🎈.md")
+    assert client.synced
+    assert folder.read() == {}
+    client.type("h")
+    client.type("i")
+    assert folder.read() == {"new/ü 🎈.md": "hi"}
+
+
+def test_what_leaves_no_character_makes_no_file() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    page = Page(5)
+    page.type("abc")
+    page.erase(0, 3)
+    client = YjsClient(bench, page)
+    assert folder.read() == {}
+    client.type("d")
+    assert folder.read() == {"a.txt": "d"}
+
+
+def test_two_clients_make_one_file() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    ann, bob = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    ann.say(SyncUpdate(ann.page.type("A")))
+    bob.say(SyncUpdate(bob.page.type("B")))
+    bench.settle()
+    assert ann.page.text == bob.page.text
+    assert sorted(ann.page.text) == ["A", "B"]
+    assert folder.read() == {"a.txt": ann.page.text}
+
+
+def test_a_client_that_waits_at_a_new_path_goes_on_with_the_file_that_appears_there() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    client = YjsClient(bench, Page(5))
+    folder.create("a.txt", "from disk")
+    assert client.page.text == "from disk"
+    client.type("!")
+    assert folder.read() == {"a.txt": "from disk!"}
+
+
+def test_what_is_typed_while_a_file_appears_is_kept() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    client = YjsClient(bench, Page(5))
+    bench.hold = {LoadDocuments}
+    folder.create("a.txt", "from disk")
+    client.page.type("typed")  # the hub does not listen just now: it comes with the client's step 2
+    bench.release()
+    assert sorted(client.page.text) == sorted("from disktyped")
+    assert folder.read() == {"a.txt": client.page.text}
+
+
+def test_a_client_at_a_new_path_is_told_when_something_else_appears_there() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    client = YjsClient(bench, Page(5))
+    folder.create_blob("a.txt")
+    assert client.closed is not None
+    assert (client.closed.code, client.denied) == (
+        4404,
+        "'a.txt' is not a text, so it cannot be edited as one.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("picture.png", "is not a text"),
+        ("docs", "is a folder"),
+        ("docs/a.txt/x", "is a file, so there can be nothing in it"),
+        (".git/config", "never shared"),
+        ("docs/.crdtsync/x", "never shared"),
+        ("a.txt~", "never shared"),
+        ("../x", "can have the path"),
+        ("", "can have the path"),
+        ("a\0b", "can have the path"),
+        ("a//b", "can have the path"),
+        ("x" * 300, "can have the path"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_the_reason(path: str, reason: str) -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("docs/a.txt", "x")
+    folder.create_blob("picture.png")
+    client = YjsClient(bench, Page(5), path)
+    assert client.closed is not None
+    assert 4400 <= client.closed.code < 4500
+    assert reason in client.closed.reason
+    assert client.denied == client.closed.reason
+
+
+def test_a_room_with_an_impossible_name_is_refused() -> None:
+    client = YjsClient(Bench(), Page(5), room="no way")
+    assert client.closed is not None
+    assert client.closed.code == 4404
+
+
+def test_a_file_renamed_while_open_stays_open() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    client = YjsClient(bench, Page(5))
+    folder.rename(entry, "b.txt")
+    client.type("!")
+    assert folder.read() == {"b.txt": "text!"}
+
+
+def test_a_client_that_comes_back_under_the_old_name_goes_on_with_the_renamed_file() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    page = Page(5)
+    YjsClient(bench, page).leave()
+    other = YjsClient(bench, Page(6), "other.txt")  # so that the hub goes on knowing the room
+    folder.rename(entry, "b.txt")
+    client = YjsClient(bench, page)
+    client.type("!")
+    assert folder.read() == {"b.txt": "text!"}
+    assert other.closed is None
+
+
+def test_a_file_deleted_while_open_comes_back_with_the_next_character() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    client = YjsClient(bench, Page(5))
+    folder.delete(entry)
+    assert folder.read() == {}
+    assert client.page.text == "text"
+    client.type("!")
+    assert folder.read() == {"a.txt": "text!"}
+
+
+def test_a_new_client_at_a_deleted_path_begins_an_empty_file() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.delete(folder.create("a.txt", "text"))
+    client = YjsClient(bench, Page(5))
+    assert client.page.text == ""
+    client.type("new")
+    assert folder.read() == {"a.txt": "new"}
+
+
+def test_a_text_that_an_unseen_edit_brought_back_opens() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    folder.delete(entry)
+    folder.edit(entry, [Edit(4, 4, "!")])
+    client = YjsClient(bench, Page(5))
+    assert client.page.text == "text!"
+
+
+# -- documents that clients kept --------------------------------------------------------------------------
+
+
+def kept(bench: Bench, folder: Folder) -> Page:
+    """A page that has a.txt, which was deleted and made anew with the same text since."""
+    entry = folder.create("a.txt", "text")
+    page = Page(5)
+    YjsClient(bench, page).leave()
+    folder.delete(entry)
+    folder.create("a.txt", "text")
+    return page
+
+
+def test_a_kept_document_of_a_file_made_anew_doubles_nothing() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    page = kept(bench, folder)
+    client = YjsClient(bench, page)
+    assert page.text == "text"
+    assert folder.read() == {"a.txt": "text"}
+    assert client.closed is None
+
+
+def test_edits_in_a_kept_document_come_back_beside_the_file_made_anew() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    page = kept(bench, folder)
+    page.type(" and mine")
+    client = YjsClient(bench, page)
+    client.type("!")
+    files = folder.read()
+    assert files.pop("a.txt") == "text"
+    ((path, text),) = files.items()
+    assert path.startswith("a (conflict of ")
+    assert text == "text and mine!"
+
+
+def test_a_client_that_filled_its_document_by_itself_is_refused_and_nothing_is_doubled() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "text")
+    page = Page(5)
+    page.type("text")
+    client = YjsClient(bench, page)
+    assert client.closed is not None
+    assert client.closed.code == 4409
+    assert "double" in client.denied
+    assert (page.text, folder.read()["a.txt"]) == ("text", "text")
+
+
+def test_a_client_that_filled_its_document_by_itself_may_open_an_empty_file() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt")
+    page = Page(5)
+    page.type("mine")
+    YjsClient(bench, page)
+    assert folder.read() == {"a.txt": "mine"}
+
+
+def test_a_client_that_typed_before_it_ever_connected_makes_the_file() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    page = Page(5)
+    page.type("written on a train")
+    YjsClient(bench, page)
+    assert folder.read() == {"a.txt": "written on a train"}
+
+
+def test_offline_edits_of_both_sides_merge() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "middle")
+    page = Page(5)
+    YjsClient(bench, page).leave()
+    page.type("client ", 0)
+    folder.edit(entry, [Edit(6, 6, " folder")])
+    YjsClient(bench, page)
+    assert page.text == folder.read()["a.txt"] == "client middle folder"
+
+
+def test_a_deletion_made_offline_is_not_undone_by_the_hub() -> None:
+    """A state vector does not show deletions."""
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "abcdef")
+    page = Page(5)
+    YjsClient(bench, page).leave()
+    page.erase(1, 3)
+    YjsClient(bench, page)
+    assert page.text == folder.read()["a.txt"] == "adef"
+
+
+# -- the store ----------------------------------------------------------------------------------------
+
+
+def test_what_is_not_durable_yet_is_given_to_a_client_that_comes() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    bench.hold = {Append}
+    first = YjsClient(bench, Page(5))
+    first.type("y")
+    first.leave()
+    second = YjsClient(bench, Page(6))
+    assert second.page.text == "xy"
+
+
+def test_what_comes_while_a_text_is_read_is_not_missed() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "x")
+    bench.hold = {LoadDocuments}
+    client = YjsClient(bench, Page(5))
+    folder.edit(entry, [Edit(1, 1, "y")])
+    bench.release()
+    client.say(SyncStep1(client.page.doc.get_state()))
+    bench.settle()
+    assert client.page.text == "xy"
+
+
+def test_a_store_that_fails_sends_clients_away_to_come_back_and_they_have_kept_everything() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    client = YjsClient(bench, Page(5))
+    bench.memory.full = True
+    client.type("y")
+    assert client.closed is not None
+    assert client.closed.code == 1013
+    bench.memory.full = False
+    back = YjsClient(bench, client.page)
+    assert back.page.text == "xy"
+    assert Folder(bench).read() == {"a.txt": "xy"}
+
+
+def test_the_next_life_of_the_hub_goes_on_with_a_client_that_kept_its_document() -> None:
+    bench = Bench()
+    Folder(bench).create("a.txt", "x")
+    page = Page(5)
+    YjsClient(bench, page).type("y")
+    again = Bench(bench.store, "e2")
+    page.type("z")
+    YjsClient(again, page)
+    assert Folder(again).read() == {"a.txt": "xyz"}
+
+
+def test_an_unused_room_is_let_go() -> None:
+    bench = Bench()
+    client = YjsClient(bench, Page(5))
+    client.type("x")
+    assert (bench.engine.rooms, bench.engine.members) == (1, 1)
+    client.leave()
+    bench.settle()
+    assert (bench.engine.rooms, bench.engine.members) == (0, 0)
+
+
+# -- bad input ----------------------------------------------------------------------------------------
+
+
+def test_a_malformed_update_ends_its_author_and_no_other() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    good, bad = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    bad.say(SyncUpdate(b"\x01\x01\x05\x00\xff\xff"))
+    bench.settle()
+    assert bad.closed is not None
+    assert bad.closed.code == 4400
+    assert "refused" in bad.denied
+    good.type("y")
+    assert folder.read() == {"a.txt": "xy"}
+
+
+@pytest.mark.parametrize(
+    "frame", [b"", b"\x05", b"\x00\x00\x02\x01", b"\x00\x00\x01\xff", b"\x01\x02\x01\x01"]
+)
+def test_a_frame_that_cannot_be_read_ends_the_connection(frame: bytes) -> None:
+    bench = Bench()
+    client = YjsClient(bench, Page(5))
+    bench.do(BinaryFrame(client.number, frame, 0))
+    bench.settle()
+    assert client.closed is not None
+    assert client.closed.code == 4400
+
+
+def test_a_text_that_would_grow_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TEXT_REMAINS_MAX_BYTES", 1000)
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x" * 800)
+    client = YjsClient(bench, Page(5))
+    client.type("y" * 100)
+    client.erase(0, 900)
+    client.type("z" * 500)
+    assert not client.is_closed()
+    client.type("z" * 500)
+    assert client.closed is not None
+    assert client.closed.code == 4413
+    assert folder.read() == {"a.txt": "z" * 500}
+
+
+def test_an_update_that_came_too_early_is_kept_and_given_on() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    author = YjsClient(bench, Page(5))
+    first, second = author.page.type("1"), author.page.type("2")
+    author.say(SyncUpdate(second))
+    bench.settle()
+    reader = YjsClient(bench, Page(6))
+    author.say(SyncUpdate(first))
+    bench.settle()
+    assert reader.page.text == folder.read()["a.txt"] == "x12"
+
+
+def test_a_client_that_does_not_read_is_let_go() -> None:
+    bench = Bench()
+    Folder(bench).create("a.txt", "x")
+    slow, busy = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    slow.reads = False
+    for _ in range(20):
+        busy.type("y" * 700_000)
+        if slow.closed is not None:
+            break
+    assert slow.closed is not None
+    assert slow.closed.code == 1013
+    back = YjsClient(bench, slow.page)
+    assert back.page.text == busy.page.text
+
+
+def test_resynchronising_costs_nothing_and_changes_nothing() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    client = YjsClient(bench, Page(5))
+    rows = len(folder.member.entries)
+    for _ in range(3):
+        client.say(SyncStep1(client.page.doc.get_state()))
+        client.say(SyncStep2(client.page.doc.get_update()))
+        bench.settle()
+    assert len(folder.member.entries) == rows
+    assert client.page.text == "x"
