@@ -20,6 +20,7 @@ from crdtsync.adapters.recovery import Recovery
 from crdtsync.adapters.replacing import Replacing
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import Scanner
+from crdtsync.adapters.spelling import Spelling, probe
 from crdtsync.adapters.staging import Staging, random_nonce
 from crdtsync.adapters.state_folder import StateFolder
 from crdtsync.adapters.system_calls import REAL
@@ -52,7 +53,9 @@ class Disk:
         self.folder = StateFolder(directory, room, calls)
         self.directory = self.folder.directory
         self.guard = RootGuard(self.directory, calls)
-        tree = Tree(self.folder.root_fd, calls)
+        self.folding = probe(calls, self.folder.state_fd, new_nonce())
+        """What the folder's file system takes for one name."""
+        tree = Tree(self.folder.root_fd, calls, self.folding)
         self.tree = tree
         staging = Staging(self.folder.staging_fd, tree, new_nonce)
         self.ignores = Ignores(tree)
@@ -60,8 +63,10 @@ class Disk:
         self._displaced = DisplacedFiles(staging, clock)
         self._looker = Looker(tree, self.guard, self.ignores)
         self._scanner = Scanner(tree, self.guard, self.ignores)
-        replacing = Replacing(tree, staging, self.trash, self._displaced, self._look_again)
-        rearranging = Rearranging(tree, staging, self.trash, self._displaced, replacing, self._look_again)
+        spelling = Spelling(tree, staging)
+        look = self._look_again
+        replacing = Replacing(tree, staging, self.trash, self._displaced, spelling, look)
+        rearranging = Rearranging(tree, staging, self.trash, self._displaced, replacing, spelling, look)
         self._writer = DiskWriter(tree, self.guard, staging, self._displaced, replacing, rearranging)
         self._recovery = Recovery(tree, staging, self.trash, self._displaced, replacing)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from crdtsync.adapters.kernel import Kernel
 from crdtsync.core.values.files import Fingerprint
+from crdtsync.core.values.folding import PLAIN, Folding
 
 
 class Blocked(OSError):
@@ -24,10 +25,16 @@ class Blocked(OSError):
 
 
 class Tree:
-    """The folders below one root; ``root_fd`` stays open as long as this is used."""
+    """The folders below one root; ``root_fd`` stays open as long as this is used.
 
-    def __init__(self, root_fd: int, calls: Kernel) -> None:
+    ``folding`` is what the file system takes for one name. ``respell`` then sees to it that a folder on the
+    way to something new is spelled as its path says: it gets its name, the folder around it, and its path.
+    """
+
+    def __init__(self, root_fd: int, calls: Kernel, folding: Folding = PLAIN) -> None:
         self.root_fd = root_fd
+        self.folding = folding
+        self.respell: Callable[[str, int, str], None] | None = None
         self.calls = calls
         self.device = calls.fstat(root_fd).st_dev
 
@@ -83,14 +90,25 @@ class Tree:
 
     def _step(self, fd: int, part: str, here: str, made: list[str] | None) -> int:
         try:
-            return self.calls.open_folder(part, fd)
+            below = self.calls.open_folder(part, fd)
         except FileNotFoundError:
             if made is None:
                 raise
+        else:
+            self._spell(part, fd, here, below, made is not None)
+            return below
         with suppress(FileExistsError):  # someone made it, or something else, just now: opening it tells
             self.calls.mkdir(part, fd)
             made.append(here)
         return self.calls.open_folder(part, fd)
+
+    def _spell(self, part: str, fd: int, here: str, below: int, to_make: bool) -> None:
+        if to_make and self.respell is not None:
+            try:
+                self.respell(part, fd, here)
+            except OSError:
+                self.calls.close(below)
+                raise
 
     def _remove(self, made: list[str]) -> None:
         for path in reversed(made):

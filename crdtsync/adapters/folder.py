@@ -24,6 +24,7 @@ from crdtsync.core.replica.events import Hint, HintsLost, Scan
 from crdtsync.core.replica.records import PutMeta, Remembered
 from crdtsync.core.replica.steps import Displaced, Outcome, Step
 from crdtsync.core.values.files import Seen
+from crdtsync.core.values.folding import Folding
 from crdtsync.core.values.ids import printable
 from crdtsync.errors import AlreadyJoined, FolderError
 
@@ -60,6 +61,11 @@ class JoinedFolder:
     @property
     def state_folder(self) -> Path:
         return Path(self.disk.folder.state_directory)
+
+    @property
+    def folding(self) -> Folding:
+        """What the folder's file system takes for one name."""
+        return self.disk.folding
 
     @property
     def staging(self) -> Path:

@@ -15,6 +15,7 @@ from crdtsync.adapters.ignores import FolderRules, Ignores, is_ignore_file
 from crdtsync.adapters.kernel import Entry
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import NESTED
+from crdtsync.adapters.spelling import Listings
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.values.files import Absent, Folder, Seen, Unreadable, Unshareable
 from crdtsync.core.values.paths import path_problem
@@ -41,11 +42,18 @@ class Looker:
         for wanted in paths:
             if is_ignore_file(wanted.path):
                 self._ignores.invalidate(wanted.path)
+        listings = Listings(self._tree)
         with self._guard.guarded():
-            return tuple((wanted.path, self.look_at(wanted.path, wanted.known_text)) for wanted in paths)
+            return tuple(
+                (wanted.path, self.look_at(wanted.path, wanted.known_text, listings)) for wanted in paths
+            )
 
-    def look_at(self, path: str, known_text: bool) -> Seen:
-        """One look, by a caller that guards the root itself."""
+    def look_at(self, path: str, known_text: bool, listings: Listings | None = None) -> Seen:
+        """One look, by a caller that guards the root itself.
+
+        What is there under another spelling is not at this path. ``listings`` may be of a moment ago: of
+        what has changed since, a hint will tell.
+        """
         problem = path_problem(path)
         if problem is not None:
             return Unshareable(problem)
@@ -56,6 +64,8 @@ class Looker:
                 with self._tree.folder(folder) as dir_fd:
                     status = self._calls.lstat(name, dir_fd)
                     is_dir = stat.S_ISDIR(status.st_mode)
+                    if not (listings or Listings(self._tree)).spell(path):
+                        return IGNORED if rules.ignored(name, is_dir) else Absent()
                     if rules.ignored(name, is_dir):
                         return IGNORED
                     if is_dir:

@@ -18,6 +18,7 @@ from crdtsync.adapters.file_modes import mode_for
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
 from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.replacing import Replacing
+from crdtsync.adapters.spelling import Listings, Spelling
 from crdtsync.adapters.staging import Held, Stage, Staging
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.steps import (
@@ -55,6 +56,7 @@ class Rearranging:
         trash: Trash,
         displaced: DisplacedFiles,
         replacing: Replacing,
+        spelling: Spelling,
         look: Callable[[str], Seen],
     ) -> None:
         self._tree = tree
@@ -63,6 +65,7 @@ class Rearranging:
         self._trash = trash
         self._displaced = displaced
         self._replacing = replacing
+        self._spelling = spelling
         self._look = look
 
     def move(self, step: MoveFile) -> Outcome:
@@ -74,10 +77,14 @@ class Rearranging:
                 if not fingerprint_of(status).same_file(step.expected.fingerprint):
                     return self._raced(step.path)
                 with self._tree.made_folder(new_folder) as new_dir_fd:
+                    if self._spelling.is_one(name, dir_fd, new_name, new_dir_fd):
+                        self._spelling.respell(new_name, new_dir_fd, step.target)
+                        moved = fingerprint_of(calls.lstat(new_name, new_dir_fd))
+                        return Done(moved if moved.same_file(step.expected.fingerprint) else None)
                     try:
                         put_new(calls, name, dir_fd, new_name, new_dir_fd)
                     except FileExistsError:
-                        return self._raced(step.target)
+                        return self._spelling.taken(step.target, self._look(step.target))
                     except OSError as error:
                         if error.errno != errno.EXDEV:
                             raise
@@ -189,6 +196,8 @@ class Rearranging:
         folder, name = split(step.path)
         moved: list[tuple[str, str]] = []
         try:
+            if not Listings(self._tree).spell(step.path):
+                return Done()  # it is there under another name, and so for another reason
             with self._tree.folder(folder) as above_fd, self._tree.folder(step.path) as fd:
                 names = [entry.name for entry in calls.entries(fd)]
                 if not all(litter_name(litter) for litter in names):
@@ -226,7 +235,7 @@ class Rearranging:
             try:
                 put_new(self._calls, held.name, held_fd, name, dir_fd)
             except FileExistsError:
-                return self._raced(step.path)
+                return self._spelling.taken(step.path, self._look(step.path))
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise

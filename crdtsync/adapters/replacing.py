@@ -21,6 +21,7 @@ from crdtsync.adapters.exchange import exchange, put_new
 from crdtsync.adapters.file_modes import dress
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
 from crdtsync.adapters.kernel import is_regular
+from crdtsync.adapters.spelling import Spelling
 from crdtsync.adapters.staging import Held, Stage, Staging
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.steps import Displaced, Done, Expected, Outcome, Raced, RemoveFile, WriteFile
@@ -62,6 +63,7 @@ class Replacing:
         staging: Staging,
         trash: Trash,
         displaced: DisplacedFiles,
+        spelling: Spelling,
         look: Callable[[str], Seen],
     ) -> None:
         self._tree = tree
@@ -69,6 +71,7 @@ class Replacing:
         self._staging = staging
         self._trash = trash
         self._displaced = displaced
+        self._spelling = spelling
         self._look = look
 
     # -- writing ----------------------------------------------------------------------------------------
@@ -98,7 +101,7 @@ class Replacing:
             try:
                 put_new(self._calls, staged.name, source_fd, name, dir_fd)
             except FileExistsError:
-                return Raced(step.path, self._look(step.path))
+                return self._spelling.taken(step.path, self._look(step.path))
             return Done(self._fingerprint(before, fd, name, dir_fd))
 
     def _replace(

@@ -15,6 +15,7 @@ from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
 from crdtsync.adapters.ignores import FolderRules, Ignores
 from crdtsync.adapters.kernel import Entry
 from crdtsync.adapters.root_guard import RootGuard
+from crdtsync.adapters.spelling import Listings
 from crdtsync.core.replica.events import Scan, ScannedFolder
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Fingerprint
@@ -86,7 +87,7 @@ class _Walk:
             if below:
                 folder, name = split(below)
                 above = self._ignores.folder(folder)
-                if above.ignored(name, True):
+                if above.ignored(name, True) or not Listings(self._tree).spell(below):
                     return
             with self._tree.folder(below) as fd:
                 top = _Folder(below, fd, below.count("/") + 1 if below else 0)
@@ -150,8 +151,9 @@ class _Walk:
         rules = folder.rules = self._ignores.scanned(path, folder.fd, above, names)
         shallow = folder.depth < limits.PATH_MAX_DEPTH
         below: list[str] = []
+        spelled = self._tree.folding.spelled
         for entry in entries:
-            name = entry.name
+            name = spelled(entry.name)
             is_dir = entry.is_dir(follow_symlinks=False)
             if rules.ignored(name, is_dir):
                 continue

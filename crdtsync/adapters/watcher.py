@@ -177,6 +177,7 @@ class Watcher:
             ):
                 self._on_hint(HintsLost())  # the root itself is gone: the scan will find that out
             return
+        name = self._tree.folding.spelled(name)
         if reserved_name(name):
             return
         path = f"{folder}/{name}" if folder else name
@@ -233,7 +234,7 @@ class Watcher:
                 continue  # gone again, replaced, or unreadable: then nothing in it can be looked at either
             prefix = f"{path}/" if path else ""
             waiting += [
-                prefix + entry.name
+                prefix + self._tree.folding.spelled(entry.name)
                 for entry in entries
                 if entry.is_dir(follow_symlinks=False) and not rules.ignored(entry.name, True)
             ]

@@ -191,6 +191,7 @@ class Replica:
             folder.ignored,
             options.differing,
             boot_id(),
+            folder.folding,
         )
         self._link = HubLink(self.hub, self._connected, self._received, self._ended, self._tls)
         self._transfers = BlobTransfers(
