@@ -26,7 +26,7 @@ from collections.abc import Sequence, Set
 from typing import Final
 
 from crdtsync.core.text.diff import Edit, diff, size_of
-from crdtsync.core.text.words import words
+from crdtsync.core.text.words import word_end, word_start, words
 
 _AROUND: Final = 32
 """Half of the characters around an insertion must be there for its absence to mean something."""
@@ -67,7 +67,7 @@ def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
     for change in since:
         around = max(0, change.start - _AROUND), min(len(version), change.end + _AROUND)
         near = [edit for edit in own if edit.start <= around[1] and around[0] <= edit.end]
-        if any(_holds(edit.text, change.text, known) for edit in near):
+        if any(_holds(_in_whole_words(version, edit), change.text, known) for edit in near):
             return False
         if change.start == change.end:
             shown = shown or 2 * _deleted(own, *around) <= around[1] - around[0]
@@ -87,6 +87,12 @@ def _deleted(edits: Sequence[Edit], start: int, end: int) -> int:
 def _grown(edits: Sequence[Edit], change: Edit) -> int:
     """How many characters they insert within the range of the change: with many, it is another text."""
     return sum(len(edit.text) for edit in edits if change.start < edit.start and edit.end < change.end)
+
+
+def _in_whole_words(version: str, edit: Edit) -> str:
+    """What the edit inserts, with the letters of the version that belong to the words at its ends."""
+    before = version[word_start(version, edit.start) : edit.start]
+    return before + edit.text + version[edit.end : word_end(version, edit.end)]
 
 
 def _holds(text: str, part: str, known: Set[str]) -> bool:

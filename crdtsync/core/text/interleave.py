@@ -20,6 +20,10 @@ _TELLING_AT_END_CHARS: Final = 3
 """Text of at least this many visible characters does not end what others inserted at one place by chance."""
 
 
+_TELLING_LINES_CHARS: Final = 8
+"""Whole lines of at least this many visible characters do not begin or end two insertions by chance."""
+
+
 class _Kind(Enum):
     """Whose a piece of text is, and who deleted it."""
 
@@ -245,11 +249,15 @@ def joined_insertions(ours: str, theirs: str, *, alike: bool) -> list[Edit]:
         more = ours[start : len(ours) - end]  # we inserted theirs and more
         return [Edit(start, start, more)] if alike or more.strip() else []
     # the same lines on both sides, and then more on each
-    start = ours.rfind("\n", 0, start) + 1
+    if ours.endswith("\n") or theirs.endswith("\n"):
+        start = ours.rfind("\n", 0, start) + 1
+    else:  # what is inserted before the end of a line ends in a line without one
+        start = max(ours.rfind("\n", 0, start + 1), 0)
     line = ours.find("\n", len(ours) - end) + 1
     end = len(ours) - line if line else 0
     shared = _visible(ours[:start]) + _visible(ours[len(ours) - end :])
-    if not shared or 2 * shared < min(_visible(ours), _visible(theirs)):
+    telling = min(_TELLING_LINES_CHARS, (min(_visible(ours), _visible(theirs)) + 1) // 2)
+    if not shared or shared < telling:
         start = end = 0
     at = len(theirs) - end
     return [Edit(at, at, ours[start : len(ours) - end])]
