@@ -17,6 +17,7 @@ from crdtsync.core.text.base import choose_base
 from crdtsync.core.text.diff import Edit, diff
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
+from crdtsync.core.text.words import words
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
@@ -302,7 +303,7 @@ def _doublings(merged: str, wanted: str) -> tuple[Edit, ...]:
     but for what can be seen to stand twice.
     """
     edits = diff(merged, wanted)
-    if not any(edit.text for edit in edits):
+    if not any(edit.text for edit in edits) or set(words(merged)) == set(words(wanted)):
         return edits
     return tuple(edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted))
 
@@ -318,9 +319,10 @@ def _stands_twice(text: str, removed: Edit, left: str) -> bool:
     earliest = start - common_suffix(text[:start], text[:end], start)
     latest = start + common_prefix(text, text, start, end)
     length = end - start
-    return latest - earliest >= length or any(
-        text[at : at + length] in left for at in {earliest, start, latest}
-    )
+    if latest - earliest >= length:
+        return True
+    alike = (text[at : at + length] for at in {earliest, start, latest})
+    return any(each in left and text.count(each) > left.count(each) for each in alike)
 
 
 def _applied(text: str, edits: tuple[Edit, ...]) -> str:

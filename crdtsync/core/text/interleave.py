@@ -248,19 +248,29 @@ def joined_insertions(ours: str, theirs: str, *, alike: bool) -> list[Edit]:
     if start + end == len(theirs) and not _inside_words(ours, start, len(ours) - end):
         more = ours[start : len(ours) - end]  # we inserted theirs and more
         return [Edit(start, start, more)] if alike or more.strip() else []
-    # the same lines on both sides, and then more on each
-    if ours.endswith("\n") or theirs.endswith("\n"):
-        start = ours.rfind("\n", 0, start) + 1
-    else:  # what is inserted before the end of a line ends in a line without one
-        start = max(ours.rfind("\n", 0, start + 1), 0)
-    line = ours.find("\n", len(ours) - end) + 1
-    end = len(ours) - line if line else 0
-    shared = _visible(ours[:start]) + _visible(ours[len(ours) - end :])
-    telling = min(_TELLING_LINES_CHARS, (min(_visible(ours), _visible(theirs)) + 1) // 2)
-    if not shared or shared < telling:
-        start = end = 0
+    start, end = _same_lines(ours, theirs, start, end)
     at = len(theirs) - end
+    if theirs[start : start + 1] == "\n" and ours[start : start + 1] != "\n":
+        at = start  # we went on in that line
     return [Edit(at, at, ours[start : len(ours) - end])]
+
+
+def _same_lines(ours: str, theirs: str, prefix: int, suffix: int) -> tuple[int, int]:
+    """How many characters the same first and the same last lines of two insertions have, followed by more.
+
+    A line on which only one side went on counts for the other, too.
+    """
+    ends_ours, ends_theirs = ours.startswith("\n", prefix), theirs.startswith("\n", prefix)
+    if ends_ours == ends_theirs or _inside_words(ours, prefix) or _inside_words(theirs, prefix):
+        if ours.endswith("\n") or theirs.endswith("\n"):
+            prefix = ours.rfind("\n", 0, prefix) + 1
+        else:  # what is inserted before the end of a line ends in a line without one
+            prefix = max(ours.rfind("\n", 0, prefix + 1), 0)
+    line = ours.find("\n", len(ours) - suffix) + 1
+    suffix = len(ours) - line if line else 0
+    shared = _visible(ours[:prefix]) + _visible(ours[len(ours) - suffix :])
+    telling = min(_TELLING_LINES_CHARS, (min(_visible(ours), _visible(theirs)) + 1) // 2)
+    return (prefix, suffix) if shared and shared >= telling else (0, 0)
 
 
 def _inside_words(text: str, *positions: int) -> bool:
