@@ -67,7 +67,7 @@ def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
     for change in since:
         around = max(0, change.start - _AROUND), min(len(version), change.end + _AROUND)
         near = [edit for edit in own if edit.start <= around[1] and around[0] <= edit.end]
-        if any(_holds(_in_whole_words(version, edit), change.text, known) for edit in near):
+        if any(_holds(version, edit, change.text, known) for edit in near):
             return False
         if change.start == change.end:
             shown = shown or 2 * _deleted(own, *around) <= around[1] - around[0]
@@ -95,11 +95,14 @@ def _in_whole_words(version: str, edit: Edit) -> str:
     return before + edit.text + version[edit.end : word_end(version, edit.end)]
 
 
-def _holds(text: str, part: str, known: Set[str]) -> bool:
-    """Whether at least half of the words of ``part`` are in the text.
+def _holds(version: str, edit: Edit, part: str, known: Set[str]) -> bool:
+    """Whether at least half of the words of ``part`` are in what the edit of the version inserts.
 
     Those that are ``known`` count only if all are: lines of one file have many words in common.
     """
     wanted = {word for word in words(part) if not word.isspace()}
-    wanted = wanted - known or wanted
-    return bool(wanted) and 2 * len(wanted.intersection(words(text))) >= len(wanted)
+    new = wanted - known
+    found = set(words(edit.text))
+    if new:
+        found.update(words(_in_whole_words(version, edit)))
+    return bool(wanted) and 2 * len((new or wanted) & found) >= len(new or wanted)

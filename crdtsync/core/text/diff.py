@@ -7,7 +7,7 @@ to others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
@@ -102,7 +102,7 @@ def diff(old: str, new: str) -> tuple[Edit, ...]:
         old_line_end = _line_end(old, old_end)
         line_suffix = len(old) - old_line_end
         compare.lines(old[line_start:old_line_end], new[line_start : len(new) - line_suffix], line_start)
-    return slid(old, _joined(old, compare.edits))
+    return slid(old, _joined(old, _by_lines(old, _joined(old, compare.edits))))
 
 
 def _line_end(text: str, at: int) -> int:
@@ -207,6 +207,22 @@ def _unlike(old: str, new: str) -> tuple[int, int, int]:
     start = common_prefix(old, new)
     suffix = common_suffix(old, new, min(len(old), len(new)) - start)
     return start, len(old) - suffix, len(new) - suffix
+
+
+def _by_lines(old: str, edits: Iterable[Edit]) -> Iterator[Edit]:
+    """Set apart what was changed at the end of a line from what became of the lines after it: of two ends of
+    lines, the first is the one that stayed."""
+    for edit in edits:
+        start, end, text = edit.start, edit.end, edit.text
+        goes_on = start < end and text and old.startswith("\n", end)
+        if goes_on and old[start] == "\n" and "\n" not in text:
+            yield Edit(start, start, text)
+            yield Edit(start + 1, end + 1, "")
+        elif goes_on and text[0] == "\n" and old.find("\n", start, end) < 0:
+            yield Edit(start, end, "")
+            yield Edit(end + 1, end + 1, text[1:] + "\n")
+        else:
+            yield edit
 
 
 def _joined(old: str, edits: Iterable[Edit]) -> list[Edit]:
