@@ -128,10 +128,12 @@ class VirtualReplica:
             self._kill_after = count
 
     def lose_state(self) -> None:
-        """While it is down: the state folder is deleted, so the next start is a first join."""
+        """While it is down: the state is deleted, so the next start is a first join.
+
+        Saves that were displaced and not taken in yet are plain files; who deletes these deletes a save.
+        """
         self._trace.note(self.name, "loses its state")
         self.store = MemoryReplicaStore()
-        self.writer.held.clear()
         self.writer.staged_blobs.clear()
 
     def flush(self) -> int:

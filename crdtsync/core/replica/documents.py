@@ -22,6 +22,7 @@ from crdtsync.core.replica.records import (
     Version,
 )
 from crdtsync.core.replica.trees import SyncedTree
+from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values import limits
@@ -140,6 +141,20 @@ class Documents:
             self._placed[entry] = TextDocument(self._client_id, kept)
         document = self._placed[entry]
         return None if document.pending else document.text
+
+    def inserted_by(self, entry: EntryId, updates: Sequence[bytes]) -> list[tuple[int, int]]:
+        """Where in the text that stands which these updates of ours inserted; empty if it cannot be told.
+
+        They are those that ``without`` left out, in their order. Ascending, in code points.
+        """
+        document = TextDocument(self._client_id, [self._placed[entry].encode_state()])
+        ranges: list[tuple[int, int]] = []
+        for update in updates:
+            edits = document.apply_telling(update)
+            if edits is None:
+                return []
+            ranges = inserted_ranges(ranges, edits)
+        return ranges if document.text == self.text(entry) else []
 
     def place(self, entry: EntryId, updates: Iterable[bytes], *, last: bool) -> None:
         """The hub has placed these updates of ours. ``last``: there are no others on their way."""

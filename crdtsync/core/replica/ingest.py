@@ -12,12 +12,11 @@ from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState, Unaccepted
 from crdtsync.core.replica.trees import OnDisk
-from crdtsync.core.text.align import common_prefix, common_suffix
 from crdtsync.core.text.base import choose_base
-from crdtsync.core.text.diff import Edit, diff
+from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.doubling import doublings
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
-from crdtsync.core.text.words import words
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
@@ -132,12 +131,13 @@ class Ingest:
         merged = documents.text(entry)
         if len(merged) <= len(wanted):
             return
-        edits = _doublings(merged, wanted)
+        ours = documents.inserted_by(entry, [edit.update for edit in flying])
+        edits = doublings(merged, wanted, ours)
         if not edits:
             return  # the merge of the operations stands
         wanted = _applied(merged, edits)
         update = documents.edit(entry, edits, now)
-        flying.append(Unaccepted(merged, wanted, update, update))
+        flying.append(Unaccepted(merged, wanted, update, update, takes_back=True))
         state.session.push(DocumentId(entry), update)
 
     # -- new entries --------------------------------------------------------------------------------
@@ -289,40 +289,13 @@ def _stretches(flying: Sequence[Unaccepted]) -> list[tuple[str, str]]:
     """
     stretches: list[tuple[str, str]] = []
     for edit in flying:
+        if edit.takes_back:
+            continue
         if stretches and stretches[-1][1] == edit.before:
             stretches[-1] = stretches[-1][0], edit.after
         else:
             stretches.append((edit.before, edit.after))
     return stretches
-
-
-def _doublings(merged: str, wanted: str) -> tuple[Edit, ...]:
-    """What stands twice in the merge of the operations, and once in the merge of the texts.
-
-    Where these differ otherwise as well, both merges are right in their way: what the operations made stays,
-    but for what can be seen to stand twice.
-    """
-    edits = diff(merged, wanted)
-    if not any(edit.text for edit in edits) or set(words(merged)) == set(words(wanted)):
-        return edits
-    return tuple(edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted))
-
-
-def _stands_twice(text: str, removed: Edit, left: str) -> bool:
-    """Whether something to be seen is removed from the text that stands in what is left, too.
-
-    The same removal can be told in several ways: of `abab`, `ab` or `ba` is removed.
-    """
-    start, end = removed.start, removed.end
-    if text[start:end].isspace():
-        return False
-    earliest = start - common_suffix(text[:start], text[:end], start)
-    latest = start + common_prefix(text, text, start, end)
-    length = end - start
-    if latest - earliest >= length:
-        return True
-    alike = (text[at : at + length] for at in {earliest, start, latest})
-    return any(each in left and text.count(each) > left.count(each) for each in alike)
 
 
 def _applied(text: str, edits: tuple[Edit, ...]) -> str:

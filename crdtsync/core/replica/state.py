@@ -64,6 +64,8 @@ class Unaccepted:
     after: str
     update: bytes
     sent: bytes
+    takes_back: bool = False
+    """Made to undo a doubling: nobody's change."""
 
 
 @dataclass(slots=True)

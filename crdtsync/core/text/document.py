@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
-from typing import Final
+from typing import Any, Final, cast
 
 import pycrdt
 from pycrdt import Doc, Text, TransactionEvent
 
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import CausalBuffer, is_ready
+from crdtsync.core.text.deltas import edits_of
 from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.text.offsets import to_utf8_many, utf8_length
 from crdtsync.core.text.update import UpdateShape, check_update
@@ -124,6 +125,27 @@ class TextDocument:
             raise
         changed = self._offer(taken.ready[1:]) or changed
         return Change(changed, taken.waits)
+
+    def apply_telling(self, update: bytes) -> tuple[Edit, ...] | None:
+        """Take in an update, and tell what it changed, as ascending edits of ``text`` before.
+
+        None if that cannot be told: it waits for others, or the text holds more than characters. Raises
+        MalformedUpdate; the document is then as it was.
+        """
+        before = self.text
+        deltas: list[list[dict[str, Any]]] = []
+        # a lasting subscription would keep the document alive for ever: pycrdt cannot see the cycle
+        content = self._content
+        # pycrdt's types do not tell of the delta
+        subscription = content.observe(lambda event: deltas.append(cast(Any, event).delta))
+        try:
+            change = self.apply_update(update)
+        finally:
+            content.unobserve(subscription)
+        if change.pending or len(deltas) > 1 or self._content is not content:
+            return None
+        edits = edits_of(deltas[0], before) if deltas else ()
+        return None if edits is None or apply_edits(before, edits) != self.text else edits
 
     def edit(self, edits: Sequence[Edit]) -> bytes:
         """Replace ranges of ``text`` in one transaction; returns the update for the others, b"" if none.

@@ -1,0 +1,71 @@
+"""Yjs text deltas as edits of the text before; how a delta comes to be is left to the document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.offsets import from_utf8_many
+
+
+def edits_of(delta: Iterable[Mapping[str, Any]], before: str) -> tuple[Edit, ...] | None:
+    """The edits of ``before`` that a delta in UTF-8 bytes, as pycrdt gives it, stands for: ascending.
+
+    None for a delta that is not of plain text. https://quilljs.com/docs/delta describes the form.
+    """
+    edits: list[list[int]] = []
+    texts: list[str] = []
+    at_utf8 = 0
+    for operation in delta:
+        inserted = operation.get("insert")
+        kept, deleted = operation.get("retain", 0), operation.get("delete", 0)
+        if inserted is not None and not isinstance(inserted, str):
+            return None
+        at_utf8 += kept
+        if kept or not edits:
+            edits.append([at_utf8, at_utf8])
+            texts.append("")
+        texts[-1] += inserted or ""
+        edits[-1][1] += deleted
+        at_utf8 += deleted
+    try:
+        offsets = from_utf8_many(before, (offset for edit in edits for offset in edit))
+    except ValueError:
+        return None  # it counts embedded objects, too
+    made = (Edit(offsets[2 * i], offsets[2 * i + 1], text) for i, text in enumerate(texts))
+    return tuple(edit for edit in made if edit.text or edit.start < edit.end)
+
+
+def inserted_ranges(ranges: Iterable[tuple[int, int]], edits: Iterable[Edit]) -> list[tuple[int, int]]:
+    """Where characters of earlier ``ranges``, and those that the edits insert, stand after the edits.
+
+    Ranges are ascending and apart, in code points; so is the result, with ranges that touch joined.
+    """
+    pieces: list[tuple[int, int]] = []
+    shift = 0
+    left = list(ranges)
+    for edit in edits:
+        while left and left[0][1] <= edit.start:
+            start, end = left.pop(0)
+            pieces.append((start + shift, end + shift))
+        if left and left[0][0] < edit.start:
+            start, end = left[0]
+            pieces.append((start + shift, edit.start + shift))
+            left[0] = (edit.start, end)
+        if edit.text:
+            pieces.append((edit.start + shift, edit.start + shift + len(edit.text)))
+        while left and left[0][0] < edit.end:
+            start, end = left.pop(0)
+            if end > edit.end:
+                left.insert(0, (edit.end, end))
+                break
+        shift += len(edit.text) - (edit.end - edit.start)
+    pieces += [(start + shift, end + shift) for start, end in left]
+    joined: list[tuple[int, int]] = []
+    for start, end in pieces:
+        if joined and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((start, end))
+    return joined

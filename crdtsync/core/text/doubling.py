@@ -1,0 +1,65 @@
+"""What stands twice in a text since two people made the same change at once.
+
+Knows the text that the operations made and the one that was wanted; whose the operations are, is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crdtsync.core.text.align import common_prefix, common_suffix
+from crdtsync.core.text.diff import Edit, diff
+from crdtsync.core.text.words import words
+
+
+def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tuple[Edit, ...]:
+    """The edits of ``merged`` that take out what stands twice in it, and once in ``wanted``.
+
+    ``merged`` is the merge of the operations, ``wanted`` that of the texts. Where these differ otherwise as
+    well, both are right in their way: what the operations made stays, but for what can be seen to stand
+    twice. ``ours`` are the ranges of ``merged`` that we inserted: of the two it is ours that goes, where that
+    can be told, for others may have written next to theirs. All in code points, ascending and apart.
+    """
+    told = diff(merged, wanted)
+    ends = [0, *(edit.end for edit in told)]
+    starts = [*(edit.start for edit in told[1:]), len(merged)]
+    edits = [
+        edit if edit.text else _slid_into(merged, edit, ours, end, start)
+        for edit, end, start in zip(told, ends, starts, strict=False)
+    ]
+    if not any(edit.text for edit in edits) or set(words(merged)) == set(words(wanted)):
+        return tuple(edits)
+    return tuple(edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted))
+
+
+def _slid_into(text: str, edit: Edit, ranges: Sequence[tuple[int, int]], low: int, high: int) -> Edit:
+    """The same removal, told so that it lies within one of the ranges, and from ``low`` to ``high``, if it
+    can be."""
+    earliest, latest = _slack(text, edit)
+    earliest, latest = max(earliest, low - edit.start), min(latest, high - edit.end)
+    fitting = []
+    for start, end in ranges:
+        lowest, highest = max(earliest, start - edit.start), min(latest, end - edit.end)
+        if lowest <= highest:
+            fitting.append(min(max(0, lowest), highest))
+    shift = min(fitting, key=abs, default=0)
+    return Edit(edit.start + shift, edit.end + shift, "")
+
+
+def _slack(text: str, removed: Edit) -> tuple[int, int]:
+    """By how many characters the removal may be told earlier (negative) and later: of ``abab``, ``ab`` or
+    ``ba`` is removed."""
+    earlier = common_suffix(text[: removed.start], text[: removed.end], removed.start)
+    return -earlier, common_prefix(text, text, removed.start, removed.end)
+
+
+def _stands_twice(text: str, removed: Edit, left: str) -> bool:
+    """Whether something to be seen is removed from the text that stands in what is left, too."""
+    start, end = removed.start, removed.end
+    if text[start:end].isspace():
+        return False
+    earliest, latest = _slack(text, removed)
+    if latest - earliest >= end - start:
+        return True
+    alike = (text[start + shift : end + shift] for shift in {earliest, 0, latest})
+    return any(each in left and text.count(each) > left.count(each) for each in alike)
