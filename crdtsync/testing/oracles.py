@@ -5,19 +5,15 @@ Everything that people save carries tokens that occur nowhere else, so that it c
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from crdtsync.core.values.digests import encode_text
 from crdtsync.core.values.files import Kind
+from crdtsync.testing.texts import formatted
+from crdtsync.testing.tokens import FIRST_COMMON_TOKEN, FIRST_TOKEN, TOKEN, token_name, tokens
 from crdtsync.testing.virtual_disk import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
-
-FIRST_TOKEN = 0x20000
-FIRST_COMMON_TOKEN = 0x30000
-"""A token is one character, so that no merge can tear it: of a person from here, of a tool from there."""
-TOKEN = re.compile(rb"\xf0[\xa0-\xbf][\x80-\xbf][\x80-\xbf]")
 
 Picture = Mapping[str, tuple[NodeKind, bytes, bool]]
 
@@ -28,14 +24,6 @@ class Broken(AssertionError):
     def __init__(self, promise: str, message: str) -> None:
         super().__init__(f"{promise}: {message}")
         self.promise = promise
-
-
-def token_name(token: bytes) -> str:
-    return f"<{ord(token.decode()) - FIRST_TOKEN}>"
-
-
-def tokens(data: bytes) -> set[bytes]:
-    return set(TOKEN.findall(data))
 
 
 class Ledger:
@@ -158,11 +146,23 @@ def check_nothing_lost(ledger: Ledger, replicas: Sequence[VirtualReplica]) -> No
 
 
 def check_nothing_doubled(replicas: Sequence[VirtualReplica]) -> None:
-    """No token stands twice in one file."""
+    """No token stands twice in one file.
+
+    A tool's token belongs to the line that the tool saw. Where people changed that line meanwhile, theirs
+    and the tool's were different edits of one place, of which both stay.
+    """
     for path, (_, data, _) in picture(replicas[0]).items():
         twice = [token for token, count in Counter(TOKEN.findall(data)).items() if count > 1]
-        if twice:
-            raise Broken("doubled", f"{token_name(twice[0])} stands twice in {path}")
+        for token in twice:
+            common = ord(token.decode()) >= FIRST_COMMON_TOKEN
+            if not common or any(token.decode() in formatted(line) for line in _before(data, token)):
+                raise Broken("doubled", f"{token_name(token)} stands twice in {path}")
+
+
+def _before(data: bytes, token: bytes) -> list[str]:
+    """What stands before the token, in each line that has it."""
+    lines = [line for line in data.decode().splitlines() if token.decode() in line]
+    return [line.partition(f" [checked {token.decode()}")[0] for line in lines]
 
 
 def _compare(promise: str, one: str, first: Picture, other: str, second: Picture) -> None:

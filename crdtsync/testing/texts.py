@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from crdtsync.core.values.digests import digest_of
-from crdtsync.testing.oracles import FIRST_COMMON_TOKEN
+from crdtsync.testing.tokens import FIRST_COMMON_TOKEN
 
 TEXT_EDITS = ("insert", "insert", "append", "extend", "replace", "delete", "format")
 

@@ -16,6 +16,7 @@ from crdtsync.core.replica.looking import Wait
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.swapping import Swapping
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values.digests import Digest, digest_of
@@ -57,6 +58,7 @@ class Observing:
         self._ingest = ingest
         self._reconcile = reconcile
         self._deletions = deletions
+        self._swapping = Swapping(state, ingest)
         self.scanned_once = False
         self._maybe_folders: set[str] = set()
         self._linked: set[str] = set()
@@ -102,11 +104,12 @@ class Observing:
         self._state.brought = {path for path, seen in event.seen if self._is_brought(path, seen)}
         for path, seen in event.seen:
             self._leaves(path, seen)
+        self._state.postponed |= valid & self._state.stepping.keys()
+        valid -= self._state.stepping.keys()
+        valid -= self._swapping.take({path: seen for path, seen in event.seen if path in valid}, now)
         # What is gone comes first, so that a rename finds where its file has come from.
         for path, seen in sorted(event.seen, key=lambda pair: isinstance(pair[1], Present)):
-            if path in valid and path in self._state.stepping:
-                self._state.postponed.add(path)
-            elif path in valid:
+            if path in valid:
                 self._take(path, seen, now)
 
     def _is_brought(self, path: str, seen: Seen) -> bool:
