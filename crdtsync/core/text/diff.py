@@ -259,26 +259,39 @@ def slid(old: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:
         if edit.start == edit.end or not edit.text:
             low = slid[-1].end + 1 if slid else 0
             high = edits[index + 1].start - 1 if index + 1 < len(edits) else len(old)
-            edit = _slide(old, edit, max(low, edit.start - _SLIDE_MAX), min(high, edit.end + _SLIDE_MAX))
+            edit = _slide(old, edit, low, high)
         slid.append(edit)
     return tuple(slid)
 
 
-def _slide(old: str, edit: Edit, low: int, high: int) -> Edit:
+def slack(old: str, edit: Edit, low: int, high: int) -> tuple[int, int]:
+    """By how many characters a mere insertion or deletion may stand earlier, and later, with the same result;
+    not before ``low``, not beyond ``high``."""
+    low, high = max(low, edit.start - _SLIDE_MAX), min(high, edit.end + _SLIDE_MAX)
     moved = edit.text or old[edit.start : edit.end]
     before, after = old[low : edit.start], old[edit.end : high]
     left = common_suffix(before + moved[-len(before) :] if before else "", before, len(before))
-    right = common_prefix(moved[: len(after)] + after, after)
+    return left, common_prefix(moved[: len(after)] + after, after)
+
+
+def shifted(old: str, edit: Edit, by: int) -> Edit:
+    """The same mere insertion or deletion, that many characters later (or earlier, within its slack)."""
+    if not edit.text:
+        return Edit(edit.start + by, edit.end + by, "")
+    at, size = edit.start + by, len(edit.text)
+    around = old[min(at, edit.start) : edit.start] + edit.text + old[edit.start : max(at, edit.start)]
+    start = max(by, 0)
+    return Edit(at, at, around[start : start + size])
+
+
+def _slide(old: str, edit: Edit, low: int, high: int) -> Edit:
+    left, right = slack(old, edit, low, high)
     if not left and not right:
         return edit
-    around = before[len(before) - left :] + moved + after[:right]
+    moved = edit.text or old[edit.start : edit.end]
+    around = old[edit.start - left : edit.start] + moved + old[edit.end : edit.end + right]
     character_before = old[edit.start - left - 1] if edit.start > left else "\n"
-    shift = _best_shift(character_before + around, left + right, "\n" in moved)
-    start = edit.start - left + shift
-    length = len(moved)
-    if edit.text:
-        return Edit(start, start, around[shift : shift + length])
-    return Edit(start, start + length, "")
+    return shifted(old, edit, _best_shift(character_before + around, left + right, "\n" in moved) - left)
 
 
 def _best_shift(text: str, most: int, lines: bool) -> int:

@@ -13,6 +13,7 @@ from crdtsync.core.text.align import Budget, Run
 from crdtsync.core.text.combine import Place, combine, moved, touching_joined
 from crdtsync.core.text.diff import Edit, apply_edits, diff, slid
 from crdtsync.core.text.interleave import interleave, joined_insertions
+from crdtsync.core.text.meeting import told_alike
 from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
 
 _CHARACTERS_MAX: Final = 1 << 20
@@ -85,6 +86,7 @@ class _Places:
         return decided
 
     def _by_edits(self, place: Place, ours: Sequence[Edit], theirs: Sequence[Edit]) -> list[Edit]:
+        ours, theirs = told_alike(place.base, ours, theirs)
         return combine(place.base, ours, theirs, self.in_words, before=place.before, after=place.after)
 
     def in_words(self, place: Place) -> Sequence[Edit]:
