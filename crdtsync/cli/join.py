@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         name=person(arguments),
         token=wanted.token,
         ca=certificate_authority(arguments),
+        read_only=arguments.read_only,
         differing=None if arguments.differing is None else Differing(arguments.differing),
     )
     _warn(wanted.hub)

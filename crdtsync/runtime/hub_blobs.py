@@ -10,7 +10,7 @@ import errno
 import functools
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, assert_never
 
@@ -117,7 +117,7 @@ class HubBlobs:
         if isinstance(granted, Denied):
             await asyncio.sleep(granted.after_s)
             raise _Refuse("denied", granted.reason)
-        return message, granted
+        return message, replace(granted, read_only=granted.read_only or message.read_only)
 
 
 _Code: TypeAlias = Literal["version", "room", "denied", "limit", "protocol", "shutdown"]

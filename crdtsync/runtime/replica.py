@@ -57,6 +57,8 @@ class JoinOptions:
     ca: Path | None = None
     """Certificate authorities (PEM) to trust for a ``wss`` hub, and no others; None: the system's."""
     differing: ev.Differing | None = None
+    read_only: bool = False
+    """Follow the room, and send nothing that is changed here."""
 
 
 class Observer(Protocol):
@@ -182,7 +184,7 @@ class Replica:
 
     def _open_engine(self) -> None:
         options, folder = self.options, self._folder
-        identity = Identity(options.room, folder.replica_id, options.name, options.token)
+        identity = Identity(options.room, folder.replica_id, options.name, options.token, options.read_only)
         self._engine = ReplicaEngine(
             identity,
             folder.remembered,

@@ -64,6 +64,7 @@ class VirtualReplica:
         self.link = VirtualLink(clock, rng, hub, self._opened, self._received, self._ended)
         self._looker = VirtualLooker(self.disk, self._later, self._delay_s, self.handle)
         self.store = MemoryReplicaStore()
+        self.read_only = False
         self.boot = "1"
         """Another after every power cut."""
         self.engine: ReplicaEngine | None = None
@@ -93,7 +94,7 @@ class VirtualReplica:
         self._kill_after = None
         self._trace.note(self.name, "starts")
         self.engine = ReplicaEngine(
-            Identity("room", self.name, self.name, None),
+            Identity("room", self.name, self.name, None, self.read_only),
             self.store.remembered(),
             self.store,
             self._rng,

@@ -10,10 +10,11 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.processes.harness import Hub, Joined, Process, run, settle
+from tests.processes.harness import Hub, Joined, Process, assert_same, run, settle, tree
 
 
 def openssl(folder: Path, *arguments: str) -> None:
@@ -134,6 +135,45 @@ def test_an_invite_lets_in_until_it_is_revoked_and_its_token_shows_nowhere(
         "join", "notes", str(tmp_path / "ann"), "--hub", guarded.url, "--ca", str(guarded.ca), "--once"
     )
     assert again.returncode == 4 and "revoked" in again.stderr, "the kept token is tried, and told about"
+
+
+def test_who_may_only_read_follows_and_what_is_changed_there_is_held(hub: Hub, tmp_path: Path) -> None:
+    done = run("invite", "notes", "--read-only", "--name", "Reader", "--data", str(hub.data), "--json")
+    link = str(json.loads(done.stdout)["link"])
+    reader_folder = tmp_path / "reader"
+    with (
+        Joined(hub.url, tmp_path / "ann", name="Ann") as ann,
+        Process("join", link, str(reader_folder), "--json") as reader,
+    ):
+        ann.wait_for("state", state="settled")
+        reader.wait_for("state", state="settled")
+
+        def status() -> dict[str, Any]:
+            found: dict[str, Any] = json.loads(run("status", str(reader_folder), "--json").stdout)
+            return found
+
+        def flush() -> None:
+            ann.flush()
+            assert run("flush", str(reader_folder)).returncode == 0
+
+        (tmp_path / "ann" / "a.txt").write_text("one\ntwo\n")
+        (tmp_path / "ann" / "b.bin").write_bytes(b"\0 blob")
+        flush()
+        assert_same(tmp_path / "ann", reader_folder)
+        (reader_folder / "a.txt").write_text("one\ntwo\nmine\n")
+        (reader_folder / "mine.bin").write_bytes(bytes(200_000))
+        (reader_folder / "b.bin").unlink()
+        flush()
+        assert [(each["path"], each["kind"]) for each in status()["attention"]] == [
+            (name, "held") for name in ("a.txt", "b.bin", "mine.bin")
+        ]
+        (tmp_path / "ann" / "a.txt").write_text("zero\none\ntwo\n")
+        (tmp_path / "ann" / "b.bin").write_bytes(b"\0 newer blob")
+        flush()
+        assert (reader_folder / "a.txt").read_text() == "zero\none\ntwo\nmine\n"
+        assert (reader_folder / "b.bin").read_bytes() == b"\0 newer blob"
+        assert sorted(tree(tmp_path / "ann")) == ["a.txt", "b.bin"]
+        assert {peer["name"] for peer in ann.status()["peers"]} == {"Reader"}
 
 
 def test_who_has_no_invite_is_denied_and_a_certificate_of_nobody_is_not_trusted(

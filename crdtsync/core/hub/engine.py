@@ -6,6 +6,7 @@ is in ``room``, what a replica may say in ``session``; to add another kind of me
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from crdtsync.core.hub import bounds
@@ -211,6 +212,7 @@ class HubEngine:
             self._lobby.deny(member, granted, now)
             self._show_out(now)
             return
+        granted = replace(granted, read_only=granted.read_only or hello.read_only)
         name = hello.room
         loaded = self._rooms.get(name)
         here = len(loaded.members) if loaded is not None else len(self._opening.get(name, ()))

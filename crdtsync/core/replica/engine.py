@@ -45,7 +45,6 @@ from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.local_view import LocalView
 from crdtsync.core.tree.view import RoomView
-from crdtsync.core.values.files import Kind
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import TREE, Randomness, new_client_id
 from crdtsync.core.values.paths import name
@@ -286,7 +285,8 @@ class ReplicaEngine:
         state = self._state
         self._reconnecting.caught_up()
         self._out.notice("connected", "", "caught up with the hub")
-        if reseed:
+        self._reconcile.reading.caught_up(self._now)
+        if reseed and not self._session.read_only:
             self._transfers.reseed()
         state.retry_at_once(self._now)  # the hub may have got meanwhile what it lacked
         deferred, state.deferred = state.deferred, set()
@@ -344,7 +344,7 @@ class ReplicaEngine:
         self._documents.written()
         self._state.fetched.difference_update(self._state.taken)
         for batch in () if self._session.congested else self._state.looking.take_looks():
-            effects.append(Look(tuple(LookAt(path, self._is_text(path)) for path in batch)))
+            effects.append(Look(tuple(LookAt(path, self._state.is_text(path)) for path in batch)))
         return effects
 
     def _round(self) -> bool:
@@ -353,7 +353,8 @@ class ReplicaEngine:
         self._settle()
         if state.may_ingest:
             self._take_displaced()
-            state.operations += state.view.repairs()
+            if not self._session.read_only:
+                state.operations += state.view.repairs()
         if state.operations:
             self._hub_side.perform_operations()
         if not state.running or state.session.phase is Phase.CATCHING_UP:
@@ -393,8 +394,3 @@ class ReplicaEngine:
     def _quiet(self) -> bool:
         """Nothing left to ingest, to send, to receive or to materialise, but for what needs a person."""
         return self.status.settled and self._state.looking.idle
-
-    def _is_text(self, path: str) -> bool:
-        agreed_entry = self._state.synced.at(path)
-        agreed = None if agreed_entry is None else self._state.synced.get(agreed_entry)
-        return agreed is not None and agreed.kind is Kind.TEXT

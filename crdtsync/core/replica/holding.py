@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.observing import Observing
-from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.state import HELD, ReplicaState
+from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
-
-HELD = "held"
 
 
 class Holding:
@@ -22,6 +21,8 @@ class Holding:
         if not self._deletions.waiting or not state.may_ingest:
             return False
         count = len(state.view.placements)
+        if state.session.read_only:
+            count = limits.DOCUMENTS_PER_ROOM_MAX  # none of them is sent: there is nothing to guard
         settling = state.looking.any_absent or self._observing.may_find_renames
         send, held = self._deletions.judge(count, settling, now)
         if held:

@@ -27,8 +27,8 @@ from crdtsync.core.replica.steps import (
     SwapFiles,
     WriteFile,
 )
+from crdtsync.core.replica.trashing import reason_for_trash
 from crdtsync.core.replica.trees import OnDisk
-from crdtsync.core.text.diff import only_adds
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import (
@@ -42,9 +42,6 @@ from crdtsync.core.values.files import (
 )
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.paths import conflict_path, is_below, link_leads_out, parents
-
-TRASH_TEXT_PERIOD_S = 600.0
-"""A text that others shorten goes to the trash at most this often: once per sitting, not per keystroke."""
 
 
 class Materialise:
@@ -60,8 +57,12 @@ class Materialise:
         seen: OnDisk | None,
         now: float,
         trash: str | None = None,
+        both: TextContent | None = None,
     ) -> None:
-        """Bring the entry's content to disk; ``seen`` is what stands at its path now, to be replaced."""
+        """Bring the entry's content to disk; ``seen`` is what stands at its path now, to be replaced.
+
+        ``both``: the entry's text with an edit on top that stays on this disk, to be written in its place.
+        """
         state = self._state
         entry = placed.entry
         path = placed.path if agreed is None else agreed.path
@@ -69,16 +70,18 @@ class Materialise:
             step = state.take_step_number()
             state.begin(MakeFolder(step, path), entry, self._agreement(placed, path, None, b""))
             return
-        content = self._content(placed, agreed, path)
+        content = both or self._content(placed, agreed, path)
         if content is None:
             return
         covered = state.documents.state_vector(entry) if placed.kind is Kind.TEXT else b""
         expected = _expected(seen)
         if expected is not None and trash is None:
-            trash = self._reason_for_trash(placed, agreed, content, now)
+            trash = reason_for_trash(state, entry, agreed, content, now)
         if isinstance(content, BlobContent):
             state.taken.setdefault(content.digest, set())
-        agreement = self._agreement(placed, path, content.digest, covered)
+        agreement = self._agreement(
+            placed, path, content.digest if both is None else state.room_digest(entry), covered
+        )
         state.intend(agreement)
         state.begin(
             WriteFile(
@@ -132,6 +135,15 @@ class Materialise:
         step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, placed.path, expected)
         state.begin(step, agreed.entry, replace(agreed, path=placed.path))
         self._prune(parents(agreed.path), leaving=agreed.path)
+
+    def set_aside(self, entry: EntryId, path: str, aside: str, seen: OnDisk) -> bool:
+        """Rename a file that stands where ``entry`` belongs. False if it is none that could be renamed."""
+        expected = _expected(seen)
+        if expected is None:
+            return False
+        step = MoveFile(self._state.take_step_number(), entry, path, aside, expected)
+        self._state.begin(step, entry)
+        return True
 
     def set_executable(self, agreed: Synced, placed: Placement, seen: OnDisk) -> None:
         state = self._state
@@ -221,22 +233,6 @@ class Materialise:
                 del state.fetching[digest]
                 state.out.effect(CancelTransfer(digest))
 
-    def _reason_for_trash(
-        self, placed: Placement, agreed: Synced | None, content: Content, now: float
-    ) -> str | None:
-        """Replaced blobs and links go to the trash; texts too, when others took something out of them."""
-        state = self._state
-        entry = placed.entry
-        if not isinstance(content, TextContent) or agreed is None or agreed.digest is None:
-            return "replaced by others"
-        old = state.documents.version(entry, agreed.digest)
-        if old is not None and only_adds(old, content.text):
-            return None
-        if now - state.trashed_at.get(entry, float("-inf")) < TRASH_TEXT_PERIOD_S:
-            return None
-        state.trashed_at[entry] = now
-        return "shortened by others"
-
     def _prune(self, folders: list[str], leaving: str | None = None) -> None:
         """Remove the folders that neither room nor disk need any more, innermost first."""
         state = self._state
@@ -305,19 +301,26 @@ class Materialise:
         step, agreed = under_way.step, under_way.agreed
         state.looking.touched(step.path)
         match step:
-            case WriteFile(expected=expected):
+            case WriteFile(expected=expected, content=content):
                 assert agreed is not None
                 state.out.notice("received", step.path, "created" if expected is None else "edited")
-                self._stands(replace(agreed, fingerprint=fingerprint))
+                if content.digest == agreed.digest:
+                    self._stands(replace(agreed, fingerprint=fingerprint))
+                else:  # an edit on top of it stays on this disk
+                    before = state.synced.get(agreed.entry)
+                    known = None if before is None else before.fingerprint
+                    state.disk.put(step.path, OnDisk(agreed.kind, content.digest, fingerprint))
+                    state.agree(replace(agreed, fingerprint=known))
             case SetExecutable() | MakeFolder():
                 assert agreed is not None
                 self._stands(replace(agreed, fingerprint=fingerprint))
             case MoveFile(target=target, expected=expected):
-                assert agreed is not None
                 state.looking.touched(target)
                 state.out.notice("received", step.path, f"renamed to {target}")
                 state.disk.discard(step.path)
-                if expected.digest == agreed.digest:
+                if agreed is None:  # it made room, and belongs to no entry
+                    state.looking.want(target)
+                elif expected.digest == agreed.digest:
                     self._stands(replace(agreed, fingerprint=fingerprint))
                 else:  # an edit that is still to be ingested has moved along
                     state.disk.put(target, OnDisk(agreed.kind, expected.digest, fingerprint))

@@ -264,7 +264,7 @@ class Observing:
         self._linked.discard(path)
         if origin is None:
             origin = self._same_content_gone(seen)
-        if origin is not None:
+        if origin is not None and not self._stays_apart(origin, path):
             self._moved(origin, path, seen, now)
         else:
             self._reconcile.path(path, now, content)
@@ -287,6 +287,11 @@ class Observing:
         if origin is not None and origin.kind is seen.kind and self._is_gone(origin):
             return origin
         return None
+
+    def _stays_apart(self, agreed: Synced, path: str) -> bool:
+        """Whether a rename cannot be told to the room: a file is gone, and another one is new."""
+        placed = self._state.view.get(agreed.entry)
+        return self._state.session.read_only and (placed is None or placed.path != path)
 
     def _is_gone(self, agreed: Synced) -> bool:
         return self._state.looking.is_absent(agreed.path) or self._deletions.covers(agreed.entry)

@@ -14,6 +14,7 @@ from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.ingest import Ingest, deletion
 from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executable
+from crdtsync.core.replica.reading import Reading
 from crdtsync.core.replica.records import DropSynced, Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
@@ -31,6 +32,7 @@ class Reconcile:
         self._ingest = ingest
         self._materialise = materialise
         self._deletions = deletions
+        self.reading = Reading(state, materialise, deletions)
         self._doubts = Doubts(state, deletions)
         self._decided = Differing.BOTH
         self._decided_paths: frozenset[str] = frozenset()
@@ -43,6 +45,7 @@ class Reconcile:
     def path(self, path: str, now: float, content: Content | None = None) -> None:
         """Something at a path that nothing was agreed on; ``content`` is what a look has just found there."""
         state = self._state
+        state.held.pop(path, None)
         for doubtful in sorted(state.unsure_at.get(path, ())):
             if self._doubts.unread(doubtful) or not self._doubts.made_sure(doubtful, content):
                 return
@@ -84,6 +87,7 @@ class Reconcile:
             else:
                 state.give_up(entry)
             return
+        state.held.pop(agreed.path, None)
         if state.synced.at(agreed.path) != entry and not self._doubts.evicted(agreed, now):
             return
         if placed is None:
@@ -175,9 +179,14 @@ class Reconcile:
             state.agree(self._agreement(placed, seen))
             state.replan([placed.entry])
             return
-        if not self._may_ingest(placed.path):
+        differing = self._differing(placed, seen)
+        if state.may_ingest and state.session.read_only and differing is not Differing.HUB:
+            self.reading.step_aside(placed, placed.path, seen)
             return
-        match self._differing(placed, seen):
+        if not state.may_ingest:
+            state.deferred.add(placed.path)
+            return
+        match differing:
             case Differing.BOTH | Differing.NEWEST:
                 if self._ingest.create(placed.path, content, seen, now, beside=placed):
                     state.replan([placed.entry])
@@ -230,6 +239,12 @@ class Reconcile:
         now: float,
     ) -> None:
         state = self._state
+        if (
+            state.may_ingest
+            and state.session.read_only
+            and self.reading.carry_out(action, agreed, placed, seen, content, now)
+        ):
+            return
         match action:
             case Action.NOTHING | Action.ADOPT:
                 assert placed is not None and seen is not None
@@ -352,7 +367,10 @@ class Reconcile:
 
     def _may_ingest(self, path: str) -> bool:
         """Catch up first: without a live session the disk itself is the queue of edits."""
-        if self._state.may_ingest:
-            return True
-        self._state.deferred.add(path)
-        return False
+        if not self._state.may_ingest:
+            self._state.deferred.add(path)
+            return False
+        if self._state.session.read_only:
+            self._state.hold(path)
+            return False
+        return True

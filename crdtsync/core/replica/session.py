@@ -95,12 +95,13 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this replica is to the hub."""
+    """Who this replica is to the hub. ``read_only`` by its own choice; the hub may say so too."""
 
     room: str
     replica: str
     name: str
     token: str | None = field(repr=False)
+    read_only: bool = False
 
 
 class HubSession:
@@ -122,6 +123,10 @@ class HubSession:
         self.peers: dict[int, Presence] = {}
         self.dirty: set[DocumentId] = set(dirty)
         """Documents of which the hub may lack something, as far as we know."""
+        self.read_only = identity.read_only
+        """As of the last welcome: nothing is pushed."""
+        self.held: set[DocumentId] = set()
+        """Documents of which the hub lacks something for that reason."""
         self._epoch = ""
         self._reseed = False
         self._comparing: set[DocumentId] = set()
@@ -145,7 +150,7 @@ class HubSession:
     @property
     def unsent(self) -> int:
         """Documents of which the hub has not acknowledged everything."""
-        return len(self.dirty)
+        return len(self.dirty) - len(self.held)
 
     @property
     def congested(self) -> bool:
@@ -167,6 +172,7 @@ class HubSession:
                     replica=identity.replica,
                     name=identity.name,
                     token=identity.token,
+                    read_only=identity.read_only,
                     cursor=self.cursor,
                 )
             )
@@ -175,6 +181,7 @@ class HubSession:
     def disconnected(self) -> None:
         """Forget the connection. What was not acknowledged stays dirty, and is compared next time."""
         self.phase = Phase.AWAY
+        self.held.clear()
         self.peers.clear()
         self._comparing.clear()
         self._queued.clear()
@@ -189,7 +196,9 @@ class HubSession:
     def push(self, document: DocumentId, update: bytes) -> None:
         """Send an update of our own, now if the session is live, else with the next comparison."""
         self.dirty.add(document)
-        if self.live and document not in self._comparing:
+        if self.read_only:
+            self.held.add(document)
+        elif self.live and document not in self._comparing:
             self._queued.append((document, update))
             self._queued_documents.add(document)
 
@@ -299,6 +308,7 @@ class HubSession:
             return
         self.phase = Phase.CATCHING_UP
         self._epoch = welcome.epoch
+        self.read_only = welcome.read_only or self._identity.read_only
         self._reseed = not welcome.resume
         if self._reseed:
             self._listener.on_unresumed()
@@ -381,6 +391,7 @@ class HubSession:
             and document not in self._queued_documents
         ):
             self.dirty.discard(document)
+            self.held.discard(document)
             self._listener.on_clean(document)
 
 

@@ -24,6 +24,8 @@ from crdtsync.core.values.paths import is_below, parents
 
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 60.0
+HELD = "held"
+"""The kind of what is not sent until a person, or who runs the hub, decides otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class ReplicaState:
     """What is to be planned again before this event is done."""
     deferred: set[str] = field(default_factory=set)
     """Paths whose disk changes wait for the hub: catch up first, then ingest."""
+    held: dict[str, None] = field(default_factory=dict)
+    """Paths changed on this disk of which nothing is sent, since this replica may only read."""
     steps: dict[int, UnderWay] = field(default_factory=dict)
     stepping: dict[str, int] = field(default_factory=dict)
     """The paths of the steps under way, with how many each."""
@@ -281,6 +285,18 @@ class ReplicaState:
         if self.attention.get(path) != attention:
             self.attention[path] = attention
             self.out.notice(kind, path, message)
+
+    def hold(self, path: str) -> None:
+        """What was changed at the path stays on this disk."""
+        if not self.held:
+            self.out.notice(HELD, "", "what is changed in this folder stays here: it may only read the room")
+        self.held[path] = None
+
+    def is_text(self, path: str) -> bool:
+        """Whether a text was agreed on at the path."""
+        entry = self.synced.at(path)
+        agreed = None if entry is None else self.synced.get(entry)
+        return agreed is not None and agreed.kind is Kind.TEXT
 
     def room_digest(self, entry: EntryId) -> Digest | None:
         """The content that the room gives the entry; None for a folder or an entry that is not alive."""

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.state import Attention, ReplicaState
+from crdtsync.core.replica.state import HELD, Attention, ReplicaState
+from crdtsync.core.values.ids import EntryId
+
+HELD_SHOWN_MAX = 1000
+HELD_HERE = "changed here, and held: this folder may only read, nothing of it is sent"
+HELD_BEFORE = "changed when this folder might still write, and held: it may only read now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +80,22 @@ def status_of(state: ReplicaState, deletions: Deletions, *, halted: bool) -> Sta
         connected=session.live,
         pending=pending,
         peers=tuple(Peer(presence.name, presence.editing) for _, presence in sorted(session.peers.items())),
-        attention=tuple(state.attention[path] for path in sorted(state.attention)),
+        attention=_attention(state),
         entries=len(state.view.placements),
     )
+
+
+def _attention(state: ReplicaState) -> tuple[Attention, ...]:
+    """By path; of very many changes that are held the first ones, and how many there are."""
+    held = dict.fromkeys(state.held, HELD_HERE)
+    for document in state.session.held:
+        placed = state.view.get(EntryId(document))
+        held["" if placed is None else placed.path] = HELD_BEFORE
+    shown = sorted(held)[:HELD_SHOWN_MAX]
+    found = {path: Attention(path, HELD, held[path]) for path in shown}
+    if len(held) > len(shown):
+        found[""] = Attention("", HELD, f"{len(held)} changes are held here; this folder may only read")
+    return tuple(attention for _, attention in sorted((found | state.attention).items()))
 
 
 def conflicts_of(state: ReplicaState) -> list[Conflict]:

@@ -93,7 +93,7 @@ class Transfers:
                 state.documents.keep_version(entry, content.text, now)
                 self._remember(file, content.digest, now)
             state.out.effect(DropDisplaced(displaced.token))
-        elif base is not None and isinstance(content, TextContent):
+        elif base is not None and isinstance(content, TextContent) and not state.session.read_only:
             ingest.merge_text(entry, base, content.text, now)
             self._remember(file, content.digest, now)
             state.out.effect(DropDisplaced(displaced.token))

@@ -32,6 +32,8 @@ class Hello(_Message):
     name: Annotated[str, Field(max_length=4 * limits.PERSON_NAME_MAX_CHARS)] = ""
     cursor: Cursor | None = None
     token: Annotated[str, Field(max_length=4096)] | None = Field(default=None, repr=False)
+    read_only: bool = False
+    """It wants no more than to read."""
 
 
 class Welcome(_Message):

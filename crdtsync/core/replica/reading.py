@@ -1,0 +1,97 @@
+"""What a replica that may only read does with what changed on its disk: it stays there, and is never sent.
+
+It follows the room all the same. Where both changed a text, ours is put on top of theirs, in the file only;
+where that cannot be, ours steps aside under the name of a conflict copy, known to this disk only.
+"""
+
+from __future__ import annotations
+
+from crdtsync.core.replica.deletions import Deletions
+from crdtsync.core.replica.materialise import Materialise
+from crdtsync.core.replica.planner import Action
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.text.diff import apply_edits
+from crdtsync.core.text.rebase import rebase
+from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.digests import digest_of_text
+from crdtsync.core.values.files import Content, Kind, TextContent
+from crdtsync.core.values.ids import new_entry_id
+from crdtsync.core.values.paths import conflict_path
+
+
+class Reading:
+    def __init__(self, state: ReplicaState, materialise: Materialise, deletions: Deletions) -> None:
+        self._state = state
+        self._materialise = materialise
+        self._deletions = deletions
+
+    def carry_out(
+        self,
+        action: Action,
+        agreed: Synced,
+        placed: Placement | None,
+        seen: OnDisk | None,
+        content: Content | None,
+        now: float,
+    ) -> bool:
+        """Do instead what sends nothing; False for an action that sends nothing anyway."""
+        state = self._state
+        match action:
+            case Action.DELETE_THERE:
+                state.hold(agreed.path)
+            case Action.INGEST | Action.REPLACE | Action.CREATE if placed is None:
+                # Gone in the room, changed here: what stands here is only here from now on.
+                state.forget(agreed.entry)
+                state.replan_path(agreed.path)
+            case Action.INGEST | Action.REPLACE:
+                assert placed is not None and seen is not None
+                if state.room_digest(agreed.entry) == agreed.digest:
+                    state.hold(agreed.path)
+                elif action is Action.REPLACE or not self._put_on_top(agreed, placed, seen, content, now):
+                    state.forget(agreed.entry)
+                    self.step_aside(placed, agreed.path, seen)
+            case _:
+                return False
+        return True
+
+    def step_aside(self, placed: Placement, path: str, seen: OnDisk) -> None:
+        """Rename what stands in the place of the room's entry; that is written once the place is free."""
+        state = self._state
+        aside = conflict_path(path, state.name, new_entry_id(state.rng))
+        if not self._materialise.set_aside(placed.entry, path, aside, seen):
+            state.hold(path)
+
+    def caught_up(self, now: float) -> None:
+        """If it may write again, what was held is an edit like others, and deletions are judged together."""
+        state = self._state
+        if state.session.read_only or not state.held:
+            return
+        held, state.held = state.held, {}
+        for entry in list(self._deletions.passed):
+            self._deletions.discard(entry)
+            self._deletions.add(entry, now)
+        for path in held:
+            state.looking.want(path)
+
+    def _put_on_top(
+        self, agreed: Synced, placed: Placement, seen: OnDisk, content: Content | None, now: float
+    ) -> bool:
+        """Bring the room's changes of a text into the file, under ours. False if there is no way to."""
+        state, documents = self._state, self._state.documents
+        if agreed.kind is not Kind.TEXT or agreed.digest is None:
+            return False
+        base = documents.version(agreed.entry, agreed.digest)
+        if base is None:
+            return False
+        state.hold(agreed.path)
+        if not isinstance(content, TextContent) or content.digest != seen.digest:
+            state.looking.want(agreed.path)
+            return True
+        theirs = documents.text(agreed.entry)
+        merged = apply_edits(theirs, rebase(base, content.text, theirs))
+        documents.keep_version(agreed.entry, theirs, now)
+        both = TextContent(merged, digest_of_text(merged))
+        self._materialise.write(placed, agreed, seen, now, both=both)
+        return True
