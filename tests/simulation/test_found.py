@@ -314,3 +314,38 @@ def test_a_file_that_moves_into_a_folder_of_its_own_name_does_so_everywhere(cont
     assert scene.paths(scene.b) == ["y/in.md"]
     node = scene.b.disk.get("y/in.md")
     assert node is not None and node.data == content
+
+
+@pytest.mark.parametrize("killed", ["a", "b", "both"])
+def test_the_same_change_by_two_is_there_once_also_if_they_are_killed_before_they_know(killed: str) -> None:
+    scene = Scene()
+    scene.save(scene.a, "code.py", "first line\nsecond line\n")
+    scene.rest()
+    replicas = [scene.a, scene.b]
+    for replica in replicas:
+        replica.link.latency_s = 0.3
+        scene.save(replica, "code.py", "first line, formatted\nsecond line, formatted\n")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0,
+        lambda: all(each.engine is not None and len(each.engine._state.unaccepted) for each in replicas),
+    )
+    for replica in replicas:
+        if killed in (replica.name, "both"):
+            replica.kill()
+            replica.start()
+    scene.rest()
+    assert scene.read(scene.a, "code.py") == "first line, formatted\nsecond line, formatted\n"
+
+
+def test_files_that_changed_names_take_along_what_others_write_in_them() -> None:
+    scene = Scene()
+    first, second = "of the first\n" * 3, "of the second\n" * 3
+    scene.save(scene.a, "x.md", first)
+    scene.save(scene.a, "y.md", second)
+    scene.rest()
+    scene.b.link.latency_s = 0.5
+    scene.save(scene.b, "x.md", first + "more by b\n")
+    scene.a.disk.exchange("x.md", "y.md")
+    scene.rest()
+    assert scene.read(scene.a, "y.md") == first + "more by b\n"
+    assert scene.read(scene.b, "x.md") == second

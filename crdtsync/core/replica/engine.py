@@ -42,6 +42,7 @@ from crdtsync.core.replica.status import Conflict, Status, conflicts_of, status_
 from crdtsync.core.replica.steps import Outcome
 from crdtsync.core.replica.transfers import Transfers
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
+from crdtsync.core.replica.unaccepted import UnacceptedEdits
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.local_view import LocalView
 from crdtsync.core.tree.view import RoomView
@@ -106,7 +107,9 @@ class ReplicaEngine:
             synced=synced,
             looking=Looking(),
             session=session,
+            unaccepted=UnacceptedEdits(out),
         )
+        self._state.unaccepted.recall(remembered.meta, recall)
         documents.unplaced = self._state.unaccepted
         recall_doubts(
             self._state,

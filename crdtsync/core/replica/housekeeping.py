@@ -86,6 +86,7 @@ class Housekeeping:
             if document not in state.session.dirty:
                 state.documents.mark(document, dirty=False)
         self._hub_side.clean.clear()
+        state.unaccepted.write_down()
         cursor = state.session.cursor
         if cursor is not None and cursor != self._cursor:
             self._cursor = cursor

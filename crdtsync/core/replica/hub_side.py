@@ -6,7 +6,6 @@ Implements the session's ``Listener``; knows documents and tree, not disk or pla
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from crdtsync.core.replica.documents import EMPTY_UPDATE
@@ -78,7 +77,7 @@ class HubSide:
         """The hub has given these edits of ours their place; later ones may still be on their way."""
         unaccepted = self._state.unaccepted
         for document, update in updates:
-            flying = unaccepted.get(EntryId(document), ())
+            flying = unaccepted.of(EntryId(document))
             self._placed(EntryId(document), [edit.update for edit in flying if edit.sent == update])
 
     def on_unresumed(self) -> None:
@@ -113,7 +112,7 @@ class HubSide:
 
     def _found(self, entry: EntryId, update: bytes) -> None:
         """What the log has of ours was placed there before the connection broke, though we were not told."""
-        flying = self._state.unaccepted[entry]
+        flying = self._state.unaccepted.of(entry)
         placed = [edit.update for edit in flying if edit.sent == update]
         if not placed:
             placed = self._state.documents.contained([edit.update for edit in flying], update)
@@ -122,11 +121,8 @@ class HubSide:
     def _placed(self, entry: EntryId, updates: Sequence[bytes]) -> None:
         if not updates:
             return
-        flying = self._state.unaccepted[entry]
-        flying[:] = [edit for edit in flying if edit.update not in updates]
-        self._state.documents.place(entry, updates, last=not flying)
-        if not flying:
-            del self._state.unaccepted[entry]
+        self._state.unaccepted.accepted(entry, updates)
+        self._state.documents.place(entry, updates, last=entry not in self._state.unaccepted)
 
     def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
         """What the hub lacks of a document, which is dirty until acknowledged; ``b""`` for nothing."""
@@ -135,13 +131,14 @@ class HubSide:
             update = self._state.tree.diff_update(state_vector)
         else:
             update = documents.diff_update(EntryId(document), state_vector)
-        flying = self._state.unaccepted.get(EntryId(document), [])
+        flying = self._state.unaccepted.of(EntryId(document))
         if update in (b"", EMPTY_UPDATE):
             self._placed(EntryId(document), [edit.update for edit in flying])
             return b""
         self.clean.discard(document)
         documents.mark(document, dirty=True)
-        flying[:] = [replace(edit, sent=update) for edit in flying]
+        if flying:
+            self._state.unaccepted.sent_as(EntryId(document), update)
         return update
 
     # -- the tree -----------------------------------------------------------------------------------

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
-from crdtsync.core.replica.state import ReplicaState, Unaccepted
+from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.text.base import choose_base
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.doubling import doublings
@@ -111,7 +112,7 @@ class Ingest:
             return
         state.session.push(DocumentId(entry), update)
         after = documents.text(entry)
-        state.unaccepted.setdefault(entry, []).append(Unaccepted(before, after, update, update))
+        state.unaccepted.add(entry, Unaccepted(before, after, update, update))
         state.replan([entry])
 
     def take_back_doubled(self, entry: EntryId, now: float) -> None:
@@ -121,7 +122,7 @@ class Ingest:
         """
         state = self._state
         documents = state.documents
-        flying = state.unaccepted[entry]
+        flying = state.unaccepted.of(entry)
         theirs = documents.without(entry, [edit.update for edit in flying])
         if theirs is None:
             return  # what came was made by someone who had our edits: it cannot be the same change
@@ -137,7 +138,7 @@ class Ingest:
             return  # the merge of the operations stands
         wanted = _applied(merged, edits)
         update = documents.edit(entry, edits, now)
-        flying.append(Unaccepted(merged, wanted, update, update, takes_back=True))
+        state.unaccepted.add(entry, Unaccepted(merged, wanted, update, update, takes_back=True))
         state.session.push(DocumentId(entry), update)
 
     # -- new entries --------------------------------------------------------------------------------

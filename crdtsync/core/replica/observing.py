@@ -106,11 +106,10 @@ class Observing:
             self._leaves(path, seen)
         self._state.postponed |= valid & self._state.stepping.keys()
         valid -= self._state.stepping.keys()
-        valid -= self._swapping.take({path: seen for path, seen in event.seen if path in valid}, now)
+        believed = self._swapping.take({path: seen for path, seen in event.seen if path in valid}, now)
         # What is gone comes first, so that a rename finds where its file has come from.
-        for path, seen in sorted(event.seen, key=lambda pair: isinstance(pair[1], Present)):
-            if path in valid:
-                self._take(path, seen, now)
+        for path, seen in sorted(believed.items(), key=lambda pair: isinstance(pair[1], Present)):
+            self._take(path, seen, now)
 
     def _is_brought(self, path: str, seen: Seen) -> bool:
         """Whether a known file stands at a path that was not its own, also if its own has another by now."""

@@ -13,6 +13,7 @@ from crdtsync.core.replica.records import DropSynced, PutSynced, Synced
 from crdtsync.core.replica.session import HubSession
 from crdtsync.core.replica.steps import Displaced, Step, paths_of
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
+from crdtsync.core.replica.unaccepted import UnacceptedEdits
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.local_view import LocalView
 from crdtsync.core.tree.rows import Operation
@@ -55,21 +56,6 @@ class Retry:
     delay_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Unaccepted:
-    """An edit of ours that the hub has not yet given a place in its order: the texts before and after it.
-
-    ``sent`` is what went to the hub: the update itself, or what a comparison found the hub to lack.
-    """
-
-    before: str
-    after: str
-    update: bytes
-    sent: bytes
-    takes_back: bool = False
-    """Made to undo a doubling: nobody's change."""
-
-
 @dataclass(slots=True)
 class ReplicaState:
     """Everything but time. Only the loop's thread touches it."""
@@ -85,6 +71,7 @@ class ReplicaState:
     synced: SyncedTree
     looking: Looking
     session: HubSession
+    unaccepted: UnacceptedEdits
 
     running: bool = False
     """The first comparison of disk and room is done: plans are carried out."""
@@ -115,7 +102,6 @@ class ReplicaState:
     """After a crash: the agreements that may hold, the oldest first; the disk tells which one does."""
     unsure_at: dict[str, set[EntryId]] = field(default_factory=dict)
     """The paths of those."""
-    unaccepted: dict[EntryId, list[Unaccepted]] = field(default_factory=dict)
     displaced: dict[str, Displaced] = field(default_factory=dict)
     uploading: dict[Digest, set[str]] = field(default_factory=dict)
     """Blobs on their way to the hub, with the paths that wait for them."""

@@ -19,30 +19,34 @@ class Swapping:
     def __init__(self, state: ReplicaState, ingest: Ingest) -> None:
         self._state = state
         self._ingest = ingest
-        self._waiting: set[str] = set()
-        """Paths that were held back once, until the path that their file came from was looked at as well."""
+        self._held: dict[str, Seen] = {}
+        """What stands at paths, until the paths that their files came from have been looked at as well."""
 
-    def take(self, seen: Mapping[str, Seen], now: float) -> set[str]:
-        """Take in the files that changed names; returns the paths that are dealt with, or have to wait."""
-        if not self._state.running:
-            return set()
-        came = {path: origin for path, each in seen.items() if (origin := self._came_from(path, each))}
-        waiting: set[str] = set()
-        while True:
-            left = [path for path, origin in came.items() if origin.path not in came]
-            if not left:
-                break
+    def take(self, seen: Mapping[str, Seen], now: float) -> dict[str, Seen]:
+        """Take in the files that changed names; returns what else there is to be believed."""
+        state = self._state
+        held = {path: each for path, each in self._held.items() if self._holds(path)}
+        self._held = {}
+        together = {**held, **seen}
+        if not state.running:
+            return together
+        came = {path: origin for path, each in together.items() if (origin := self._came_from(path, each))}
+        while left := [path for path, origin in came.items() if origin.path not in came]:
             for path in left:
-                origin = came.pop(path)
-                if origin.path not in seen and path not in self._waiting:
-                    waiting.add(path)
-                    self._state.looking.want(origin.path)
-                    self._state.looking.want(path)
-        self._waiting.difference_update(seen)
-        self._waiting |= waiting
+                source = came.pop(path).path
+                if source in together:
+                    continue
+                if path in seen:
+                    state.looking.want(source)
+                if state.looking.is_asked(source):
+                    self._held[path] = together[path]
         if came:
-            self._swapped(came, seen, now)
-        return waiting | came.keys()
+            self._swapped(came, together, now)
+        return {path: each for path, each in together.items() if path not in came and path not in self._held}
+
+    def _holds(self, path: str) -> bool:
+        """Whether what was seen at the path may still stand there."""
+        return not self._state.looking.is_asked(path) and path not in self._state.stepping
 
     def _came_from(self, path: str, seen: Seen) -> Synced | None:
         """The entry whose file, as it was, stands at the path of another."""

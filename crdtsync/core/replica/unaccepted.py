@@ -1,0 +1,119 @@
+"""Edits of ours that the hub has not yet given a place in its order, remembered over a kill.
+
+Knows them by entry, and which updates of a log they are; what their places mean is left to ``hub_side``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.replica.records import PutMeta, Recall
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.ids import DocumentId, EntryId
+
+UNACCEPTED_KEY = "unaccepted:"
+"""Before the entry; the value names the updates, each marked if it takes a doubling back."""
+_TAKES_BACK = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Unaccepted:
+    """One edit, with the texts before and after it.
+
+    ``sent`` is what went to the hub: the update itself, or what a comparison found the hub to lack.
+    """
+
+    before: str
+    after: str
+    update: bytes
+    sent: bytes
+    takes_back: bool = False
+    """Made to undo a doubling: nobody's change."""
+
+
+class UnacceptedEdits:
+    def __init__(self, out: Outbox) -> None:
+        self._out = out
+        self._edits: dict[EntryId, list[Unaccepted]] = {}
+        self._accepted: set[EntryId] = set()
+        """Entries of which fewer are unaccepted than is written down; that may wait."""
+
+    def __len__(self) -> int:
+        """How many texts have any."""
+        return len(self._edits)
+
+    def __contains__(self, entry: object) -> bool:
+        return entry in self._edits
+
+    def of(self, entry: EntryId) -> Sequence[Unaccepted]:
+        """Of one text, in the order in which they were made."""
+        return tuple(self._edits.get(entry, ()))
+
+    def add(self, entry: EntryId, edit: Unaccepted) -> None:
+        """In the transaction that logs the update."""
+        self._edits.setdefault(entry, []).append(edit)
+        self._write(entry)
+
+    def accepted(self, entry: EntryId, updates: Iterable[bytes]) -> None:
+        """The hub has placed these."""
+        left = [edit for edit in self._edits[entry] if edit.update not in updates]
+        if left:
+            self._edits[entry] = left
+        else:
+            del self._edits[entry]
+        self._accepted.add(entry)
+
+    def sent_as(self, entry: EntryId, update: bytes) -> None:
+        """All of the text that the hub may lack goes to it in one."""
+        self._edits[entry] = [replace(edit, sent=update) for edit in self._edits[entry]]
+
+    def clear(self) -> None:
+        """Nobody knows any more what the hub has placed."""
+        self._accepted |= self._edits.keys()
+        self._edits.clear()
+
+    def write_down(self) -> None:
+        """Before the cursor that hides their acceptance from us, or with it."""
+        for entry in sorted(self._accepted):
+            self._write(entry)
+        self._accepted.clear()
+
+    def recall(self, meta: Mapping[str, str], recall: Recall) -> None:
+        """At a start: find the edits in the logs."""
+        for key, value in meta.items():
+            if not key.startswith(UNACCEPTED_KEY):
+                continue
+            entry = EntryId(key.removeprefix(UNACCEPTED_KEY))
+            names = {name.rstrip(_TAKES_BACK): name.endswith(_TAKES_BACK) for name in value.split()}
+            found = _found(names, recall.updates(DocumentId(entry)))
+            if found:
+                self._edits[entry] = found
+            if len(found) != len(names):
+                self._accepted.add(entry)
+
+    def _write(self, entry: EntryId) -> None:
+        names = [
+            _name(edit.update) + (_TAKES_BACK if edit.takes_back else "")
+            for edit in self._edits.get(entry, ())
+        ]
+        self._accepted.discard(entry)
+        self._out.record(PutMeta(UNACCEPTED_KEY + entry, " ".join(names)))
+
+
+def _found(names: Mapping[str, bool], log: Iterable[bytes]) -> list[Unaccepted]:
+    found: list[Unaccepted] = []
+    document = TextDocument(0)
+    for update in log:
+        takes_back = names.get(_name(update))
+        before = "" if takes_back is None else document.text
+        document.apply_update(update)
+        if takes_back is not None:
+            found.append(Unaccepted(before, document.text, update, update, takes_back))
+    return found
+
+
+def _name(update: bytes) -> str:
+    return digest_of(update)[:32]
