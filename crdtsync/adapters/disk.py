@@ -99,9 +99,16 @@ class Disk:
 
     # -- writing ----------------------------------------------------------------------------------------
 
-    def perform(self, steps: Sequence[Step]) -> list[tuple[Step, Outcome]]:
-        """Carry out the steps in order. Raises RootGone."""
-        return self._writer.perform(steps)
+    def perform(
+        self,
+        steps: Sequence[Step],
+        done: Callable[[Sequence[tuple[Step, Outcome]]], None] = lambda some: None,
+    ) -> list[tuple[Step, Outcome]]:
+        """Carry out the steps in order; ``done`` gets the outcomes of some as soon as they are known.
+
+        Raises RootGone.
+        """
+        return self._writer.perform(steps, done)
 
     def make_durable(self) -> None:
         """All that is in the folder now survives a power cut. Raises OSError when the disk fails to."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, assert_never
 
 from crdtsync.adapters.contents import link_problem
@@ -44,7 +44,7 @@ from crdtsync.core.values.reserved import reserved_path
 SYNC_TOGETHER_FROM: Final = 8
 """From this many texts on, one syncfs for all costs less than an fsync each."""
 _RESERVED: Final = "a name in it is never shared"
-_GROUP_MAX_STEPS: Final = 1024
+_GROUP_MAX_STEPS: Final = 512
 _GROUP_MAX_BYTES: Final = 64 * limits.MiB
 """What is staged at once: a bound for the disk space that a batch takes twice."""
 
@@ -76,8 +76,12 @@ class DiskWriter:
             with self._tree.folder(folder) as fd:
                 self._calls.syncfs(fd)
 
-    def perform(self, steps: Sequence[Step]) -> list[tuple[Step, Outcome]]:
+    def perform(
+        self, steps: Sequence[Step], done: Callable[[Sequence[tuple[Step, Outcome]]], None]
+    ) -> list[tuple[Step, Outcome]]:
         """Carry out the steps in order and say how each one ended; one that fails does not stop the others.
+
+        ``done`` is told so of each group of steps, once it is carried out.
 
         Raises RootGone when the root vanished before, between or after them; what was displaced until then
         is found by ``recover`` at the next start.
@@ -91,9 +95,13 @@ class DiskWriter:
         with self._guard.guarded():
             for group in _groups(steps):
                 staged = self._stage_texts(group)
+                some: list[tuple[Step, Outcome]] = []
                 for step in group:
                     self._guard.check()
-                    outcomes.append((step, self._outcome(step, staged.get(step.step), blobs)))
+                    some.append((step, self._outcome(step, staged.get(step.step), blobs)))
+                self._guard.check()
+                done(some)
+                outcomes += some
         return outcomes
 
     # -- staging ----------------------------------------------------------------------------------------

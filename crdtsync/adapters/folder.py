@@ -156,8 +156,8 @@ class JoinedFolder:
     def recover(self) -> list[Displaced]:
         return self.disk.recover()
 
-    def perform(self, steps: Sequence[Step]) -> list[tuple[int, Outcome]]:
-        return [(step.step, outcome) for step, outcome in self.disk.perform(steps)]
+    def perform(self, steps: Sequence[Step], done: Callable[[Sequence[tuple[Step, Outcome]]], None]) -> None:
+        self.disk.perform(steps, done)
 
     def poll_displaced(self, touched: Iterable[str] = ()) -> tuple[list[Displaced], float | None]:
         """Late changes, and when to ask next by ``time.monotonic``; ``touched`` names files written to."""

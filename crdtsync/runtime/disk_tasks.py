@@ -16,7 +16,7 @@ from typing import TypeVar
 from crdtsync.adapters.folder import JoinedFolder
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.effects import LookAt
-from crdtsync.core.replica.steps import Step
+from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.core.values import limits
 from crdtsync.errors import RootGone
 
@@ -112,14 +112,16 @@ class DiskTasks:
 
     async def _perform(self, steps: Sequence[Step]) -> None:
         try:
-            outcomes = await self._in(self._writer, partial(self._folder.perform, steps))
+            await self._in(self._writer, partial(self._folder.perform, steps, self._done))
         except RootGone as error:
             self._put(ev.RootLost(str(error)))
             return
-        for step, outcome in outcomes:
-            self._put(ev.StepDone(step, outcome))
         if self._poll is None:
             self._poll_in(limits.DISPLACED_MIN_S)
+
+    def _done(self, outcomes: Sequence[tuple[Step, Outcome]]) -> None:
+        """Called by the writer's thread: the engine takes in some steps while the next are carried out."""
+        self._put(ev.StepsDone(tuple((step.step, outcome) for step, outcome in outcomes)))
 
     async def _make_durable(self, number: int) -> None:
         """A disk that cannot be made durable is told of and tried again; nothing is agreed on meanwhile."""

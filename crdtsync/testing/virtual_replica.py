@@ -252,7 +252,7 @@ class VirtualReplica:
 
         def end() -> None:
             for step, outcome in outcomes:
-                self.handle(ev.StepDone(step.step, outcome))
+                self.handle(ev.StepsDone(((step.step, outcome),)))
             self._poll_soon()
 
         self._later(begins_s - self._clock.now_s + self._delay_s(), end)

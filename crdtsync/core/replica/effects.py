@@ -37,7 +37,7 @@ class ScanFolder:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Disk steps, in order; each is answered by a StepDone."""
+    """Disk steps, in order; each is answered in a StepsDone."""
 
     steps: tuple[Step, ...]
 

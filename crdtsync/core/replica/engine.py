@@ -197,8 +197,9 @@ class ReplicaEngine:
                 self._observing.looked(event, now)
             case ev.Scanned(number, scan):
                 self._scanned(number, scan)
-            case ev.StepDone(step, outcome):
-                self._step_done(step, outcome)
+            case ev.StepsDone(outcomes):
+                for step, outcome in outcomes:
+                    self._step_done(step, outcome)
             case ev.DisplacedChanged(displaced):
                 state.displaced[displaced.token] = displaced
             case ev.MadeDurable(number):
@@ -396,4 +397,5 @@ class ReplicaEngine:
     @property
     def _quiet(self) -> bool:
         """Nothing left to ingest, to send, to receive or to materialise, but for what needs a person."""
-        return self.status.settled and self._state.looking.idle
+        state = self._state
+        return not state.steps and state.looking.idle and self.status.settled

@@ -69,11 +69,10 @@ class Scanned:
 
 
 @dataclass(frozen=True, slots=True)
-class StepDone:
-    """The outcome of the disk step with that number."""
+class StepsDone:
+    """The outcomes of disk steps by their numbers, of as many as were carried out together."""
 
-    step: int
-    outcome: Outcome
+    outcomes: tuple[tuple[int, Outcome], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +196,7 @@ Event: TypeAlias = (
     | HintsLost
     | Looked
     | Scanned
-    | StepDone
+    | StepsDone
     | DisplacedChanged
     | MadeDurable
     | RootLost
