@@ -169,8 +169,7 @@ class ReplicaEngine:
             self._reconnecting.due,
             self._rehashing.deadline,
             self._now if self._session.eager else None,
-            min((retry.due for retry in state.retries.values() if retry.due > self._now), default=None),
-            min(self._state.rechecks.values(), default=None),
+            state.deadline(self._now),
         ]
         return min((at for at in due if at is not None), default=None)
 
@@ -326,8 +325,8 @@ class ReplicaEngine:
         for path in [path for path, due in self._state.rechecks.items() if due <= now]:
             del self._state.rechecks[path]
             state.looking.want(path)
-        for entry in [entry for entry, retry in state.retries.items() if retry.due <= now]:
-            state.replan([entry])
+        state.replan([entry for entry, retry in state.retries.items() if retry.due <= now])
+        state.replan(state.pacing.tick(now))
         if self._reconnecting.take(now):
             self._out.effect(Connect())
         if self._first_join is not None and self._session.live and self._first_join.advance():

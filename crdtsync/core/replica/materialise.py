@@ -304,6 +304,7 @@ class Materialise:
             case WriteFile(expected=expected, content=content):
                 assert agreed is not None
                 state.out.notice("received", step.path, "created" if expected is None else "edited")
+                state.pacing.wrote(agreed.entry, now)
                 if content.digest == agreed.digest:
                     self._stands(replace(agreed, fingerprint=fingerprint))
                 else:  # an edit on top of it stays on this disk

@@ -275,7 +275,7 @@ class Reconcile:
                     state.documents.keep_agreed(agreed, now)
                     state.forget(agreed.entry)
                     self._never_agreed(placed, content, now)
-                else:
+                elif placed.kind is not Kind.TEXT or not state.pacing.rests(agreed.entry, now):
                     self._materialise.write(placed, agreed, seen, now)
             case Action.DELETE_HERE:
                 assert seen is not None

@@ -9,6 +9,7 @@ from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.effects import Upload
 from crdtsync.core.replica.looking import Looking
 from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.replica.pacing import Pacing
 from crdtsync.core.replica.records import DropSynced, PutSynced, Synced
 from crdtsync.core.replica.session import HubSession
 from crdtsync.core.replica.steps import Displaced, Step, paths_of
@@ -117,6 +118,7 @@ class ReplicaState:
     edited_at: dict[str, float] = field(default_factory=dict)
     """When the person here last saved a path."""
     trashed_at: dict[EntryId, float] = field(default_factory=dict)
+    pacing: Pacing = field(default_factory=Pacing)
     rechecks: dict[str, float] = field(default_factory=dict)
     """Paths to look at again, and when: they could not be read, or not be sent."""
     next_step: int = 0
@@ -252,6 +254,12 @@ class ReplicaState:
         old = self.retries.get(entry)
         delay_s = at_least_s if old is None else min(max(old.delay_s * 2, at_least_s), RETRY_MAX_S)
         self.retries[entry] = Retry(path, now + delay_s, delay_s)
+
+    def deadline(self, now: float) -> float | None:
+        """When something that was put off is due."""
+        retries = min((retry.due for retry in self.retries.values() if retry.due > now), default=None)
+        times = (retries, min(self.rechecks.values(), default=None), self.pacing.deadline)
+        return min((due for due in times if due is not None), default=None)
 
     def retry_at_once(self, now: float) -> None:
         """What was put off may go well now: do not wait for its time."""

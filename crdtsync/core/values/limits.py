@@ -35,6 +35,10 @@ SETTLE_EMPTIED_MAX_S: Final = 10.0
 EVENTS_WAITING_MAX: Final = 50_000
 """Above this hints of the watcher are dropped, and the folder is scanned once they can be taken again."""
 
+# -- writing texts ----------------------------------------------------------------------------------
+REST_AFTER_WRITE_S: Final = 0.03
+"""A text is written to disk at most this often: a person does not see the difference, a disk does."""
+
 # -- displaced files --------------------------------------------------------------------------------
 DISPLACED_MIN_S: Final = 5.0
 DISPLACED_MAX_S: Final = 10 * 60.0
