@@ -47,11 +47,13 @@ def new_client_id(rng: Randomness) -> int:
 def client_id_in(document: EntryId, client_id: int) -> int:
     """The id under which ``client_id`` types into one document.
 
-    So no id is in two documents, and two state vectors with an id in common are of one document.
+    So hardly any id is in two documents, and two state vectors with an id in common are of one document. The
+    upper half stays: of two who type at one place at once the same one comes first in all documents.
     """
     key = client_id.to_bytes(8, "little")
     drawn = hashlib.blake2b(document.encode(), digest_size=8, key=key).digest()
-    return int.from_bytes(drawn, "little") >> 12 | 1 << (_CLIENT_ID_BITS - 1)
+    lower = (1 << _CLIENT_ID_BITS // 2) - 1
+    return client_id & ~lower | int.from_bytes(drawn, "little") & lower
 
 
 def is_entry_id(value: object) -> TypeGuard[EntryId]:
