@@ -51,8 +51,18 @@ class Editor(Person):
         self._buffers[path] = self._disk.nodes[path].data
         return path
 
+    def close_all(self) -> None:
+        """Whoever loses the state of a replica has it join anew, and opens the files anew."""
+        self._buffers.clear()
+
     def _save_stale(self) -> str:
-        paths = [path for path in sorted(self._buffers) if path in self._disk.nodes and self._is_file(path)]
+        # over what is no text any more an editor asks, and its person says no
+        texts = {path for path, at in self._disk.nodes.items() if at.kind is NodeKind.FILE}
+        paths = [
+            path
+            for path in sorted(texts & self._buffers.keys())
+            if self._is_text(self._disk.nodes[path].data)
+        ]
         if not paths:
             raise FileNotFoundError
         path = self._rng.choice(paths)

@@ -151,6 +151,7 @@ class World:
             case "state_lost":
                 replica.kill()
                 replica.lose_state()
+                next(person for person in self.people if person.name == replica.name).close_all()
                 self.clock.after(back_s, lambda: self._restart(replica))
             case "hub_kill":
                 self.hub.kill()

@@ -349,3 +349,18 @@ def test_files_that_changed_names_take_along_what_others_write_in_them() -> None
     scene.rest()
     assert scene.read(scene.a, "y.md") == first + "more by b\n"
     assert scene.read(scene.b, "x.md") == second
+
+
+def test_a_buffer_of_a_file_that_others_replaced_is_merged_into_what_stands_there_now() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x.md", "first line\nsecond line\n")
+    scene.rest()
+    scene.a.disk.take("x.md")
+    scene.rest()
+    scene.save(scene.a, "x.md", "other file\nof the same name\n")
+    scene.rest()
+    scene.save(scene.b, "x.md", "first line\nadded in an old buffer\nsecond line\n")
+    scene.rest()
+    merged = scene.read(scene.a, "x.md") or ""
+    assert "added in an old buffer" in merged
+    assert set("other file of the same name".split()) <= set(merged.replace("added", " ").split())

@@ -63,6 +63,8 @@ class Documents:
         """Texts with edits of ours that the hub has not placed: in their logs these are kept apart."""
         self._placed: dict[EntryId, TextDocument] = {}
         """Texts as they are without our edits that the hub has not placed, once someone asked for them."""
+        self._stood: dict[str, tuple[EntryId, Digest]] = {}
+        """By path, the text that stood there until it was removed or moved."""
         self._recent: OrderedDict[tuple[EntryId, Digest], str] = OrderedDict()
         self._recent_chars = 0
         """Texts that stood on disk lately: under a storm of saves the store keeps too few of them for a
@@ -248,6 +250,21 @@ class Documents:
         """Keep the text of a file that goes now: an editor may still hold it, and the file may come back."""
         if agreed.kind is Kind.TEXT and agreed.digest == self.text_digest(agreed.entry):
             self.keep_version(agreed.entry, self.text(agreed.entry), now)
+
+    def left(self, agreed: Synced) -> None:
+        """A file stands at its path no more; an editor may still hold its text, and save it there."""
+        if agreed.kind is Kind.TEXT and agreed.digest is not None:
+            self._stood[agreed.path] = agreed.entry, agreed.digest
+            if len(self._stood) > limits.VERSIONS_MAX_PATHS:
+                del self._stood[next(iter(self._stood))]
+
+    def comes(self, agreed: Synced, now: float) -> None:
+        """Others' file takes a path: what stood there may be the base of a save that is yet to come."""
+        entry, digest = self._stood.pop(agreed.path, (agreed.entry, None))
+        if entry != agreed.entry and digest is not None and agreed.kind is Kind.TEXT:
+            text = self.version(entry, digest)
+            if text is not None:
+                self.keep_version(agreed.entry, text, now)
 
     def saved_here(self, entry: EntryId, digest: Digest) -> None:
         """A program on this disk wrote that text: no editor here can have missed it."""

@@ -306,7 +306,7 @@ class Materialise:
                 state.out.notice("received", step.path, "created" if expected is None else "edited")
                 state.pacing.wrote(agreed.entry, now)
                 if content.digest == agreed.digest:
-                    self._stands(replace(agreed, fingerprint=fingerprint))
+                    self._stands(replace(agreed, fingerprint=fingerprint), now)
                 else:  # an edit on top of it stays on this disk
                     before = state.synced.get(agreed.entry)
                     known = None if before is None else before.fingerprint
@@ -314,7 +314,7 @@ class Materialise:
                     state.agree(replace(agreed, fingerprint=known))
             case SetExecutable() | MakeFolder():
                 assert agreed is not None
-                self._stands(replace(agreed, fingerprint=fingerprint))
+                self._stands(replace(agreed, fingerprint=fingerprint), now)
             case MoveFile(target=target, expected=expected):
                 state.looking.touched(target)
                 state.out.notice("received", step.path, f"renamed to {target}")
@@ -322,13 +322,13 @@ class Materialise:
                 if agreed is None:  # it made room, and belongs to no entry
                     state.looking.want(target)
                 elif expected.digest == agreed.digest:
-                    self._stands(replace(agreed, fingerprint=fingerprint))
+                    self._stands(replace(agreed, fingerprint=fingerprint), now)
                 else:  # an edit that is still to be ingested has moved along
                     state.disk.put(target, OnDisk(agreed.kind, expected.digest, fingerprint))
                     state.agree(agreed)
                     state.looking.want(target)
             case SwapFiles(path=path, other=other):
-                self._swapped(path, other)
+                self._swapped(path, other, now)
             case RemoveFile(entry=entry):
                 state.out.notice("received", step.path, "deleted")
                 state.disk.discard(step.path)
@@ -343,12 +343,13 @@ class Materialise:
             case _:
                 assert_never(step)
 
-    def _stands(self, agreed: Synced) -> None:
+    def _stands(self, agreed: Synced, now: float) -> None:
         state = self._state
+        state.documents.comes(agreed, now)
         state.disk.put(agreed.path, OnDisk(agreed.kind, agreed.digest, agreed.fingerprint))
         state.agree(agreed)
 
-    def _swapped(self, path: str, other: str) -> None:
+    def _swapped(self, path: str, other: str, now: float) -> None:
         """Both files are where the other was; their fingerprints are learnt by looking."""
         state = self._state
         state.looking.touched(other)
@@ -357,11 +358,12 @@ class Materialise:
         theirs = state.synced.get(second) if second else None
         for agreed in (mine, theirs):
             if agreed is not None:
+                state.documents.left(agreed)
                 state.synced.discard(agreed.entry)
                 state.disk.discard(agreed.path)
         for agreed, at in ((mine, other), (theirs, path)):
             if agreed is not None:
-                self._stands(replace(agreed, path=at))
+                self._stands(replace(agreed, path=at), now)
                 state.busy.discard(agreed.entry)
                 state.replan([agreed.entry])
                 state.looking.want(at)

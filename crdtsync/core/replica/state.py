@@ -136,7 +136,7 @@ class ReplicaState:
         old = self.synced.get(entry)
         self.synced.put(agreed)
         if old is not None and old.path != agreed.path:
-            self._freed(old.path, entry)
+            self._freed(old)
             if old.path in self.reseeding:
                 self.reseeding.discard(old.path)
                 self.reseeding.add(agreed.path)
@@ -184,11 +184,13 @@ class ReplicaState:
         if old is not None or doubtful:
             self.out.record(DropSynced(entry))
         if old is not None:
-            self._freed(old.path, entry)
+            self._freed(old)
 
-    def _freed(self, path: str, entry: EntryId) -> None:
-        """The entry stands at ``path`` no more: whoever waits for the place can have it."""
-        self.plan_entries.update(heir for heir in self.view.claimants(path) if heir != entry)
+    def _freed(self, old: Synced) -> None:
+        """The entry stands there no more: whoever waits for the place can have it."""
+        path = old.path
+        self.documents.left(old)
+        self.plan_entries.update(heir for heir in self.view.claimants(path) if heir != old.entry)
         self.plan_paths.update(parents(path), self.disk.below(path))
         for waiting in list(self.retries):
             placed = self.view.get(waiting)

@@ -18,6 +18,8 @@ TEXT_REMAINS_MAX_BYTES: Final = 16 * MiB
 VERSIONS_MAX_COUNT: Final = 16
 VERSIONS_MAX_AGE_S: Final = 30 * 60.0
 VERSIONS_MAX_BYTES: Final = 16 * MiB
+VERSIONS_MAX_PATHS: Final = 1024
+"""Paths of removed texts that are remembered: a buffer may be saved where another file stands by then."""
 
 # -- settling of disk changes -----------------------------------------------------------------------
 SETTLE_DELETION_S: Final = 0.3
