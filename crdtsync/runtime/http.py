@@ -17,9 +17,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from crdtsync.core.hub.shared import Counts
-from crdtsync.core.hub.webpages import WebPolicy
+from crdtsync.runtime.hub_access import HubAccess
+from crdtsync.runtime.hub_gate import peer_of
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+METRICS_DENIED = "Metrics are for this machine, or for who shows an invite: Authorization: Bearer TOKEN."
 COMMIT_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -64,12 +66,14 @@ class HubHttp:
     def __init__(
         self,
         is_socket: Callable[[str], bool],
-        web: WebPolicy,
+        access: HubAccess,
+        counts: Counts,
         health: Callable[[], Health],
         reading: Callable[[], Reading],
     ) -> None:
         self._is_socket = is_socket
-        self._web = web
+        self._access = access
+        self._counts = counts
         self._health = health
         self._registry = CollectorRegistry()
         self._registry.register(_Metrics(reading))
@@ -84,15 +88,20 @@ class HubHttp:
         """For ``serve(process_request=...)``: None lets the websocket handshake go on."""
         path = request.path.partition("?")[0]
         headers = request.headers
-        problem = self._web.problem(headers.get_all("Host"), headers.get_all("Origin"))
+        problem = self._access.web.problem(headers.get_all("Host"), headers.get_all("Origin"))
         if problem is not None:
             # Any page that a browser shows can reach a hub on this machine; replicas send no Origin.
+            self._counts.refuse("web page")
             return connection.respond(HTTPStatus.FORBIDDEN, problem + "\n")
         match path:
             case "/healthz":
                 health = self._health()
                 status = HTTPStatus.OK if health.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
-                return _answer(connection, status, json.dumps(asdict(health)) + "\n", "application/json")
+                told = asdict(health) if self._may_know(connection, request) else {"status": health.status}
+                return _answer(connection, status, json.dumps(told) + "\n", "application/json")
+            case "/metrics" if not self._may_know(connection, request):
+                self._counts.refuse("denied")
+                return connection.respond(HTTPStatus.FORBIDDEN, METRICS_DENIED + "\n")
             case "/metrics":
                 metrics = generate_latest(self._registry).decode()
                 return _answer(connection, HTTPStatus.OK, metrics, METRICS_TYPE)
@@ -100,6 +109,11 @@ class HubHttp:
                 return connection.respond(HTTPStatus.NOT_FOUND, f"There is nothing at {path[:200]!a}.\n")
             case _:
                 return None
+
+    def _may_know(self, connection: ServerConnection, request: Request) -> bool:
+        """Whether someone may be told how much there is: on this machine, or with a token of this hub."""
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        return self._access.may_know(peer_of(connection), token.strip() if kind.lower() == "bearer" else None)
 
 
 def _answer(connection: ServerConnection, status: HTTPStatus, text: str, kind: str) -> Response:
@@ -145,7 +159,7 @@ class _Metrics(Collector):
         ):
             yield CounterMetricFamily(f"crdtsync_hub_{name}", text, value)
         refusals = CounterMetricFamily(
-            "crdtsync_hub_refusals", "Members refused, by reason.", labels=["code"]
+            "crdtsync_hub_refusals", "Requests and members refused, by reason.", labels=["code"]
         )
         for code, count in sorted(counts.refusals.items()):
             refusals.add_metric([code], count)

@@ -28,6 +28,7 @@ from crdtsync.adapters.hub_database import put_aside
 from crdtsync.adapters.hub_lock import HubLock
 from crdtsync.adapters.hub_store import SqliteHubStore
 from crdtsync.core.hub.admission import Demand
+from crdtsync.core.hub.crowd import Crowd
 from crdtsync.core.hub.doors.address import door_at
 from crdtsync.core.hub.effects import Notice
 from crdtsync.core.hub.engine import HubEngine
@@ -39,6 +40,7 @@ from crdtsync.errors import CrdtsyncError, StoreError
 from crdtsync.runtime.http import Blobs, Health, HubHttp, Reading
 from crdtsync.runtime.hub_access import AccessOptions, HubAccess
 from crdtsync.runtime.hub_blobs import HubBlobs
+from crdtsync.runtime.hub_entrance import Entrance
 from crdtsync.runtime.hub_gate import Gate
 from crdtsync.runtime.hub_loop import RESTARTING, HubLoop
 from crdtsync.runtime.hub_work import HubWork
@@ -146,7 +148,7 @@ class HubServer:
 
     async def _serve_chunks(self) -> None:
         try:
-            blobs = HubBlobs(self._data / "chunks", self._gate)
+            blobs = HubBlobs(self._data / "chunks", self._gate, self.counts)
         except OSError as error:
             raise StoreError(f"The hub's chunks cannot be opened: {error}.") from error
         try:
@@ -169,7 +171,9 @@ class HubServer:
         def is_socket(target: str) -> bool:
             return target.partition("?")[0] in doors or door_at(target) is not None
 
-        http = HubHttp(is_socket, self._access.web, self._health, lambda: self._reading(blobs))
+        http = HubHttp(is_socket, self._access, self.counts, self._health, lambda: self._reading(blobs))
+        entrance = Entrance(Crowd(), self.counts)
+        self._gate.known = entrance.known
 
         async def handler(websocket: ServerConnection) -> None:
             request = websocket.request
@@ -191,7 +195,7 @@ class HubServer:
                 engine = HubEngine(secrets.token_hex(8), SystemRandom(), self.counts, self._gate.admit)
                 self._loop = loop = HubLoop(engine, work, self._gate, self._take_notice)
                 if server is None:
-                    server = await self._listen(handler, http)
+                    server = await self._listen(handler, http, entrance)
                     assert self._ready is not None
                     self._ready.set_result(None)
                 try:
@@ -250,7 +254,9 @@ class HubServer:
         )
         return SqliteHubStore(path)
 
-    async def _listen(self, handler: Callable[[ServerConnection], Awaitable[None]], http: HubHttp) -> Server:
+    async def _listen(
+        self, handler: Callable[[ServerConnection], Awaitable[None]], http: HubHttp, entrance: Entrance
+    ) -> Server:
         certificate = self._access.certificate
         tls: dict[str, Any] = {}
         if certificate is not None:
@@ -261,6 +267,8 @@ class HubServer:
                 self._host,
                 self._port,
                 process_request=http.process,
+                create_connection=entrance.connection,  # type: ignore[arg-type]  # it is only called
+                open_timeout=limits.HELLO_TIMEOUT_S,
                 compression=None,
                 server_header=None,
                 max_size=limits.FRAME_MAX_BYTES,

@@ -15,7 +15,16 @@ from pathlib import Path
 
 from crdtsync.adapters.access_store import AccessStore
 from crdtsync.adapters.tls import HubCertificate
-from crdtsync.core.hub.admission import Asking, Demand, Denied, Granted, decide, still_holds
+from crdtsync.core.hub.admission import (
+    Asking,
+    Demand,
+    Denied,
+    Granted,
+    Peer,
+    decide,
+    is_valid,
+    still_holds,
+)
 from crdtsync.core.hub.webpages import WebPolicy
 from crdtsync.errors import CrdtsyncError
 from crdtsync.runtime.hub_gate import Gate
@@ -64,6 +73,12 @@ class HubAccess:
         """The invites have changed: let those out who lost theirs; returns how many. Raises StoreError."""
         self._credentials = self._store.load()
         return self.gate.look_again()
+
+    def may_know(self, peer: Peer, token: str | None) -> bool:
+        """Whether someone may be told how much there is in the hub."""
+        if self.demand is Demand.NOBODY or peer.local:
+            return True
+        return token is not None and is_valid(token, self._credentials, time.time())
 
     def _admit(self, asking: Asking) -> Granted | Denied:
         return decide(asking, self.demand, self._credentials, time.time())

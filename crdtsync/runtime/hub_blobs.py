@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from crdtsync.adapters.chunk_store import ChunkStore, NewChunk
 from crdtsync.adapters.compression import unseal
 from crdtsync.core.hub.admission import READ_ONLY, Asking, Denied, Granted
+from crdtsync.core.hub.shared import Counts
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import check_room_name
 from crdtsync.core.wire import blobs as wire
@@ -57,9 +58,12 @@ class Traffic:
 class HubBlobs:
     """Serves the chunks below ``chunk_root`` to any number of blob sockets. Made on the loop it runs on."""
 
-    def __init__(self, chunk_root: Path, gate: Gate, *, store: ChunkStore | None = None) -> None:
-        """Raises OSError."""
+    def __init__(
+        self, chunk_root: Path, gate: Gate, counts: Counts | None = None, *, store: ChunkStore | None = None
+    ) -> None:
+        """Refusals go into ``counts``. Raises OSError."""
         self._gate = gate
+        self._counts = counts or Counts()
         self.store = store or ChunkStore(chunk_root)
         self.traffic = Traffic()
         self.workers = Workers("hub-blobs")
@@ -79,15 +83,17 @@ class HubBlobs:
         try:
             hello, granted = await self._greet(websocket)
             session = _Session(self, websocket, hello.room, granted)
-            leave = self._gate.enter(granted, session.expel)
+            leave = self._gate.enter(websocket, granted, session.expel)
             try:
                 await websocket.send(encode_control(_WELCOME))
                 await session.run()
             finally:
                 leave()
         except _Refuse as refusal:
+            self._counts.refuse(refusal.code)
             await _refuse(websocket, refusal.code, str(refusal))
         except PeerError as error:
+            self._counts.refuse("protocol")
             logger.warning("A member broke the blob protocol: %s", error)
             await _refuse(websocket, "protocol", str(error))
         except OSError as error:

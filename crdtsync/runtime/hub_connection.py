@@ -37,6 +37,7 @@ class Connection:
     def __init__(self, number: int, websocket: ServerConnection, sent: Callable[[int, int], None]) -> None:
         self.number = number
         self.websocket = websocket
+        self.admitted = False
         self.paused = False
         self.closing = False
         self._sent = sent

@@ -12,7 +12,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection
 
@@ -45,6 +45,9 @@ class Gate:
         self._inside: dict[int, _Inside] = {}
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
+        self._due_s: float | None = None
+        self.known: Callable[[ServerConnection], None] = lambda websocket: None
+        """Is told of each connection that is let in."""
 
     def admit(self, asking: Asking) -> Granted | Denied:
         """Ask; a Denied tells for how long its answer is held back."""
@@ -54,14 +57,18 @@ class Gate:
             return replace(answer, after_s=max(after_s, answer.after_s))
         return answer
 
-    def enter(self, granted: Granted, end: Callable[[str], None]) -> Callable[[], None]:
+    def enter(
+        self, websocket: ServerConnection, granted: Granted, end: Callable[[str], None]
+    ) -> Callable[[], None]:
         """Someone is inside; ``end`` is called with the reason when the right to be there ends.
 
         Returns what to call when they have left by themselves. To be called on the loop.
         """
+        self.known(websocket)
         number = next(self._numbers)
         self._inside[number] = _Inside(granted, end)
-        self._set_timer()
+        if granted.until_s is not None and (self._due_s is None or granted.until_s < self._due_s):
+            self._set_timer()
         return lambda: self._leave(number)
 
     def look_again(self) -> int:
@@ -78,7 +85,7 @@ class Gate:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer = self._due_s = None
 
     def _leave(self, number: int) -> None:
         self._inside.pop(number, None)
@@ -87,16 +94,22 @@ class Gate:
         self.close()
         granted = [inside.granted.until_s for inside in self._inside.values()]
         first_s = min((until_s for until_s in granted if until_s is not None), default=None)
+        self._due_s = first_s
         if first_s is not None:
             delay_s = min(max(0.0, first_s - time.time()), LOOK_AGAIN_MAX_S)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self.look_again)
 
 
 def peer_of(websocket: ServerConnection) -> Peer:
-    """Who is at the other end, as far as addresses tell; an IPv6 network counts as one address."""
-    remote = websocket.remote_address
+    """Who is at the other end, as far as addresses and proxies tell; an IPv6 network counts as one."""
     request = websocket.request
+    peer = peer_of_address(websocket.remote_address)
     passed_on = request is not None and any(name in request.headers for name in PASSED_ON)
+    return replace(peer, local=peer.local and not passed_on)
+
+
+def peer_of_address(remote: Any) -> Peer:
+    """The same, by the address alone that a socket gives."""
     try:
         address = ipaddress.ip_address(str(remote[0]).partition("%")[0])
     except (TypeError, IndexError, ValueError):
@@ -106,4 +119,4 @@ def peer_of(websocket: ServerConnection) -> Peer:
             address = address.ipv4_mapped
         elif not address.is_loopback:
             return Peer(str(ipaddress.ip_network((int(address), 64), strict=False)), local=False)
-    return Peer(str(address), local=address.is_loopback and not passed_on)
+    return Peer(str(address), local=address.is_loopback)

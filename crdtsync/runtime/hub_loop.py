@@ -120,10 +120,7 @@ class HubLoop:
                 watcher = tasks.create_task(connection.watch(), name=f"hub watcher {number}")
                 self._handle(Connected(number, peer_of(websocket), door))
                 self._wake.set()
-                first_max_bytes = (
-                    limits.FRAME_MAX_BYTES if isinstance(door, YjsDoor) else limits.CONTROL_MAX_BYTES
-                )
-                await self._read(connection, first_max_bytes)
+                await self._read(connection)
                 self._handle(Closed(number))
                 if connection.closing:
                     await writer
@@ -135,9 +132,11 @@ class HubLoop:
                 leave()
             self._handle(Closed(number))
 
-    async def _read(self, connection: Connection, first_max_bytes: int) -> None:
+    async def _read(self, connection: Connection) -> None:
+        """Whoever has not been let in says little."""
         number = connection.number
-        connection.bound_messages(first_max_bytes)
+        if not connection.admitted:
+            connection.bound_messages(limits.CONTROL_MAX_BYTES)
         taken = 0
         try:
             if connection.paused:
@@ -145,11 +144,12 @@ class HubLoop:
             async for frame in connection.websocket:
                 if connection.closing:
                     return
-                connection.bound_messages(limits.FRAME_MAX_BYTES)
                 if isinstance(frame, str):
                     self._handle(TextFrame(number, frame))
                 else:
                     self._handle(BinaryFrame(number, frame, time.time_ns() // 1_000_000))
+                if connection.admitted:
+                    connection.bound_messages(limits.FRAME_MAX_BYTES)
                 if connection.paused:
                     await connection.readable()
                 taken += 1
@@ -203,8 +203,11 @@ class HubLoop:
                 if (connection := self._connections.get(member)) is not None:
                     connection.close(code, reason)
             case Admitted(member, granted):
-                if member in self._connections:
-                    leave = self._gate.enter(granted, lambda reason: self._handle(Expelled(member, reason)))
+                if (connection := self._connections.get(member)) is not None:
+                    connection.admitted = True
+                    leave = self._gate.enter(
+                        connection.websocket, granted, lambda reason: self._handle(Expelled(member, reason))
+                    )
                     self._leave.setdefault(member, []).append(leave)
             case (
                 OpenRoom()

@@ -289,7 +289,7 @@ def test_an_invite_names_its_bearer_whatever_they_say() -> None:
 
 def test_a_member_whose_right_has_ended_is_told_and_leaves_no_trace() -> None:
     bench, reader, writer = reader_and_writer()
-    (admitted,) = bench.admitted
+    admitted, _ = bench.admitted
     bench.do(Expelled(admitted.member, REVOKED))
     bench.settle()
     assert reader.refused == Refused(code="denied", message=REVOKED)

@@ -71,7 +71,7 @@ async def test_who_is_inside_is_let_out_when_the_time_has_come() -> None:
         ("left", now_s + 0.05),
     ):
         ended[name] = asyncio.get_running_loop().create_future()
-        leave = gate.enter(Granted(invite=name, until_s=until_s), ended[name].set_result)
+        leave = gate.enter(websocket(None), Granted(invite=name, until_s=until_s), ended[name].set_result)
         if name == "left":
             leave()
     async with asyncio.timeout(DEADLINE_S):
@@ -83,14 +83,14 @@ async def test_who_is_inside_is_let_out_when_the_time_has_come() -> None:
 async def test_one_who_leaves_while_others_are_let_out_is_not_told_twice() -> None:
     gate = Gate(problem=lambda granted: "over")
     told: list[str] = []
-    leave_second = gate.enter(Granted(), lambda reason: None)
+    leave_second = gate.enter(websocket(None), Granted(), lambda reason: None)
 
     def first(reason: str) -> None:
         told.append("first")
         leave_third()
 
-    gate.enter(Granted(), first)
-    leave_third = gate.enter(Granted(), lambda reason: told.append("third"))
+    gate.enter(websocket(None), Granted(), first)
+    leave_third = gate.enter(websocket(None), Granted(), lambda reason: told.append("third"))
     leave_second()
     assert gate.look_again() == 1
     assert told == ["first"]

@@ -133,6 +133,13 @@ def _by_token(token: str, room: str, credentials: Credentials, now_s: float) -> 
     return Granted(invite.read_only, invite.name, invite.identity, invite.expires_s)
 
 
+def is_valid(token: str, credentials: Credentials, now_s: float) -> bool:
+    """Whether the token is that of an invite to any room."""
+    identity = None if credentials.key is None else read_token(token, credentials.key)
+    invite = None if identity is None else credentials.invites.get(identity)
+    return invite is not None and invite.revoked_s is None and not invite.is_expired(now_s)
+
+
 def everyone(asking: Asking) -> Granted | Denied:
     """For a hub that is open to all who reach it."""
     return Granted()

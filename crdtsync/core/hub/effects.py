@@ -33,7 +33,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The member was let in by an invite; send an Expelled when that ends."""
+    """The member was let in (into another document, at some doors); send an Expelled when that ends."""
 
     member: int
     granted: Granted

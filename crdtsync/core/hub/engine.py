@@ -72,7 +72,6 @@ class HubEngine:
         counts: Counts | None = None,
         admit: Admit = everyone,
     ) -> None:
-        """``admit`` says who may enter."""
         self.epoch = epoch
         self._admit = admit
         self.counts = counts or Counts()
@@ -190,8 +189,8 @@ class HubEngine:
             session = self._sessions.get(member)
             match event:
                 case BinaryFrame() if member in self._doors:
-                    self._lobby.speak(member)
-                    self._doors.frame(event, now)
+                    if self._doors.frame(event, now):
+                        self._lobby.speak(member)
                 case TextFrame() if member in self._doors:
                     raise PeerError("a Yjs client speaks in binary frames only")
                 case BinaryFrame(_, data, at_ms) if session is not None:
@@ -220,8 +219,7 @@ class HubEngine:
             raise Refusal("limit", f"The room {name!r} has {here} members, as many as a hub takes.")
         session = self._sessions[member] = ReplicaSession(member, hello, granted, self._shared)
         session.settle()
-        if granted.invite:
-            self._shared.add(Admitted(member, granted))
+        self._shared.add(Admitted(member, granted))
         if (room := self._find_room(name)) is not None:
             self._enter(session, room)
         else:
@@ -254,7 +252,7 @@ class HubEngine:
     def _refuse(self, member: int, error: PeerError | Refusal) -> None:
         code: RefusalCode = error.code if isinstance(error, Refusal) else "protocol"
         message = printable(str(error), 1000)
-        self.counts.refusals[code] = self.counts.refusals.get(code, 0) + 1
+        self.counts.refuse(code)
         if member in self._doors:
             self._doors.deny(member, code, message)
             return

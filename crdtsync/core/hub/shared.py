@@ -49,6 +49,10 @@ class Counts:
     compared: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
 
+    def refuse(self, code: str) -> None:
+        """Count a refusal."""
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+
 
 @dataclass(slots=True)
 class Lost:

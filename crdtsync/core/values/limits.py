@@ -96,7 +96,19 @@ IN_FLIGHT_MAX_BYTES: Final = 16 * MiB
 MEMBERS_PER_ROOM_MAX: Final = 1000
 ROOMS_PER_HUB_MAX: Final = 100_000
 DOCUMENTS_PER_ROOM_MAX: Final = 2_000_000
+CONNECTIONS_MAX: Final = 20_000
+"""Of one hub: each costs a file descriptor and some 50 kB."""
 CONNECTIONS_BEFORE_HELLO_MAX: Final = 1000
+"""Of those, as long as they have not been let into a room."""
+CONNECTIONS_PER_ADDRESS_MAX: Final = 2000
+"""An office behind one address; this machine itself is not bounded by itself."""
+UNKNOWN_PER_ADDRESS_MAX: Final = 64
+"""Of those, as long as they have not been let into a room."""
+REQUESTS_PER_ADDRESS_BURST: Final = 500
+REQUESTS_PER_ADDRESS_PER_S: Final = 20
+"""Connections that an address may open, and requests it may make: so many at once, then so many a second."""
+ADDRESSES_KEPT_MAX: Final = 50_000
+"""Addresses remembered for their rate, besides those with a connection."""
 INVITES_MAX: Final = 10_000
 """Of one hub; the file that lists them is read as a whole."""
 INVITE_LISTED_S: Final = 30 * 24 * 3600.0

@@ -43,6 +43,8 @@ class Doors:
         self._rng = rng
         self._find_room = find_room
         self._connections: dict[int, YjsConnection | HocuspocusConnection] = {}
+        self._inside: set[int] = set()
+        """Connections that were let into a room."""
         self._desks: dict[str, Desk] = {}
         self._by_number: dict[int, Desk] = {}
         self._last_channel = 0
@@ -90,11 +92,13 @@ class Doors:
             case _:
                 assert_never(door)
 
-    def frame(self, frame: BinaryFrame, now_s: float) -> None:
+    def frame(self, frame: BinaryFrame, now_s: float) -> bool:
+        """Returns whether the connection was let into any room."""
         self._now_s = now_s
         connection = self._connections[frame.member]
         if connection.farewell is None:
             connection.binary(frame.data, frame.at_ms)
+        return frame.member in self._inside
 
     def sent(self, member: int, size: int) -> None:
         self._connections[member].sent(size)
@@ -109,6 +113,7 @@ class Doors:
     def forget(self, member: int) -> None:
         """The connection is gone."""
         connection = self._connections.pop(member, None)
+        self._inside.discard(member)
         if connection is not None:
             connection.leave()
             self._later = [each for each in self._later if each[1] != member]
@@ -127,7 +132,8 @@ class Doors:
 
     def _ask(self, member: int, asking: Asking) -> Granted | Denied:
         answer = self._admit(asking)
-        if isinstance(answer, Granted) and answer.invite:
+        if isinstance(answer, Granted):
+            self._inside.add(member)
             self._shared.add(Admitted(member, answer))
         return answer
 

@@ -1,0 +1,93 @@
+"""The hub's end of a connection from its first byte: counts it, sends it away when there are too many.
+
+What the counts mean is in ``core.hub.crowd``. A connection that is sent away is told so in HTTP before it has
+said anything, and costs nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+
+from crdtsync.core.hub.admission import Peer
+from crdtsync.core.hub.crowd import Crowd
+from crdtsync.core.hub.shared import Counts
+from crdtsync.runtime.hub_gate import peer_of_address
+
+
+class Entrance:
+    """All connections of a hub. ``connection`` makes them, for ``serve(create_connection=...)``."""
+
+    def __init__(self, crowd: Crowd, counts: Counts) -> None:
+        self._crowd = crowd
+        self._counts = counts
+        self._guests: dict[ServerConnection, _Guest] = {}
+
+    def connection(self, *arguments: Any, **options: Any) -> ServerConnection:
+        return _Counted(self, *arguments, **options)
+
+    def known(self, websocket: ServerConnection) -> None:
+        """The connection was let into a room; may be said again."""
+        guest = self._guests.get(websocket)
+        if guest is not None and guest.unknown:
+            guest.unknown = False
+            self._crowd.known(guest.peer)
+
+    def arrive(self, websocket: ServerConnection, transport: asyncio.Transport) -> bool:
+        """Whether it may stay."""
+        peer = peer_of_address(transport.get_extra_info("peername"))
+        reason = self._crowd.arrive(peer, time.monotonic())
+        if reason is None:
+            self._guests[websocket] = _Guest(peer)
+            return True
+        self._counts.refuse("crowd")
+        body = f"{reason}\n".encode()
+        transport.write(
+            b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 10\r\n"
+            b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        transport.close()
+        return False
+
+    def leave(self, websocket: ServerConnection) -> None:
+        guest = self._guests.pop(websocket, None)
+        if guest is not None:
+            self._crowd.leave(guest.peer, unknown=guest.unknown)
+
+
+@dataclass(slots=True)
+class _Guest:
+    peer: Peer
+    unknown: bool = True
+
+
+class _Counted(ServerConnection):
+    """A websocket that exists for the library only once it may stay."""
+
+    def __init__(self, entrance: Entrance, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._entrance = entrance
+        self._stays = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._stays = self._entrance.arrive(self, transport)
+        if self._stays:
+            super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._stays:
+            self._entrance.leave(self)
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._stays:
+            super().data_received(data)
+
+    def eof_received(self) -> None:
+        if self._stays:
+            super().eof_received()
