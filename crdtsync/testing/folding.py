@@ -19,7 +19,6 @@ from crdtsync.core.replica.steps import (
     MoveFile,
     Outcome,
     Raced,
-    RemoveFolder,
     Step,
     WriteFile,
 )
@@ -171,9 +170,6 @@ class FoldingWriter(VirtualWriter):
     def perform(self, step: Step, still_needed: bool = False) -> Outcome:
         disk = self._names
         match step:
-            case RemoveFolder(path=path) if path in disk.nodes and not disk.exact(path):
-                self.performed += 1
-                return Done()  # it is there under another name, and so for another reason
             case MakeFolder(path=path):
                 disk.spell([*reversed(parents(path)), path])
             case MoveFile(path=path, target=target, expected=expected):

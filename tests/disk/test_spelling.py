@@ -172,12 +172,12 @@ def test_what_is_new_is_made_in_a_folder_of_just_its_spelling(folding: Joined) -
     assert names(folding.root / "DOCS") == ["inner", "mine", "theirs"]
 
 
-def test_a_folder_that_is_there_under_another_spelling_is_not_removed(folding: Joined) -> None:
-    (folding.root / "docs").mkdir()
-    done(folding.perform(RemoveFolder(number(), "Docs")))
-    assert names(folding.root) == ["docs"]
-    done(folding.perform(RemoveFolder(number(), "docs")))
-    assert names(folding.root) == []
+def test_an_empty_folder_is_removed_in_whatever_spelling_it_is_there_by_then(folding: Joined) -> None:
+    (folding.root / "docs/empty").mkdir(parents=True)
+    (folding.root / "docs/a").write_text("a")
+    done(folding.perform(RemoveFolder(number(), "Docs/Empty")))
+    assert isinstance(folding.perform(RemoveFolder(number(), "Docs")), Failed)
+    assert names(folding.root / "docs") == ["a"]
 
 
 def test_a_name_that_is_taken_in_another_spelling_is_told(folding: Joined) -> None:

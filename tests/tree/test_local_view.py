@@ -99,6 +99,9 @@ def test_what_is_seen_on_disk_is_found_in_the_room_and_the_other_way_round() -> 
     assert view.at("docs/b") is None
     assert view.holds_below(NFC)
     assert not view.holds_below("docs")
+    assert view.needs("docs") and view.needs(NFD) and view.needs("DOCS")
+    assert view.needs(view.placements[entry(5)].path.partition("/")[0])
+    assert not view.needs("a") and not view.needs("b") and not view.needs("docs/b")
     assert view.room_path(f"{NFC}/new") == f"{NFD}/new"
 
 

@@ -237,9 +237,7 @@ class Materialise:
         """Remove the folders that neither room nor disk need any more, innermost first."""
         state = self._state
         for folder in folders:
-            standing = state.view.at(folder)
-            placed = None if standing is None else state.view.get(standing)
-            if state.view.holds_below(folder) or (placed is not None and placed.kind is Kind.DIR):
+            if state.view.needs(folder):
                 return
             others = [path for path in state.disk.below(folder) if path != leaving and not self._leaves(path)]
             if others:

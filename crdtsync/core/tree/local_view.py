@@ -122,6 +122,32 @@ class LocalView:
         found = [self.room.at(_joined(folder, each)) for each in sorted(names)]
         return [entry for entry in found if entry is not None]
 
+    def needs(self, folder: str) -> bool:
+        """Whether an entry stands below ``folder``, or is an empty folder there, in whatever spelling."""
+        room_path: str | None = ""
+        for part in folder.split("/"):
+            if room_path is not None:
+                room_path = self._child(room_path, part)
+        if room_path is None:
+            return False
+        entry = self.room.at(room_path)
+        placed = None if entry is None else self.room.get(entry)
+        return self.room.holds_below(room_path) or (placed is not None and placed.kind is Kind.DIR)
+
+    def _child(self, folder: str, here: str) -> str | None:
+        """Of a folder of the room, what has that name on this disk, in whatever spelling."""
+        if not self.folding:
+            return _joined(folder, here)
+        own = self._room_name.get((folder, here))
+        if own is not None:
+            return _joined(folder, own)
+        key = self.folding.key(here)
+        for each in sorted(self._names.get(folder, {}).get(key, ())):
+            path = _joined(folder, each)
+            if self.folding.key(self._local.get(path, each)) == key:
+                return path
+        return None
+
     def room_path(self, path: str, entry: EntryId | None = None) -> str:
         """The path in the room of what stands at ``path``, or would come to stand there.
 
