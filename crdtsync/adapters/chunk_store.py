@@ -85,6 +85,8 @@ class ChunkStore:
         self._names = itertools.count()
         self._writing = threading.Lock()
         self._settling: frozenset[str] = frozenset()
+        self._used: dict[str, int] = {}
+        """How much each room's chunks take, of those that were written to since the start."""
         self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -96,6 +98,11 @@ class ChunkStore:
         settling = self._settling
         paths = [self._path(room, digest) for digest in digests]
         return tuple(path not in settling and os.path.exists(path) for path in paths)
+
+    def room_for(self, room: str, size_bytes: int) -> bool:
+        """Whether the room may take that much more. Counts what it has once. Raises OSError."""
+        with self._writing:
+            return self._used_by(room) + size_bytes <= limits.ROOM_CHUNKS_MAX_BYTES
 
     def read(self, room: str, digests: Sequence[Digest], enough_bytes: int) -> list[Sealed | None]:
         """The first of these chunks, in order, until together they are ``enough_bytes`` or more.
@@ -134,6 +141,19 @@ class ChunkStore:
             self._settling |= fresh.keys()
             self._write_fresh(fresh)
             self._settling -= fresh.keys()
+            for chunk in fresh.values():
+                if (folder := room_folder(chunk.room)) in self._used:
+                    self._used[folder] += 1 + len(chunk.sealed.data)
+
+    def _used_by(self, room: str) -> int:
+        folder = room_folder(room)
+        if folder not in self._used:
+            used = 0
+            with contextlib.suppress(FileNotFoundError):
+                for part in os.scandir(f"{self._root}/{folder}"):
+                    used += sum(file.stat().st_size for file in os.scandir(part))
+            self._used[folder] = used
+        return self._used[folder]
 
     def _write_fresh(self, fresh: dict[str, NewChunk]) -> None:
         temporary: dict[str, str] = {}

@@ -78,7 +78,11 @@ class SqliteHubStore:
                     epochs = [*(kept for kept in epochs if kept[0] > oldest), (ordinal, epoch, head)]
             number, head, documents = found
             self._ids[room] = number
-            return RoomRecord(head, documents, tuple(Epoch(name, start) for _, name, start in epochs))
+            size_bytes = _one(
+                write, "SELECT COALESCE(SUM(size_bytes), 0) FROM documents WHERE room = ?", number
+            )
+            told = tuple(Epoch(name, start) for _, name, start in epochs)
+            return RoomRecord(head, documents, told, size_bytes)
 
     def append(self, rows: Sequence[Row]) -> Appendix:
         write = self._write
@@ -148,7 +152,8 @@ class SqliteHubStore:
             )
             before = self._size(room, document)
             size_bytes = before.size_bytes - removed_bytes + len(entry.update)
-            size = Size(room, document, before.rows - len(sequences) + 1, size_bytes, size_bytes)
+            rows, freed = before.rows - len(sequences) + 1, before.size_bytes - size_bytes
+            size = Size(room, document, rows, size_bytes, size_bytes, freed)
             self._put_size(size)
             write.execute(
                 "UPDATE documents SET whole = ? WHERE room = ? AND document = ?",

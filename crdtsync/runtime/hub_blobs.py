@@ -39,6 +39,7 @@ ALL_PUTS_MAX_BYTES: Final = 64 * limits.MiB
 GETS_MAX: Final = 64
 """Gets of one member that wait for their turn; above it no further frame of that member is read."""
 CLOSE_REFUSED: Final = 1008
+ROOM_FULL: Final = "this room's files hold as much as a hub keeps; use another room for what is new"
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,10 @@ class HubBlobs:
         self.workers = Workers("hub-blobs")
         self.commits = GroupCommit(self.store.write, self.workers)
         self.puts = FairWindow(time.monotonic, ALL_PUTS_MAX_BYTES, ALL_PUTS_MAX_BYTES)
+
+    def refuse(self, code: str) -> None:
+        """Count a refusal."""
+        self._counts.refuse(code)
 
     async def close(self) -> None:
         """After all ``serve`` have ended: finish what is being stored."""
@@ -218,9 +223,14 @@ class _Session:
     async def _put(self, message: wire.Put) -> None:
         try:
             chunks = await self._hub.workers.run(_verified, self._room, message)
+            size_bytes = sum(len(chunk.sealed.data) for chunk in chunks)
+            if not await self._hub.workers.run(self._hub.store.room_for, self._room, size_bytes):
+                self._hub.refuse("limit")
+                raise OSError(errno.EDQUOT, ROOM_FULL)
             await self._hub.commits.commit(chunks)
         except OSError as error:
-            logger.error("Chunks cannot be stored: %s", error)
+            if error.strerror != ROOM_FULL:
+                logger.error("Chunks cannot be stored: %s", error)
             self._unstored.setdefault(_reason(error), []).append(message.request)
         else:
             self._stored.append(message.request)
@@ -295,6 +305,8 @@ def _verified(room: str, message: wire.Put) -> list[NewChunk]:
 
 
 def _reason(error: OSError) -> str:
+    if error.strerror == ROOM_FULL:
+        return ROOM_FULL
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the hub's disk is full"
     return f"the hub's disk fails: {error.strerror}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -52,7 +53,8 @@ class MemoryHubStore:
             known.epochs.append(Epoch(epoch, known.head))
             del known.epochs[:-epochs_kept]
         documents = {entry.document for entry in known.log.values()}
-        return RoomRecord(known.head, len(documents), tuple(known.epochs))
+        size_bytes = sum(len(entry.update) for entry in known.log.values())
+        return RoomRecord(known.head, len(documents), tuple(known.epochs), size_bytes)
 
     def append(self, rows: Sequence[Row]) -> Appendix:
         self._check_space()
@@ -80,13 +82,15 @@ class MemoryHubStore:
         for sequence in sequences:
             if sequence not in known.log or known.log[sequence].document != document:
                 raise ValueError(f"row {sequence} is not one of the document")
+        before = self._size(room, document)
         for sequence in sequences:
             if sequence != entry.sequence:
                 del known.log[sequence]
         known.log[entry.sequence] = entry
         known.whole[document] = entry.sequence
         known.compacted[document] = self._size(room, document).size_bytes
-        return self._size(room, document)
+        after = self._size(room, document)
+        return dataclasses.replace(after, freed_bytes=before.size_bytes - after.size_bytes)
 
     def read_log(self, room: str, after: int, wanted: Wanted, limit_bytes: int, limit_rows: int) -> LogPage:
         known = self._room(room)

@@ -25,8 +25,9 @@ from crdtsync.core.wire import blobs as wire
 from crdtsync.core.wire.blobs import Chunks, Codec, Get, Had, Have, Put, Sealed, Stored, Unstored
 from crdtsync.core.wire.control import Hello, Refused, Welcome, decode_control, encode_control
 from crdtsync.runtime import hub_blobs
+from crdtsync.runtime.hub_blobs import ROOM_FULL
 from crdtsync.runtime.hub_gate import Gate
-from tests.blobs.harness import Hub, running_hub, until
+from tests.blobs.harness import Hub, noise, running_hub, until
 
 
 class Member:
@@ -226,6 +227,20 @@ async def test_who_is_let_out_is_told_and_given_nothing_more(tmp_path: Path) -> 
         assert gate.look_again() == 1
         assert await speaker.refusal() == Refused(code="denied", message="This invite was revoked.")
     assert gate.look_again() == 0
+
+
+async def test_a_room_whose_files_are_full_takes_no_more_and_others_do(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with member(hub) as speaker, member(hub, room="other") as neighbour:
+        await speaker.put(b"a" * 100)
+        monkeypatch.setattr(limits, "ROOM_CHUNKS_MAX_BYTES", 150)
+        noise_chunk = noise(77, 200)
+        await speaker.say(Put(8, ((digest_of(noise_chunk), seal(noise_chunk)),)))
+        assert await speaker.hear() == Unstored((8,), ROOM_FULL)
+        await neighbour.put(b"b" * 100)
+        await speaker.say(Have(9, (digest_of(b"a" * 100), digest_of(noise_chunk))))
+        assert await speaker.hear() == Had(9, (True, False))
 
 
 async def test_who_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

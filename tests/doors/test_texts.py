@@ -406,6 +406,18 @@ def test_a_text_that_would_grow_too_large_is_refused(monkeypatch: pytest.MonkeyP
     assert folder.read() == {"a.txt": "z" * 500}
 
 
+def test_a_full_room_takes_nothing_new_and_can_still_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x" * 800)
+    monkeypatch.setattr(limits, "ROOM_UPDATES_MAX_BYTES", 1200)
+    client, other = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    client.type("y" * 600)
+    assert client.closed is not None and client.closed.code == 4413
+    assert not other.is_closed() and other.page.text == "x" * 800
+    assert folder.read() == {"a.txt": "x" * 800}
+
+
 def test_an_update_that_came_too_early_is_kept_and_given_on() -> None:
     bench = Bench()
     folder = Folder(bench)

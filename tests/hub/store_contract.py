@@ -59,7 +59,15 @@ class HubStoreContract:
         record = store.open_room("notes", "e2", 10, 10)
         assert record is not None
         assert record.epochs == (Epoch("e1", 0), Epoch("e2", 2))
-        assert record.documents == 2
+        assert (record.documents, record.size_bytes) == (2, 6)
+
+    def test_a_replacement_tells_what_it_freed(self, store: HubStore) -> None:
+        store.open_room("notes", "e1", 10, 10)
+        store.append(rows("notes", 1, (NOTES, b"one"), (NOTES, b"three"), (TASKS, b"two")))
+        size = store.replace("notes", NOTES, (1, 2), LogEntry(2, 0, NOTES, b"four"))
+        assert (size.size_bytes, size.freed_bytes) == (4, 4)
+        record = store.open_room("notes", "e1", 10, 10)
+        assert record is not None and record.size_bytes == 7
 
     def test_only_the_latest_epochs_are_kept(self, store: HubStore) -> None:
         for number in range(5):

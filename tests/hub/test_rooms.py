@@ -158,6 +158,48 @@ def test_a_full_room_takes_updates_of_the_documents_it_has(monkeypatch: pytest.M
     assert bench.store.read_log("notes", 0, EVERYTHING, 1 << 20, 100).through == 3
 
 
+def test_a_room_that_is_full_of_bytes_takes_no_more_and_is_read_as_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    author, other = bench.join(), bench.join()
+    update = lone_update("x" * 1000, 1)
+    monkeypatch.setattr(limits, "ROOM_UPDATES_MAX_BYTES", 2 * len(update) + 100)
+    for client in (2, 3):
+        author.push((NOTES, lone_update("x" * 1000, client)))
+        bench.settle()
+    author.push((TASKS, update))
+    bench.settle()
+    assert author.refused.code == "limit" and "Use another room" in author.refused.message
+    assert author.closed is not None and author.closed.code == 1013
+    assert len(other.updates) == 2 and other.closed is None
+    assert len(bench.join().updates) == 2
+    bench.join("elsewhere").push((NOTES, update))
+    bench.settle()
+    assert bench.engine.counts.refusals == {"limit": 1}
+
+
+def test_what_compaction_frees_can_be_used_and_a_room_remembers_how_full_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "COMPACT_AFTER_UPDATES", 20)
+    bench = Bench()
+    author, writer = bench.join(), Author()
+    for _ in range(60):
+        author.push((NOTES, writer.type("a")))
+        bench.settle()
+    (room,) = bench.engine._rooms.values()
+    stored = sum(
+        len(entry.update) for entry in bench.store.read_log("notes", 0, EVERYTHING, 1 << 20, 99).entries
+    )
+    assert room.size_bytes == stored < 60 * 20
+    author.leave()
+    bench.settle()
+    assert not bench.engine._rooms
+    bench.join()
+    assert [room.size_bytes for room in bench.engine._rooms.values()] == [stored]
+
+
 def test_who_is_not_admitted_is_told_why() -> None:
     bench = Bench()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.effects import Compact, Notice
 from crdtsync.core.hub.events import Compacted
+from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.hub.store import Size
 from crdtsync.core.values import limits
@@ -16,8 +17,9 @@ from crdtsync.core.values.ids import DocumentId
 class Compacting:
     """Has documents compacted, one at a time, until it is stopped."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, rooms: Mapping[str, Room]) -> None:
         self._shared = shared
+        self._rooms = rooms
         self._compactor = Compactor()
         self._stopped = False
 
@@ -32,6 +34,8 @@ class Compacting:
         if event.size is not None:
             self._shared.counts.compactions += 1
             self._shared.counts.compacted_rows += rows
+            if (room := self._rooms.get(event.room)) is not None:
+                room.size_bytes -= event.size.freed_bytes
         if event.problem is not None:
             self._shared.add(Notice("compaction", event.room, event.problem))
         self._go_on()

@@ -85,7 +85,7 @@ class HubEngine:
         """The rooms of the append under way, with the last sequence of each in it."""
         self._store_trouble = ""
         """Why the last append failed; a store that stays full or broken is told of once."""
-        self._compacting = Compacting(self._shared)
+        self._compacting = Compacting(self._shared, self._rooms)
         self._telling: dict[str, float] = {}
         """Rooms with news that must wait, and until when."""
         self._flush_asked = False

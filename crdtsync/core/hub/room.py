@@ -16,6 +16,7 @@ from crdtsync.core.hub.batch import Batch, Outgoing, batches
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.hub.store import Epoch, RoomRecord, Row
 from crdtsync.core.text.update import EMPTY_UPDATE
+from crdtsync.core.values import limits
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire.codec import encode_log_entry
 from crdtsync.core.wire.control import Left, Presence
@@ -57,6 +58,8 @@ class Room:
         self.epoch = epoch
         self.epochs: tuple[Epoch, ...] = record.epochs
         self.documents = record.documents
+        self.size_bytes = record.size_bytes
+        """Of all updates, with those that are not durable yet."""
         self.head = self.durable = self._told_durable = record.head
         self.members: dict[int, Listener] = {}
         self.live: dict[int, Listener] = {}
@@ -96,10 +99,20 @@ class Room:
             self._gathered.append(row)
             self._unstored.append(Row(self.name, entry))
             self._shared.uncommitted_bytes += len(row.encoded)
+            self.size_bytes += len(update)
             self._shared.counts.updates += 1
             self._shared.counts.update_bytes += len(update)
         self._touch()
         return self.head
+
+    def full(self, more_bytes: int) -> str | None:
+        """Why the room cannot take that much more, or None."""
+        if self.size_bytes + more_bytes <= limits.ROOM_UPDATES_MAX_BYTES:
+            return None
+        return (
+            f"The room {self.name!r} holds {self.size_bytes} bytes of texts with their histories; a hub "
+            f"keeps at most {limits.ROOM_UPDATES_MAX_BYTES}. Use another room for what is new."
+        )
 
     def flush(self) -> None:
         """Give what was added to the live members."""

@@ -165,10 +165,8 @@ class ReplicaSession:
             self._outlet.say(Differ(event.differences))
         if event.refused is not None:
             raise PeerError(event.refused)
-        if len(self._compared) > limits.DOCUMENTS_PER_ROOM_MAX:
-            raise Refusal(
-                "limit", f"This replica has more than {limits.DOCUMENTS_PER_ROOM_MAX} documents in one room."
-            )
+        if len(self._compared) > (most := limits.DOCUMENTS_PER_ROOM_MAX):
+            raise Refusal("limit", f"This replica has more than {most} documents in one room.")
         if event.incomplete and self.state is not State.COMPARING:
             self._read_again(event.incomplete)
         self._go_on()
@@ -252,6 +250,8 @@ class ReplicaSession:
                     f"An update of document {document} has {len(update)} bytes; "
                     f"a hub takes at most {bounds.UPDATE_MAX_BYTES}.",
                 )
+        if (full := self._here().full(size_bytes)) is not None:
+            raise Refusal("limit", full)
         self._checking = (push, at_ms)
         if size_bytes > bounds.CHECK_INLINE_MAX_BYTES:
             self._shared.add(CheckUpdates(self.number, push.updates))

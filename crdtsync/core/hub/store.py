@@ -42,22 +42,28 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class RoomRecord:
-    """A room as stored: the last sequence, how many documents it has, its epochs, oldest first."""
+    """A room as stored: the last sequence, how many documents it has, its epochs, oldest first, and how large
+    its updates are together."""
 
     head: int
     documents: int
     epochs: tuple[Epoch, ...]
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a document takes in the log. ``compacted_bytes``: what it took after its last compaction."""
+    """What a document takes in the log. ``compacted_bytes``: what it took after its last compaction.
+
+    ``freed_bytes``: what the ``replace`` that tells this has made it smaller.
+    """
 
     room: str
     document: DocumentId
     rows: int
     size_bytes: int
     compacted_bytes: int
+    freed_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

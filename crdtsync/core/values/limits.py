@@ -96,6 +96,10 @@ IN_FLIGHT_MAX_BYTES: Final = 16 * MiB
 MEMBERS_PER_ROOM_MAX: Final = 1000
 ROOMS_PER_HUB_MAX: Final = 100_000
 DOCUMENTS_PER_ROOM_MAX: Final = 2_000_000
+ROOM_UPDATES_MAX_BYTES: Final = 16 * GiB
+"""Texts and tree of one room with their histories, as the hub keeps them."""
+ROOM_CHUNKS_MAX_BYTES: Final = 1024 * GiB
+"""Chunks of one room's blobs, of old versions too."""
 CONNECTIONS_MAX: Final = 20_000
 """Of one hub: each costs a file descriptor and some 50 kB."""
 CONNECTIONS_BEFORE_HELLO_MAX: Final = 1000

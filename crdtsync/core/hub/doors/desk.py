@@ -17,7 +17,7 @@ from crdtsync.core.hub.doors.crossing import Replicas
 from crdtsync.core.hub.doors.loading import Loading
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
-from crdtsync.core.hub.doors.text import OpenText
+from crdtsync.core.hub.doors.text import OpenText, too_large
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
@@ -313,11 +313,15 @@ class Desk:
             return
         if len(update) > bounds.UPDATE_MAX_BYTES or text.grows_too_large(update):
             channel.connection.applied(channel, False)
-            self.refuse(channel, TOO_LARGE, _too_large(channel.path))
+            self.refuse(channel, TOO_LARGE, too_large(channel.path))
             return
         try:
             if channel.granted.read_only:
                 channel.connection.applied(channel, self._is_known(text, update))
+                return
+            if (full := room.full(len(update))) is not None and not self._is_known(text, update):
+                channel.connection.applied(channel, False)
+                self.refuse(channel, TOO_LARGE, full)
                 return
             change = text.document.apply_update(update)
         except MalformedUpdate as error:
@@ -391,7 +395,3 @@ def _check(state_vector: bytes) -> None:
         statevector.decode(state_vector)
     except ValueError as error:
         raise PeerError(str(error)) from None
-
-
-def _too_large(path: str) -> str:
-    return f"{printable(path)!r} would be above {limits.TEXT_REMAINS_MAX_BYTES} bytes, the most for a text."

@@ -12,7 +12,7 @@ from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.ids import EntryId, printable
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, SyncUpdate, YjsMessage
 
@@ -74,3 +74,8 @@ class OpenText:
             left := self.gathering.leave(channel.number)
         ):
             self.tell(Awareness(left))
+
+
+def too_large(path: str) -> str:
+    """What to say to whoever makes the text at ``path`` larger than a text may be."""
+    return f"{printable(path)!r} would be above {limits.TEXT_REMAINS_MAX_BYTES} bytes, the most for a text."
