@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import assert_never
 
 from crdtsync.core.replica.effects import CancelTransfer, Fetch
+from crdtsync.core.replica.links import leads_astray
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState, UnderWay
 from crdtsync.core.replica.steps import (
     Cause,
     Done,
-    Expected,
     Failed,
     KeepCopy,
     MakeFolder,
@@ -28,7 +28,7 @@ from crdtsync.core.replica.steps import (
     WriteFile,
 )
 from crdtsync.core.replica.trashing import reason_for_trash
-from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.replica.trees import OnDisk, expected_of
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import (
@@ -74,7 +74,7 @@ class Materialise:
         if content is None:
             return
         covered = state.documents.state_vector(entry) if placed.kind is Kind.TEXT else b""
-        expected = _expected(seen)
+        expected = expected_of(seen)
         if expected is not None and trash is None:
             trash = reason_for_trash(state, entry, agreed, content, now)
         if isinstance(content, BlobContent):
@@ -100,7 +100,7 @@ class Materialise:
     def remove(self, agreed: Synced, seen: OnDisk) -> None:
         """Take the file away, into the trash, since the room does not have it any more."""
         state = self._state
-        expected = _expected(seen)
+        expected = expected_of(seen)
         if agreed.kind is Kind.DIR or expected is None:
             state.forget(agreed.entry)
             state.disk.discard(agreed.path)
@@ -113,7 +113,7 @@ class Materialise:
     def move(self, agreed: Synced, placed: Placement, seen: OnDisk, now: float) -> None:
         """Rename the file as the room says; first whoever stands in its way, together if in a cycle."""
         state = self._state
-        expected = _expected(seen)
+        expected = expected_of(seen)
         if agreed.kind is Kind.DIR or expected is None:
             state.forget(agreed.entry)
             state.disk.discard(agreed.path)
@@ -127,6 +127,9 @@ class Materialise:
             step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, aside, expected)
             state.begin(step, agreed.entry, replace(agreed, path=aside))
             return
+        if leads_astray(state, agreed, placed.path):
+            self.remove(agreed, seen)  # and is made anew there, if it may be
+            return
         if self._in_the_way(agreed, placed, now):
             return
         blocking = state.disk.get(placed.path)
@@ -138,7 +141,7 @@ class Materialise:
 
     def set_aside(self, entry: EntryId, path: str, aside: str, seen: OnDisk) -> bool:
         """Rename a file that stands where ``entry`` belongs. False if it is none that could be renamed."""
-        expected = _expected(seen)
+        expected = expected_of(seen)
         if expected is None:
             return False
         step = MoveFile(self._state.take_step_number(), entry, path, aside, expected)
@@ -147,7 +150,7 @@ class Materialise:
 
     def set_executable(self, agreed: Synced, placed: Placement, seen: OnDisk) -> None:
         state = self._state
-        expected = _expected(seen)
+        expected = expected_of(seen)
         if expected is None:
             return
         step = SetExecutable(state.take_step_number(), agreed.path, placed.executable, expected)
@@ -174,7 +177,8 @@ class Materialise:
             if following is None:
                 break
             at = following
-        if at.entry == agreed.entry and not chain & state.busy:
+        astray = leads_astray(state, occupant, agreed.path)
+        if at.entry == agreed.entry and not chain & state.busy and not astray:
             step = SwapFiles(state.take_step_number(), agreed.path, occupant.path)
             state.busy.add(occupant.entry)
             state.begin(step, agreed.entry, replace(agreed, path=occupant.path))
@@ -288,7 +292,7 @@ class Materialise:
                 state.looking.want(path)
                 state.looking.want(under_way.step.path)
                 if entry is not None:
-                    state.retry_later(entry, under_way.step.path, now)
+                    state.retry_later(entry, under_way.step.path, now).races += 1
             case Failed(cause, message):
                 self._failed(under_way, cause, message, now)
             case _:
@@ -388,9 +392,3 @@ class Materialise:
             state.retry_later(under_way.entry, step.path, now, 0.25 if quick else 2.0)
         else:
             state.tell(step.path, "failed", message)
-
-
-def _expected(seen: OnDisk | None) -> Expected | None:
-    if seen is None or seen.fingerprint is None or seen.digest is None:
-        return None
-    return Expected(seen.fingerprint, seen.digest)

@@ -16,7 +16,7 @@ from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executable
 from crdtsync.core.replica.reading import Reading
 from crdtsync.core.replica.records import DropSynced, Synced
-from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.state import RACES_MAX, ReplicaState
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import Content, Kind, TextContent
@@ -72,7 +72,7 @@ class Reconcile:
         if entry in state.busy or not state.running:
             return
         retry = state.retries.get(entry)
-        if retry is not None and now < retry.due and content is None:
+        if retry is not None and now < retry.due and (content is None or retry.races > RACES_MAX):
             return
         placed = state.view.get(entry)
         passed = entry in self._deletions.passed
@@ -88,6 +88,12 @@ class Reconcile:
                 state.give_up(entry)
             return
         state.held.pop(agreed.path, None)
+        if placed is not None and placed.kind is not agreed.kind:
+            # A kind never changes, unless someone forges it: what stands here is not that entry.
+            state.forget(entry)
+            state.replan([entry])
+            state.replan_path(agreed.path)
+            return
         if state.synced.at(agreed.path) != entry and not self._doubts.evicted(agreed, now):
             return
         if placed is None:

@@ -28,6 +28,8 @@ RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 60.0
 HELD = "held"
 """The kind of what is not sent until a person, or who runs the hub, decides otherwise."""
+RACES_MAX = 8
+"""After so many in a row, what a look finds is no longer acted upon at once: nobody saves that often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,12 @@ class UnderWay:
 
 @dataclass(slots=True)
 class Retry:
-    """``path`` is the one that a person was told of."""
+    """``path`` is the one that a person was told of. ``races``: how often a step found something else."""
 
     path: str
     due: float
     delay_s: float
+    races: int = 0
 
 
 @dataclass(slots=True)
@@ -251,11 +254,13 @@ class ReplicaState:
         if self.synced.at(path) is None:
             self.plan_paths.add(path)
 
-    def retry_later(self, entry: EntryId, path: str, now: float, at_least_s: float = RETRY_FIRST_S) -> None:
+    def retry_later(self, entry: EntryId, path: str, now: float, at_least_s: float = RETRY_FIRST_S) -> Retry:
         """Leave the entry alone for a while, longer each time."""
         old = self.retries.get(entry)
         delay_s = at_least_s if old is None else min(max(old.delay_s * 2, at_least_s), RETRY_MAX_S)
-        self.retries[entry] = Retry(path, now + delay_s, delay_s)
+        retry = Retry(path, now + delay_s, delay_s, 0 if old is None else old.races)
+        self.retries[entry] = retry
+        return retry
 
     def deadline(self, now: float) -> float | None:
         """When something that was put off is due."""

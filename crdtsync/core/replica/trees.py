@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.steps import Expected
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.folding import PLAIN, Folding
@@ -75,6 +76,13 @@ class OnDisk:
     @property
     def executable(self) -> bool:
         return self.fingerprint is not None and self.fingerprint.executable
+
+
+def expected_of(seen: OnDisk | None) -> Expected | None:
+    """What a step expects that is to change the file; None if there is none."""
+    if seen is None or seen.fingerprint is None or seen.digest is None:
+        return None
+    return Expected(seen.fingerprint, seen.digest)
 
 
 class DiskTree:
