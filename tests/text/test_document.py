@@ -19,15 +19,28 @@ from crdtsync.core.text.document import Change, TextDocument
 from crdtsync.core.text.statevector import EMPTY, decode, encode
 from crdtsync.core.text.update import EMPTY_UPDATE, check_update
 from crdtsync.errors import MalformedUpdate
-from tests.text.updates import Author, deletions, item, string, structs, text, update
+from tests.text.updates import Author, deletions, structs, text, update
 
 
 def typed(document: TextDocument, at: int, characters: str) -> bytes:
     return document.edit([Edit(at, at, characters)])
 
 
-REFUSED_BY_YRS = update([structs(3, 1, item(string("x"), 4, parent=b"\0\x03\0"))])
-"""A child of a character: well-formed, but no Yjs document can hold it."""
+@pytest.fixture(autouse=True)
+def yrs_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No update that passes the check is known to be refused by Yrs, so it is made to refuse ``REFUSED``."""
+    applies = Doc.apply_update
+
+    def apply_update(doc: Doc[Any], update: bytes) -> None:
+        if REFUSED in update:
+            raise RuntimeError("refused")
+        applies(doc, update)
+
+    monkeypatch.setattr(Doc, "apply_update", apply_update)
+
+
+REFUSED = b"REFUSED"
+REFUSED_BY_YRS = update([structs(3, 1, text("REFUSED"))])
 
 
 def test_edits_are_counted_in_code_points_and_told_to_others_by_one_update() -> None:
@@ -228,8 +241,8 @@ def test_a_bad_update_that_waited_does_not_take_the_one_that_it_waited_for_with_
 ) -> None:
     document = TextDocument(1)
     good = update([structs(3, 0, text("good"))])
-    bad = update([structs(4, 0, item(string("x"), 4, parent=b"\0\x03\0"))])
-    after_bad = update([structs(4, 1, text("y", left=(3, 1)))])
+    bad = update([structs(4, 0, text("REFUSED", left=(3, 0)))])
+    after_bad = update([structs(4, 7, text("y", left=(3, 1)))])
     later = update([structs(5, 0, text("!", left=(3, 3)))])
     for early in (bad, after_bad, later):
         assert document.apply_update(early).pending
@@ -289,7 +302,7 @@ def test_a_long_state_that_lacks_something_is_read_after_all() -> None:
     assert not document.pending
     deleting = update([structs(7, 0, text("z" * 5000))], [deletions(8, (0, 3))])
     assert TextDocument(2, [deleting]).pending == (update([], [deletions(8, (0, 3))]),)
-    refused = update([structs(3, 0, text("z" * 5000), item(string("x"), 4, parent=b"\0\x03\0"))])
+    refused = update([structs(3, 0, text("z" * 5000), text("REFUSED"))])
     assert TextDocument(2, [refused]).text == ""
 
 
@@ -305,7 +318,7 @@ def test_what_a_document_was_made_from_is_kept_short(monkeypatch: pytest.MonkeyP
     with pytest.raises(MalformedUpdate):
         document.apply_update(b"")
     with pytest.raises(MalformedUpdate):
-        document.apply_update(update([structs(3, 0, item(string("x"), 4, parent=b"\0\x01\0"))]))
+        document.apply_update(update([structs(3, 0, text("REFUSED"))]))
     assert document.text == "y" * 5000 + "x" * 30
 
 
@@ -396,7 +409,7 @@ def test_a_document_is_let_go_of_when_nobody_holds_it() -> None:
     document = TextDocument(1)
     typed(document, 0, "abc")
     with pytest.raises(MalformedUpdate):
-        document.apply_update(update([structs(3, 0, text("x"), item(string("x"), 4, parent=b"\0\x03\0"))]))
+        document.apply_update(update([structs(3, 0, text("x"), text("REFUSED"))]))
     inner = weakref.ref(document._doc)
     del document
     gc.collect()

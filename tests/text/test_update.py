@@ -152,6 +152,7 @@ MALFORMED = {
     "an embedded document with a number for its options": update(
         [structs(1, 0, item(string("guid") + b"\x7d\x05", 9))]
     ),
+    "more than one thing under a key": update([structs(1, 0, item(string("ab"), 4, key="k"))]),
     "garbage with flags": update([structs(1, 0, b"\x80" + identifier(2, 0) + b"\x01")]),
     "a gap with flags": update([structs(1, 0, b"\x8a" + identifier(2, 0) + b"\x01")]),
     "an unknown flag": update([structs(1, 0, item(string("a"), 0x14))]),

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from crdtsync.core.text.cursor import Cursor
 from crdtsync.core.text.update import (
+    GC,
     HAS_ORIGIN,
     HAS_RIGHT_ORIGIN,
     Struct,
@@ -57,7 +58,7 @@ class Pairs:
         structs, deletes = read_structs(update)
         return encode_update(
             {
-                client: [_mended(struct, self._halves) for struct in queue]
+                client: [_mended(client, struct, self._halves) for struct in queue]
                 for client, queue in structs.items()
             },
             {
@@ -71,7 +72,7 @@ def _widened(start: int, end: int, halves: Set[int]) -> tuple[int, int]:
     return start - (start in halves), end + (end in halves)
 
 
-def _mended(struct: Struct, halves: Mapping[int, Set[int]]) -> Struct:
+def _mended(author: int, struct: Struct, halves: Mapping[int, Set[int]]) -> Struct:
     info = struct.encoded[0]
     if struct.gap or not info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN):
         return struct
@@ -82,6 +83,9 @@ def _mended(struct: Struct, halves: Mapping[int, Set[int]]) -> Struct:
     if info & HAS_ORIGIN:
         client, clock = cursor.uint(), cursor.uint()
         moved = clock + 1 in halves.get(client, ())
+        if moved and client == author and clock + 1 >= struct.start:
+            # two different things under one ID, the other of which is the pair
+            return replace(struct, encoded=bytes((GC,)) + varuint(struct.end - struct.start))
         origins = varuint(client) + varuint(clock + moved)
     if info & HAS_RIGHT_ORIGIN:
         client, clock = cursor.uint(), cursor.uint()

@@ -25,11 +25,13 @@ EMPTY_UPDATE: Final = b"\0\0"
 
 HAS_ORIGIN: Final = 0x80
 HAS_RIGHT_ORIGIN: Final = 0x40
-_GC: Final = 0
+GC: Final = 0
 _SKIP: Final = 10
 _HAS_PARENT_SUB: Final = 0x20
 _KIND: Final = 0x1F
-_PLAIN: Final = frozenset({1, 3, 8})
+_DELETED: Final = 1
+_TYPE: Final = 7
+_PLAIN: Final = frozenset({_DELETED, 3, 8})
 """What was deleted, bytes, and values."""
 
 
@@ -40,7 +42,8 @@ class UpdateShape:
     ``inserts`` leaves out gaps (Skip structs). ``needs``: all clocks below that one must be there before the
     update, or come with it, for what its items were placed by. ``cuts``: (client, clock) before which it cuts
     what was inserted together. ``halves``: clocks of second halves of surrogate pairs, where nobody may cut.
-    ``values_only``: it inserts plain values into root types, and nothing else.
+    ``values_only``: it inserts plain values into root types, and nothing else. ``types``: IDs of the shared
+    types that it inserts. ``parents``: IDs that it names as types to insert into.
     """
 
     inserts: Mapping[int, Ranges]
@@ -49,6 +52,8 @@ class UpdateShape:
     cuts: Sequence[tuple[int, int]]
     halves: Mapping[int, Sequence[int]]
     values_only: bool
+    types: Sequence[tuple[int, int]]
+    parents: Sequence[tuple[int, int]]
 
     @property
     def structs(self) -> dict[int, tuple[int, int]]:
@@ -72,7 +77,7 @@ class Struct:
     gap: bool
 
 
-_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {}, True)
+_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {}, True, (), ())
 
 
 def check_update(update: bytes) -> UpdateShape:
@@ -83,7 +88,16 @@ def check_update(update: bytes) -> UpdateShape:
     inserts: dict[int, Ranges] = {}
     halves: dict[int, list[int]] = {}
     deletes = _read(cursor, inserts, halves, None)
-    return UpdateShape(inserts, deletes, cursor.needs, cursor.cuts, halves, cursor.values_only)
+    return UpdateShape(
+        inserts,
+        deletes,
+        cursor.needs,
+        cursor.cuts,
+        halves,
+        cursor.values_only,
+        cursor.types,
+        cursor.parents,
+    )
 
 
 def read_structs(update: bytes) -> tuple[dict[int, list[Struct]], Mapping[int, Ranges]]:
@@ -134,7 +148,7 @@ def _read_inserts(
                 if clock > start:
                     ranges.append((start, clock))
                 start = clock + length
-            elif info == _GC:
+            elif info == GC:
                 length = cursor.clock()
             else:
                 length = _read_item(cursor, info, client, clock)
@@ -159,6 +173,7 @@ def _read_inserts(
 
 def _read_item(cursor: Cursor, info: int, client: int, clock: int) -> int:
     """Returns the item's length in clocks."""
+    keyed = False
     if info & HAS_ORIGIN:
         left, left_clock = _read_dependency(cursor, client, clock)
         cursor.cuts.append((left, left_clock + 1))
@@ -170,15 +185,21 @@ def _read_item(cursor: Cursor, info: int, client: int, clock: int) -> int:
                 cursor.string()
             case 0:
                 cursor.values_only = False
-                _read_dependency(cursor, client, clock)
+                cursor.parents.append(_read_dependency(cursor, client, clock))
             case other:
                 refuse(f"unknown parent kind {other}")
-        if info & _HAS_PARENT_SUB:
+        keyed = bool(info & _HAS_PARENT_SUB)
+        if keyed:
             cursor.string()
     kind = info & _KIND
     if kind not in _PLAIN:
         cursor.values_only = False
-    return read_content(cursor, kind)
+        if kind == _TYPE:
+            cursor.types.append((client, clock))
+    length = read_content(cursor, kind)
+    if keyed and length > 1 and kind != _DELETED:
+        refuse("more than one thing under a key")  # Yjs would fail when the type around it is deleted
+    return length
 
 
 def _read_dependency(cursor: Cursor, client: int, clock: int) -> tuple[int, int]:
