@@ -6,6 +6,7 @@ import pytest
 
 from crdtsync.adapters.replica_store_codec import DamagedRow, decode_synced, sealed
 from crdtsync.core.hub.documents import problem_of
+from crdtsync.core.text.document import TextDocument
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.rows import SetPath
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
@@ -41,6 +42,38 @@ def test_a_tree_takes_nothing_but_values(malformed: bytes) -> None:
     assert other.apply_update(update) == set()
     assert other.rows[ENTRY].path == "after.md"
     assert problem_of([(TREE, malformed)]) is not None
+
+
+def test_what_is_inserted_into_something_else_than_a_type_keeps_nobody_waiting() -> None:
+    """Yrs refuses it, Yjs makes garbage of it; what its author and others do next builds on it."""
+    first = update([structs(3, 0, text("ab"))])
+    orphan = update([structs(4, 0, item(string("x"), 4, parent=b"\x00" + identifier(3, 0)))])
+    after = update([structs(4, 1, text("c", left=(3, 1)))])
+    beside = update([structs(5, 0, text("d", left=(4, 1)))])
+    for order in ((first, orphan, after, beside), (beside, after, orphan, first)):
+        document = TextDocument(1)
+        for each in order:
+            document.apply_update(each)
+        assert (document.text, document.pending) == ("abcd", ())
+        assert TextDocument(2, [document.encode_state()]).text == "abcd"
+
+
+@pytest.mark.parametrize("filling", ["", "x" * 9000], ids=["a short state", "a long state"])
+def test_what_is_inserted_into_a_type_stays_also_after_a_restart(filling: str) -> None:
+    made = update([structs(3, 0, item(b"\x01", 7), *([text(filling)] if filling else []))])
+    child = item(b"\x01\x77" + string("inside"), 8, parent=b"\x00" + identifier(3, 0), key="k")
+    before = TextDocument(1, [made])
+    for document in (before, TextDocument(2, [before.encode_state()])):
+        document.apply_update(update([structs(4, 0, child)]))
+        assert b"inside" in document.encode_state()
+
+
+def test_two_things_under_one_id_do_not_depend_on_themselves_once_pairs_are_whole() -> None:
+    document = TextDocument(1, [update([structs(3, 0, text("a😀b"))])])
+    document.apply_update(update([structs(3, 2, text("xyz", left=(3, 1)))]))
+    assert document.text == "a😀b"
+    other = TextDocument(2, [document.encode_state()])
+    assert (other.text, other.state_vector) == (document.text, document.state_vector)
 
 
 def test_what_is_no_value_is_taken_in_a_text() -> None:
