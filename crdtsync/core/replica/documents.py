@@ -328,7 +328,8 @@ class Documents:
         if document is not None:
             self._warm.move_to_end(entry)
             return document
-        updates = list(self._recall.updates(DocumentId(entry)))
+        known = DocumentId(entry) in self.heads  # or nothing of it was ever written
+        updates = list(self._recall.updates(DocumentId(entry))) if known else []
         self._log_lengths[entry] = len(updates)
         document = self._warm[entry] = TextDocument(client_id_in(entry, self._client_id), updates)
         return document

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 
 from crdtsync.core.replica.events import Hint, HintKind
 from crdtsync.core.values import limits
@@ -47,6 +48,8 @@ class Looking:
         self._under_way: dict[str, bool] = {}
         self._batches: list[tuple[str, ...]] = []
         self._settling: dict[str, _Settling] = {}
+        self._next_due = inf
+        """No path that settles, and is not about to be looked at, is due before this."""
         self._closed: dict[str, float] = {}
         self._scan_number = 0
         self._scans: dict[int, tuple[str, set[str]]] = {}
@@ -66,7 +69,7 @@ class Looking:
             case HintKind.MODIFIED:
                 self._closed.pop(hint.path, None)
                 if settling is None:
-                    self._settling[hint.path] = _Settling(Wait.QUIET, now, now + limits.SETTLE_QUIET_S)
+                    self._settle_until(hint.path, Wait.QUIET, now, now + limits.SETTLE_QUIET_S)
                 elif settling.wait is Wait.QUIET:
                     latest = settling.since + limits.SETTLE_QUIET_MAX_S
                     settling.due = min(now + limits.SETTLE_QUIET_S, latest)
@@ -81,8 +84,9 @@ class Looking:
             self.hint(hint, now)
             return
         if settling is None:
-            settling = self._settling[hint.path] = _Settling(Wait.QUIET, now, now)
+            settling = self._settle_until(hint.path, Wait.QUIET, now, now)
         settling.due = min(now + limits.SETTLE_NEW_S, settling.since + limits.SETTLE_QUIET_MAX_S)
+        self._next_due = min(self._next_due, settling.due)
 
     def want(self, path: str, size_bytes: int = 0) -> None:
         """Look at ``path`` as soon as there is room; a look under way is not trusted any more."""
@@ -135,6 +139,8 @@ class Looking:
                 valid.add(path)
             else:
                 self._wanted[path] = 0
+            if (settling := self._settling.get(path)) is not None:
+                self._next_due = min(self._next_due, settling.due)
         return valid
 
     # -- settling -----------------------------------------------------------------------------------
@@ -143,7 +149,7 @@ class Looking:
         """Whether what was seen at ``path`` has lasted long enough; if not it is looked at again when due."""
         settling = self._settling.get(path)
         if settling is None or settling.wait is not wait:
-            settling = self._settling[path] = _Settling(wait, now, now + _FIRST_WAIT_S[wait])
+            settling = self._settle_until(path, wait, now, now + _FIRST_WAIT_S[wait])
             if wait is Wait.EMPTIED:
                 self._bound_emptied(path, settling)
             return False
@@ -163,6 +169,12 @@ class Looking:
         if closed is not None:
             latest = settling.since + limits.SETTLE_EMPTIED_MAX_S
             settling.due = min(closed + limits.SETTLE_EMPTIED_AFTER_CLOSE_S, latest)
+            self._next_due = min(self._next_due, settling.due)
+
+    def _settle_until(self, path: str, wait: Wait, now: float, due: float) -> _Settling:
+        settling = self._settling[path] = _Settling(wait, now, due)
+        self._next_due = min(self._next_due, due)
+        return settling
 
     def is_absent(self, path: str) -> bool:
         """Whether a look found nothing at ``path`` and its settle time is running."""
@@ -205,20 +217,21 @@ class Looking:
 
     @property
     def deadline(self) -> float | None:
-        return min(
-            (
-                settling.due
-                for path, settling in self._settling.items()
-                if path not in self._under_way and path not in self._wanted
-            ),
-            default=None,
-        )
+        """When ``tick`` should be called, or a little before."""
+        return None if self._next_due == inf else self._next_due
 
     def tick(self, now: float) -> None:
-        """Want what is due."""
+        """Want what is due. Cheap while nothing is: it is called at every event."""
+        if now < self._next_due:
+            return
+        self._next_due = inf
         for path, settling in self._settling.items():
-            if settling.due <= now and path not in self._under_way:
-                self._wanted.setdefault(path, 0)
+            if path in self._under_way or path in self._wanted:
+                continue
+            if settling.due <= now:
+                self._wanted[path] = 0
+            else:
+                self._next_due = min(self._next_due, settling.due)
 
     @property
     def idle(self) -> bool:

@@ -1,0 +1,49 @@
+"""When paths are looked at, with time as an argument; that a storm of hints costs no walk over all paths."""
+
+from __future__ import annotations
+
+from crdtsync.core.replica.events import Hint, HintKind
+from crdtsync.core.replica.looking import Looking, Wait
+from crdtsync.core.values import limits
+
+
+class Counted(dict[str, object]):
+    """Counts how often it is walked."""
+
+    walks = 0
+
+    def items(self):  # type: ignore[no-untyped-def]
+        self.walks += 1
+        return super().items()
+
+
+def test_a_storm_of_hints_walks_over_the_settling_paths_only_when_one_is_due() -> None:
+    looking = Looking()
+    counted = Counted()
+    looking._settling = counted  # type: ignore[assignment]
+    for number in range(1000):
+        looking.tick(number * 1e-6)
+        looking.hint_new(Hint(f"{number}.txt", HintKind.CLOSED), number * 1e-6)
+    assert counted.walks <= 1
+    assert looking.deadline == limits.SETTLE_NEW_S
+    looking.tick(limits.SETTLE_NEW_S + 0.001)
+    assert sum(map(len, looking.take_looks())) == 512
+    assert looking.open_count == 1000
+
+
+def test_what_was_asked_in_vain_is_wanted_again_when_it_is_due() -> None:
+    looking = Looking()
+    assert not looking.settle("gone", Wait.ABSENT, 0.0)
+    due = looking.deadline
+    assert due == limits.SETTLE_DELETION_S
+    looking.tick(due)
+    assert looking.take_looks() == [("gone",)]
+    assert looking.deadline == due or looking.deadline is None
+    assert looking.looked(["gone"]) == {"gone"}
+    looking.tick(due)  # nobody judged the answer: it is asked for once more
+    assert looking.take_looks() == [("gone",)]
+    assert looking.looked(["gone"]) == {"gone"}
+    assert looking.settle("gone", Wait.ABSENT, due)
+    looking.tick(due)
+    assert looking.deadline is None
+    assert looking.idle
