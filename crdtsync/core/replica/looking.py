@@ -84,7 +84,7 @@ class Looking:
             self.hint(hint, now)
             return
         if settling is None:
-            settling = self._settle_until(hint.path, Wait.QUIET, now, now)
+            settling = self._settle_until(hint.path, Wait.QUIET, now, now + limits.SETTLE_NEW_S)
         settling.due = min(now + limits.SETTLE_NEW_S, settling.since + limits.SETTLE_QUIET_MAX_S)
         self._next_due = min(self._next_due, settling.due)
 
