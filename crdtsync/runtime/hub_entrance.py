@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
+from websockets.frames import DATA_OPCODES, CloseCode, Frame
+from websockets.protocol import Event
 
 from crdtsync.core.hub.admission import Peer
 from crdtsync.core.hub.crowd import Crowd
 from crdtsync.core.hub.shared import Counts
+from crdtsync.core.values import limits
 from crdtsync.runtime.hub_gate import peer_of_address
 
 
@@ -29,6 +32,10 @@ class Entrance:
 
     def connection(self, *arguments: Any, **options: Any) -> ServerConnection:
         return _Counted(self, *arguments, **options)
+
+    def refuse(self, code: str) -> None:
+        """Count a refusal."""
+        self._counts.refuse(code)
 
     def known(self, websocket: ServerConnection) -> None:
         """The connection was let into a room; may be said again."""
@@ -72,6 +79,7 @@ class _Counted(ServerConnection):
         super().__init__(*arguments, **options)
         self._entrance = entrance
         self._stays = False
+        self._fragments = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -85,8 +93,26 @@ class _Counted(ServerConnection):
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._stays:
-            super().data_received(data)
+        if not self._stays:
+            return
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > limits.UNREAD_MAX_BYTES:
+            self._entrance.refuse("unread")
+            self.transport.abort()
+
+    def process_event(self, event: Event) -> None:
+        """A message that never ends is bounded by its size, but for empty fragments."""
+        if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            self._fragments = 0 if event.fin else self._fragments + 1
+            if self._fragments > limits.FRAGMENTS_MAX + 1:
+                return
+            if self._fragments > limits.FRAGMENTS_MAX:
+                self._entrance.refuse("protocol")
+                self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, f"above {limits.FRAGMENTS_MAX} fragments")
+                self.send_data()
+                self.transport.close()
+                return
+        super().process_event(event)
 
     def eof_received(self) -> None:
         if self._stays:

@@ -187,6 +187,41 @@ async def test_a_frame_that_says_it_is_huge_is_refused_before_it_comes(hub: HubS
         await ann.store((NOTES, lone_update("hello")))
 
 
+async def test_a_message_of_endless_empty_fragments_is_ended(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(monkeypatch, FRAGMENTS_MAX=100)
+    async with Client(hub.url) as ann, Client(hub.url) as evil:
+        await ann.join()
+        await evil.join()
+        first, empty = bytes([0x02, 0x80, 0, 0, 0, 0]), bytes([0x00, 0x80, 0, 0, 0, 0])
+        evil.websocket.transport.write(first + 200 * empty)
+        assert await close_code(evil) == 1009
+        assert hub.counts.refusals == {"protocol": 1}
+        await ann.store((NOTES, lone_update("hello")))
+
+
+async def test_who_pings_and_never_reads_is_let_go(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch, UNREAD_MAX_BYTES=100_000)
+    host, port = hub.url.removeprefix("ws://").split(":")
+    async with Client(hub.url) as ann:
+        await ann.join()
+        _, writer = await asyncio.open_connection(host, int(port), limit=1)
+        writer.write(
+            b"GET /v1/room HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        ping = bytes([0x89, 0x80 | 125]) + bytes(4) + bytes(125)
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(ConnectionError):
+                while True:
+                    writer.write(1000 * ping)
+                    await writer.drain()
+        assert hub.counts.refusals == {"unread": 1}
+        await ann.store((NOTES, lone_update("hello")))
+        writer.close()
+
+
 @pytest.mark.parametrize("path", ["/v1/room", "/v1/blobs", "/hocuspocus"])
 async def test_who_was_not_let_in_says_little(hub: HubServer, path: str) -> None:
     async with Client(hub.url, path) as evil:

@@ -234,3 +234,12 @@ def test_a_web_page_reaches_nothing_on_a_hub_of_this_machine(tmp_path: Path) -> 
             assert ask(hub, path, {}) == 200
             assert ask(hub, path, {"Host": "notes.test"}) == 200
             assert ask(hub, path, page) == ask(hub, path, rebound) == 403
+        for target in (
+            "/yjs/notes/a.txt?token=SECRET",
+            "/yjs/no%20room/a?token=SECRET",
+            "/none?token=SECRET",
+        ):
+            ask(hub, target, upgrade)
+            ask(hub, target, {})
+        assert hub.stop() == 0
+        assert "SECRET" not in hub.errors() + str(hub.events)

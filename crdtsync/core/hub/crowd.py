@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crdtsync.core.hub.admission import Peer
+from crdtsync.core.hub.rates import Allowance
 from crdtsync.core.values import limits
 
 TOO_MANY = "The hub has as many connections as it takes; try again later."
@@ -18,12 +19,9 @@ TOO_FAST = "There are too many requests from this address; try again later."
 
 @dataclass(slots=True)
 class _Address:
-    """``allowance``: requests that may come at once, as of ``at_s``."""
-
+    requests: Allowance
     connections: int = 0
     unknown: int = 0
-    allowance: float = 0.0
-    at_s: float = 0.0
 
 
 class Crowd:
@@ -46,7 +44,7 @@ class Crowd:
                 or address.unknown >= limits.UNKNOWN_PER_ADDRESS_MAX
             ):
                 return TOO_MANY_HERE
-            if not self._spend(address, now_s):
+            if not address.requests.spend(now_s):
                 return TOO_FAST
         self.connections += 1
         self.unknown += 1
@@ -69,19 +67,12 @@ class Crowd:
     def _address(self, peer: Peer, now_s: float) -> _Address:
         known = self._addresses.pop(peer.address, None)
         if known is None:
-            known = _Address(allowance=limits.REQUESTS_PER_ADDRESS_BURST, at_s=now_s)
+            burst, per_s = limits.REQUESTS_PER_ADDRESS_BURST, limits.REQUESTS_PER_ADDRESS_PER_S
+            known = _Address(Allowance(burst, per_s, now_s))
             if len(self._addresses) >= limits.ADDRESSES_KEPT_MAX:
                 self._forget()
         self._addresses[peer.address] = known
         return known
-
-    def _spend(self, address: _Address, now_s: float) -> bool:
-        """Take one request off what the address may still ask."""
-        earned = (now_s - address.at_s) * limits.REQUESTS_PER_ADDRESS_PER_S
-        allowance = min(address.allowance + earned, float(limits.REQUESTS_PER_ADDRESS_BURST))
-        address.at_s = now_s
-        address.allowance = allowance - 1 if allowance >= 1 else allowance
-        return allowance >= 1
 
     def _forget(self) -> None:
         """The half of those without a connection that came longest ago."""

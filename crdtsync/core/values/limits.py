@@ -86,6 +86,11 @@ CONTROL_MAX_BYTES: Final = 64 * KiB
 DOCUMENTS_PER_BATCH_MAX: Final = 4096
 MEMBER_QUEUE_MAX_BYTES: Final = 8 * MiB
 """Above this a slow reader is dropped to its cursor and reads on from the log."""
+FRAGMENTS_MAX: Final = 10_000
+"""Of one websocket message: fragments may be empty, so their size is no bound."""
+UNREAD_MAX_BYTES: Final = 4 * MiB
+"""Written to one socket and not taken by the network: the hub's own frames wait before this, answers to pings
+do not."""
 RECEIVED_MAX_BYTES: Final = 8 * MiB
 """A replica that has not taken in this much of what arrived reads no further; the hub sees a slow reader."""
 HELLO_TIMEOUT_S: Final = 10.0
@@ -137,6 +142,10 @@ AWARENESS_CLIENTS_PER_CONNECTION_MAX: Final = 16
 """Clients that one connection may bring to one document: an ordinary one is one."""
 AWARENESS_STATE_MAX_CHARS: Final = 16 * KiB
 """A name, a colour and some cursors; every client of the document keeps it."""
+AWARENESS_BURST: Final = 300
+AWARENESS_PER_S: Final = 100
+"""Awareness messages of one client about one document, each of which goes to all others: a mouse moves 60
+times a second. What comes faster is left out."""
 AWARENESS_RENEW_S: Final = 15.0
 """Yjs clients forget a state after 30 s, and leave a connection on which 30 s nothing came."""
 AWARENESS_REPLICAS_MAX: Final = 100

@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from crdtsync.core.hub.admission import Granted
+from crdtsync.core.hub.rates import Allowance
+from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.wire.yjs import YjsMessage
 
@@ -70,9 +72,16 @@ class Channel:
         self.path = path
         """As the client names it; a file that is renamed stays open."""
         self.granted = granted
+        self.announcements: Allowance | None = None
+        """How often who is there may still be told; None before the first time."""
         self.phase = Phase.ENTERING
         self.entry: EntryId | None = None
         """What it has open; None: nothing, or a file that is not made yet."""
+
+    def may_announce(self, now_s: float) -> bool:
+        if self.announcements is None:
+            self.announcements = Allowance(limits.AWARENESS_BURST, limits.AWARENESS_PER_S, now_s)
+        return self.announcements.spend(now_s)
 
     def encode(self, message: YjsMessage) -> bytes:
         return self.connection.encode(self.dialect, message)

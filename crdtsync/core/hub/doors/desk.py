@@ -220,6 +220,8 @@ class Desk:
             case SyncStep2(update) | SyncUpdate(update):
                 if text is not None:
                     self._update(channel, text, update, at_ms)
+            case Awareness() if not channel.may_announce(at_ms / 1000):
+                self._shared.counts.refuse("awareness")  # the client says it all again within 15 s
             case Awareness(states):
                 if text is not None and (news := text.gathering.take(channel.number, states)):
                     text.tell(message if len(news) == len(states) else Awareness(news))
