@@ -243,14 +243,20 @@ class Materialise:
         for folder in folders:
             if state.view.needs(folder):
                 return
-            others = [path for path in state.disk.below(folder) if path != leaving and not self._leaves(path)]
-            if others:
+            if any(path != leaving and self._stays(path) for path in state.disk.below(folder)):
                 return
             self.clear(folder)
 
     def clear(self, folder: str) -> None:
         """Remove a folder that has nothing in it; if it turns out to have, it stays."""
         self._state.begin(RemoveFolder(self._state.take_step_number(), folder), None)
+
+    def _stays(self, path: str) -> bool:
+        """Whether the folder above is needed for what was seen there. An empty folder that is no entry may
+        have been filled and removed since; if not, the one above turns out not to be empty."""
+        seen = self._state.disk.get(path)
+        passing = seen is not None and seen.kind is Kind.DIR and self._state.synced.at(path) is None
+        return not passing and not self._leaves(path)
 
     def _leaves(self, path: str) -> bool:
         """Whether a step that takes the file at ``path`` away is under way."""

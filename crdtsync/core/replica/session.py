@@ -308,6 +308,8 @@ class HubSession:
             return
         self.phase = Phase.CATCHING_UP
         self._epoch = welcome.epoch
+        # Without any, a hub restored since then would seem to be one we never told anything.
+        self.cursor = self.cursor or Cursor(epoch=welcome.epoch, sequence=0)
         self.read_only = welcome.read_only or self._identity.read_only
         self._reseed = not welcome.resume
         if self._reseed:
