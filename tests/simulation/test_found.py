@@ -364,3 +364,22 @@ def test_a_buffer_of_a_file_that_others_replaced_is_merged_into_what_stands_ther
     merged = scene.read(scene.a, "x.md") or ""
     assert "added in an old buffer" in merged
     assert {"other", "file", "of", "the", "same", "name"} <= set(merged.replace("added", " ").split())
+
+
+def test_a_blob_that_the_hub_lost_before_its_entry_came_is_asked_for_and_offered_again() -> None:
+    scene = Scene()
+    backup = scene.hub.backup()
+    scene.save(scene.b, "picture.bin", b"\0binary")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0,
+        lambda: scene.b.engine is not None and bool(scene.b.engine._state.uploaded),
+    )
+    scene.hub.kill()  # it has the blob, and not yet the entry
+    scene.hub.restore(backup)
+    scene.hub.start()
+    assert scene.clock.run_until(
+        scene.clock.now_s + 60.0, lambda: scene.a.disk.get("picture.bin") is not None
+    )
+    scene.rest()
+    node = scene.a.disk.get("picture.bin")
+    assert node is not None and node.data == b"\0binary"

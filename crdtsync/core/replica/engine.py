@@ -124,7 +124,7 @@ class ReplicaEngine:
         self._holding = Holding(self._state, self._deletions, self._observing)
         self._transfers = Transfers(self._state, remembered.meta)
         self._hub_side = hub_side
-        hub_side.serve(self._state, self._ingest, len(tree_log))
+        hub_side.serve(self._state, self._ingest, self._transfers, len(tree_log))
         self._housekeeping = Housekeeping(self._state, hub_side, boot)
         self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(self._state)
         self._differing = differing
@@ -280,6 +280,7 @@ class ReplicaEngine:
     def _disconnected(self, reason: str) -> None:
         self._session.disconnected()
         self._state.uploaded.clear()
+        self._transfers.disconnected()
         self._reconnecting.lost(self._now)
         self._out.notice("offline", "", reason)
 

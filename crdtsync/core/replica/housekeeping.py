@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from crdtsync.core.replica.effects import MakeDurable
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.records import PutMeta, Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.wire.control import Cursor
 
@@ -14,6 +17,8 @@ PERIOD_S = 0.5
 CURSOR_KEY = "cursor"
 BOOT_KEY = "boot"
 """The start of the machine during which all was written that is still in doubt."""
+
+_NOTHING: Final[tuple[tuple[str, ...], tuple[Digest, ...]]] = ((), ())
 
 
 class Housekeeping:
@@ -26,12 +31,12 @@ class Housekeeping:
         self._number = 0
         self._durable_soon: tuple[int, dict[EntryId, Synced | None]] | None = None
         self._cursor: Cursor | None = state.session.cursor
-        self._announced: tuple[str, ...] = ()
+        self._announced: tuple[tuple[str, ...], tuple[Digest, ...]] = _NOTHING
 
     @property
     def deadline(self) -> float | None:
         oldest = min(self._state.edited_at.values(), default=None)
-        if self._due is None and oldest is not None and self._announced:
+        if self._due is None and oldest is not None and self._announced[0]:
             return oldest + limits.EDITING_SHOWN_S
         return self._due
 
@@ -103,20 +108,31 @@ class Housekeeping:
     def _stale_presence(self, now: float) -> bool:
         """Whether the others should be told anew what is edited here."""
         if not self._state.session.live:
-            self._announced = ()
+            self._announced = _NOTHING
             return False
-        return self._editing(now) != self._announced
+        return (self._editing(now), self._wanted()) != self._announced
 
     def _editing(self, now: float) -> tuple[str, ...]:
         """The paths saved here within the last minute, the latest few of them."""
         edited = self._state.edited_at
         return tuple(sorted(path for path, at in edited.items() if now - at < limits.EDITING_SHOWN_S))
 
+    def _wanted(self) -> tuple[Digest, ...]:
+        """The blobs that are waited for here and that the hub did not have; the first few of them."""
+        state = self._state
+        if not state.missing:
+            return ()
+        waiting = {entry: state.view.get(entry) for entry in state.retries}
+        wanted = {each.version.digest for each in waiting.values() if each and each.version}
+        state.missing &= wanted | state.fetching.keys()
+        return tuple(sorted(state.missing))[: limits.PRESENCE_WANTED_MAX]
+
     def _announce(self, now: float) -> None:
         """Tell the others what the person here edited within the last minute."""
         state = self._state
         editing = self._editing(now)
         state.edited_at = {path: state.edited_at[path] for path in editing}
-        if editing != self._announced and state.session.live:
-            self._announced = editing
-            state.session.announce(tuple(map(state.view.room_path, editing)))
+        wanted = self._wanted()
+        if (editing, wanted) != self._announced and state.session.live:
+            self._announced = (editing, wanted)
+            state.session.announce(tuple(map(state.view.room_path, editing)), wanted)

@@ -7,13 +7,15 @@ update means.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol, assert_never
+from typing import assert_never
 
+from crdtsync.core.replica.listener import Listener
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.codec import decode_from_hub, encode_from_replica
 from crdtsync.core.wire.control import (
@@ -53,44 +55,6 @@ class Phase(Enum):
     GREETING = auto()
     CATCHING_UP = auto()
     LIVE = auto()
-
-
-class Listener(Protocol):
-    """What the session tells the replica."""
-
-    def on_update(self, document: DocumentId, update: bytes, at_ms: int, tentative: bool) -> None:
-        """An update of someone else. ``tentative``: the hub might still lose it; it is dirty until clean."""
-        ...
-
-    def on_caught_up(self, reseed: bool) -> None:
-        """Everything that the hub had is here. ``reseed``: the hub may have lost what it had of us."""
-        ...
-
-    def on_unresumed(self) -> None:
-        """The hub does not go on where we were: all documents will be compared."""
-        ...
-
-    def on_accepted(self, updates: Iterable[tuple[DocumentId, bytes]]) -> None:
-        """No update of others that these of ours did not know can come before them any more."""
-        ...
-
-    def on_clean(self, document: DocumentId) -> None:
-        """The hub has, durably, all that we have of this document."""
-        ...
-
-    def on_probed(self, number: int) -> None: ...
-
-    def on_refused(self, refused: Refused) -> None: ...
-
-    def state_vectors(self) -> Mapping[DocumentId, bytes]:
-        """Of all documents, the tree last."""
-        ...
-
-    def state_vector(self, document: DocumentId) -> bytes: ...
-
-    def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
-        """What someone at ``state_vector`` lacks, which is then dirty; ``b""`` for nothing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +200,10 @@ class HubSession:
     def probe(self, number: int) -> None:
         self._out.send(encode_from_replica(Probe(number)))
 
-    def announce(self, editing: tuple[str, ...]) -> None:
+    def announce(self, editing: tuple[str, ...], wanted: tuple[Digest, ...]) -> None:
         if self.live:
-            self._out.send(encode_control(Presence(name=self._identity.name, editing=editing)))
+            presence = Presence(name=self._identity.name, editing=editing, wanted=wanted)
+            self._out.send(encode_control(presence))
 
     def text_frame(self, frame: str) -> None:
         """Raises PeerError."""
@@ -251,6 +216,7 @@ class HubSession:
             case Presence() if self.phase in (Phase.CATCHING_UP, Phase.LIVE):
                 if message.member in self.peers or len(self.peers) < limits.MEMBERS_PER_ROOM_MAX:
                     self.peers[message.member] = message
+                    self._listener.on_wanted(map(Digest, message.wanted))
             case Left():
                 self.peers.pop(message.member, None)
             case _:
@@ -308,8 +274,9 @@ class HubSession:
             return
         self.phase = Phase.CATCHING_UP
         self._epoch = welcome.epoch
-        # Without any, a hub restored since then would seem to be one we never told anything.
-        self.cursor = self.cursor or Cursor(epoch=welcome.epoch, sequence=0)
+        if welcome.resume and self.cursor is None:
+            # Without any, a hub restored since then would seem to be one we never told anything.
+            self.cursor = Cursor(epoch=welcome.epoch, sequence=0)
         self.read_only = welcome.read_only or self._identity.read_only
         self._reseed = not welcome.resume
         if self._reseed:

@@ -112,6 +112,8 @@ class ReplicaState:
     uploaded: dict[Digest, Digest | None] = field(default_factory=dict)
     """Blobs that the hub has, during this session, with their index."""
     fetching: dict[Digest, set[EntryId]] = field(default_factory=dict)
+    missing: set[Digest] = field(default_factory=set)
+    """Of those, the ones that the hub did not have: the others are asked for them."""
     fetched: set[Digest] = field(default_factory=set)
     """Blobs that stand in staging."""
     taken: dict[Digest, set[EntryId]] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from crdtsync.core.replica.effects import DropDisplaced
@@ -25,6 +25,8 @@ DISPLACED_REMEMBERED_S = 2 * limits.DISPLACED_MAX_S
 class Transfers:
     def __init__(self, state: ReplicaState, meta: Mapping[str, str]) -> None:
         self._state = state
+        self._offered: set[Digest] = set()
+        """Blobs that others asked for in this session."""
         self._taken_in: dict[str, tuple[Digest, float]] = {}
         """Of displaced files, by the first part of their tokens: the content taken in last, and when."""
         for key, value in meta.items():
@@ -48,9 +50,12 @@ class Transfers:
                         state.tell(path, "upload", reason)
                         state.rechecks[path] = now + RETRY_S
             case Fetched(digest):
+                state.missing.discard(digest)
                 state.fetched.add(digest)
                 state.replan(state.fetching.pop(digest, ()))
-            case FetchFailed(digest, reason, _):
+            case FetchFailed(digest, reason, missing):
+                if missing:
+                    state.missing.add(digest)
                 for entry in state.fetching.pop(digest, ()):
                     placed = state.view.get(entry)
                     if placed is not None:
@@ -66,6 +71,20 @@ class Transfers:
             if agreed.kind is Kind.BLOB and agreed.digest == state.room_digest(agreed.entry):
                 state.reseeding.add(agreed.path)
                 state.looking.want(agreed.path)
+
+    def offer(self, digests: Iterable[Digest]) -> None:
+        """Someone waits for these, which the hub lacks: read them if they stand here, once a session."""
+        state = self._state
+        for digest in digests:
+            agreed = state.synced.with_digest(digest)
+            if agreed is not None and agreed.kind is Kind.BLOB and digest not in self._offered:
+                self._offered.add(digest)
+                state.reseeding.add(agreed.path)
+                state.looking.want(agreed.path)
+
+    def disconnected(self) -> None:
+        """What was offered may be lost with the hub."""
+        self._offered.clear()
 
     def _remember(self, file: str, digest: Digest, now: float) -> None:
         """In the transaction that takes the content in, so that a kill before the drop takes it in once."""

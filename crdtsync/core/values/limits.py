@@ -131,6 +131,8 @@ FAILED_ATTEMPTS_FORGOTTEN_S: Final = 60.0
 FAILED_ATTEMPTS_KEPT_MAX: Final = 10_000
 """Addresses remembered."""
 PRESENCE_MAX_BYTES: Final = 4 * KiB
+PRESENCE_WANTED_MAX: Final = 8
+"""Blobs that a member asks the others for at a time."""
 PRESENCE_PATHS_MAX: Final = 8
 EDITING_SHOWN_S: Final = 60.0
 """How long a person counts as editing a path after a save of it."""

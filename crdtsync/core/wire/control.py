@@ -60,7 +60,10 @@ class Refused(_Message):
 
 
 class Presence(_Message):
-    """Either way: who is here and which paths they edited in the last minute. ``member`` is the hub's."""
+    """Either way: who is here and which paths they edited in the last minute. ``member`` is the hub's.
+
+    ``wanted`` are the digests of blobs that the hub did not have: whoever holds one offers it again.
+    """
 
     type: Literal["presence"] = "presence"
     member: int = 0
@@ -68,6 +71,10 @@ class Presence(_Message):
     editing: Annotated[
         tuple[Annotated[str, Field(max_length=limits.PATH_MAX_BYTES)], ...],
         Field(max_length=limits.PRESENCE_PATHS_MAX),
+    ] = ()
+    wanted: Annotated[
+        tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...],
+        Field(max_length=limits.PRESENCE_WANTED_MAX),
     ] = ()
 
 
