@@ -67,6 +67,9 @@ class Documents:
         """By path, the text that stood there until it was removed or moved."""
         self._recent: OrderedDict[tuple[EntryId, Digest], str] = OrderedDict()
         self._recent_chars = 0
+        self._unwritten_texts: dict[EntryId, str] = {}
+        """Texts of cold documents that the disk does not have yet: they are about to be written there."""
+        self._unwritten_chars = 0
         """Texts that stood on disk lately: under a storm of saves the store keeps too few of them for a
         writer that still has an older file open."""
 
@@ -87,6 +90,8 @@ class Documents:
         return 0 if head is None else head.at_ms
 
     def text(self, entry: EntryId) -> str:
+        if entry in self._unwritten_texts:
+            return self._take_unwritten(entry)
         return self._document(entry).text
 
     def diff_update(self, entry: EntryId, state_vector: bytes) -> bytes:
@@ -331,6 +336,7 @@ class Documents:
         known = DocumentId(entry) in self.heads  # or nothing of it was ever written
         updates = list(self._recall.updates(DocumentId(entry))) if known else []
         self._log_lengths[entry] = len(updates)
+        self._take_unwritten(entry)
         document = self._warm[entry] = TextDocument(client_id_in(entry, self._client_id), updates)
         return document
 
@@ -351,4 +357,15 @@ class Documents:
         ):
             entry, document = self._warm.popitem(last=False)
             self._log_lengths.pop(entry, None)
-            size_bytes -= len(document.text)
+            text = document.text
+            size_bytes -= len(text)
+            agreed, head = self._synced.get(entry), self.heads.get(DocumentId(entry))
+            waits = head is not None and (agreed is None or agreed.digest != head.digest)
+            if waits and self._unwritten_chars + len(text) <= limits.UNWRITTEN_TEXTS_MAX_BYTES:
+                self._unwritten_texts[entry] = text
+                self._unwritten_chars += len(text)
+
+    def _take_unwritten(self, entry: EntryId) -> str:
+        text = self._unwritten_texts.pop(entry, "")
+        self._unwritten_chars -= len(text)
+        return text

@@ -70,6 +70,10 @@ class Materialise:
             step = state.take_step_number()
             state.begin(MakeFolder(step, path), entry, self._agreement(placed, path, None, b""))
             return
+        if placed.kind is Kind.TEXT and both is None and state.many_steps:
+            state.waiting[entry] = None
+            return
+        state.waiting.pop(entry, None)
         content = both or self._content(placed, agreed, path)
         if content is None:
             return

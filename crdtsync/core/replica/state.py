@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.effects import Upload
@@ -12,7 +13,7 @@ from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.pacing import Pacing
 from crdtsync.core.replica.records import DropSynced, PutSynced, Synced
 from crdtsync.core.replica.session import HubSession
-from crdtsync.core.replica.steps import Displaced, Step, paths_of
+from crdtsync.core.replica.steps import Displaced, Step, WriteFile, paths_of
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.replica.unaccepted import UnacceptedEdits
 from crdtsync.core.tree.document import TreeDocument
@@ -20,7 +21,7 @@ from crdtsync.core.tree.local_view import LocalView
 from crdtsync.core.tree.rows import Operation
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.files import Kind, Manifest
+from crdtsync.core.values.files import Kind, Manifest, TextContent
 from crdtsync.core.values.ids import EntryId, Randomness
 from crdtsync.core.values.paths import is_below, parents
 
@@ -127,6 +128,10 @@ class ReplicaState:
     rechecks: dict[str, float] = field(default_factory=dict)
     """Paths to look at again, and when: they could not be read, or not be sent."""
     next_step: int = 0
+    step_chars: int = 0
+    """Of the texts that steps are writing."""
+    waiting: dict[EntryId, None] = field(default_factory=dict)
+    """Texts that are to be written once fewer steps are under way, in order."""
 
     @property
     def may_ingest(self) -> bool:
@@ -233,10 +238,27 @@ class ReplicaState:
             self.busy.add(entry)
         for path in paths_of(step):
             self.stepping[path] = self.stepping.get(path, 0) + 1
+        if isinstance(step, WriteFile) and isinstance(step.content, TextContent):
+            self.step_chars += len(step.content.text)
         self.out.step(step)
+
+    @property
+    def many_steps(self) -> bool:
+        """Whether no further text should be taken from the store to be written."""
+        return (
+            len(self.steps) >= limits.STEPS_UNDER_WAY_MAX
+            or self.step_chars >= limits.STEPS_UNDER_WAY_MAX_BYTES
+        )
 
     def end(self, step: Step) -> None:
         """Its outcome is known: its paths can be looked at again."""
+        if isinstance(step, WriteFile) and isinstance(step.content, TextContent):
+            self.step_chars -= len(step.content.text)
+        if self.waiting and 2 * len(self.steps) <= limits.STEPS_UNDER_WAY_MAX and not self.many_steps:
+            some = list(islice(self.waiting, limits.STEPS_UNDER_WAY_MAX - len(self.steps)))
+            for entry in some:
+                del self.waiting[entry]
+            self.plan_entries.update(some)
         for path in paths_of(step):
             self.stepping[path] -= 1
             if not self.stepping[path]:

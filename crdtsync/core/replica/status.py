@@ -65,7 +65,7 @@ def status_of(state: ReplicaState, deletions: Deletions, *, halted: bool) -> Sta
         ingest=state.looking.open_count + len(state.deferred) + len(state.displaced) + deletions.waiting,
         send=session.unsent + len(state.uploading),
         receive=len(state.fetching),
-        materialise=len(state.steps) + len(state.pacing) + retrying,
+        materialise=len(state.steps) + len(state.waiting) + len(state.pacing) + retrying,
     )
     if halted:
         name: Literal["starting", "syncing", "settled", "offline", "halted"] = "halted"

@@ -72,6 +72,9 @@ BLOB_MAX_BYTES: Final = 64 * GiB
 """Its index stays below MANIFEST_MAX_BYTES at the average chunk size."""
 MANIFEST_MAX_BYTES: Final = 32 * MiB
 
+STEPS_UNDER_WAY_MAX: Final = 1024
+STEPS_UNDER_WAY_MAX_BYTES: Final = 32 * MiB
+"""Texts that wait to be written to disk: the others stay encoded until some of these stand."""
 HUB_FREE_MIN_BYTES: Final = 256 * MiB
 """Chunks leave this free on the hub's disk, for the log of updates ..."""
 HUB_FREE_SHARE: Final = 20
@@ -170,5 +173,7 @@ COMPACT_AFTER_UPDATES: Final = 500
 DOCUMENTS_WARM_MAX: Final = 256
 """Documents kept decoded in memory; the others stay encoded in the store."""
 DOCUMENTS_WARM_MAX_BYTES: Final = 32 * MiB
+UNWRITTEN_TEXTS_MAX_BYTES: Final = 16 * MiB
+"""Texts that arrived and wait to be written, so that their documents need not be decoded twice."""
 REHASH_PERIOD_S: Final = 24 * 3600.0
 """Each file is hashed again about this often, in case a tool restored all of its times."""

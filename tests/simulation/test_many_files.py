@@ -1,0 +1,45 @@
+"""A folder that arrives is written in parts: what waits stays encoded, and all of it comes to stand."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.core.values import limits
+from tests.simulation.scene import Scene
+
+FILES = 60
+
+
+def test_no_more_texts_than_the_limit_are_under_way_to_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STEPS_UNDER_WAY_MAX", 8)
+    monkeypatch.setattr(limits, "DOCUMENTS_WARM_MAX", 4)
+    monkeypatch.setattr(limits, "UNWRITTEN_TEXTS_MAX_BYTES", 200)
+    scene = Scene()
+    scene.rest()
+    scene.b.kill()
+    for number in range(FILES):
+        scene.save(scene.a, f"{number % 7}/{number}.md", f"text {number}\n" * 3)
+    scene.wait(1.0)
+    scene.save(scene.a, "0/0.md", "edited meanwhile\n")
+    scene.wait(1.0)
+    scene.b.start()
+    engine = scene.b.engine
+    assert engine is not None
+    most = 0
+
+    def all_stand() -> bool:
+        nonlocal most
+        state = engine._state
+        most = max(most, len(state.steps))
+        return len([path for path in scene.paths(scene.b) if path.endswith(".md")]) == FILES
+
+    assert scene.clock.run_until(scene.clock.now_s + 120.0, all_stand)
+    assert most <= 8 + 7  # folders of the room are no texts
+    scene.rest()
+    assert scene.read(scene.b, "0/0.md") == "edited meanwhile\n"
+    for number in range(1, FILES):
+        assert scene.read(scene.b, f"{number % 7}/{number}.md") == f"text {number}\n" * 3
+    assert not engine._state.waiting
+    assert not engine._documents._unwritten_texts
+    assert engine._documents._unwritten_chars == 0
+    assert engine._state.step_chars == 0
