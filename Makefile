@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test lint types layers unit simulate authors bench clean
+.PHONY: setup demo test lint types layers unit simulate authors fuzz bench clean
 
 setup: $(VENV)/.ready
 
@@ -42,6 +42,12 @@ simulate: setup
 # Two recorded authors, a save for every keystroke; the tests save by runs of keystrokes.
 authors: setup
 	CRDTSYNC_EVERY_KEYSTROKE=1 $(BIN)/python -m pytest tests/authors -n $(JOBS) -rP
+
+# Every decoder and both ends of the protocol, for so many seconds each; docs/testing.md tells more.
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	-$(BIN)/python -m pip install --quiet 'atheris>=3'
+	nice -n 10 $(BIN)/python -m tests.fuzz.campaign --seconds $(FUZZ_SECONDS)
 
 bench: setup
 	$(BIN)/python -m benchmarks.latency

@@ -21,9 +21,12 @@ from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.ids import TREE
 from crdtsync.core.values.manifests import decode_manifest, encode_manifest
 from crdtsync.core.wire import blobs, codec
+from crdtsync.core.wire.awareness import decode_awareness, encode_awareness
 from crdtsync.core.wire.control import decode_control, encode_control
+from crdtsync.core.wire.hocuspocus import decode_hocuspocus, encode_hocuspocus
+from crdtsync.core.wire.yjs import decode_yjs, encode_yjs
 from crdtsync.errors import MalformedUpdate, PeerError
-from crdtsync.testing.fuzzing import frames
+from crdtsync.testing.fuzzing import editors, frames
 from crdtsync.testing.fuzzing.choices import Choices
 from crdtsync.testing.fuzzing.updates import state_vector
 
@@ -160,6 +163,11 @@ DECODERS: Final[dict[str, Decoder]] = {
     "chunks": Decoder(_make_chunk, _chunk, (PeerError,)),
     "heads": Decoder(_make_head, _head, (rows.DamagedRow,)),
     "agreements": Decoder(_make_synced, _synced, (rows.DamagedRow,)),
+    "awareness": Decoder(editors.awareness, again(decode_awareness, encode_awareness), (PeerError,)),
+    "messages of Yjs clients": Decoder(editors.yjs, again(decode_yjs, encode_yjs), (PeerError,)),
+    "messages of Hocuspocus clients": Decoder(
+        editors.hocuspocus, again(decode_hocuspocus, encode_hocuspocus), (PeerError,)
+    ),
     "ignore files": Decoder(frames.ignore_file, _ignores, ()),
 }
 

@@ -135,12 +135,17 @@ def _fields(encoded: bytes, length: int) -> Fields:
 
 @dataclass(slots=True)
 class Maker:
-    """Makes up updates that build on each other; ``clocks`` is what all of them together hold."""
+    """Makes up updates that build on each other; ``clocks`` is what all of them together hold.
+
+    ``straight``: nobody places an item by what stands elsewhere than in the text, or the wrong way round.
+    Where they do, Yjs and Yrs need not put it at the same place.
+    """
 
     choices: Choices
     clocks: dict[int, int] = field(default_factory=dict)
     types: list[Id] = field(default_factory=list)
     """Items whose content is a shared type, and can be a parent."""
+    straight: bool = False
 
     def update(self) -> Parts:
         choices = self.choices
@@ -168,7 +173,7 @@ class Maker:
     def _start(self, client: int) -> int:
         """Mostly where the client stands; else something that is there already, or after a gap."""
         have = self.clocks.get(client, 0)
-        match self.choices.below(8):
+        match self.choices.below(6 if self.straight else 8):
             case 6:
                 return self.choices.below(have + 1)
             case 7:
@@ -179,22 +184,22 @@ class Maker:
     def _struct(self, client: int, clock: int) -> Fields:
         choices = self.choices
         kind = choices.below(24)
-        if kind in (22, 23):
+        if kind in (22, 23) and not self.straight:
             length = 1 + choices.below(4)
             return Fields(GC if kind == 22 else SKIP, length, body=varuint(choices.number(length)))
         made: Content = content(choices)
         info = made.kind
         left = self._id(client, clock) if choices.chance(2) else None
-        right = self._id(client, clock) if choices.chance(3) else None
+        right = self._id(client, clock) if choices.chance(3) and not self.straight else None
         parent: str | Id | None = None
         key = None
         if left is None and right is None:
-            parent = self._parent()
-            if choices.chance(4):
+            parent = ROOTS[0] if self.straight else self._parent()
+            if choices.chance(4) and not self.straight:
                 info |= 0x20
                 key = choices.pick(("a", "b", "", "é😀", "\ud83d", "k" * 200))
         info |= (0x80 if left else 0) | (0x40 if right else 0)
-        if choices.chance(40):
+        if choices.chance(40) and not self.straight:
             info ^= 1 << choices.below(8)
         if made.is_type:
             self.types.append((client, clock))
