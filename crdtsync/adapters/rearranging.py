@@ -80,7 +80,9 @@ class Rearranging:
                     if self._spelling.is_one(name, dir_fd, new_name, new_dir_fd):
                         self._spelling.respell(new_name, new_dir_fd, step.target)
                         moved = fingerprint_of(calls.lstat(new_name, new_dir_fd))
-                        return Done(moved if moved.same_file(step.expected.fingerprint) else None)
+                        # A save in between has been respelled with it: it shows against what was expected.
+                        unchanged = moved.same_file(step.expected.fingerprint)
+                        return Done(moved if unchanged else step.expected.fingerprint)
                     try:
                         put_new(calls, name, dir_fd, new_name, new_dir_fd)
                     except FileExistsError:

@@ -197,7 +197,7 @@ def test_a_save_that_races_a_change_of_case_stays(folding: Joined) -> None:
     expected = folding.expected("readme")
     folding.calls.before["rename"] = lambda *_: _once(folding, "readme", "saved meanwhile")
     outcome = folding.perform(MoveFile(number(), ENTRY, "readme", "ReadMe", expected))
-    assert done(outcome).fingerprint is None
+    assert done(outcome).fingerprint == expected.fingerprint
     assert (folding.root / "ReadMe").read_text() == "saved meanwhile"
 
 
