@@ -46,6 +46,11 @@ class Scene:
     def paths(self, replica: VirtualReplica) -> list[str]:
         return [path for path, _ in replica.disk.files()]
 
+    def writing(self, replica: VirtualReplica) -> bool:
+        """Whether a disk step has been asked for and its outcome is not known."""
+        assert replica.engine is not None
+        return replica.engine.status.pending.materialise > 0
+
     def rest(self) -> None:
         """Let everyone flush, and check that both hold the same."""
         self.rest_apart()

@@ -383,3 +383,19 @@ def test_a_blob_that_the_hub_lost_before_its_entry_came_is_asked_for_and_offered
     scene.rest()
     node = scene.a.disk.get("picture.bin")
     assert node is not None and node.data == b"\0binary"
+
+
+def test_a_file_that_is_renamed_while_it_is_being_written_is_no_copy() -> None:
+    scene = Scene()
+    names = [f"{number:02}.md" for number in range(20)]
+    for name in names:
+        scene.save(scene.a, f"old/{name}", "one\n")
+    scene.rest()
+    scene.b.work_s = 0.05  # b takes a second to write all of them
+    for name in names:
+        scene.save(scene.a, f"old/{name}", "one\ntwo is here\n")
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    scene.b.disk.rename("old", "new")
+    scene.rest()
+    assert scene.paths(scene.a) == scene.paths(scene.b) == [f"new/{name}" for name in names]
+    assert {scene.read(scene.b, f"new/{name}") for name in names} == {"one\ntwo is here\n"}

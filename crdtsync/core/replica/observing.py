@@ -251,6 +251,9 @@ class Observing:
             origin.kind is not seen.kind or origin.path == path or not self._same_file(origin, seen, content)
         ):
             origin = None
+        if origin is not None and origin.path in state.stepping:
+            state.moving.setdefault(origin.path, set()).add(path)  # the step will find that it is gone there
+            return
         if origin is not None and not self._is_gone(origin):
             # The old name may be gone without our knowing yet; if it is not, this is a second link.
             if path not in self._linked and not state.looking.is_asked(origin.path):

@@ -96,6 +96,8 @@ class ReplicaState:
     """The paths of the steps under way, with how many each."""
     postponed: set[str] = field(default_factory=set)
     """Paths looked at while a step on them was under way: the answer may be of before it, or after."""
+    moving: dict[str, set[str]] = field(default_factory=dict)
+    """Where files turned up of which the former path has a step under way, by that path."""
     busy: set[EntryId] = field(default_factory=set)
     retries: dict[EntryId, Retry] = field(default_factory=dict)
     attention: dict[str, Attention] = field(default_factory=dict)
@@ -266,6 +268,9 @@ class ReplicaState:
                 if path in self.postponed:
                     self.postponed.discard(path)
                     self.looking.want(path)
+                for moved_to in self.moving.pop(path, ()):
+                    self.looking.want(path)
+                    self.looking.want(moved_to)
 
     def replan(self, entries: Iterable[EntryId]) -> None:
         self.plan_entries.update(entries)
