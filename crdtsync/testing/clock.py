@@ -38,6 +38,7 @@ class Clock:
     def __init__(self) -> None:
         self.now_s = EPOCH_S
         self.handled = 0
+        self._until_s = EPOCH_S
         self._heap: list[Timer] = []
         self._number = 0
 
@@ -47,8 +48,19 @@ class Clock:
         heapq.heappush(self._heap, timer)
         return timer
 
+    def passes(self, duration_s: float) -> bool:
+        """Let time pass, if nothing else is to happen meanwhile; returns whether it has passed."""
+        while self._heap and self._heap[0].cancelled:
+            heapq.heappop(self._heap)
+        then_s = self.now_s + duration_s
+        if then_s > self._until_s or (self._heap and self._heap[0].at_s <= then_s):
+            return False
+        self.now_s = then_s
+        return True
+
     def run_until(self, until_s: float, enough: Callable[[], bool] = lambda: False) -> bool:
         """Let time pass up to ``until_s``, or until ``enough`` holds; returns whether it does."""
+        self._until_s = until_s
         while not enough():
             while self._heap and self._heap[0].cancelled:
                 heapq.heappop(self._heap)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from crdtsync.core.replica.events import HintKind
 from crdtsync.core.values.paths import parent
 from crdtsync.core.values.reserved import reserved_path
 from crdtsync.testing.clock import Clock, Trace, shown
 from crdtsync.testing.oracles import Ledger
 from crdtsync.testing.texts import edited
-from crdtsync.testing.virtual_disk import Inode, NodeKind, VirtualDisk
+from crdtsync.testing.virtual_disk import VirtualDisk
+from crdtsync.testing.virtual_inodes import Inode, NodeKind
 from crdtsync.testing.workloads import Person
 
 
@@ -35,6 +35,29 @@ class Editor(Person):
         self._buffers: dict[str, bytes] = {}
         self.busy = 0
         """Saves that have begun and not ended."""
+        self._power = 0
+        self._unwritten: list[bytes] = []
+
+    def lose_power(self) -> None:
+        """All programs end; what they had not written yet is their own loss."""
+        self._power += 1
+        self.busy = 0
+        self._buffers.clear()
+        for data in self._unwritten:
+            self._ledger.deleted(self.name, data)
+        self._unwritten.clear()
+
+    def _later(self, delay_s: float, data: bytes, action: Callable[[], None]) -> None:
+        """Do it unless the power is cut before; ``data`` is what is about to be written."""
+        power = self._power
+        self._unwritten.append(data)
+
+        def act() -> None:
+            if power == self._power:
+                self._unwritten.remove(data)
+                action()
+
+        self._clock.after(delay_s, act)
 
     def deeds(self) -> dict[str, Callable[[], str]]:
         mine = {
@@ -77,27 +100,25 @@ class Editor(Person):
         node = self._disk.nodes[path]
         seen = node.data
         data = self._edited(seen)
-        node.writers += 1
+        writer = self._disk.open(path)
         self.busy += 1
-        self._disk.write_into(node, b"", closed=False)
+        writer.write(b"")
         self._ledger.saved(self.name, seen, data)
 
         def write() -> None:
             self._trace.note(self.name, f"PERSON writes slowly {shown(data)}")
             self._ledger.overwritten(self.name, node.data)
-            self._disk.write_into(node, data, closed=False)
+            writer.write(data)
             shared = any(at is node for path, at in self._disk.nodes.items() if not reserved_path(path))
             if not self._holds(node) and not shared:
                 self._ledger.deleted(self.name, data)  # people here replaced or removed the file meanwhile
-            self._clock.after(self._rng.uniform(0, 0.2), close)
+            self._later(self._rng.uniform(0, 0.2), b"", close)
 
         def close() -> None:
-            node.writers -= 1
+            writer.close()
             self.busy -= 1
-            for at in [at for at, other in self._disk.nodes.items() if other is node]:
-                self._disk.hint(at, HintKind.CLOSED)
 
-        self._clock.after(self._rng.uniform(0, 0.5), write)
+        self._later(self._rng.uniform(0, 0.5), data, write)
         return f"{path}: {shown(data)}"
 
     def _aside(self) -> str:
@@ -125,5 +146,5 @@ class Editor(Person):
                 self._disk.take(path + "~")
             self.busy -= 1
 
-        self._clock.after(self._rng.uniform(0, 0.2), write)
+        self._later(self._rng.uniform(0, 0.2), data, write)
         return f"{path}: {shown(data)}"

@@ -12,7 +12,7 @@ from crdtsync.core.values.digests import encode_text
 from crdtsync.core.values.files import Kind
 from crdtsync.testing.texts import formatted
 from crdtsync.testing.tokens import FIRST_COMMON_TOKEN, FIRST_TOKEN, TOKEN, token_name, tokens
-from crdtsync.testing.virtual_disk import NodeKind
+from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
 
 Picture = Mapping[str, tuple[NodeKind, bytes, bool]]
@@ -68,9 +68,11 @@ class Ledger:
 
     def lost_with_power(self, who: str, before: Iterable[bytes], after: Iterable[bytes]) -> None:
         """What a power cut took from a disk was never safe there."""
-        kept = set().union(*(tokens(data) for data in after)) if after else set()
+        kept = {token for data in after for token in tokens(data)}
         for data in before:
             for token in tokens(data) - kept:
+                if self.born.get(token) != who:
+                    continue  # of someone else: it is safe there
                 self.excused.setdefault(token, f"lost with the power of {who}")
 
 
@@ -136,7 +138,7 @@ def check_nothing_lost(ledger: Ledger, replicas: Sequence[VirtualReplica]) -> No
     """Every token is in some file, unless someone who had seen it took it away, or it is in a trash."""
     contents = [data for _, data, _ in picture(replicas[0]).values()]
     there = set().union(*(tokens(data) for data in contents)) if contents else set()
-    trashed = {token for replica in replicas for _, data, _ in replica.writer.trash for token in tokens(data)}
+    trashed = {token for replica in replicas for data in replica.machine.trashed() for token in tokens(data)}
     lost = {token: who for token, who in ledger.born.items() if token not in there | ledger.excused.keys()}
     for token, who in sorted(lost.items()):
         if token not in trashed:

@@ -25,6 +25,8 @@ GROUPS: dict[str, dict[str, int]] = {
     "stale": {"load": 3, "save_stale": 3},
 }
 FAULTS = ("offline", "kill", "kill_within", "cut", "hub_kill", "hub_restore", "state_lost", "hints", "races")
+DISK_FAULTS = ("kill_at", "power", "trouble", "coarse")
+"""Killed, or without power, between any two system calls; errors for a while; coarse times of files."""
 FOLDING_SHARE = 0.25
 """Of worlds with disks that take several names for one, and people who spell names in several ways."""
 
@@ -69,12 +71,13 @@ class Plan:
     def of_seed(seed: int) -> Plan:
         """Any mixture: a bug that needs two things is found where only few others disturb."""
         streams = Streams(seed)
-        rng, names = streams["plan"], streams["names"]
+        rng, names, disk = streams["plan"], streams["names"], streams["disk faults"]
         return Plan(
             replicas=rng.choice([2, 2, 2, 3, 4]),
             acts=rng.choice([3, 6, 10, 20, 40]),
             pause_s=rng.choice([0.01, 0.05, 0.3, 1.0]),
             groups=frozenset(name for name in GROUPS if rng.random() < 0.35),
-            faults=frozenset(name for name in FAULTS if rng.random() < 0.2),
+            faults=frozenset(name for name in FAULTS if rng.random() < 0.2)
+            | frozenset(name for name in DISK_FAULTS if disk.random() < 0.15),
             disks=tuple(names.choices(sorted(MODES), k=4)) if names.random() < FOLDING_SHARE else (),
         )

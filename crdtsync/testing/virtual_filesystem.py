@@ -66,7 +66,6 @@ class VirtualFilesystem:
         now_ns: Callable[[], int],
         *,
         tick_ns: int = 0,
-        ordering: Ordering = Ordering.ORDERED,
         naming: Naming | None = None,
     ) -> None:
         self._clock_ns = now_ns
@@ -75,16 +74,22 @@ class VirtualFilesystem:
         self.reuses_numbers = False
         """Whether a new inode gets the number of one that is gone, as ext4 has it."""
         self.listeners: dict[Inode, list[Listener]] = {}
+        self.on_sync: Callable[[], None] = lambda: None
+        """Called whenever all is on the disk itself."""
         self.changes = 0
         """How many changes of names there were, ever."""
         self._last_ns = 0
         self._number = _FIRST_INODE
         self._free_numbers: list[int] = []
         self._cookie = 0
-        self._journal = Journal(ordering)
+        self._journal = Journal(Ordering.ORDERED)
         self._unspared: dict[Inode, None] = {}
         self.root = self.new_inode(NodeKind.FOLDER, 0o755)
         self.root.links = 1
+
+    def order(self, ordering: Ordering) -> None:
+        """Before anything happens: what ``fsync`` of a file commits."""
+        self._journal = Journal(ordering)
 
     # -- looking ------------------------------------------------------------------------------------
 
@@ -223,9 +228,12 @@ class VirtualFilesystem:
         elif other is dentry and new_name == name:
             return
         old_name = dentry.name
-        replaced = other is not None and other is not dentry
-        out = [self._take_out(target, new_name)] if replaced else []
-        self._changed(*out, self._take_out(folder, name), self._put_in(target, new_name, dentry))
+        out: list[SlotChange] = []
+        stored = new_name
+        if other is not None and other is not dentry:
+            stored = other.name  # the place keeps its spelling
+            out.append(self._take_out(target, stored))
+        self._changed(*out, self._take_out(folder, name), self._put_in(target, stored, dentry))
         inode.ctime_ns = self.now_ns()
         self._touch(folder)
         self._touch(target)
@@ -314,6 +322,7 @@ class VirtualFilesystem:
         for inode in self._unspared:
             inode.spare()
         self._unspared.clear()
+        self.on_sync()
 
     def sync_inode(self, inode: Inode) -> None:
         self._journal.commit_names_of(inode)

@@ -6,40 +6,31 @@ It can be stopped, killed between any two effects, lose power (what was not dura
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import assert_never
 
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.engine import ReplicaEngine
+from crdtsync.core.replica.records import Record
 from crdtsync.core.replica.session import Identity
-from crdtsync.core.replica.steps import Outcome, Step, WriteFile
+from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.files import BlobContent
-from crdtsync.core.values.reserved import reserved_path
+from crdtsync.errors import FolderError
 from crdtsync.testing.clock import Clock, Timer, Trace
 from crdtsync.testing.describing import described, short
-from crdtsync.testing.folding import FoldingDisk, FoldingWriter
+from crdtsync.testing.folding import naming_of
 from crdtsync.testing.memory_store import MemoryReplicaStore
-from crdtsync.testing.virtual_disk import Inode, VirtualDisk
+from crdtsync.testing.trouble import Trouble
 from crdtsync.testing.virtual_hub import VirtualHub
-from crdtsync.testing.virtual_looker import VirtualLooker
+from crdtsync.testing.virtual_kernel import Killed, Primitive
+from crdtsync.testing.virtual_machine import DIRECTORY, VirtualMachine
 from crdtsync.testing.virtual_network import VirtualLink
-from crdtsync.testing.virtual_writer import VirtualWriter
+from crdtsync.testing.virtual_process import Pace, VirtualProcess
 
-POLL_S = 0.25
+RESTART_S = 1.0
+DURABLE_RETRY_S = 5.0
 TRANSFER_RETRY_S = 1.0
-
-
-@dataclass(slots=True)
-class Watching:
-    """How well the watcher does. Chances are per hint."""
-
-    delay_s: float = 0.001
-    loss: float = 0.0
-    """A lost hint is made up for by a HintsLost, later."""
-    lost_after_s: float = 1.0
 
 
 class VirtualReplica:
@@ -50,38 +41,49 @@ class VirtualReplica:
         self.name = name
         self._clock = clock
         self._rng = rng
+        self._disk_rng = Random()
+        self._disk_rng.setstate(rng.getstate())
+        """Of its own: what the disk code draws leaves the engine's identities alone."""
         self._trace = trace
         self._hub = hub
-        self.watching = Watching()
+        self.pace = Pace()
         self.race: Callable[[str], None] = lambda path: None
-        """Called between a look and a change of the writer: someone may save just then."""
+        """Called just before a change of the writer at that path: someone may save just then."""
         self.differing: ev.Differing | None = ev.Differing.BOTH
-        self.disk = VirtualDisk(clock, self._hinted)
-        self.writer = VirtualWriter(clock, self.disk, lambda path: self.race(path))
-        if disk != "plain":
-            self.disk = folding = FoldingDisk(clock, self._hinted, disk)
-            self.writer = FoldingWriter(clock, folding, lambda path: self.race(path))
+        self.machine = VirtualMachine(clock, *naming_of(disk))
+        self.disk = self.machine.disk
+        self.process: VirtualProcess | None = None
         self.link = VirtualLink(clock, rng, hub, self._opened, self._received, self._ended)
-        self._looker = VirtualLooker(self.disk, self._later, self._delay_s, self.handle)
         self.store = MemoryReplicaStore()
         self.read_only = False
-        self.boot = "1"
-        """Another after every power cut."""
+        self.boot: str | None = None
+        """Another after every power cut; None has the machine tell."""
+        self.trouble: Trouble | None = None
         self.engine: ReplicaEngine | None = None
         self.flushed: set[int] = set()
         self.halted: str | None = None
-        self.work_s = 0.001
-        """How long a look, a scan of a folder or a step takes, about."""
         self.frames_sent = 0
+        self.performed = 0
+        """How many steps were carried out."""
         self._life = 0
         self._kill_after: int | None = None
+        self._at_primitive: tuple[int, Callable[[], None]] | None = None
         self._timer: Timer | None = None
-        self._polling = False
-        self._steps_free_s = 0.0
         self._flush_number = 0
         self._fetching: dict[Digest, int] = {}
-        self._durable_disk: dict[str, Inode] = {}
-        self._durable_store = MemoryReplicaStore()
+        self._stored_before = MemoryReplicaStore()
+        self._stored: list[Sequence[Record]] = []
+        self._durable_records = 0
+        self.machine.filesystem.on_sync = self._synced
+
+    @property
+    def work_s(self) -> float:
+        """How long a look, a scan of a folder or a step takes, about."""
+        return self.pace.work_s
+
+    @work_s.setter
+    def work_s(self, work_s: float) -> None:
+        self.pace.work_s = work_s
 
     # -- the process ------------------------------------------------------------------------------------
 
@@ -90,33 +92,52 @@ class VirtualReplica:
         return self.engine is not None
 
     def start(self) -> None:
+        """A start that fails for want of the disk is tried again."""
         self._life += 1
         self._kill_after = None
         self._trace.note(self.name, "starts")
+        self.process = process = VirtualProcess(
+            DIRECTORY,
+            self.machine.filesystem,
+            self._clock,
+            self._disk_rng,
+            self.pace,
+            self.handle,
+            lambda displaced: self.handle(ev.DisplacedChanged(displaced)),
+            lambda error: self.handle(ev.RootLost(str(error))),
+            self._before,
+        )
+        try:
+            displaced = process.start()
+        except (FolderError, OSError) as error:
+            self._trace.note(self.name, f"cannot start: {error}")
+            process.end()
+            self._later(RESTART_S, self.start)
+            return
+        except Killed:
+            return
         self.engine = ReplicaEngine(
             Identity("room", self.name, self.name, None, self.read_only),
             self.store.remembered(),
             self.store,
             self._rng,
-            reserved_path,
+            process.disk.ignored,
             self.differing,
-            self.boot,
-            self.disk.folding,
+            self.boot or str(self.machine.boots),
+            process.disk.folding,
         )
-        displaced = self.writer.recover()
         self._carry_out(self.engine.start(self._clock.now_s))
         for each in displaced:
             self.handle(ev.DisplacedChanged(each))
-        self._poll_soon()
 
     def kill(self) -> None:
         """The process ends at once; disk and store stay as they are."""
-        if self.engine is None:
+        if self.process is None or self.process.kernel.ended:
             return
         self._trace.note(self.name, "is killed")
+        self.process.end()
         self.engine = None
         self._life += 1
-        self._polling = False
         self._fetching.clear()
         self.link.close()
         self.store = self.store.copy()
@@ -128,14 +149,53 @@ class VirtualReplica:
         if self.engine is not None:
             self._kill_after = count
 
+    def at_primitive(self, count: int, action: Callable[[], None]) -> None:
+        """Have that done before the primitive of the disk code that comes after so many more."""
+        self._at_primitive = count, action
+
+    def cut_power(self) -> None:
+        """The process ends, and what was not durable is lost, more or less of it."""
+        self.kill()
+        self._trace.note(self.name, "loses its power")
+        self.machine.cut_power(self._disk_rng)
+        store, kept = (
+            self._stored_before.copy(),
+            self._disk_rng.randint(self._durable_records, len(self._stored)),
+        )
+        for records in self._stored[:kept]:
+            store.persist(records)
+        self._keep_store(store)
+
     def lose_state(self) -> None:
         """While it is down: the state is deleted, so the next start is a first join.
 
         Saves that were displaced and not taken in yet are plain files; who deletes these deletes a save.
         """
         self._trace.note(self.name, "loses its state")
-        self.store = MemoryReplicaStore()
-        self.writer.staged_blobs.clear()
+        self.machine.delete_blobs()
+        self._keep_store(MemoryReplicaStore())
+
+    def _keep_store(self, store: MemoryReplicaStore) -> None:
+        self.store, self._stored_before = store, store.copy()
+        self._stored.clear()
+        self._durable_records = 0
+
+    def _synced(self) -> None:
+        self._durable_records = len(self._stored)
+
+    def _before(self, primitive: Primitive) -> None:
+        if self._at_primitive is not None:
+            left, action = self._at_primitive
+            self._at_primitive = (left - 1, action) if left else None
+            if not left:
+                action()
+                return
+        if self.trouble is not None:
+            self.trouble.meet(primitive, self._disk_rng)
+        for folder, name in primitive.changes:
+            path = self.machine.shared(folder, name)
+            if path is not None:
+                self.race(path)
 
     def flush(self) -> int:
         self._flush_number += 1
@@ -146,7 +206,10 @@ class VirtualReplica:
         if self.engine is None:
             return
         self._trace.note(self.name, described(event))
-        self._carry_out(self.engine.handle(event, self._clock.now_s))
+        try:
+            self._carry_out(self.engine.handle(event, self._clock.now_s))
+        except Killed:
+            return
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -164,12 +227,14 @@ class VirtualReplica:
         self._clock.after(delay_s, lambda: action() if life == self._life else None)
 
     def _delay_s(self) -> float:
-        return self.work_s * self._rng.uniform(0.2, 2.0)
+        return self.pace.work_s * self._rng.uniform(0.2, 2.0)
 
     # -- effects ----------------------------------------------------------------------------------------
 
     def _carry_out(self, effects: Sequence[ef.Effect]) -> None:
         for effect in effects:
+            if self.engine is None:
+                return
             if self._kill_after is not None:
                 self._kill_after -= 1
                 if self._kill_after < 0:
@@ -179,24 +244,27 @@ class VirtualReplica:
         self._set_timer()
 
     def _one(self, effect: ef.Effect) -> None:
+        process = self.process
+        assert process is not None
         match effect:
             case ef.Persist(records):
                 self.store.persist(records)
+                self._stored.append(records)
             case ef.SendText(data) | ef.SendBinary(data):
                 self.frames_sent += 1
                 self.link.send(data)
             case ef.Look(paths):
                 self._trace.note(self.name, f"looks at {[look.path for look in paths]}")
-                self._looker.look(paths)
+                process.look(paths, lambda seen: self.handle(ev.Looked(seen)))
             case ef.ScanFolder(number, below):
                 self._trace.note(self.name, f"scans {below!r} ({number})")
-                self._looker.scan(number, below)
+                process.scan(below, lambda scan: self.handle(ev.Scanned(number, scan)))
             case ef.Steps(steps):
-                self._steps(steps)
+                process.perform(steps, self._performed)
             case ef.DropDisplaced(token):
-                self._later(self._delay_s(), lambda: self.writer.drop(token))
+                process.drop_displaced(token)
             case ef.MakeDurable(number):
-                self._later(10 * self._delay_s(), lambda: self._make_durable(number))
+                self._make_durable(number)
             case ef.Connect():
                 self.link.open()
             case ef.Disconnect(reason):
@@ -221,57 +289,25 @@ class VirtualReplica:
             case _:
                 assert_never(effect)
 
-    # -- watching ---------------------------------------------------------------------------------------
+    # -- the disk ---------------------------------------------------------------------------------------
 
-    def _hinted(self, hint: ev.Hint) -> None:
-        """The watcher; while the process is down nobody watches."""
-        if self.engine is None:
-            return
-        if self._rng.random() < self.watching.loss:
-            self._later(self.watching.lost_after_s, lambda: self.handle(ev.HintsLost()))
-            return
-        self._later(self.watching.delay_s * self._rng.uniform(0.2, 2), lambda: self.handle(hint))
-
-    # -- writing ----------------------------------------------------------------------------------------
-
-    def _steps(self, steps: Sequence[Step]) -> None:
-        """One thread: a batch after the other, and the outcomes of a batch together at its end."""
-        outcomes: list[tuple[Step, Outcome]] = []
-
-        def perform(step: Step) -> None:
-            later = [other for other in steps if other.step > step.step]
-            outcome = self.writer.perform(step, any(_same_blob(step, other) for other in later))
+    def _performed(self, outcomes: Sequence[tuple[Step, Outcome]]) -> None:
+        self.performed += len(outcomes)
+        for step, outcome in outcomes:
             self._trace.note(self.name, f"step {short(step)} -> {short(outcome)}")
-            outcomes.append((step, outcome))
-
-        begins_s = max(self._clock.now_s, self._steps_free_s)
-        for step in steps:
-            begins_s += self._delay_s()
-            self._later(begins_s - self._clock.now_s, lambda step=step: perform(step))  # type: ignore[misc]
-        self._steps_free_s = begins_s
-
-        def end() -> None:
-            for step, outcome in outcomes:
-                self.handle(ev.StepsDone(((step.step, outcome),)))
-            self._poll_soon()
-
-        self._later(begins_s - self._clock.now_s + self._delay_s(), end)
-
-    def _poll_soon(self) -> None:
-        if self.writer.held and not self._polling and self.engine is not None:
-            self._polling = True
-            self._later(POLL_S, self._poll)
-
-    def _poll(self) -> None:
-        self._polling = False
-        for displaced in self.writer.poll():
-            self.handle(ev.DisplacedChanged(displaced))
-        self._poll_soon()
+        self.handle(ev.StepsDone(tuple((step.step, outcome) for step, outcome in outcomes)))
 
     def _make_durable(self, number: int) -> None:
-        self._durable_disk = self.disk.snapshot()
-        self._durable_store = self.store.copy()
-        self.handle(ev.MadeDurable(number))
+        """A disk that cannot be made durable is tried again."""
+
+        def done(worked: bool) -> None:
+            if worked:
+                self.handle(ev.MadeDurable(number))
+            else:
+                self._later(DURABLE_RETRY_S, lambda: self._make_durable(number))
+
+        if self.process is not None:
+            self.process.make_durable(done)
 
     # -- blobs ------------------------------------------------------------------------------------------
 
@@ -299,8 +335,15 @@ class VirtualReplica:
         if not self._reaches_hub:
             self._later(TRANSFER_RETRY_S, lambda: self._fetch(effect, ticket))
         elif digest in self._hub.blobs:
-            self.writer.staged_blobs[digest] = self._hub.blobs[digest]
-            self.handle(ev.Fetched(digest))
+            assert self.process is not None
+            try:
+                self.process.stage_blob(digest, self._hub.blobs[digest])
+            except OSError:
+                self._later(TRANSFER_RETRY_S, lambda: self._fetch(effect, ticket))
+            except Killed:
+                return
+            else:
+                self.handle(ev.Fetched(digest))
         else:
             self.handle(ev.FetchFailed(digest, "the hub does not have it", True))
 
@@ -314,11 +357,3 @@ class VirtualReplica:
 
     def _ended(self, reason: str) -> None:
         self.handle(ev.Disconnected(reason))
-
-
-def _same_blob(step: Step, other: Step) -> bool:
-    match step, other:
-        case WriteFile(content=BlobContent() as one), WriteFile(content=BlobContent() as two):
-            return one.digest == two.digest
-        case _:
-            return False

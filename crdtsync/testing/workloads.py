@@ -13,7 +13,8 @@ from crdtsync.core.values.reserved import reserved_path
 from crdtsync.testing.clock import Trace, shown
 from crdtsync.testing.oracles import Ledger
 from crdtsync.testing.texts import TEXT_EDITS, edited, line
-from crdtsync.testing.virtual_disk import NodeKind, VirtualDisk
+from crdtsync.testing.virtual_disk import VirtualDisk
+from crdtsync.testing.virtual_inodes import NodeKind
 
 NAMES = ("a.md", "b.md", "c.txt", "d.bin", "e")
 FOLDERS = ("", "", "x", "y", "x/z")

@@ -22,7 +22,9 @@ from crdtsync.testing.oracles import (
 )
 from crdtsync.testing.plan import BASIC, GROUPS, Plan
 from crdtsync.testing.spellers import Speller
+from crdtsync.testing.trouble import ERRORS, Trouble
 from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
 
 SETTLE_ROUNDS_MAX = 12
@@ -77,7 +79,7 @@ class World:
             self.trace.digest,
             self.clock.handled,
             sum(person.done for person in self.people),
-            sum(replica.writer.performed for replica in self.replicas),
+            sum(replica.performed for replica in self.replicas),
             self.clock.now_s,
         )
 
@@ -91,9 +93,15 @@ class World:
         replica = VirtualReplica(name, self.clock, rng, self.trace, self.hub, mode)
         replica.link.latency_s = rng.choice([0.0005, 0.005, 0.05, 0.3])
         replica.work_s = rng.choice([0.0003, 0.003, 0.03])
+        if "coarse" in self.plan.faults:
+            filesystem = replica.machine.filesystem
+            filesystem.tick_ns = rng.choice([4_000_000, 1_000_000_000, 2_000_000_000])
+            filesystem.reuses_numbers = True
+        if "power" in self.plan.faults:
+            replica.machine.filesystem.order(rng.choice([Ordering.ORDERED, Ordering.JUMPING]))
         if "hints" in self.plan.faults:
-            replica.watching.loss = 0.1
-            replica.watching.delay_s = rng.choice([0.001, 0.1])
+            replica.pace.overflows = replica.pace.doubled = 0.05
+            replica.pace.watch_delay_s = rng.choice([0.001, 0.1])
         return replica
 
     def _person(self, replica: VirtualReplica) -> Editor:
@@ -112,7 +120,7 @@ class World:
             replica.disk,
             self.ledger,
             actions,
-            lambda node: any(held.node is node for held in replica.writer.held.values()),
+            replica.machine.holds,
         )
         if "races" in self.plan.faults:
             replica.race = lambda path: person.save_racing(path) if rng.random() < 0.2 else None
@@ -148,6 +156,14 @@ class World:
             case "kill_within":
                 replica.kill_within_effects(rng.randrange(12))
                 self.clock.after(back_s, lambda: self._restart(replica))
+            case "kill_at":
+                replica.at_primitive(rng.randrange(80), lambda: self._kill(replica, back_s))
+            case "power":
+                replica.at_primitive(rng.randrange(80), lambda: self._cut_power(replica, back_s))
+            case "trouble":
+                replica.trouble = Trouble(rng.choice(ERRORS), rng.choice([0.02, 0.2, 1.0]))
+                self.trace.note(replica.name, f"disk meets {replica.trouble}")
+                self.clock.after(back_s * 3, lambda: setattr(replica, "trouble", None))
             case "state_lost":
                 replica.kill()
                 replica.lose_state()
@@ -166,6 +182,19 @@ class World:
             case _:
                 pass  # happens all the time, not now
 
+    def _kill(self, replica: VirtualReplica, back_s: float) -> None:
+        replica.kill()
+        self.clock.after(back_s, lambda: self._restart(replica))
+
+    def _cut_power(self, replica: VirtualReplica, back_s: float) -> None:
+        """What people there had saved, and is gone, was never safe."""
+        person = next(person for person in self.people if person.name == replica.name)
+        before = replica.machine.contents()
+        replica.cut_power()
+        person.lose_power()
+        self.ledger.lost_with_power(replica.name, before, replica.machine.contents())
+        self.clock.after(back_s, lambda: self._restart(replica))
+
     def _restart(self, replica: VirtualReplica) -> None:
         if not replica.running:
             replica.start()
@@ -179,9 +208,11 @@ class World:
         self.trace.note("----", "calm")
         self._restart_hub()
         for replica in self.replicas:
-            replica.watching.loss = 0.0
+            replica.pace.overflows = 0.0
             replica.race = lambda path: None
             replica.link.online = True
+            replica.trouble = None
+            replica.at_primitive(1 << 60, lambda: None)
             replica.kill_within_effects(1 << 60)
             self._restart(replica)
         self._until(lambda: not any(person.busy for person in self.people), 10.0, "people finish")
@@ -216,7 +247,7 @@ class World:
     def _activity(self) -> tuple[object, ...]:
         return (
             self.hub.updates,
-            *(replica.writer.performed for replica in self.replicas),
+            *(replica.performed for replica in self.replicas),
             *(tuple(picture(replica).items()) for replica in self.replicas),
         )
 

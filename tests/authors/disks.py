@@ -15,8 +15,8 @@ from crdtsync.core.text.diff import Edit, diff
 from crdtsync.core.wire.codec import decode_from_hub
 from crdtsync.core.wire.messages import Relay
 from crdtsync.testing.clock import Clock, Streams, Trace
-from crdtsync.testing.virtual_disk import NodeKind
 from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_network import VirtualLink
 from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.authors.recorded import Recorded, Run, View

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.oracles import check_equal
-from crdtsync.testing.virtual_disk import NodeKind
 from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
 
 

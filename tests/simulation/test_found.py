@@ -7,7 +7,7 @@ import pytest
 from crdtsync.core.replica.events import ConfirmRequested
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
-from crdtsync.testing.virtual_disk import NodeKind
+from crdtsync.testing.virtual_inodes import NodeKind
 from tests.simulation.scene import Scene
 
 
@@ -114,13 +114,13 @@ def test_a_kill_before_a_write_takes_nothing_back() -> None:
     scene.rest()
     scene.save(scene.a, "list.md", "one\ntwo is here\n")
     scene.b.work_s = 0.5
-    steps = scene.b.writer.performed
+    steps = scene.b.performed
     assert scene.clock.run_until(
         scene.clock.now_s + 5.0,
         lambda: scene.b.engine is not None and scene.b.engine.status.pending.materialise > 0,
     )
     scene.b.kill()
-    assert scene.b.writer.performed == steps  # it was intended, and never done
+    assert scene.b.performed == steps  # it was intended, and never done
     scene.b.work_s = 0.001
     scene.b.start()
     scene.rest()

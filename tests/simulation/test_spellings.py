@@ -6,7 +6,6 @@ from unicodedata import normalize
 
 import pytest
 
-from crdtsync.testing.folding import FoldingDisk
 from crdtsync.testing.plan import Plan
 from crdtsync.testing.virtual_replica import VirtualReplica
 from crdtsync.testing.world import World
@@ -17,8 +16,8 @@ FOLDING = ["case", "both", "decomposing"]
 
 
 def respell(replica: VirtualReplica, path: str, name: str) -> None:
-    assert isinstance(replica.disk, FoldingDisk)
-    replica.disk.respell(path, name)
+    folder = path.rpartition("/")[0]
+    replica.disk.rename(path, f"{folder}/{name}" if folder else name)
 
 
 def contents(replica: VirtualReplica) -> dict[str, str]:
@@ -96,7 +95,7 @@ def test_a_rename_of_case_alone_reaches_a_disk_that_folds_case(disk: str) -> Non
     scene.rest()
     assert scene.paths(scene.b) == ["Docs/README", "Docs/other"]
     assert scene.b.disk.nodes["Docs/README"] is inode
-    assert scene.b.writer.trash == []
+    assert scene.b.machine.trashed() == []
 
 
 @pytest.mark.parametrize("disk", FOLDING)

@@ -1,0 +1,78 @@
+"""A machine with a joined folder: its file system, the hands of its people, what a power cut leaves of it."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+from crdtsync.adapters.staging import BLOB_PREFIX
+from crdtsync.core.values.folding import PLAIN, Folding
+from crdtsync.core.values.reserved import STATE_FOLDER
+from crdtsync.testing.clock import Clock
+from crdtsync.testing.virtual_disk import VirtualDisk
+from crdtsync.testing.virtual_filesystem import Naming, VirtualFilesystem
+from crdtsync.testing.virtual_inodes import Inode, NodeKind
+from crdtsync.testing.virtual_kernel import VirtualKernel
+
+DIRECTORY: Final = "/home/notes"
+
+
+class VirtualMachine:
+    def __init__(self, clock: Clock, naming: Naming | None = None, folding: Folding = PLAIN) -> None:
+        self.filesystem = VirtualFilesystem(lambda: int(clock.now_s * 1e9), naming=naming)
+        kernel = VirtualKernel(self.filesystem)
+        kernel.make_folders(DIRECTORY)
+        self.filesystem.sync()
+        self._top = kernel.dentry_of(kernel.open_folder(DIRECTORY)).inode
+        self.disk = VirtualDisk(self.filesystem, self._top, folding)
+        self.boots = 1
+
+    def cut_power(self, rng: Random) -> None:
+        self.filesystem.cut_power(rng)
+        self.boots += 1
+
+    def contents(self) -> list[bytes]:
+        """Of all files and links, wherever they are."""
+        return [
+            dentry.inode.data
+            for _, dentry in self.filesystem.everything()
+            if dentry.inode.kind is not NodeKind.FOLDER
+        ]
+
+    def delete_blobs(self) -> None:
+        """What stands in staging on its way to a path; nobody's save."""
+        staging = self._state("staging")
+        for dentry in [] if staging is None else list(staging.names.values()):
+            if dentry.name.startswith(BLOB_PREFIX):
+                self.filesystem.remove(dentry.folder, dentry.name)
+
+    def holds(self, node: Inode) -> bool:
+        """Whether the file was taken from its path and is kept for a while."""
+        staging = self._state("staging")
+        return staging is not None and any(
+            dentry.inode is node and dentry.name[1:2] == "_" for dentry in staging.names.values()
+        )
+
+    def trashed(self) -> list[bytes]:
+        """The contents of all that is in the trash."""
+        trash = self._state("trash")
+        waiting = [] if trash is None else [trash]
+        found = []
+        while waiting:
+            for dentry in waiting.pop().names.values():
+                if dentry.inode.kind is NodeKind.FOLDER:
+                    waiting.append(dentry.inode)
+                else:
+                    found.append(dentry.inode.data)
+        return found
+
+    def shared(self, folder: Inode, name: str) -> str | None:
+        """The path of a name in the joined folder; None when it is elsewhere, or in the state folder."""
+        path = f"{self.filesystem.path_of(folder)}/{name}"
+        inside = path.removeprefix(f"{DIRECTORY}/")
+        return None if inside == path or inside.partition("/")[0] == STATE_FOLDER else inside
+
+    def _state(self, name: str) -> Inode | None:
+        state = self.filesystem.get(self._top, STATE_FOLDER)
+        found = None if state is None else self.filesystem.get(state.inode, name)
+        return None if found is None else found.inode
