@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test lint types layers unit simulate authors fuzz bench clean
+.PHONY: setup demo test lint types layers unit simulate authors fuzz node doors bench clean
 
 setup: $(VENV)/.ready
 
@@ -49,8 +49,25 @@ fuzz: setup
 	-$(BIN)/python -m pip install --quiet 'atheris>=3'
 	nice -n 10 $(BIN)/python -m tests.fuzz.campaign --seconds $(FUZZ_SECONDS)
 
+# Unmodified Yjs clients for the tests, and the page of the example; needs node and npm. Without them `make test`
+# skips what it cannot run, and says so.
+NPM_INSTALL := npm install --no-audit --no-fund --no-package-lock --ignore-scripts --loglevel=error
+node: tests/doors/node_modules/.ready examples/codemirror/dist/main.js
+
+tests/doors/node_modules/.ready: tests/doors/package.json
+	cd tests/doors && $(NPM_INSTALL)
+	touch $@
+
+examples/codemirror/dist/main.js: examples/codemirror/package.json examples/codemirror/main.js
+	cd examples/codemirror && $(NPM_INSTALL) && npm run --silent build
+
+# The doors for Yjs clients, also the tests that take long; nothing is skipped. The pages need Chromium.
+doors: setup node
+	CRDTSYNC_NEED_NODE=1 CRDTSYNC_LONG_DOORS=1 $(BIN)/python -m pytest tests/doors
+
 bench: setup
 	$(BIN)/python -m benchmarks.latency
 
 clean:
+	rm -rf tests/doors/node_modules examples/codemirror/node_modules examples/codemirror/dist
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
