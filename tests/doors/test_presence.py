@@ -125,3 +125,32 @@ def test_a_client_that_came_back_is_not_removed_with_its_old_connection() -> Non
     assert gathering.take(2, [ann]) == ()
     assert gathering.leave(1) == ()
     assert gathering.all() == (ann,)
+
+
+def test_a_client_that_another_tab_has_told_of_counts_for_itself_once_it_comes() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    ann, carl = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    ann.say(ann.page.present("Ann"))
+    ann.say(carl.page.present("Carl"))  # the tabs of one browser speak with each other
+    carl.say(carl.page.last)
+    bench.tick()
+    assert sorted(each.name for each in folder.member.all(Presence)) == ["Ann", "Carl"]
+    ann.leave()
+    bench.settle()
+    assert names(carl.page) == ["Bob", "Carl"]
+
+
+def test_a_client_is_still_there_when_the_file_it_waits_for_appears() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    ann, carl = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    ann.say(ann.page.present("Ann"))
+    carl.say(carl.page.present("Carl"))
+    folder.create("a.txt", "x")
+    assert names(ann.page) == names(carl.page) == ["Ann", "Bob", "Carl"]
+    bench.tick()
+    assert {each.name: each.editing for each in folder.member.all(Presence)} == {
+        "Ann": ("a.txt",),
+        "Carl": ("a.txt",),
+    }

@@ -33,34 +33,33 @@ class Gathering:
     def all(self) -> tuple[ClientState, ...]:
         return tuple(self._states.values())
 
-    def of(self, channel: int) -> list[str]:
+    def of(self, channel: int) -> tuple[ClientState, ...]:
         """The states that came by this channel."""
-        return [self._states[client].state for client, by in self._by.items() if by == channel]
+        return tuple(self._states[client] for client, by in self._by.items() if by == channel)
 
     def take(self, channel: int, states: Iterable[ClientState]) -> tuple[ClientState, ...]:
         """Take what a channel tells; returns what is news."""
         told = [state for state in states if state.client < OURS]
         if channel not in self._met and len(told) == 1:
-            self._recognise(channel, told[0])
+            self._recognise(channel, told[0].client)
         self._met.add(channel)
         return tuple(state for state in told if self._is_news(channel, state))
 
     def leave(self, channel: int) -> tuple[ClientState, ...]:
         """The channel is gone, and whom it brought; returns what to tell the others."""
         self._met.discard(channel)
-        left = [client for client, by in self._by.items() if by == channel]
-        told = []
-        for client in left:
-            state = self._states[client]
-            told.append(replace(state, clock=state.clock + 1, state=NOBODY))
-            self._forget(client, state.clock + 1)
-        return tuple(told)
+        left = self.of(channel)
+        for state in left:
+            self._forget(state.client, state.clock + 1)
+        return tuple(replace(state, clock=state.clock + 1, state=NOBODY) for state in left)
 
-    def _recognise(self, channel: int, state: ClientState) -> None:
-        """A client that comes back on another connection, before the end of its last one was noticed."""
-        known = self._states.get(state.client)
-        if known is not None and known == state:
-            self._by[state.client] = channel
+    def _recognise(self, channel: int, client: int) -> None:
+        """Whoever comes says first who it is.
+
+        It may be known: from another tab of the same browser, or by a connection that is dead unnoticed.
+        """
+        if client in self._states:
+            self._by[client] = channel
 
     def _is_news(self, channel: int, state: ClientState) -> bool:
         known = self._states.get(state.client)

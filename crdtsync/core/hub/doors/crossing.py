@@ -61,10 +61,10 @@ class Replicas:
         return self._base | member & (1 << _MEMBER_BITS) - 1
 
 
-def name_in(states: Iterable[str]) -> str:
+def name_in(states: Iterable[ClientState]) -> str:
     """The person's name in awareness states, where editors write it: ``{"user": {"name": ...}}``; or ""."""
     for state in states:
-        value = read_state(state)
+        value = read_state(state.state)
         user = value.get("user") if isinstance(value, dict) else None
         name = user.get("name") if isinstance(user, dict) else None
         if isinstance(name, str) and name.strip():

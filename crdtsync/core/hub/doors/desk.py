@@ -6,7 +6,6 @@ what is said on a channel stands in ``text``; presence in ``crossing``.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from crdtsync.core.hub import bounds
@@ -17,11 +16,11 @@ from crdtsync.core.hub.doors.crossing import Replicas
 from crdtsync.core.hub.doors.loading import Loading
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
+from crdtsync.core.hub.doors.receipts import Receipts
 from crdtsync.core.hub.doors.text import OpenText, too_large
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
-from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.update import EMPTY_UPDATE
 from crdtsync.core.tree.rows import Create, Origin
 from crdtsync.core.values import limits
@@ -35,6 +34,7 @@ from crdtsync.core.values.ids import (
     new_entry_id,
     printable,
 )
+from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.control import Left, Presence
 from crdtsync.core.wire.yjs import (
     Awareness,
@@ -73,9 +73,10 @@ class Desk:
         self._loading = Loading(number, shared)
         self._attaching: dict[int, bytes] = {}
         """Channels that wait for those, with what their clients hold."""
-        self._owed: deque[tuple[int, Channel]] = deque()
-        """Answers that wait until the log is durable up to a row."""
-        self._people = People(self.channels, self._text_of, self._path_of)
+        self._moving: dict[int, tuple[ClientState, ...]] = {}
+        """Channels of those that change to another text, with who is there."""
+        self._receipts = Receipts()
+        self._people = People(self._text_of, self._path_of)
 
     # -- the room -------------------------------------------------------------------------------------
 
@@ -129,11 +130,8 @@ class Desk:
 
     def stored(self) -> None:
         room = self._here()
-        while self._owed and self._owed[0][0] <= room.durable:
-            _, channel = self._owed.popleft()
-            if channel.phase is Phase.OPEN:
-                channel.connection.applied(channel, True)
-        if not self._owed:
+        self._receipts.pay(room.durable)
+        if not self._receipts:
             room.awaiting_store.pop(self.number, None)
 
     def tell_durable(self) -> bytes | str | None:
@@ -167,6 +165,7 @@ class Desk:
 
     def _move(self, channel: Channel, text: OpenText) -> None:
         """Someone else has made the file that this client was about to make: it goes on with that one."""
+        self._moving[channel.number] = text.gathering.of(channel.number)
         text.leave(channel)
         self._close_if_unused(text)
         self._wait(channel, statevector.EMPTY)
@@ -184,8 +183,11 @@ class Desk:
     def open(self, channel: Channel) -> None:
         """A client wants a document; it is told by ``ready`` or ``refuse``."""
         self.channels[channel.number] = channel
-        self._people.come(channel.connection.number)
+        self._people.come(channel)
         channel.connection.wait()
+        if len(self._people) > limits.MEMBERS_PER_ROOM_MAX:
+            self.refuse(channel, TRY_AGAIN, f"The room {self.name!r} has as many members as a hub takes.")
+            return
         if self._places is not None:
             self._admit(channel)
 
@@ -196,6 +198,7 @@ class Desk:
         if channel.phase in (Phase.ENTERING, Phase.ATTACHING):
             channel.connection.go_on()
         self._attaching.pop(channel.number, None)
+        self._moving.pop(channel.number, None)
         text = self._text_of(channel)
         channel.phase = Phase.CLOSED
         if text is not None:
@@ -203,7 +206,7 @@ class Desk:
             self._close_if_unused(text)
         if self._room is not None:
             self._people.announce(self._room, channel.connection.number)
-        self._people.go(channel.connection.number)
+        self._people.go(channel)
 
     def hear(self, channel: Channel, message: YjsMessage, at_ms: int) -> None:
         """A client said something. Raises PeerError for what none may say; what is not due yet is ignored,
@@ -223,8 +226,9 @@ class Desk:
             case Awareness() if not channel.may_announce(at_ms / 1000):
                 self._shared.counts.refuse("awareness")  # the client says it all again within 15 s
             case Awareness(states):
-                if text is not None and (news := text.gathering.take(channel.number, states)):
-                    text.tell(message if len(news) == len(states) else Awareness(news))
+                if text is not None:
+                    if news := text.gathering.take(channel.number, states):
+                        text.tell(message if len(news) == len(states) else Awareness(news))
                     self._people.announce(self._here(), channel.connection.number)
             case QueryAwareness():
                 if text is not None:
@@ -295,6 +299,8 @@ class Desk:
         channel.entry = chosen
         channel.phase = Phase.OPEN
         text.greet(channel, state_vector, self._replicas.states())
+        if states := self._moving.pop(channel.number, ()):
+            text.tell(Awareness(text.gathering.take(channel.number, states)))
         channel.connection.go_on()
 
     def _close_if_unused(self, text: OpenText) -> None:
@@ -319,9 +325,9 @@ class Desk:
             return
         try:
             if channel.granted.read_only:
-                channel.connection.applied(channel, self._is_known(text, update))
+                channel.connection.applied(channel, text.holds(update))
                 return
-            if (full := room.full(len(update))) is not None and not self._is_known(text, update):
+            if (full := room.full(len(update))) is not None and not text.holds(update):
                 channel.connection.applied(channel, False)
                 self.refuse(channel, TOO_LARGE, full)
                 return
@@ -340,12 +346,6 @@ class Desk:
                 if text.document.text:
                     self._make(channel, text, at_ms)
         self._owe(channel, room.head)
-
-    def _is_known(self, text: OpenText, update: bytes) -> bool:
-        """Whether the update holds nothing new. Raises MalformedUpdate."""
-        scratch = TextDocument(self._client_id, [text.document.encode_state(), *text.document.pending])
-        change = scratch.apply_update(update)
-        return not (change.changed or change.pending)
 
     def _make(self, channel: Channel, text: OpenText, at_ms: int) -> None:
         """The first character: from here on there is a file."""
@@ -367,10 +367,8 @@ class Desk:
 
     def _owe(self, channel: Channel, sequence: int) -> None:
         room = self._here()
-        if sequence <= room.durable and not self._owed:
-            channel.connection.applied(channel, True)
-        else:
-            self._owed.append((sequence, channel))
+        self._receipts.owe(channel, sequence, room.durable)
+        if self._receipts:
             room.awaiting_store[self.number] = self
 
     # -- small -----------------------------------------------------------------------------------------

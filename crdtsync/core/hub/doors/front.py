@@ -173,10 +173,6 @@ class Doors:
                 assert_never(event)
         self._leave_empty()
 
-    def tidy(self) -> None:
-        """After an event: desks that nobody uses any more are closed."""
-        self._leave_empty()
-
     def _desk(self, name: str) -> Desk | str:
         """The desk of a room, or why there is none."""
         desk = self._desks.get(name)

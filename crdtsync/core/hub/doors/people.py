@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.doors.crossing import SOMEONE, name_in
@@ -12,6 +11,7 @@ from crdtsync.core.hub.outlet import bounded
 from crdtsync.core.hub.room import Room
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.control import Presence
 
 
@@ -20,33 +20,36 @@ class People:
 
     def __init__(
         self,
-        channels: Mapping[int, Channel],
         text_of: Callable[[Channel], OpenText | None],
         path_of: Callable[[EntryId], str | None],
     ) -> None:
-        self._channels = channels
         self._text_of = text_of
         self._path_of = path_of
-        self._here: Counter[int] = Counter()
+        self._here: dict[int, list[Channel]] = {}
+        """The channels of each connection."""
 
     def __contains__(self, connection: int) -> bool:
-        return self._here[connection] > 0
+        return connection in self._here
 
-    def come(self, connection: int) -> None:
-        self._here[connection] += 1
+    def __len__(self) -> int:
+        return len(self._here)
 
-    def go(self, connection: int) -> None:
-        self._here[connection] -= 1
-        if not self._here[connection]:
-            del self._here[connection]
+    def come(self, channel: Channel) -> None:
+        self._here.setdefault(channel.connection.number, []).append(channel)
+
+    def go(self, channel: Channel) -> None:
+        channels = self._here[channel.connection.number]
+        channels.remove(channel)
+        if not channels:
+            del self._here[channel.connection.number]
 
     def announce(self, room: Room, connection: int) -> None:
         """Tell the replicas who it is, and what it has open with someone in front of it."""
-        states: list[str] = []
+        states: list[ClientState] = []
         paths: list[str] = []
-        for channel in self._channels_of(connection):
+        for channel in self._here.get(connection, ()):
             text = self._text_of(channel)
-            told = [] if text is None else text.gathering.of(channel.number)
+            told = () if text is None else text.gathering.of(channel.number)
             if told:
                 states += told
                 paths.append(self._path(channel))
@@ -58,16 +61,13 @@ class People:
 
     def name(self, connection: int) -> str:
         """As its invite says, else as it says itself."""
-        states: list[str] = []
-        for channel in self._channels_of(connection):
+        states: list[ClientState] = []
+        for channel in self._here.get(connection, ()):
             if channel.granted.name:
                 return channel.granted.name
             if (text := self._text_of(channel)) is not None:
                 states += text.gathering.of(channel.number)
         return name_in(states) or SOMEONE
-
-    def _channels_of(self, connection: int) -> list[Channel]:
-        return [each for each in self._channels.values() if each.connection.number == connection]
 
     def _path(self, channel: Channel) -> str:
         path = None if channel.entry is None else self._path_of(channel.entry)

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from crdtsync.core.hub.doors.awareness import Gathering
 from crdtsync.core.hub.doors.channel import Channel
-from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId, printable
@@ -23,6 +22,7 @@ class OpenText:
     def __init__(self, entry: EntryId | None, path: str, client_id: int, updates: Iterable[bytes]) -> None:
         self.entry = entry
         self.path = path
+        self._client_id = client_id
         self.document = TextDocument(client_id, updates)
         self.channels: dict[int, Channel] = {}
         self.gathering = Gathering()
@@ -41,6 +41,12 @@ class OpenText:
         self._size_max_bytes = size
         return False
 
+    def holds(self, update: bytes) -> bool:
+        """Whether the update is no news. Raises MalformedUpdate."""
+        scratch = TextDocument(self._client_id, [self.document.encode_state(), *self.document.pending])
+        change = scratch.apply_update(update)
+        return not (change.changed or change.pending)
+
     def greet(self, channel: Channel, state_vector: bytes, replicas: tuple[ClientState, ...]) -> None:
         """The channel opens the text, and holds ``state_vector``. Raises ValueError."""
         self.answer(channel, state_vector)
@@ -54,10 +60,6 @@ class OpenText:
         for update in self.document.pending:
             channel.say(SyncUpdate(update))
         channel.say(SyncStep1(self.document.state_vector))
-
-    def offer(self, channel: Channel) -> None:
-        """Give a channel whose own document is empty, as far as one sees, all there is."""
-        self.greet(channel, statevector.EMPTY, ())
 
     def tell(self, message: YjsMessage, but: Channel | None = None) -> None:
         """Tell all channels but one."""
