@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from crdtsync.adapters.shrinking import allow_shrinking
 from crdtsync.core.hub.store import StoreCorrupt, StoreFailed
 from crdtsync.core.values.limits import MiB
 from crdtsync.errors import StoreError
@@ -69,6 +70,7 @@ def prepare(path: Path, write: sqlite3.Connection) -> None:
                 f"{path} was written by a newer crdtsync (format {version}, this one knows "
                 f"{SCHEMA_VERSION}): upgrade crdtsync here."
             )
+        allow_shrinking(write)
         write.execute("PRAGMA journal_mode = WAL")
         write.execute("PRAGMA synchronous = FULL")
         write.execute(f"PRAGMA journal_size_limit = {_JOURNAL_KEPT_BYTES}")

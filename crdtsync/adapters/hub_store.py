@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from crdtsync.adapters.hub_database import connect, prepare, transaction, translated
+from crdtsync.adapters.shrinking import shrink
 from crdtsync.core.hub.store import (
     EVERYTHING,
     Appendix,
@@ -51,6 +52,11 @@ class SqliteHubStore:
             self._connections.pop().close()
 
     # -- writing --------------------------------------------------------------------------------------
+
+    def shrink(self) -> bool:
+        """Give some free space back to the disk; returns whether there is more. Raises StoreFailed."""
+        with translated(self.path):
+            return shrink(self._write)
 
     def open_room(self, room: str, epoch: str, rooms_max: int, epochs_kept: int) -> RoomRecord | None:
         write = self._write

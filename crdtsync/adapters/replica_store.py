@@ -26,6 +26,7 @@ from crdtsync.adapters.replica_store_database import (
     quarantine,
 )
 from crdtsync.adapters.replica_store_versions import VersionTable
+from crdtsync.adapters.shrinking import PAGES_AT_ONCE, shrink
 from crdtsync.core.replica.records import (
     AddUpdate,
     AddVersion,
@@ -96,6 +97,16 @@ class ReplicaStore:
         self._written_bytes += PAGE_BYTES * (len(records) + 1)
         if self._round_under_way or self._written_bytes >= CHECKPOINT_AFTER_BYTES:
             self._checkpoint()
+
+    def shrink(self) -> bool:
+        """Give some free space back to the disk; returns whether there is more. For idle moments."""
+        more = False
+        with suppress(sqlite3.Error):  # the next commit tells
+            more = shrink(self._connection)
+            self._written_bytes += PAGES_AT_ONCE * PAGE_BYTES if more else 0
+        if self._round_under_way or self._written_bytes >= CHECKPOINT_AFTER_BYTES:
+            self._checkpoint()
+        return more
 
     def _roll_back(self) -> None:
         # Some errors have ended the transaction already; a rollback that fails is repeated by the next open.

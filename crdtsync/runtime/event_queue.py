@@ -22,6 +22,10 @@ class EventQueue(Generic[Event]):
         self._thread = threading.get_ident()
         self._overflowed = False
 
+    def __bool__(self) -> bool:
+        """Whether something waits."""
+        return bool(self._events)
+
     def put(self, event: Event) -> None:
         self._events.append(event)
         if threading.get_ident() == self._thread:

@@ -44,6 +44,7 @@ from crdtsync.runtime.hub_entrance import Entrance
 from crdtsync.runtime.hub_gate import Gate
 from crdtsync.runtime.hub_loop import RESTARTING, HubLoop
 from crdtsync.runtime.hub_work import HubWork
+from crdtsync.runtime.idle import shrink_when_idle
 
 DEFAULT_PORT: Final = 4747
 ROOM_PATH: Final = "/v1/room"
@@ -199,7 +200,7 @@ class HubServer:
                     assert self._ready is not None
                     self._ready.set_result(None)
                 try:
-                    await self._run_loop(loop, server)
+                    await self._run_loop(loop, work, server)
                     return
                 except StoreCorrupt as error:
                     self._store.close()
@@ -217,10 +218,11 @@ class HubServer:
                 await _end_connections(server)
             self._store.close()
 
-    async def _run_loop(self, loop: HubLoop, server: Server) -> None:
+    async def _run_loop(self, loop: HubLoop, work: HubWork, server: Server) -> None:
         """Return once stopped. Raises what ended the loop otherwise."""
         running = asyncio.create_task(loop.run(), name="hub loop")
         stopping = asyncio.create_task(self._stop.wait(), name="hub stop")
+        shrinking = asyncio.create_task(shrink_when_idle(work.shrink), name="hub shrinking")
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
@@ -232,7 +234,8 @@ class HubServer:
         finally:
             running.cancel()
             stopping.cancel()
-            await asyncio.gather(running, stopping, return_exceptions=True)
+            shrinking.cancel()
+            await asyncio.gather(running, stopping, shrinking, return_exceptions=True)
 
     def _open_store(self) -> SqliteHubStore:
         path = self._data / "hub.db"

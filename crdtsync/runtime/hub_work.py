@@ -66,6 +66,13 @@ class HubWork:
         self._writer.close()
         self._readers.close()
 
+    async def shrink(self) -> bool:
+        """Give some of the store's free space back to the disk; returns whether there is more."""
+        try:
+            return await self._writer.run(self._store.shrink)
+        except StoreFailed:
+            return False  # the next commit tells
+
     async def answer(self, request: Request) -> Event:
         """The event that answers the request. Raises StoreCorrupt."""
         store = self._store

@@ -40,6 +40,7 @@ from crdtsync.runtime.blob_job import Transfer
 from crdtsync.runtime.blob_transfer import BlobTransfers
 from crdtsync.runtime.disk_tasks import DiskTasks
 from crdtsync.runtime.event_queue import EventQueue
+from crdtsync.runtime.idle import shrink_when_idle
 
 PERSIST_RETRY_S = 1.0
 YIELD_S = 0.02
@@ -213,6 +214,7 @@ class Replica:
         engine = self._engine
         await self._carry_out(engine.start(self._now()))
         stopping = asyncio.create_task(self._stopping.wait())
+        shrinking = asyncio.create_task(shrink_when_idle(self._shrink), name="shrinking")
         stopping.add_done_callback(lambda _: self._events.put(ev.Tick()))
         try:
             while not self._stopping.is_set():
@@ -232,7 +234,12 @@ class Replica:
                 self._observer.changed()
         finally:
             stopping.cancel()
-            await asyncio.gather(stopping, return_exceptions=True)
+            shrinking.cancel()
+            await asyncio.gather(stopping, shrinking, return_exceptions=True)
+
+    async def _shrink(self) -> bool:
+        """Not while there is something to do, which a write would delay."""
+        return not self._events and self._folder.store.shrink()
 
     def _now(self) -> float:
         """Seconds since 1970 by a clock that never goes back and never jumps."""

@@ -41,6 +41,9 @@ class MemoryHubStore:
     def copy(self) -> Self:
         return copy.deepcopy(self)
 
+    def shrink(self) -> bool:
+        return False
+
     def open_room(self, room: str, epoch: str, rooms_max: int, epochs_kept: int) -> RoomRecord | None:
         known = self._rooms.get(room)
         if known is None:

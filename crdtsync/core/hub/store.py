@@ -99,6 +99,13 @@ class LogPage:
 class HubStore(Protocol):
     """Every method raises StoreFailed or StoreCorrupt; a write that raises has changed nothing."""
 
+    def shrink(self) -> bool:
+        """Give a little free space back to the disk, in a millisecond or two; returns whether there is more.
+
+        Raises StoreFailed.
+        """
+        ...
+
     def open_room(self, room: str, epoch: str, rooms_max: int, epochs_kept: int) -> RoomRecord | None:
         """The room, with ``epoch`` as its newest (recorded durably if it is new), made if it is not there.
 
