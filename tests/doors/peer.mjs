@@ -81,6 +81,13 @@ const commands = {
   insert: ({ id, at, text }) => { const { content } = peers.get(id); content.insert(at < 0 ? content.length : at, text) },
   erase: ({ id, at, length }) => { peers.get(id).content.delete(at, length) },
   replace: ({ id, text }) => { const { doc, content } = peers.get(id); doc.transact(() => { content.delete(0, content.length); content.insert(0, text) }) },
+  replay: ({ id, patches }) => {
+    const { content } = peers.get(id)
+    for (const [position, deleted, inserted] of patches) {
+      if (deleted) content.delete(position, deleted)
+      if (inserted) content.insert(position, inserted)
+    }
+  },
   connect: ({ id }) => { peers.get(id).connect() },
   disconnect: ({ id }) => { peers.get(id).disconnect() },
   present: ({ id, state }) => { peers.get(id).provider.awareness.setLocalState(state) },

@@ -13,6 +13,7 @@ import pytest
 
 from tests.doors.node import CLIENTS, HOCUSPOCUS, Y_WEBSOCKET, Node, Peer
 from tests.processes.harness import Hub, Joined, eventually, run
+from tests.traces import recording
 
 LONG = bool(os.environ.get("CRDTSYNC_LONG_DOORS"))
 
@@ -262,6 +263,30 @@ def test_who_has_no_invite_is_denied_and_a_reader_changes_nothing(tmp_path: Path
             if client in HOCUSPOCUS:
                 assert reader.status["unsynced"] > 0
                 assert reader.status["scope"] == "readonly"
+
+
+def test_a_large_document_with_a_long_history_opens_everywhere_and_goes_on(scene: Scene) -> None:
+    paper = recording("automerge-paper")
+    patches = [[p.position, p.deleted, p.inserted] for each in paper.transactions for p in each.patches]
+    live = 20_000 if LONG else 500
+    path = scene.new_path("paper")
+    author = scene.open("y-websocket-3", path).until_synced()
+    author.do("disconnect")
+    author.do("replay", patches=patches[:-live])
+    author.do("connect")
+    author.until(lambda status: status["connected"] and status["synced"], "connected again")
+    author.do("replay", patches=patches[-live:])
+    scene.until_file(path, paper.end)
+    text = paper.end
+    for client in CLIENTS:
+        reader = scene.open(client, path)
+        reader.until_text(text)
+        reader.insert(f"\nread with {client}")
+        text += f"\nread with {client}"
+        author.until_text(text)
+        reader.do("close")
+    scene.until_file(path, text)
+    author.do("close")
 
 
 @pytest.mark.skipif(not LONG, reason="takes 40 s: make doors")

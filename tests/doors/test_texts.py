@@ -378,6 +378,17 @@ def test_a_malformed_update_ends_its_author_and_no_other() -> None:
     assert folder.read() == {"a.txt": "xy"}
 
 
+def test_a_character_that_no_text_file_holds_is_refused() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    client = YjsClient(bench, Page(5))
+    client.type("y\0")
+    assert client.closed is not None
+    assert "NUL" in client.closed.reason
+    assert folder.read() == {"a.txt": "x"}
+
+
 @pytest.mark.parametrize(
     "frame", [b"", b"\x05", b"\x00\x00\x02\x01", b"\x00\x00\x01\xff", b"\x01\x02\x01\x01"]
 )

@@ -43,6 +43,8 @@ def _string(cursor: Cursor) -> int:
     at = cursor.at
     text = cursor.string()
     size_bytes = len(text)
+    if "\0" in text:
+        refuse("a text with a NUL, which would be no text on any disk")
     if cursor.at - at <= size_bytes + 8 and text.isascii():
         return size_bytes
     units = len(text.encode("utf-16-le")) >> 1
