@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
+import queue
+import threading
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import IO, cast
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
@@ -17,6 +24,7 @@ from crdtsync.core.replica.status import Status
 from crdtsync.core.values.ids import printable
 
 ROWS_SHOWN = 8
+STOP_WAITS_S = 2.0
 
 _STATE_STYLE = {
     "starting": "yellow",
@@ -59,6 +67,11 @@ class Scene:
     reason: str = ""
     transfers: list[TransferRow] = field(default_factory=list)
     changes: deque[Change] = field(default_factory=lambda: deque(maxlen=ROWS_SHOWN))
+
+    def copy(self) -> Scene:
+        """As it is now, for another thread."""
+        changes = deque(self.changes, maxlen=self.changes.maxlen)
+        return replace(self, transfers=list(self.transfers), changes=changes)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         parts: list[Panel | Table | Text] = [self._headline()]
@@ -139,26 +152,109 @@ class Scene:
 
 
 class LiveView:
-    """Redraws one scene in place, only when asked to."""
+    """Redraws one scene in place, when asked to, from a thread of its own.
 
-    def __init__(self, scene: Scene, console: Console | None = None) -> None:
+    A terminal that takes nothing (Ctrl-S, a stuck connection) costs pictures, and holds nobody up.
+    """
+
+    def __init__(self, scene: Scene, fd: int = 1) -> None:
+        """``fd`` is the terminal."""
         self.scene = scene
-        self._console = console or Console()
-        self._live = self._new()
-
-    def _new(self) -> Live:
-        return Live(self.scene, console=self._console, auto_refresh=False, transient=False)
+        self._console = Console(file=cast(IO[str], _Terminal(fd)))
+        self._live: Live | None = None
+        self._latest: Scene | None = None
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._idle = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="crdtsync-view", daemon=True)
+        self._thread.start()
 
     def start(self) -> None:
         """Begin, or go on below what has been printed since ``stop``."""
-        self._live = self._new()
-        self._live.start(refresh=True)
+        self._put(partial(self._start, self.scene.copy()))
 
     def redraw(self) -> None:
-        self._live.update(self.scene, refresh=True)
+        """Draw the scene as it is now; what was to be drawn before is skipped if it has not been yet."""
+        with self._lock:
+            waits, self._latest = self._latest is not None, self.scene.copy()
+        if not waits:
+            self._put(self._draw)
 
     def stop(self) -> None:
-        self._live.stop()
+        """Leave the last picture on the terminal."""
+        self._put(self._stop)
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """Print below what is there; not while the picture is shown."""
+        self._put(partial(self._console.file.write, "".join(line + "\n" for line in lines)))
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Until all of that is on the terminal, at most so many seconds; whether it is."""
+        return self._idle.wait(timeout_s)
+
+    def close(self) -> None:
+        """Stop for good. A terminal that takes nothing is left as it is."""
+        self.stop()
+        self._jobs.put(None)
+        self._thread.join(STOP_WAITS_S)
+
+    def _put(self, job: Callable[[], object]) -> None:
+        with self._lock:
+            self._idle.clear()
+            self._jobs.put(job)
+
+    def _work(self) -> None:
+        working = True
+        while (job := self._jobs.get()) is not None:
+            try:
+                if working:
+                    job()
+            except (OSError, ValueError):
+                working = False  # the terminal is gone; who joins a folder goes on all the same
+            with self._lock:
+                if self._jobs.empty():
+                    self._idle.set()
+
+    def _start(self, scene: Scene) -> None:
+        # Nothing is redirected: whoever prints meanwhile must not wait for a picture.
+        self._live = Live(
+            scene,
+            console=self._console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start(refresh=True)
+
+    def _draw(self) -> None:
+        with self._lock:
+            scene, self._latest = self._latest, None
+        if self._live is not None and scene is not None:
+            self._live.update(scene, refresh=True)
+
+    def _stop(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+
+class _Terminal(io.TextIOBase):
+    """Writes without a buffer, whose lock a thread that is stuck would hold when the program ends."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def isatty(self) -> bool:
+        return os.isatty(self._fd)
+
+    def write(self, text: str) -> int:
+        rest = memoryview(text.encode("utf-8", "replace"))
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        return len(text)
 
 
 def size(size_bytes: int) -> str:

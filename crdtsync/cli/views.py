@@ -178,20 +178,23 @@ class TerminalView:
 
     def comparison(self, question: AskDiffering) -> None:
         self._live.stop()
-        for line in comparison_lines(question):
-            print(printable(line, 2000))
+        self._live.lines([printable(line, 2000) for line in comparison_lines(question)])
         if not question.differing:
             self._live.start()
 
     async def ask(self, question: AskDiffering) -> Differing:
         if not sys.stdin.isatty():
             return Differing.BOTH
-        choice = await asyncio.to_thread(_ask)
+        choice = await asyncio.to_thread(self._ask_below)
         self._live.start()
         return choice
 
+    def _ask_below(self) -> Differing:
+        self._live.wait()
+        return _ask()
+
     def stop(self) -> None:
-        self._live.stop()
+        self._live.close()
 
 
 def comparison_lines(question: AskDiffering) -> list[str]:
