@@ -9,7 +9,7 @@ from crdtsync.core.values.paths import parent
 from crdtsync.core.values.reserved import reserved_path
 from crdtsync.testing.clock import Clock, Trace, shown
 from crdtsync.testing.oracles import Ledger
-from crdtsync.testing.texts import edited
+from crdtsync.testing.texts import line, undisputed
 from crdtsync.testing.virtual_disk import VirtualDisk
 from crdtsync.testing.virtual_inodes import Inode, NodeKind
 from crdtsync.testing.workloads import Person
@@ -90,7 +90,12 @@ class Editor(Person):
             raise FileNotFoundError
         path = self._rng.choice(paths)
         seen = self._buffers.pop(path)
-        data = edited(seen, self._rng, self._token, ("insert",))
+        places = undisputed(seen.decode().splitlines(), self._disk.nodes[path].data.decode().splitlines())
+        if not places:
+            raise FileNotFoundError
+        lines = seen.decode().splitlines(keepends=True)
+        at = self._rng.choice(places)
+        data = "".join([*lines[:at], line(self._token()), *lines[at:]]).encode()
         self._put(path, seen, data)
         return f"{path}: {shown(seen)} -> {shown(data)}"
 

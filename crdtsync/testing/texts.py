@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from random import Random
 
 from crdtsync.core.values.digests import digest_of
@@ -42,6 +43,15 @@ def _changed(lines: list[str], rng: Random, token: Callable[[], str], kinds: Seq
             return [*lines[:at], *lines[at + 1 :]]
         case _:
             return [formatted(line) for line in lines]
+
+
+def undisputed(old: Sequence[str], new: Sequence[str]) -> list[int]:
+    """Places between two lines of the old text that still stand next to each other in the new one.
+
+    Elsewhere nothing tells a line that was inserted in an old text from one that replaced what came since.
+    """
+    neighbours = set(pairwise(new))
+    return [at for at, pair in enumerate(pairwise(old), start=1) if pair in neighbours]
 
 
 def formatted(line: str) -> str:
