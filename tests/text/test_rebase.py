@@ -85,7 +85,8 @@ def test_both_changes_are_kept(base: str, ours: str, theirs: str, result: str) -
         ("a\na\n", "a\na\na\n", "a\na\na\nb\n", "a\na\na\nb\n"),
         ("x=1;y=2", "x = 1; y = 2", "x = 1; y = 2; z = 3", "x = 1; y = 2; z = 3"),
         ("a\n", "a\nshared line\nours\n", "a\nshared line\ntheirs\n", "a\nshared line\ntheirs\nours\n"),
-        ("a\n", "a\nours\nshared line\n", "a\ntheirs\nshared line\n", "a\ntheirs\nours\nshared line\n"),
+        ("a\nb\n", "a\nours\nshared line\n", "a\ntheirs\nshared line\n", "a\ntheirs\nours\nshared line\n"),
+        ("a\nb\n", "a, too\nours\nb\n", "a, too\ntheirs\nb\n", "a, too\ntheirs\nours\nb\n"),
         ("if x:\n  y\n", "if x:\n    z\n", "if x:\n  z\n", "if x:\n    z\n"),
         ("p q", "P  Q", "P Q", "P  Q"),
     ],
@@ -280,7 +281,7 @@ def test_edits_that_meet_are_combined_character_by_character(
         ("a  b", "a b", False, "a b"),
         ("a  b", "a b", True, "a  b"),
         ("same line\nx\n", "same line\ny\n", True, "same line\ny\nx\n"),
-        ("x\nsame line\n", "y\nsame line\n", True, "y\nx\nsame line\n"),
+        ("x\nsame line\n", "y\nsame line\n", True, "y\nsame line\nx\nsame line\n"),
         ("mysame line\n", "same line\n!", True, "same line\n!mysame line\n"),
         ("xsame line\n", "ysame line\n", True, "ysame line\nxsame line\n"),
         ("long text here\nz\n", "other words\nz\n", True, "other words\nz\nlong text here\nz\n"),
@@ -288,6 +289,13 @@ def test_edits_that_meet_are_combined_character_by_character(
 )
 def test_two_insertions_at_one_place_are_joined(ours: str, theirs: str, alike: bool, result: str) -> None:
     assert apply_edits(theirs, joined_insertions(ours, theirs, alike=alike)) == result
+
+
+def test_of_two_functions_added_at_one_place_each_stays_whole_however_alike_they_end() -> None:
+    base = "import os\n"
+    first = "\n\ndef first():\n    prepare()\n    return None\n"
+    second = "\n\ndef second():\n    prepare()\n    return None\n"
+    assert apply_edits(base + second, rebase(base, base + first, base + second)) == base + second + first
 
 
 def test_the_edits_are_the_same_as_a_diff_where_nobody_else_changed_anything() -> None:

@@ -108,7 +108,7 @@ def _places(
     inserts = False
     both: tuple[list[Edit], list[Edit]] = [], []
     for edit_start, edit_end, is_theirs, edit in single:
-        meets = edit_start < end or (edit_start == end and inserts and edit.text)
+        meets = edit_start < end or (edit_start == end and inserts)
         if not meets:
             if any(both):
                 yield start, end, *both

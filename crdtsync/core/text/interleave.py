@@ -5,6 +5,7 @@ Knows nothing of words or lines but where one insertion is a part of the other.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ _TELLING_AT_END_CHARS: Final = 3
 """Text of at least this many visible characters does not end what others inserted at one place by chance."""
 
 
-_TELLING_LINES_CHARS: Final = 8
-"""Whole lines of at least this many visible characters do not begin or end two insertions by chance."""
+_TELLING_CHARS: Final = 8
+"""Nor is text of at least this many found next to what we deleted."""
+_LINES_AFTER: Final = re.compile(r"\n[^\n]*")
 
 
 class _Kind(Enum):
@@ -66,7 +68,7 @@ def interleave(place: Place) -> list[Edit]:
     White space that set apart what one side wrote stays, or comes again, where the other side deleted it.
     """
     pieces = [_Piece(_Kind.BASE, place.before)] if place.before else []
-    pieces += _joined(_pieces(place))
+    pieces += _joined(place)
     if place.after:
         pieces.append(_Piece(_Kind.BASE, place.after))
     edits = []
@@ -108,12 +110,12 @@ def _deletes(edits: deque[Edit], position: int) -> bool:
     return bool(edits) and edits[0].start <= position
 
 
-def _joined(pieces: Iterator[_Piece]) -> list[_Piece]:
+def _joined(place: Place) -> list[_Piece]:
     """Of what we inserted next to an insertion of theirs only what they did not insert as well."""
     joined: list[_Piece] = []
     theirs: int | None = None  # the index of the insertion that the next of the other side is next to
     ours: int | None = None
-    for piece in pieces:
+    for piece in _pieces(place):
         match piece.kind:
             case _Kind.BASE:
                 theirs = ours = None
@@ -132,26 +134,35 @@ def _joined(pieces: Iterator[_Piece]) -> list[_Piece]:
                 if theirs is None:
                     ours = len(joined)
                 else:
-                    _join(joined, theirs, piece)
+                    _join(joined, theirs, piece, place)
                     theirs = None
         joined.append(piece)
     return joined
 
 
 def _had_already(ours: _Piece, theirs: _Piece) -> bool:
-    """Whether they inserted the same amid what we deleted."""
+    """Whether they inserted the same amid what we deleted, or right after it."""
     assert ours.edit is not None
     assert theirs.edit is not None
-    return theirs.edit.start < ours.edit.end and not joined_insertions(ours.text, theirs.text, alike=False)
+    if theirs.edit.start == ours.edit.end and _visible(ours.text) < _TELLING_CHARS:
+        return False
+    return theirs.edit.start <= ours.edit.end and not joined_insertions(ours.text, theirs.text, alike=False)
 
 
-def _join(pieces: list[_Piece], index: int, ours: _Piece) -> None:
+def _join(pieces: list[_Piece], index: int, ours: _Piece, place: Place) -> None:
     """Take out of our insertion what theirs, at that index, has; put in it what belongs there."""
     theirs = pieces[index]
     assert ours.edit is not None
     assert theirs.edit is not None
     alike = (ours.edit.start, ours.edit.end) == (theirs.edit.start, theirs.edit.end)
-    ours_alone = joined_insertions(ours.text, theirs.text, alike=alike)
+    before = (place.before + place.base[: theirs.edit.start])[-1:]
+    ours_alone = joined_insertions(
+        ours.text,
+        theirs.text,
+        alike=alike,
+        replaced=alike and theirs.edit.start < theirs.edit.end,
+        mid_line=before not in ("", "\n"),
+    )
     ours.text = ""
     for edit in ours_alone:
         if edit.start == len(theirs.text):
@@ -234,10 +245,14 @@ def _keep(pieces: list[_Piece], index: int, at: int) -> int:
     return len(parts) - 1
 
 
-def joined_insertions(ours: str, theirs: str, *, alike: bool) -> list[Edit]:
+def joined_insertions(
+    ours: str, theirs: str, *, alike: bool, replaced: bool = False, mid_line: bool = False
+) -> list[Edit]:
     """Two insertions at one place, as edits of theirs: what only we inserted is added.
 
-    ``alike``: both stand in for the same text, so that it means more if they end alike.
+    ``alike``: both stand at the same place of the base, so that it means more if they end alike.
+    ``replaced``: for the same text of it, so that they are versions of one thing. ``mid_line``: they begin by
+    going on in a line that was there.
     """
     if theirs.endswith(ours) and (alike or _visible(ours) >= _TELLING_AT_END_CHARS):
         return []  # it is where we put it
@@ -248,29 +263,46 @@ def joined_insertions(ours: str, theirs: str, *, alike: bool) -> list[Edit]:
     if start + end == len(theirs) and not _inside_words(ours, start, len(ours) - end):
         more = ours[start : len(ours) - end]  # we inserted theirs and more
         return [Edit(start, start, more)] if alike or more.strip() else []
-    start, end = _same_lines(ours, theirs, start, end)
-    at = len(theirs) - end
-    if theirs[start : start + 1] == "\n" and ours[start : start + 1] != "\n":
-        at = start  # we went on in that line
-    return [Edit(at, at, ours[start : len(ours) - end])]
+    start = _same_head(ours, theirs) if mid_line else 0
+    rest_ours, rest_theirs = ours[start:], theirs[start:]
+    if start and rest_theirs[:1] == "\n" != rest_ours[:1]:
+        return [Edit(start, start, rest_ours)]  # we went on in that line
+    first, last = _same_lines(rest_ours, rest_theirs, replaced)
+    at = len(theirs) - last
+    return [Edit(at, at, rest_ours[first : len(rest_ours) - last])]
 
 
-def _same_lines(ours: str, theirs: str, prefix: int, suffix: int) -> tuple[int, int]:
-    """How many characters the same first and the same last lines of two insertions have, followed by more.
+def _same_head(ours: str, theirs: str) -> int:
+    """How many characters of the line that was there both inserted alike, before they began new lines.
 
-    A line on which only one side went on counts for the other, too.
+    A head that only one side went on with counts for the other, too.
     """
-    ends_ours, ends_theirs = ours.startswith("\n", prefix), theirs.startswith("\n", prefix)
-    if ends_ours == ends_theirs or _inside_words(ours, prefix) or _inside_words(theirs, prefix):
-        if ours.endswith("\n") or theirs.endswith("\n"):
-            prefix = ours.rfind("\n", 0, prefix) + 1
-        else:  # what is inserted before the end of a line ends in a line without one
-            prefix = max(ours.rfind("\n", 0, prefix + 1), 0)
-    line = ours.find("\n", len(ours) - suffix) + 1
-    suffix = len(ours) - line if line else 0
-    shared = _visible(ours[:prefix]) + _visible(ours[len(ours) - suffix :])
-    telling = min(_TELLING_LINES_CHARS, (min(_visible(ours), _visible(theirs)) + 1) // 2)
-    return (prefix, suffix) if shared and shared >= telling else (0, 0)
+    mine, yours = ours.partition("\n")[0], theirs.partition("\n")[0]
+    shorter, longer = sorted((mine, yours), key=len)
+    if not longer.startswith(shorter) or not shorter.strip() or inside_word(longer, len(shorter)):
+        return 0
+    ended = ours if shorter is mine else theirs
+    return len(shorter) if mine == yours or ended.startswith("\n", len(shorter)) else 0
+
+
+def _same_lines(ours: str, theirs: str, replaced: bool) -> tuple[int, int]:
+    """How many characters the same first and last lines of two insertions have, if they are much the same.
+
+    Different things that two people add may well end alike, in code above all.
+    """
+    mine, yours = _lines(ours), _lines(theirs)
+    limit = min(len(mine), len(yours))
+    first = next((n for n in range(limit) if mine[n] != yours[n]), limit)
+    last = next((n for n in range(limit - first) if mine[-1 - n] != yours[-1 - n]), limit - first)
+    head, tail = "".join(mine[:first]), "".join(mine[len(mine) - last :])
+    shared, sizes = _visible(head) + _visible(tail), (_visible(ours), _visible(theirs))
+    same = 2 * shared >= min(sizes) if replaced else head.strip() and 2 * shared >= max(sizes)
+    return (len(head), len(tail)) if shared and same else (0, 0)
+
+
+def _lines(text: str) -> list[str]:
+    """With the ends of lines at their starts, if the text goes on after the end of a line."""
+    return _LINES_AFTER.findall(text) if text.startswith("\n") else text.splitlines(keepends=True)
 
 
 def _inside_words(text: str, *positions: int) -> bool:
