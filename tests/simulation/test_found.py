@@ -39,6 +39,31 @@ def test_a_save_that_races_a_write_undoes_nothing_that_came_meanwhile() -> None:
     assert scene.read(scene.a, "list.md") == "zero is here\none\ntwo is here\nthree is here\n"
 
 
+def test_an_edit_made_while_it_was_dead_is_still_one_after_two_starts_without_the_hub() -> None:
+    scene = Scene()
+    scene.save(scene.a, "a.txt", "one\ntwo\nthree\n")
+    scene.rest()
+    scene.b.work_s = 0.2  # b writes slowly: it is killed before it has
+    scene.save(scene.a, "a.txt", "one\ntwo\nthree\nfour\n")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0,
+        lambda: scene.b.engine is not None and scene.b.engine.status.pending.materialise > 0,
+    )
+    scene.b.kill()
+    scene.hub.kill()
+    scene.save(scene.b, "a.txt", "zero\none\ntwo\nthree\n")
+    saved = scene.b.disk.get("a.txt")
+    for _ in range(2):
+        scene.b.start()
+        scene.wait(5.0)
+        assert scene.b.disk.get("a.txt") is saved  # nothing is written over what was not taken in
+        scene.b.kill()
+    scene.hub.start()
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "a.txt") == "zero\none\ntwo\nthree\nfour\n"
+
+
 def test_what_was_meant_for_the_disk_and_never_stood_there_is_no_base_of_a_save() -> None:
     scene = Scene()
     scene.save(scene.a, "log.md", "ann wrote line 0\n")

@@ -80,7 +80,9 @@ class Doubts:
                 return False
             nearest = self._nearest(agreements, content.text)
             if nearest is not None:
-                state.agree(replace(nearest, path=last.path, fingerprint=seen.fingerprint))
+                # It is edited, and may not be ingested before the next start: that must read it again.
+                before = None if seen.fingerprint is None else seen.fingerprint.outdated()
+                state.agree(replace(nearest, path=last.path, fingerprint=before))
                 return True
         for agreed in reversed(agreements):
             if _is_that(self.standing(entry, agreed.path), agreed):

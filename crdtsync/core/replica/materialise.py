@@ -320,10 +320,9 @@ class Materialise:
                 if content.digest == agreed.digest:
                     self._stands(replace(agreed, fingerprint=fingerprint), now)
                 else:  # an edit on top of it stays on this disk
-                    before = state.synced.get(agreed.entry)
-                    known = None if before is None else before.fingerprint
+                    before = None if fingerprint is None else fingerprint.outdated()
                     state.disk.put(step.path, OnDisk(agreed.kind, content.digest, fingerprint))
-                    state.agree(replace(agreed, fingerprint=known))
+                    state.agree(replace(agreed, fingerprint=before))
             case SetExecutable() | MakeFolder():
                 assert agreed is not None
                 self._stands(replace(agreed, fingerprint=fingerprint), now)

@@ -18,7 +18,7 @@ from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import new_entry_id
-from crdtsync.core.values.paths import conflict_path
+from crdtsync.core.values.paths import conflict_path, parents
 
 
 class Reading:
@@ -39,7 +39,14 @@ class Reading:
         """Do instead what sends nothing; False for an action that sends nothing anyway."""
         state = self._state
         match action:
+            case Action.DELETE_THERE | Action.REPLACE if placed is not None and placed.path != agreed.path:
+                # Others renamed it: it comes to its new place, and holds this one no longer.
+                self._deletions.discard(agreed.entry)
+                state.forget(agreed.entry)
+                state.replan([agreed.entry])
+                state.replan_path(agreed.path)
             case Action.DELETE_THERE:
+                state.give_up(agreed.entry)
                 state.hold(agreed.path)
             case Action.INGEST | Action.REPLACE | Action.CREATE if placed is None:
                 # Gone in the room, changed here: what stands here is only here from now on.
@@ -48,6 +55,7 @@ class Reading:
             case Action.INGEST | Action.REPLACE:
                 assert placed is not None and seen is not None
                 if state.room_digest(agreed.entry) == agreed.digest:
+                    state.give_up(agreed.entry)
                     state.hold(agreed.path)
                 elif action is Action.REPLACE or not self._put_on_top(agreed, placed, seen, content, now):
                     state.forget(agreed.entry)
@@ -56,12 +64,25 @@ class Reading:
                 return False
         return True
 
-    def step_aside(self, placed: Placement, path: str, seen: OnDisk) -> None:
+    def step_aside(self, placed: Placement, path: str, seen: OnDisk) -> bool:
         """Rename what stands in the place of the room's entry; that is written once the place is free."""
         state = self._state
         aside = conflict_path(path, state.name, new_entry_id(state.rng))
-        if not self._materialise.set_aside(placed.entry, path, aside, seen):
+        begun = self._materialise.set_aside(placed.entry, path, aside, seen)
+        if not begun:
             state.hold(path)
+        return begun
+
+    def makes_room(self, placed: Placement) -> bool:
+        """Whether something that is only here stands where the entry belongs, or above, and steps aside."""
+        state = self._state
+        if not (state.may_ingest and state.session.read_only):
+            return False
+        for path in (placed.path, *parents(placed.path)):
+            seen = state.disk.get(path)
+            if seen is not None and seen.kind is not Kind.DIR and state.synced.at(path) is None:
+                return self.step_aside(placed, path, seen)
+        return False
 
     def caught_up(self, now: float) -> None:
         """If it may write again, what was held is an edit like others, and deletions are judged together."""

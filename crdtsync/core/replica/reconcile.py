@@ -102,7 +102,7 @@ class Reconcile:
         disk, room = self._disk_fact(agreed, seen, passed), self._room_fact(agreed, placed)
         if placed is not None and placed.path != agreed.path and disk in (Disk.SAME, Disk.EDITED):
             assert seen is not None
-            if not self._hidden(placed.path):
+            if not self._hidden(placed.path) and not self.reading.makes_room(placed):
                 self._materialise.move(agreed, placed, seen, now)
             return
         if placed is None and self._succeeded(agreed, disk, now):
@@ -172,7 +172,8 @@ class Reconcile:
             self._materialise.clear(path)  # an empty folder stands where the room has a file
             seen = None
         if seen is None:
-            self._materialise.write(placed, None, None, now)
+            if not self.reading.makes_room(placed):
+                self._materialise.write(placed, None, None, now)
             return
         self._meet(placed, seen, content, now)
 

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from crdtsync.core.replica.listener import Listener
 from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.text.statevector import covers
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import TREE, DocumentId
@@ -89,8 +90,8 @@ class HubSession:
         """Documents of which the hub may lack something, as far as we know."""
         self.read_only = identity.read_only
         """As of the last welcome: nothing is pushed."""
-        self.held: set[DocumentId] = set()
-        """Documents of which the hub lacks something for that reason."""
+        self.held: dict[DocumentId, bool] = {}
+        """Documents not pushed for that reason; True: the hub lacks text, not only deletions, maybe."""
         self._epoch = ""
         self._reseed = False
         self._comparing: set[DocumentId] = set()
@@ -161,7 +162,7 @@ class HubSession:
         """Send an update of our own, now if the session is live, else with the next comparison."""
         self.dirty.add(document)
         if self.read_only:
-            self.held.add(document)
+            self.held[document] = True
         elif self.live and document not in self._comparing:
             self._queued.append((document, update))
             self._queued_documents.add(document)
@@ -312,6 +313,8 @@ class HubSession:
             raise PeerError(f"the hub sent a state vector that cannot be read: {error}") from None
         if update:
             self.push(document, update)
+            if document in self.held:
+                self.held[document] = not covers(state_vector, self._listener.state_vector(document))
         else:
             self._settle(document)
         return len(update)
@@ -360,7 +363,7 @@ class HubSession:
             and document not in self._queued_documents
         ):
             self.dirty.discard(document)
-            self.held.discard(document)
+            self.held.pop(document, None)
             self._listener.on_clean(document)
 
 

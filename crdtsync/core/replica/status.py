@@ -88,7 +88,7 @@ def status_of(state: ReplicaState, deletions: Deletions, *, halted: bool) -> Sta
 def _attention(state: ReplicaState) -> tuple[Attention, ...]:
     """By path; of very many changes that are held the first ones, and how many there are."""
     held = dict.fromkeys(state.held, HELD_HERE)
-    for document in state.session.held:
+    for document in [document for document, lacking in state.session.held.items() if lacking]:
         placed = state.view.get(EntryId(document))
         held["" if placed is None else placed.path] = HELD_BEFORE
     shown = sorted(held)[:HELD_SHOWN_MAX]

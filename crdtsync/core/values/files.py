@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
@@ -31,6 +31,10 @@ class Fingerprint:
     mtime_ns: int
     ctime_ns: int
     executable: bool
+
+    def outdated(self) -> Fingerprint:
+        """Of the same file, for an agreement on what it held before: equal to that of no file that stands."""
+        return replace(self, mtime_ns=1, ctime_ns=0)
 
     def same_file(self, other: Fingerprint) -> bool:
         """The same inode with the same size and mtime: unchanged, though perhaps renamed."""
