@@ -63,6 +63,7 @@ class DiskTasks:
         )
         for displaced in await self._in(self._writer, self._folder.recover):
             self._put(ev.DisplacedChanged(displaced))
+        self._poll_in(0.0)  # what it keeps of that run is let go of in time, though no step may come
         self._expire_trash()
 
     async def close(self) -> None:

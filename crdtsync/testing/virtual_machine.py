@@ -53,6 +53,11 @@ class VirtualMachine:
             dentry.inode is node and dentry.name[1:2] == "_" for dentry in staging.names.values()
         )
 
+    def staged(self) -> list[str]:
+        """The names in staging, sorted."""
+        staging = self._state("staging")
+        return [] if staging is None else sorted(dentry.name for dentry in staging.names.values())
+
     def trashed(self) -> list[bytes]:
         """The contents of all that is in the trash."""
         trash = self._state("trash")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeVar
 
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from crdtsync.adapters.disk import Disk
 from crdtsync.adapters.watcher import Watched, Watcher
@@ -77,6 +77,7 @@ class VirtualProcess:
         self._watching = VirtualThreads(clock, 1, lambda: 0.0)
         self._poll: Timer | None = None
         self._touched: set[str] = set()
+        self._performer: greenlet | None = None
         self.kernel = VirtualKernel(filesystem, self._primitive)
         self._inotify = VirtualInotify(self.kernel, self._happened, self._mishap)
         self._told = told
@@ -106,10 +107,14 @@ class VirtualProcess:
             inotify=lambda: self._inotify,
         )
         watcher.start()
-        return self.disk.recover()
+        displaced = self.disk.recover()
+        self._poll_in(0.0)
+        return displaced
 
     def end(self) -> None:
         """Everything of it is gone; nothing is cleaned up."""
+        if self._poll is not None:
+            self._poll.cancel()
         if not self.kernel.ended:
             self._inotify.stop()
             self.kernel.end()
@@ -128,7 +133,19 @@ class VirtualProcess:
             if self._poll is None:
                 self._poll_in(limits.DISPLACED_MIN_S)
 
-        self._submit(self._writer, lambda: self.disk.perform(steps), end)
+        def work() -> list[tuple[Step, Outcome]]:
+            self._performer = getcurrent()
+            try:
+                return self.disk.perform(steps)
+            finally:
+                self._performer = None
+
+        self._submit(self._writer, work, end)
+
+    @property
+    def performing(self) -> bool:
+        """Whether the primitive that is about to happen is one of a step."""
+        return self._performer is getcurrent()
 
     def drop_displaced(self, token: str) -> None:
         self._submit(self._writer, lambda: self.disk.drop_displaced(token), lambda _: None)

@@ -67,7 +67,7 @@ class VirtualReplica:
         """How many steps were carried out."""
         self._life = 0
         self._kill_after: int | None = None
-        self._at_primitive: tuple[int, Callable[[], None]] | None = None
+        self._at_primitive: tuple[int, Callable[[], None], bool] | None = None
         self._timer: Timer | None = None
         self._flush_number = 0
         self._fetching: dict[Digest, int] = {}
@@ -149,9 +149,12 @@ class VirtualReplica:
         if self.engine is not None:
             self._kill_after = count
 
-    def at_primitive(self, count: int, action: Callable[[], None]) -> None:
-        """Have that done before the primitive of the disk code that comes after so many more."""
-        self._at_primitive = count, action
+    def at_primitive(self, count: int, action: Callable[[], None], of_steps: bool = False) -> None:
+        """Have that done before the primitive of the disk code that comes after so many more.
+
+        ``of_steps``: only those that carry out steps count.
+        """
+        self._at_primitive = count, action, of_steps
 
     def cut_power(self) -> None:
         """The process ends, and what was not durable is lost, more or less of it."""
@@ -184,12 +187,14 @@ class VirtualReplica:
         self._durable_records = len(self._stored)
 
     def _before(self, primitive: Primitive) -> None:
+        assert self.process is not None
         if self._at_primitive is not None:
-            left, action = self._at_primitive
-            self._at_primitive = (left - 1, action) if left else None
-            if not left:
-                action()
-                return
+            left, action, of_steps = self._at_primitive
+            if not of_steps or self.process.performing:
+                self._at_primitive = (left - 1, action, of_steps) if left else None
+                if not left:
+                    action()
+                    return
         if self.trouble is not None:
             self.trouble.meet(primitive, self._disk_rng)
         for folder, name in primitive.changes:
