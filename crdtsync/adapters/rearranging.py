@@ -18,7 +18,7 @@ from crdtsync.adapters.file_modes import mode_for
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
 from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.replacing import Replacing
-from crdtsync.adapters.spelling import Spelling
+from crdtsync.adapters.spelling import Listings, Spelling
 from crdtsync.adapters.staging import Held, Stage, Staging
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.steps import (
@@ -198,6 +198,8 @@ class Rearranging:
         folder, name = split(step.path)
         moved: list[tuple[str, str]] = []
         try:
+            if step.exact and not Listings(self._tree).spell(step.path):
+                return Done()  # it is there under another name, and so for another reason
             with self._tree.folder(folder) as above_fd, self._tree.folder(step.path) as fd:
                 names = [entry.name for entry in calls.entries(fd)]
                 if not all(litter_name(litter) for litter in names):

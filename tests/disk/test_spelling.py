@@ -178,6 +178,11 @@ def test_an_empty_folder_is_removed_in_whatever_spelling_it_is_there_by_then(fol
     done(folding.perform(RemoveFolder(number(), "Docs/Empty")))
     assert isinstance(folding.perform(RemoveFolder(number(), "Docs")), Failed)
     assert names(folding.root / "docs") == ["a"]
+    (folding.root / "Note").mkdir()
+    done(folding.perform(RemoveFolder(number(), "note", exact=True)))
+    assert names(folding.root) == ["Note", "docs"]
+    done(folding.perform(RemoveFolder(number(), "Note", exact=True)))
+    assert names(folding.root) == ["docs"]
 
 
 def test_a_name_that_is_taken_in_another_spelling_is_told(folding: Joined) -> None:

@@ -424,3 +424,16 @@ def test_a_file_that_is_renamed_while_it_is_being_written_is_no_copy() -> None:
     scene.rest()
     assert scene.paths(scene.a) == scene.paths(scene.b) == [f"new/{name}" for name in names]
     assert {scene.read(scene.b, f"new/{name}") for name in names} == {"one\ntwo is here\n"}
+
+
+def test_a_file_takes_the_name_of_the_folder_that_it_was_in() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x/z/b.md", "text\n")
+    scene.rest()
+    scene.a.disk.rename("x/z/b.md", "b.md~")
+    scene.a.disk.take("x/z")
+    scene.a.disk.take("x")
+    scene.a.disk.rename("b.md~", "x")
+    scene.rest()
+    assert scene.paths(scene.a) == scene.paths(scene.b) == ["x"]
+    assert scene.read(scene.b, "x") == "text\n"

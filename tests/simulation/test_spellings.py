@@ -185,6 +185,19 @@ def test_a_folder_that_has_its_name_back_leaves_no_empty_one_behind() -> None:
     assert sorted(scene.b.disk.nodes) == ["w", "w/a.md", "x", "x/z"]
 
 
+def test_a_form_that_the_disk_does_not_fold_makes_no_war_of_empty_folders() -> None:
+    scene = Scene("plain", "case")  # it tells forms apart, though we take them for one
+    scene.save(scene.b, f"x/{NFD}/b.md", "text\n")
+    scene.rest()
+    scene.b.disk.make_folder(f"x/{NFC}")
+    scene.b.disk.rename(f"x/{NFD}/b.md", f"x/{NFC}/b.md")
+    scene.rest()
+    scene.wait(30.0)
+    scene.rest()
+    assert scene.read(scene.a, f"x/{NFC}/b.md") == "text\n"
+    assert len(scene.b.disk.inside("x")) == 3
+
+
 def test_a_file_that_is_ignored_here_keeps_its_name_and_the_other_one_is_told_of() -> None:
     scene = Scene("plain", "case")
     scene.save(scene.b, "thumbs.DB", "shared\n")

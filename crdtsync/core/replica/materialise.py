@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
+from crdtsync.core.replica.chains import chain_of, occupant_of
 from crdtsync.core.replica.effects import CancelTransfer, Fetch
 from crdtsync.core.replica.links import leads_astray
 from crdtsync.core.replica.records import Synced
@@ -125,11 +126,14 @@ class Materialise:
             self._prune([agreed.path, *parents(agreed.path)])
             return
         key = state.view.folding.path_key
-        if is_below(key(placed.path), key(agreed.path)):
-            # A folder has to be where it stands: it goes aside first.
-            aside = conflict_path(agreed.path, state.name, agreed.entry)
+        source, target = key(agreed.path), key(placed.path)
+        if is_below(target, source) or is_below(source, target):
+            # A folder has to be where it stands, or has to go that it stands in: it goes aside first.
+            outer = agreed.path if is_below(target, source) else placed.path
+            aside = conflict_path(outer, state.name, agreed.entry)
             step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, aside, expected)
             state.begin(step, agreed.entry, replace(agreed, path=aside))
+            self._prune(parents(agreed.path), leaving=agreed.path)
             return
         if leads_astray(state, agreed, placed.path):
             self.remove(agreed, seen)  # and is made anew there, if it may be
@@ -167,22 +171,12 @@ class Materialise:
     def _in_the_way(self, agreed: Synced, placed: Placement, now: float) -> bool:
         """Whether another entry stands at the target; follows a chain of renames to see if it is a cycle."""
         state = self._state
-        occupant = self._occupant(placed.path, agreed.entry)
+        occupant = occupant_of(state, placed.path, agreed.entry)
         if occupant is None:
             return False
-        chain = {agreed.entry}
-        at: Synced = occupant
-        while at.entry not in chain:
-            chain.add(at.entry)
-            target = state.view.get(at.entry)
-            if target is None or target.path == at.path:
-                break
-            following = self._occupant(target.path, at.entry)
-            if following is None:
-                break
-            at = following
+        chain, last = chain_of(state, agreed, occupant)
         astray = leads_astray(state, occupant, agreed.path)
-        if at.entry == agreed.entry and not chain & state.busy and not astray:
+        if last == agreed.entry and not chain & state.busy and not astray:
             step = SwapFiles(state.take_step_number(), agreed.path, occupant.path)
             state.busy.add(occupant.entry)
             state.begin(step, agreed.entry, replace(agreed, path=occupant.path))
@@ -192,12 +186,6 @@ class Materialise:
         state.replan([occupant.entry])
         state.retry_later(agreed.entry, agreed.path, now)
         return True
-
-    def _occupant(self, path: str, entry: EntryId) -> Synced | None:
-        """Who else stands at a path that ``entry`` wants, in whatever spelling."""
-        synced = self._state.synced
-        found = [synced.at(each) for each in (path, *synced.twins(path))]
-        return next((synced.get(each) for each in found if each is not None and each != entry), None)
 
     def _agreement(self, placed: Placement, path: str, digest: Digest | None, covered: bytes) -> Synced:
         return Synced(placed.entry, path, placed.kind, digest, placed.executable, covered, None)
@@ -249,11 +237,12 @@ class Materialise:
                 return
             if any(path != leaving and self._stays(path) for path in state.disk.below(folder)):
                 return
-            self.clear(folder)
+            exact = bool(state.view.folding) and state.view.may_need(folder)
+            self.clear(folder, exact=exact)
 
-    def clear(self, folder: str) -> None:
+    def clear(self, folder: str, *, exact: bool = False) -> None:
         """Remove a folder that has nothing in it; if it turns out to have, it stays."""
-        self._state.begin(RemoveFolder(self._state.take_step_number(), folder), None)
+        self._state.begin(RemoveFolder(self._state.take_step_number(), folder, exact), None)
 
     def _stays(self, path: str) -> bool:
         """Whether the folder above is needed for what was seen there. An empty folder that is no entry may

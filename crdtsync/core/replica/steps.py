@@ -86,10 +86,14 @@ class MakeFolder:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFolder:
-    """Remove the folder if it is empty (or holds only what the system itself litters, like .DS_Store)."""
+    """Remove the folder if it is empty (or holds only what the system itself litters, like .DS_Store).
+
+    On a disk that takes names for one it may be there in another spelling; ``exact``: then it stays.
+    """
 
     step: int
     path: str
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,11 +123,18 @@ class LocalView:
         return [entry for entry in found if entry is not None]
 
     def needs(self, folder: str) -> bool:
-        """Whether an entry stands below ``folder``, or is an empty folder there, in whatever spelling."""
+        """Whether an entry stands below ``folder``, or is an empty folder there."""
+        return self._is_folder(self._standing(folder))
+
+    def may_need(self, folder: str) -> bool:
+        """The same, in whatever spelling."""
         room_path: str | None = ""
         for part in folder.split("/"):
             if room_path is not None:
                 room_path = self._child(room_path, part)
+        return self._is_folder(room_path)
+
+    def _is_folder(self, room_path: str | None) -> bool:
         if room_path is None:
             return False
         entry = self.room.at(room_path)
@@ -136,8 +143,6 @@ class LocalView:
 
     def _child(self, folder: str, here: str) -> str | None:
         """Of a folder of the room, what has that name on this disk, in whatever spelling."""
-        if not self.folding:
-            return _joined(folder, here)
         own = self._room_name.get((folder, here))
         if own is not None:
             return _joined(folder, own)
