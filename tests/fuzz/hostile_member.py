@@ -14,6 +14,7 @@ from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.codec import encode_from_replica
 from crdtsync.core.wire.control import Hello, encode_control
 from crdtsync.core.wire.messages import Push
+from crdtsync.errors import MalformedUpdate
 from crdtsync.testing.fuzzing import frames
 from crdtsync.testing.fuzzing.choices import Choices
 from crdtsync.testing.fuzzing.updates import Maker, mutate
@@ -42,11 +43,15 @@ class Honest:
         self._bench.settle()
 
     def read(self) -> None:
-        """Take in what the hub has sent since. Raises MalformedUpdate if it relayed what cannot be taken."""
+        """Take in what the hub has sent since, as a replica does."""
         entries = self.replica.entries
         for entry in entries[self._read :]:
             if entry.document in self.texts:
-                self.texts[entry.document].apply_update(entry.update)
+                try:
+                    self.texts[entry.document].apply_update(entry.update)
+                except MalformedUpdate as error:
+                    # one ID for two things, told apart only beside what came before: refused by all alike
+                    assert "inside a character" in str(error)
         self._read = len(entries)
 
 

@@ -6,12 +6,13 @@ import pytest
 
 from crdtsync.adapters.replica_store_codec import DamagedRow, decode_synced, sealed
 from crdtsync.core.hub.documents import problem_of
+from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.rows import SetPath
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.errors import MalformedUpdate
-from tests.text.updates import identifier, item, string, structs, text, update
+from tests.text.updates import garbage, identifier, item, string, structs, text, update
 
 ENTRY = EntryId("0a" * 12)
 NAMED = b"\x01" + string("path")
@@ -66,6 +67,29 @@ def test_what_is_inserted_into_a_type_stays_also_after_a_restart(filling: str) -
     for document in (before, TextDocument(2, [before.encode_state()])):
         document.apply_update(update([structs(4, 0, child)]))
         assert b"inside" in document.encode_state()
+
+
+@pytest.mark.parametrize("filling", ["", "x" * 9000], ids=["a short state", "a long state"])
+def test_neighbours_in_two_lists_do_not_tear_a_text_apart(filling: str) -> None:
+    """Yrs would drop what follows, and send what is typed there later so that nobody can take it."""
+    honest = update([structs(3, 0, text("honest " + filling))])
+    keyed = item(b"\x01\x7e", 8, key="k")
+    between = update([structs(4, 0, keyed, text("x", left=(3, 2), right=(4, 0)), text("y", left=(3, 4)))])
+    document = TextDocument(1, [honest])
+    for each in (document, TextDocument(2, [document.encode_state()])):
+        each.apply_update(between)
+        shown = each.text
+        assert all(characters in shown for characters in ("hon", "st", "x", "y", filling))
+        typed = each.edit([Edit(len(shown), len(shown), "!")])
+        other = TextDocument(5, [honest, between, typed])
+        assert (other.text, other.pending) == (shown + "!", ())
+        assert TextDocument(6, [each.encode_state()]).text == shown + "!"
+
+
+def test_what_stands_beside_garbage_is_garbage() -> None:
+    garbled = update([structs(4, 0, garbage(1), text("x", left=(4, 0), right=(3, 1)))])
+    document = TextDocument(1, [update([structs(3, 0, text("ab"))]), garbled])
+    assert document.text == "ab"
 
 
 def test_two_things_under_one_id_do_not_depend_on_themselves_once_pairs_are_whole() -> None:

@@ -148,13 +148,19 @@ class _Log:
 
     def _load(self, entries: Iterator[LogEntry], whole: int) -> None:
         """A row that compaction made needs nothing, so it goes first and is not read struct by struct."""
+        first = next(entries, None)
+        if first is None:
+            return
+        entries = chain((first,), entries)
+        tree = first.document == TREE
+        self.causal = CausalBuffer(values_only=tree)
         earlier: list[LogEntry] = []
         if whole:
             for entry in entries:
                 if entry.sequence == whole:
                     _apply(self.doc, entry.update)
                     known = statevector.decode(self.doc.get_state())
-                    self.causal = CausalBuffer(known, (entry.update,))
+                    self.causal = CausalBuffer(known, (entry.update,), values_only=tree)
                     self.rows.append(_Row(entry.sequence, entry.at_ms, None))
                     break
                 earlier.append(entry)

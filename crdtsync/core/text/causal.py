@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from crdtsync.core.text.orphans import Types
+from crdtsync.core.text.places import Places
 from crdtsync.core.text.surrogates import Pairs
 from crdtsync.core.text.update import (
     EMPTY_UPDATE,
@@ -40,15 +40,23 @@ class CausalBuffer:
 
     ``known``: for each client the first clock that the document lacks (its state vector). ``states``: the
     updates that the document was made from, if it was not made by what this buffer handed out.
+    ``values_only``: nothing else ever comes in, so that nobody can misplace an item.
     """
 
-    __slots__ = ("_order", "_pairs", "_types", "_waiting", "_waiting_updates", "known")
+    __slots__ = ("_in_lists", "_order", "_pairs", "_places", "_waiting", "_waiting_updates", "known")
 
-    def __init__(self, known: Mapping[int, int] | None = None, states: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self,
+        known: Mapping[int, int] | None = None,
+        states: Iterable[bytes] = (),
+        *,
+        values_only: bool = False,
+    ) -> None:
+        self._in_lists = not values_only
         self.known: dict[int, int] = dict(known or {})
         self._pairs = Pairs()
         states = tuple(states)
-        self._types = Types(states)
+        self._places = Places(states)
         for state in states:
             self._pairs.learn_state(state)
         self._waiting: dict[int, list[tuple[int, int, bytes]]] = {}
@@ -85,7 +93,7 @@ class CausalBuffer:
     def learn(self, shape: UpdateShape) -> None:
         """The document now holds what this update inserts."""
         self._pairs.learn(shape)
-        self._types.learn(shape)
+        self._places.learn(shape)
         known = self.known
         for client, ranges in shape.inserts.items():
             end = ranges[-1][1]
@@ -99,8 +107,8 @@ class CausalBuffer:
     def _accepted(self, update: bytes, shape: UpdateShape) -> bytes:
         """The update as it may be applied, now that all that it needs is there."""
         self.learn(shape)
-        if shape.parents:
-            update = self._types.without_orphans(update, shape)
+        if self._in_lists:
+            update = self._places.mended(update, shape)
         return self._pairs.mended(update) if self._pairs.are_cut_by(shape) else update
 
     def _divide(self, update: bytes) -> tuple[list[bytes], bool]:

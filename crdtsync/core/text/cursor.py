@@ -22,7 +22,7 @@ def refuse(reason: str) -> NoReturn:
 class Cursor:
     """A position in the update. Reading past its end raises IndexError, once for all at the top."""
 
-    __slots__ = ("at", "cuts", "data", "halves", "needs", "parents", "types", "values_only")
+    __slots__ = ("at", "cuts", "data", "elsewhere", "halves", "needs", "types", "values_only")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -30,7 +30,7 @@ class Cursor:
         self.needs: dict[int, int] = {}
         self.values_only = True
         self.types: list[tuple[int, int]] = []
-        self.parents: list[tuple[int, int]] = []
+        self.elsewhere = False
         self.cuts: list[tuple[int, int]] = []
         self.halves: list[int] = []
         """Second halves of surrogate pairs in the string read last, as offsets in UTF-16 units."""

@@ -27,10 +27,11 @@ HAS_ORIGIN: Final = 0x80
 HAS_RIGHT_ORIGIN: Final = 0x40
 GC: Final = 0
 _SKIP: Final = 10
-_HAS_PARENT_SUB: Final = 0x20
-_KIND: Final = 0x1F
+HAS_KEY: Final = 0x20
+KIND: Final = 0x1F
+_TEXT: Final = "content"
 _DELETED: Final = 1
-_TYPE: Final = 7
+TYPE: Final = 7
 _PLAIN: Final = frozenset({_DELETED, 3, 8})
 """What was deleted, bytes, and values."""
 
@@ -42,8 +43,8 @@ class UpdateShape:
     ``inserts`` leaves out gaps (Skip structs). ``needs``: all clocks below that one must be there before the
     update, or come with it, for what its items were placed by. ``cuts``: (client, clock) before which it cuts
     what was inserted together. ``halves``: clocks of second halves of surrogate pairs, where nobody may cut.
-    ``values_only``: it inserts plain values into root types, and nothing else. ``types``: IDs of the shared
-    types that it inserts. ``parents``: IDs that it names as types to insert into.
+    ``values_only``: it sets plain values under keys of root types, and does nothing else. ``types``: IDs of
+    the shared types that it inserts. ``elsewhere``: it inserts something not into the text, or garbage.
     """
 
     inserts: Mapping[int, Ranges]
@@ -53,7 +54,7 @@ class UpdateShape:
     halves: Mapping[int, Sequence[int]]
     values_only: bool
     types: Sequence[tuple[int, int]]
-    parents: Sequence[tuple[int, int]]
+    elsewhere: bool
 
     @property
     def structs(self) -> dict[int, tuple[int, int]]:
@@ -77,7 +78,7 @@ class Struct:
     gap: bool
 
 
-_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {}, True, (), ())
+_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {}, True, (), False)
 
 
 def check_update(update: bytes) -> UpdateShape:
@@ -96,7 +97,7 @@ def check_update(update: bytes) -> UpdateShape:
         halves,
         cursor.values_only,
         cursor.types,
-        cursor.parents,
+        cursor.elsewhere,
     )
 
 
@@ -149,6 +150,7 @@ def _read_inserts(
                     ranges.append((start, clock))
                 start = clock + length
             elif info == GC:
+                cursor.elsewhere = True
                 length = cursor.clock()
             else:
                 length = _read_item(cursor, info, client, clock)
@@ -178,23 +180,29 @@ def _read_item(cursor: Cursor, info: int, client: int, clock: int) -> int:
         left, left_clock = _read_dependency(cursor, client, clock)
         cursor.cuts.append((left, left_clock + 1))
     if info & HAS_RIGHT_ORIGIN:
+        cursor.values_only = False
         cursor.cuts.append(_read_dependency(cursor, client, clock))
     if not info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN):
         match cursor.uint():
             case 1:
-                cursor.string()
+                elsewhere = cursor.string() != _TEXT
             case 0:
+                elsewhere = True
                 cursor.values_only = False
-                cursor.parents.append(_read_dependency(cursor, client, clock))
+                _read_dependency(cursor, client, clock)
             case other:
                 refuse(f"unknown parent kind {other}")
-        keyed = bool(info & _HAS_PARENT_SUB)
+        keyed = bool(info & HAS_KEY)
         if keyed:
             cursor.string()
-    kind = info & _KIND
+        else:
+            cursor.values_only = False
+        if keyed or elsewhere:
+            cursor.elsewhere = True
+    kind = info & KIND
     if kind not in _PLAIN:
         cursor.values_only = False
-        if kind == _TYPE:
+        if kind == TYPE:
             cursor.types.append((client, clock))
     length = read_content(cursor, kind)
     if keyed and length > 1 and kind != _DELETED:

@@ -56,7 +56,7 @@ class TreeDocument:
         self.rows: dict[EntryId, Row] = {}
         self._changed: set[EntryId] = set()
         self._open()
-        self._causal = CausalBuffer()
+        self._causal = CausalBuffer(values_only=True)
         with self._doc.transaction():
             for number, update in enumerate(updates):
                 if number == 0:

@@ -155,7 +155,7 @@ DECODERS: Final[dict[str, Decoder]] = {
     ),
     "control messages": Decoder(frames.control, _control, (PeerError,)),
     "updates": Decoder(frames.update, _update, (MalformedUpdate,)),
-    "tree updates": Decoder(frames.update, _tree, (MalformedUpdate,)),
+    "tree updates": Decoder(frames.tree_update, _tree, (MalformedUpdate,)),
     "state vectors": Decoder(state_vector, _state_vector, (ValueError,)),
     "manifests": Decoder(
         frames.manifest, again(decode_manifest, lambda read: encode_manifest(*read)), (PeerError,)

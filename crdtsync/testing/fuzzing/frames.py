@@ -19,7 +19,17 @@ from crdtsync.core.values.manifests import Describes, encode_manifest
 from crdtsync.core.wire import blobs, codec
 from crdtsync.core.wire import messages as wire
 from crdtsync.testing.fuzzing.choices import Choices
-from crdtsync.testing.fuzzing.updates import Maker, mutate, state_vector
+from crdtsync.testing.fuzzing.contents import value
+from crdtsync.testing.fuzzing.updates import (
+    ROOTS,
+    Deletions,
+    Fields,
+    Maker,
+    Parts,
+    Section,
+    mutate,
+    state_vector,
+)
 
 
 def damaged(encoded: bytes, choices: Choices) -> bytes:
@@ -37,6 +47,22 @@ def update(choices: Choices) -> bytes:
     """One that starts a document, on the whole."""
     parts = Maker(choices).update()
     return (mutate(parts, choices) if choices.chance(4) else parts).encode()
+
+
+def tree_update(choices: Choices) -> bytes:
+    """Cells of a room's tree, set by one client; now and then anything."""
+    if choices.chance(6):
+        return update(choices)
+    structs: list[Fields] = []
+    for clock in range(1 + choices.below(6)):
+        body = b"\x01" + value(choices)
+        if clock and choices.chance(3):
+            structs.append(Fields(0x88, 1, left=(9, choices.below(clock)), body=body))
+        else:
+            key = choices.pick(("0e" * 12, "0f" * 12, "0e" * 12 + ":" + "ab" * 32, "x"))
+            structs.append(Fields(0x28, 1, parent=choices.pick(ROOTS[1:7]), key=key, body=body))
+    ranges = ((choices.below(3), 1),) if choices.chance(3) else ()
+    return Parts((Section(9, 0, tuple(structs)),), (Deletions(9, ranges),) if ranges else ()).encode()
 
 
 def document(choices: Choices) -> DocumentId:
