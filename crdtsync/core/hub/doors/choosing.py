@@ -2,7 +2,7 @@
 
 A client may have kept its document while the file was deleted, made anew or renamed. Two histories in one
 document would double the text, so a client goes on with the file whose history it has. See
-docs/decisions/0012-documents-that-clients-kept.md.
+docs/decisions/0015-documents-that-clients-kept.md.
 """
 
 from __future__ import annotations
