@@ -16,7 +16,7 @@ RENAMED = ["r0.txt", "r1.txt", "n0.txt"]
 
 
 class Life(Scene):
-    """``a`` writes and ``b`` reads; what ``b`` does bears tokens that occur nowhere else."""
+    """``a`` writes and ``b`` reads; what either does bears a character that occurs nowhere else."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Life(Scene):
             self.b.kill()
             self.b.start()
         else:
-            self.change(replica, b"<%s %d>" % (replica.name.encode(), number))
+            self.change(replica, chr(0x20000 + number).encode())
         self.wait(self.rng.choice([0, 0.001, 0.01, 0.1, 0.5, 2.0]))
 
     def change(self, replica: VirtualReplica, token: bytes) -> None:
