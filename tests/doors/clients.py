@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import Any, TypeAlias
 
 from pycrdt import Doc, Text
@@ -93,6 +94,7 @@ class YjsClient(Replica):
         super().__init__(bench, len(bench.replicas) + 1)
         bench.replicas[self.number] = self
         self.page = page
+        self._unsaid: deque[bytes] = deque()
         bench.do(Connected(self.number, HERE, YjsDoor(room, path, token)))
         bench.settle()
         if self.closed is None:
@@ -100,7 +102,18 @@ class YjsClient(Replica):
             bench.settle()
 
     def say(self, message: YjsMessage) -> None:
-        self.bench.do(BinaryFrame(self.number, encode_yjs(message), AT_MS))
+        """Said now, or once the hub listens again, as on a socket."""
+        self._unsaid.append(encode_yjs(message))
+        if not self.paused:
+            self.speak()
+
+    @property
+    def may_speak(self) -> bool:
+        return bool(self._unsaid) and not self.paused
+
+    def speak(self) -> None:
+        while self.may_speak:
+            self.bench.do(BinaryFrame(self.number, self._unsaid.popleft(), AT_MS))
 
     def type(self, text: str, at: int | None = None) -> None:
         self.say(SyncUpdate(self.page.type(text, at)))

@@ -110,6 +110,14 @@ class Replica:
         """Whether the hub takes nothing from it for now."""
         return self.paused
 
+    @property
+    def may_speak(self) -> bool:
+        """Whether it has something to say that it could not say before."""
+        return False
+
+    def speak(self) -> None:
+        """Say it."""
+
     def is_closed(self) -> bool:
         return self.closed is not None
 
@@ -213,8 +221,14 @@ class Bench:
 
     def settle(self) -> None:
         """Answer and flush until nothing more happens by itself."""
-        while self.requests or self.flush_soon or any(r.reads and r.waiting for r in self.replicas.values()):
+        while (
+            self.requests
+            or self.flush_soon
+            or any((r.reads and r.waiting) or r.may_speak for r in self.replicas.values())
+        ):
             self.flush()
+            for replica in self.replicas.values():
+                replica.speak()
             for replica in self.replicas.values():
                 while replica.reads and replica.waiting:
                     replica.take_one()
