@@ -41,9 +41,9 @@ class Story:
 
     def act(self) -> None:
         rng = self.rng
-        if rng.random() < 0.1:
+        if rng.random() < 0.2:
             self.bench.hold = {rng.choice([LoadDocuments, Append])}
-        elif self.bench.hold and rng.random() < 0.5:
+        elif self.bench.hold and rng.random() < 0.3:
             self.bench.release()
         rng.choices(
             [
@@ -144,6 +144,9 @@ def test_nothing_typed_is_lost_or_doubled_and_all_see_the_same(seed: int) -> Non
     found = [token for text in files.values() for token in tokens(text)]
     for path, text in files.items():
         assert len(set(tokens(text))) == len(tokens(text)), f"doubled in {path}: {text}"
+    for folder in story.folders:
+        documents = {token for text in folder.texts.values() for token in set(tokens(text.text))}
+        assert len(documents) == sum(len(set(tokens(text.text))) for text in folder.texts.values()), "mixed"
     closed = [page for _, page, client in story.pages if client and client.closed]
     refused = {token for page in closed for token in tokens(page.text)}
     lost = story.typed - set(found) - story.deleted - refused

@@ -172,6 +172,18 @@ def test_a_client_that_comes_back_under_the_old_name_goes_on_with_the_renamed_fi
     assert other.closed is None
 
 
+def test_the_hub_remembers_what_was_opened_where_after_everyone_has_left() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    page = Page(5)
+    YjsClient(bench, page).leave()
+    bench.settle()
+    folder.rename(entry, "b.txt")
+    YjsClient(bench, page).type("!")
+    assert folder.read() == {"b.txt": "text!"}
+
+
 def test_a_file_deleted_while_open_comes_back_with_the_next_character() -> None:
     bench = Bench()
     folder = Folder(bench)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from crdtsync.core.hub.doors.places import Places, shares_history
 from crdtsync.core.text import statevector
 from crdtsync.core.values.ids import EntryId, printable
+from crdtsync.errors import PeerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,11 @@ def choose(places: Places, path: str, client: bytes) -> EntryId | OtherHistory |
         f"This copy of {printable(path)!r} was not made from the file that is there: to merge the two would "
         "double the text. Keep what you need of it, and load the document anew."
     )
+
+
+def check_state_vector(state_vector: bytes) -> None:
+    """Raises PeerError for a malformed one."""
+    try:
+        statevector.decode(state_vector)
+    except ValueError as error:
+        raise PeerError(str(error)) from None

@@ -7,13 +7,15 @@ what is said on a channel stands in ``text``; presence in ``crossing``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.batch import Batch
 from crdtsync.core.hub.doors.channel import Channel, Phase
-from crdtsync.core.hub.doors.choosing import OtherHistory, choose
+from crdtsync.core.hub.doors.choosing import OtherHistory, check_state_vector, choose
 from crdtsync.core.hub.doors.crossing import Replicas
 from crdtsync.core.hub.doors.loading import Loading
+from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.receipts import Receipts
@@ -55,8 +57,15 @@ class Desk:
     """``number`` is its own as a member of the room, below 0. ``may_open``: whether the hub takes more."""
 
     def __init__(
-        self, number: int, name: str, shared: Shared, rng: Randomness, may_open: Callable[[], bool]
+        self,
+        number: int,
+        name: str,
+        shared: Shared,
+        rng: Randomness,
+        opened: Opened,
+        may_open: Callable[[], bool],
     ) -> None:
+        self._opened = opened
         self.number = number
         self.name = name
         self.channels: dict[int, Channel] = {}
@@ -97,7 +106,8 @@ class Desk:
         for document, stored in documents:
             updates = self._loading.finish(document, stored)
             if document == TREE:
-                self._places = Places(self._client_id, updates, self._held)
+                opened = partial(self._opened.at, self.name)
+                self._places = Places(self._client_id, updates, self._held, opened)
                 for channel in list(self.channels.values()):
                     self._admit(channel)
             else:
@@ -214,7 +224,7 @@ class Desk:
         text = self._text_of(channel)
         match message:
             case SyncStep1(state_vector):
-                _check(state_vector)
+                check_state_vector(state_vector)
                 if channel.phase is Phase.READY:
                     self._wait(channel, state_vector)
                     self._attach(channel)
@@ -298,6 +308,8 @@ class Desk:
         del self._attaching[channel.number]
         channel.entry = chosen
         channel.phase = Phase.OPEN
+        if chosen is not None:
+            self._opened.add(self.name, path, chosen)
         text.greet(channel, state_vector, self._replicas.states())
         if states := self._moving.pop(channel.number, ()):
             text.tell(Awareness(text.gathering.take(channel.number, states)))
@@ -355,8 +367,8 @@ class Desk:
             self.refuse(channel, TOO_LARGE, f"The room {self.name!r} has as many files as a hub keeps.")
             return
         entry = text.entry = new_entry_id(self._rng)
-        del self.unmade[text.path]
-        self.texts[entry] = text
+        self._opened.add(self.name, text.path, entry)
+        self.texts[entry] = self.unmade.pop(text.path)
         for each in text.channels.values():
             each.entry = entry
         origin = Origin(self._people.name(channel.connection.number), at_ms)
@@ -370,8 +382,6 @@ class Desk:
         self._receipts.owe(channel, sequence, room.durable)
         if self._receipts:
             room.awaiting_store[self.number] = self
-
-    # -- small -----------------------------------------------------------------------------------------
 
     def _text_of(self, channel: Channel) -> OpenText | None:
         if channel.phase is not Phase.OPEN:
@@ -388,10 +398,3 @@ class Desk:
     def _here(self) -> Room:
         assert self._room is not None
         return self._room
-
-
-def _check(state_vector: bytes) -> None:
-    try:
-        statevector.decode(state_vector)
-    except ValueError as error:
-        raise PeerError(str(error)) from None

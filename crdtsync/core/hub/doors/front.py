@@ -11,6 +11,7 @@ from typing import assert_never
 from crdtsync.core.hub.admission import Admit, Asking, Denied, Granted, Peer
 from crdtsync.core.hub.doors.desk import TRY_AGAIN, Desk
 from crdtsync.core.hub.doors.hocuspocus import HocuspocusConnection
+from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.yjs import YjsConnection
 from crdtsync.core.hub.effects import Admitted
 from crdtsync.core.hub.events import BinaryFrame, DocumentsLoaded, HocuspocusDoor, LoadFailed, YjsDoor
@@ -47,6 +48,7 @@ class Doors:
         """Connections that were let into a room."""
         self._desks: dict[str, Desk] = {}
         self._by_number: dict[int, Desk] = {}
+        self._opened = Opened()
         self._last_channel = 0
         self._last_desk = 0
         self._later: list[tuple[float, int, Callable[[], None]]] = []
@@ -182,7 +184,7 @@ class Doors:
             except InvalidName as error:
                 return printable(str(error), 300)
             self._last_desk -= 1
-            desk = Desk(self._last_desk, name, self._shared, self._rng, self._may_open)
+            desk = Desk(self._last_desk, name, self._shared, self._rng, self._opened, self._may_open)
             self._desks[name] = self._by_number[desk.number] = desk
             if self._renew_at_s is None:
                 self._renew_at_s = self._now_s + limits.AWARENESS_RENEW_S

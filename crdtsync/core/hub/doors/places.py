@@ -25,12 +25,17 @@ to load its document anew."""
 
 
 class Places:
-    """``held`` gives the state vectors of texts that are open."""
+    """``held`` gives the state vectors of open texts, ``opened`` texts that clients opened at a path."""
 
     def __init__(
-        self, client_id: int, updates: Iterable[bytes], held: Callable[[EntryId], bytes | None]
+        self,
+        client_id: int,
+        updates: Iterable[bytes],
+        held: Callable[[EntryId], bytes | None],
+        opened: Callable[[str], tuple[EntryId, ...]],
     ) -> None:
         self._held = held
+        self._opened = opened
         self._tree = TreeDocument(client_id, updates)
         self._vectors: dict[EntryId, bytes] = {}
         """Of texts that are not open."""
@@ -86,11 +91,9 @@ class Places:
 
     def stood(self, path: str) -> tuple[EntryId, ...]:
         """The texts that stand at the path or stood there, whoever stands there now first."""
-        stood = self._stood.get(path, ())
         standing = self.at(path)
-        if standing is None:
-            return stood
-        return (standing, *(entry for entry in stood if entry != standing))
+        first = () if standing is None else (standing,)
+        return tuple(dict.fromkeys((*first, *self._opened(path), *self._stood.get(path, ()))))
 
     def is_known(self, entry: EntryId) -> bool:
         """Whether its state vector is known, so that what is said of it here is right."""
