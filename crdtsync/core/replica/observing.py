@@ -19,7 +19,7 @@ from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.swapping import Swapping
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.text.diff import diff, size_of
-from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import (
     Absent,
     BlobContent,
@@ -44,9 +44,6 @@ IGNORE_FILES = frozenset({".gitignore", ".crdtsyncignore"})
 RECHECK_S = 10.0
 """What could not be read is tried again after this long."""
 
-LEFT_MAX_COUNT = 1024
-"""Files that were replaced, remembered in case they turn up at another path."""
-
 _EMPTY = digest_of(b"")
 
 
@@ -63,8 +60,6 @@ class Observing:
         self._maybe_folders: set[str] = set()
         self._linked: set[str] = set()
         self._reread: set[str] = set()
-        self._left: dict[tuple[int, int, Digest], str] = {}
-        """Files that others took the places of lately, with their paths."""
 
     def hint(self, hint: Hint, now: float) -> None:
         if hint.kind in (HintKind.CREATED, HintKind.CLOSED):
@@ -101,36 +96,13 @@ class Observing:
 
     def looked(self, event: Looked, now: float) -> None:
         valid = self._state.looking.looked(path for path, _ in event.seen)
-        self._state.brought = {path for path, seen in event.seen if self._is_brought(path, seen)}
-        for path, seen in event.seen:
-            self._leaves(path, seen)
+        self._state.brought = self._swapping.note(event.seen)
         self._state.postponed |= valid & self._state.stepping.keys()
         valid -= self._state.stepping.keys()
         believed = self._swapping.take({path: seen for path, seen in event.seen if path in valid}, now)
         # What is gone comes first, so that a rename finds where its file has come from.
         for path, seen in sorted(believed.items(), key=lambda pair: isinstance(pair[1], Present)):
             self._take(path, seen, now)
-
-    def _is_brought(self, path: str, seen: Seen) -> bool:
-        """Whether a known file stands at a path that was not its own, also if its own has another by now."""
-        if not isinstance(seen, Present):
-            return False
-        origin = self._state.synced.with_inode(seen.fingerprint)
-        if origin is not None and origin.path != path:
-            return True
-        return self._left.get(_file_of(seen.fingerprint, seen.content.digest), path) != path
-
-    def _leaves(self, path: str, seen: Seen) -> None:
-        """Remember the file that stood at the path, if another has taken its place."""
-        entry = self._state.synced.at(path)
-        agreed = None if entry is None else self._state.synced.get(entry)
-        if agreed is None or agreed.fingerprint is None or agreed.digest is None:
-            return
-        file = _file_of(agreed.fingerprint, agreed.digest)
-        if isinstance(seen, Present) and file[:2] != (seen.fingerprint.device, seen.fingerprint.inode):
-            self._left[file] = path
-            if len(self._left) > LEFT_MAX_COUNT:
-                del self._left[next(iter(self._left))]
 
     def _take(self, path: str, seen: Seen, now: float) -> None:
         state = self._state
@@ -351,6 +323,7 @@ class Observing:
         self._missing(below, scan, touched)
         if not below:
             self.scanned_once = True
+            state.replan(state.out_of_step())
         return True
 
     def _unchanged(self, path: str, fingerprint: Fingerprint) -> bool:
@@ -397,11 +370,6 @@ class Observing:
             state.attention.pop(path, None)
             state.rechecks.pop(path, None)
         return forgotten
-
-
-def _file_of(fingerprint: Fingerprint, digest: Digest) -> tuple[int, int, Digest]:
-    """A file with its content: the inode alone is given to another file as soon as its own is deleted."""
-    return fingerprint.device, fingerprint.inode, digest
 
 
 def _inside(paths: Iterable[str], folder: str) -> list[str]:

@@ -204,11 +204,12 @@ class ReplicaState:
         self.documents.left(old)
         self.plan_entries.update(heir for heir in self.view.claimants(path) if heir != old.entry)
         self.plan_paths.update(parents(path), self.disk.below(path))
-        for waiting in list(self.retries):
-            placed = self.view.get(waiting)
-            if placed is not None and is_below(placed.path, path):
-                del self.retries[waiting]  # a file stood where it needs a folder
-                self.plan_entries.add(waiting)
+        if old.kind is not Kind.DIR and self.view.holds_below(path):
+            # A file stood where a folder is needed.
+            waiting = [entry for entry, at in self.view.placements.items() if is_below(at.path, path)]
+            self.plan_entries.update(waiting)
+            for entry in waiting:
+                self.give_up(entry)
 
     def edited_here(self, path: str, now: float) -> None:
         """The person here saved this; the last few such paths are shown to others."""
@@ -327,6 +328,19 @@ class ReplicaState:
         entry = self.synced.at(path)
         agreed = None if entry is None else self.synced.get(entry)
         return agreed is not None and agreed.kind is Kind.TEXT
+
+    def out_of_step(self) -> list[EntryId]:
+        """Entries of which disk and room have not agreed on what the room says now.
+
+        Each is planned when something about it changes; whoever has looked at all of the folder plans what is
+        left once more, so that nothing waits for ever for a change that was missed.
+        """
+        found = []
+        for entry, placed in self.view.placements.items():
+            agreed = self.synced.get(entry)
+            if agreed is None or agreed.path != placed.path or agreed.digest != self.room_digest(entry):
+                found.append(entry)
+        return found
 
     def room_digest(self, entry: EntryId) -> Digest | None:
         """The content that the room gives the entry; None for a folder or an entry that is not alive."""

@@ -12,15 +12,29 @@ from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
-from crdtsync.core.values.files import Present, Seen, kind_of
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.files import Fingerprint, Present, Seen, kind_of
+
+LEFT_MAX_COUNT = 1024
+"""Files that were replaced, remembered in case they turn up at another path."""
 
 
 class Swapping:
     def __init__(self, state: ReplicaState, ingest: Ingest) -> None:
         self._state = state
         self._ingest = ingest
+        self._left: dict[tuple[int, int, Digest], str] = {}
+        """Files that others took the places of lately, with their paths."""
         self._held: dict[str, Seen] = {}
         """What stands at paths, until the paths that their files came from have been looked at as well."""
+
+    def note(self, seen: Iterable[tuple[str, Seen]]) -> set[str]:
+        """Returns the paths, of those looked at, where a file stands that was elsewhere before."""
+        found = list(seen)
+        brought = {path for path, each in found if self._is_brought(path, each)}
+        for path, each in found:
+            self._leaves(path, each)
+        return brought
 
     def take(self, seen: Mapping[str, Seen], now: float) -> dict[str, Seen]:
         """Take in the files that changed names; returns what else there is to be believed."""
@@ -43,6 +57,27 @@ class Swapping:
         if came:
             self._swapped(came, together, now)
         return {path: each for path, each in together.items() if path not in came and path not in self._held}
+
+    def _is_brought(self, path: str, seen: Seen) -> bool:
+        """Whether a known file stands at a path that was not its own, also if its own has another by now."""
+        if not isinstance(seen, Present):
+            return False
+        origin = self._state.synced.with_inode(seen.fingerprint)
+        if origin is not None and origin.path != path:
+            return True
+        return self._left.get(_file_of(seen.fingerprint, seen.content.digest), path) != path
+
+    def _leaves(self, path: str, seen: Seen) -> None:
+        """Remember the file that stood at the path, if another has taken its place."""
+        entry = self._state.synced.at(path)
+        agreed = None if entry is None else self._state.synced.get(entry)
+        if agreed is None or agreed.fingerprint is None or agreed.digest is None:
+            return
+        file = _file_of(agreed.fingerprint, agreed.digest)
+        if isinstance(seen, Present) and file[:2] != (seen.fingerprint.device, seen.fingerprint.inode):
+            self._left[file] = path
+            if len(self._left) > LEFT_MAX_COUNT:
+                del self._left[next(iter(self._left))]
 
     def _holds(self, path: str) -> bool:
         """Whether what was seen at the path may still stand there."""
@@ -84,3 +119,8 @@ class Swapping:
     def _found(self, seen: Seen) -> OnDisk:
         assert isinstance(seen, Present)
         return OnDisk(kind_of(seen.content), seen.content.digest, seen.fingerprint)
+
+
+def _file_of(fingerprint: Fingerprint, digest: Digest) -> tuple[int, int, Digest]:
+    """A file with its content: the inode alone is given to another file as soon as its own is deleted."""
+    return fingerprint.device, fingerprint.inode, digest
