@@ -70,7 +70,8 @@ def prepare(path: Path, write: sqlite3.Connection) -> None:
                 f"{path} was written by a newer crdtsync (format {version}, this one knows "
                 f"{SCHEMA_VERSION}): upgrade crdtsync here."
             )
-        allow_shrinking(write)
+        if version == 0:
+            allow_shrinking(write)  # on a file with tables it would write, and that may be damaged
         write.execute("PRAGMA journal_mode = WAL")
         write.execute("PRAGMA synchronous = FULL")
         write.execute(f"PRAGMA journal_size_limit = {_JOURNAL_KEPT_BYTES}")

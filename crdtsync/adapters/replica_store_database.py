@@ -92,7 +92,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, unclean: bool) -> None:
             f"The replica's state {path} was written by a newer crdtsync"
             f" (format {version}, this one reads {SCHEMA_VERSION}): upgrade crdtsync and start it again"
         )
-    allow_shrinking(connection)
+    if version == 0:
+        allow_shrinking(connection)  # on a file with tables it would write, and that may be damaged
     mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     # A file system without shared memory gets SQLite's rollback journal: slower, as safe with FULL.
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
