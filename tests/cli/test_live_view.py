@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -25,8 +26,18 @@ def terminal() -> Iterator[tuple[int, int]]:
         os.close(looker)
 
 
+def fill(program: int) -> None:
+    """Write until the terminal takes no more."""
+    os.set_blocking(program, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(program, b"." * 1024)
+    os.set_blocking(program, True)
+
+
 def test_a_terminal_that_takes_nothing_holds_nobody_up(terminal: tuple[int, int]) -> None:
     looker, program = terminal
+    fill(program)
     view = LiveView(Scene("room", "ws://hub", "/folder"), program)
     seen = bytearray()
 
