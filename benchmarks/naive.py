@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from diff_match_patch import diff_match_patch
@@ -19,6 +20,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosed
 
 NAME = "bench.txt"
 
@@ -93,13 +95,14 @@ async def replica(url: str, folder: str) -> None:
 
         uploading = asyncio.create_task(upload())
         print("ready", flush=True)
-        async for frame in websocket:
-            assert isinstance(frame, bytes)
-            document.apply_update(frame)
-            written = str(text)
-            temporary = os.path.join(folder, ".bench.tmp")
-            Path(temporary).write_bytes(written.encode())
-            os.replace(temporary, path)
+        with suppress(ConnectionClosed):  # the relay ends first
+            async for frame in websocket:
+                assert isinstance(frame, bytes)
+                document.apply_update(frame)
+                written = str(text)
+                temporary = os.path.join(folder, ".bench.tmp")
+                Path(temporary).write_bytes(written.encode())
+                os.replace(temporary, path)
         uploading.cancel()
     observer.stop()
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.paths import name, parent, parents
 from crdtsync.core.values.reserved import STATE_FOLDER, reserved_path
-from crdtsync.testing.virtual_filesystem import Happening, VirtualFilesystem, error
+from crdtsync.testing.virtual_filesystem import VirtualFilesystem, error
+from crdtsync.testing.virtual_happenings import Happening
 from crdtsync.testing.virtual_inodes import EXECUTABLE, Dentry, Inode, NodeKind
 
 _ASIDE = ".#{}"

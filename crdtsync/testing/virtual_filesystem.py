@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
+from crdtsync.testing.virtual_happenings import Happening, Listener
 from crdtsync.testing.virtual_inodes import Dentry, Inode, NodeKind
 from crdtsync.testing.virtual_power import Journal, Ordering, SlotChange, torn
 
@@ -24,27 +25,6 @@ _FIRST_INODE: Final = 100
 def error(number: int, name: object = None) -> OSError:
     """The OSError of that number, of the kind that Python makes of it."""
     return OSError(number, os.strerror(number), name)
-
-
-class Happening:
-    """What can happen, as inotify(7) has it; the bits are Linux's."""
-
-    MODIFY: Final = 0x2
-    ATTRIB: Final = 0x4
-    CLOSE_WRITE: Final = 0x8
-    MOVED_FROM: Final = 0x40
-    MOVED_TO: Final = 0x80
-    CREATE: Final = 0x100
-    DELETE: Final = 0x200
-    DELETE_SELF: Final = 0x400
-    MOVE_SELF: Final = 0x800
-    IS_FOLDER: Final = 0x40000000
-
-
-class Listener(Protocol):
-    """Is told of what happens to a folder (with no name), or to a name in it."""
-
-    def happened(self, folder: Inode, what: int, name: str, cookie: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from watchdog.observers.inotify_c import (
     WatchDescriptor,
 )
 
-from crdtsync.testing.virtual_filesystem import Happening, error
+from crdtsync.testing.virtual_filesystem import error
+from crdtsync.testing.virtual_happenings import Happening
 from crdtsync.testing.virtual_inodes import Inode, NodeKind
 from crdtsync.testing.virtual_kernel import VirtualKernel
 

@@ -17,13 +17,14 @@ from functools import partial
 from typing import Final
 
 from crdtsync.adapters.kernel import Entry, Kernel
-from crdtsync.testing.virtual_filesystem import Happening, VirtualFilesystem, error
+from crdtsync.testing.virtual_filesystem import VirtualFilesystem, error
+from crdtsync.testing.virtual_happenings import Happening
 from crdtsync.testing.virtual_inodes import Dentry, Inode, NodeKind
+from crdtsync.testing.virtual_paths import Listed, Paths
 
 FIRST_DESCRIPTOR: Final = 1_000_000
 """No real descriptor has such a number, so one that leaks to a real system call fails there."""
 _PERMISSIONS: Final = 0o7777
-_LINKS_MAX: Final = 40
 
 
 class Killed(BaseException):
@@ -66,6 +67,7 @@ class VirtualKernel(Kernel):
         """Whether the file system can exchange, and rename without replacing."""
         self._open: dict[int, _Open] = {}
         self._next_fd = FIRST_DESCRIPTOR
+        self._paths = Paths(filesystem)
         self._root = Dentry(filesystem.root, "", filesystem.root)
 
     @property
@@ -94,7 +96,7 @@ class VirtualKernel(Kernel):
 
     def open(self, name: str, flags: int, dir_fd: int | None = None, mode: int = 0o600) -> int:
         folder, last = self._enter_at("open", name, dir_fd, changes=bool(flags & (os.O_CREAT | os.O_TRUNC)))
-        dentry = self._found(folder, last)
+        dentry = self._paths.found(folder, last)
         filesystem = self.filesystem
         if dentry is None:
             if not flags & os.O_CREAT:
@@ -107,11 +109,11 @@ class VirtualKernel(Kernel):
 
     def open_folder(self, name: str, dir_fd: int | None = None) -> int:
         folder, last = self._enter_at("open_folder", name, dir_fd)
-        return self._opened(self._needed(folder, last), os.O_RDONLY | os.O_DIRECTORY, name)
+        return self._opened(self._paths.needed(folder, last), os.O_RDONLY | os.O_DIRECTORY, name)
 
     def open_file(self, name: str, dir_fd: int) -> int:
         folder, last = self._enter_at("open_file", name, dir_fd)
-        return self._opened(self._needed(folder, last), os.O_RDONLY, name)
+        return self._opened(self._paths.needed(folder, last), os.O_RDONLY, name)
 
     def _opened(self, dentry: Dentry, flags: int, name: str) -> int:
         access = flags & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)
@@ -208,11 +210,11 @@ class VirtualKernel(Kernel):
 
     def stat(self, path: str) -> os.stat_result:
         self._enter("stat")
-        return self._follow(path).inode.status()
+        return self._paths.follow(path).inode.status()
 
     def lstat(self, name: str, dir_fd: int | None = None) -> os.stat_result:
         folder, last = self._enter_at("lstat", name, dir_fd)
-        return self._needed(folder, last).inode.status()
+        return self._paths.needed(folder, last).inode.status()
 
     def fstat(self, fd: int) -> os.stat_result:
         self._enter("fstat")
@@ -220,7 +222,7 @@ class VirtualKernel(Kernel):
 
     def readlink(self, name: str, dir_fd: int) -> str:
         folder, last = self._enter_at("readlink", name, dir_fd)
-        inode = self._needed(folder, last).inode
+        inode = self._paths.needed(folder, last).inode
         if inode.kind is not NodeKind.LINK:
             raise error(errno.EINVAL, name)
         return os.fsdecode(inode.data)
@@ -233,34 +235,13 @@ class VirtualKernel(Kernel):
         if folder.removed:
             return []
         return [
-            _Listed(dentry.name, dentry.inode.kind, partial(self.lstat, dentry.name, fd))
+            Listed(dentry.name, dentry.inode.kind, partial(self.lstat, dentry.name, fd))
             for dentry in folder.names.values()
         ]
 
     def real_path(self, path: str) -> str:
         self._enter("real_path")
-        left = path.split("/")[::-1]
-        done: list[str] = []
-        links = 0
-        while left:
-            part = left.pop()
-            if part == "..":
-                done = done[:-1]
-            if part in ("", ".", ".."):
-                continue
-            try:
-                folder, last = self._walked("/".join(["", *done, part]))
-                inode = self._needed(folder, last).inode
-            except OSError:
-                inode = None
-            if inode is None or inode.kind is not NodeKind.LINK or links > _LINKS_MAX:
-                done.append(part)
-                continue
-            links += 1
-            target = os.fsdecode(inode.data)
-            done = [] if target.startswith("/") else done
-            left += target.split("/")[::-1]
-        return "/" + "/".join(done)
+        return self._paths.real(path)
 
     # -- changing names ---------------------------------------------------------------------------
 
@@ -292,37 +273,37 @@ class VirtualKernel(Kernel):
         folder, target = self._folder(dir_fd), self._folder(new_dir_fd)
         self._enter("link", (target, new_name))
         inode = self.filesystem.at(folder, name).inode
-        self._check_free(target, new_name)
+        self._paths.check_free(target, new_name)
         if inode.kind is NodeKind.FOLDER:
             raise error(errno.EPERM, name)
         self.filesystem.add(target, new_name, inode)
 
     def symlink(self, target: str, name: str, dir_fd: int) -> None:
         folder, last = self._enter_at("symlink", name, dir_fd, changes=True)
-        self._check_free(folder, last)
+        self._paths.check_free(folder, last)
         inode = self.filesystem.new_inode(NodeKind.LINK, 0o777, os.fsencode(target))
         self.filesystem.add(folder, last, inode)
 
     def unlink(self, name: str, dir_fd: int) -> None:
         folder, last = self._enter_at("unlink", name, dir_fd, changes=True)
-        if self._needed(folder, last).inode.kind is NodeKind.FOLDER:
+        if self._paths.needed(folder, last).inode.kind is NodeKind.FOLDER:
             raise error(errno.EISDIR, name)
         self.filesystem.remove(folder, last)
 
     def mkdir(self, name: str, dir_fd: int, mode: int = 0o777) -> None:
         folder, last = self._enter_at("mkdir", name, dir_fd, changes=True)
-        self._check_free(folder, last)
+        self._paths.check_free(folder, last)
         self._make(folder, last, mode)
 
     def make_folders(self, path: str) -> None:
         self._enter("make_folders")
         folder = self.filesystem.root
         for part in path.strip("/").split("/"):
-            found = self._found(folder, part)
+            found = self._paths.found(folder, part)
             folder = self._make(folder, part, 0o777) if found is None else found.inode
             if folder.kind is NodeKind.LINK:
                 with suppress(OSError):
-                    folder = self._follow(path).inode
+                    folder = self._paths.follow(path).inode
         if folder.kind is not NodeKind.FOLDER:
             raise error(errno.EEXIST, path)
 
@@ -335,7 +316,7 @@ class VirtualKernel(Kernel):
         folder, last = self._enter_at("rmdir", name, dir_fd, changes=True)
         if last == ".":
             raise error(errno.EINVAL, name)
-        if self._needed(folder, last).inode.kind is not NodeKind.FOLDER:
+        if self._paths.needed(folder, last).inode.kind is not NodeKind.FOLDER:
             raise error(errno.ENOTDIR, name)
         self.filesystem.remove(folder, last)
 
@@ -374,7 +355,7 @@ class VirtualKernel(Kernel):
             raise Killed
         if dir_fd is None:
             self._enter(primitive)
-            return self._walked(name)
+            return self._paths.walked(name)
         folder = self._folder(dir_fd)
         if changes:
             self._enter(primitive, (folder, name))
@@ -387,44 +368,6 @@ class VirtualKernel(Kernel):
         if folder.kind is not NodeKind.FOLDER:
             raise error(errno.ENOTDIR)
         return folder
-
-    def _found(self, folder: Inode, name: str) -> Dentry | None:
-        if name == ".":
-            return folder.above or Dentry(folder, "", folder)
-        if not name:
-            raise error(errno.ENOENT, name)
-        if folder.kind is not NodeKind.FOLDER:
-            raise error(errno.ENOTDIR, name)
-        return self.filesystem.get(folder, name)
-
-    def _check_free(self, folder: Inode, name: str) -> None:
-        if self._found(folder, name) is not None:
-            raise error(errno.EEXIST, name)
-
-    def _needed(self, folder: Inode, name: str) -> Dentry:
-        found = self._found(folder, name)
-        if found is None:
-            raise error(errno.ENOENT, name)
-        return found
-
-    def _walked(self, path: str) -> tuple[Inode, str]:
-        """The folder of an absolute path, links on the way followed; and its last part."""
-        above, _, last = path.rstrip("/").rpartition("/")
-        if not last:
-            return self.filesystem.root, "."
-        return (self._follow(above).inode if above else self.filesystem.root), last
-
-    def _follow(self, path: str, links: int = 0) -> Dentry:
-        folder, last = self._walked(path)
-        found = self._needed(folder, last)
-        if found.inode.kind is not NodeKind.LINK:
-            return found
-        if links > _LINKS_MAX:
-            raise error(errno.ELOOP, path)
-        target = os.fsdecode(found.inode.data)
-        if not target.startswith("/"):
-            target = f"{self.filesystem.path_of(folder)}/{target}"
-        return self._follow(target, links + 1)
 
     def _at(self, fd: int) -> _Open:
         file = self._open.get(fd)
@@ -445,24 +388,3 @@ class VirtualKernel(Kernel):
         if not file.writable:
             raise error(errno.EBADF)
         return file
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A name in a folder, with its kind as of the listing; like os.DirEntry, it asks for no more at once."""
-
-    name: str
-    kind: NodeKind
-    look: Callable[[], os.stat_result]
-
-    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
-        return self.kind is NodeKind.FOLDER
-
-    def is_file(self, *, follow_symlinks: bool = True) -> bool:
-        return self.kind is NodeKind.FILE
-
-    def is_symlink(self) -> bool:
-        return self.kind is NodeKind.LINK
-
-    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        return self.look()
