@@ -51,4 +51,6 @@ async def add_line(hub: str, file: str, line: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     print(asyncio.run(add_line(*sys.argv[1:4])), end="")

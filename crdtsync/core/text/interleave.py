@@ -258,9 +258,11 @@ def joined_insertions(
         return []  # it is where we put it
     start = common_prefix(ours, theirs)
     end = common_suffix(ours, theirs, min(len(ours), len(theirs)) - start)
-    if start + end == len(ours) and not _inside_words(theirs, start, len(theirs) - end):
+    sizes = sorted((_visible(ours), _visible(theirs)))
+    telling = sizes[0] >= _TELLING_CHARS or 2 * sizes[0] >= sizes[1]  # less is a part of much by chance
+    if telling and start + end == len(ours) and not _inside_words(theirs, start, len(theirs) - end):
         return []  # they inserted ours and more
-    if start + end == len(theirs) and not _inside_words(ours, start, len(ours) - end):
+    if telling and start + end == len(theirs) and not _inside_words(ours, start, len(ours) - end):
         more = ours[start : len(ours) - end]  # we inserted theirs and more
         return [Edit(start, start, more)] if alike or more.strip() else []
     start = _same_head(ours, theirs) if mid_line else 0
