@@ -11,7 +11,7 @@ from dataclasses import replace
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState, chain, confirmed
-from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.replica.trees import OnDisk, is_that
 from crdtsync.core.text.diff import diff
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Content, Kind, TextContent
@@ -85,7 +85,7 @@ class Doubts:
                 state.agree(replace(nearest, path=last.path, fingerprint=before))
                 return True
         for agreed in reversed(agreements):
-            if _is_that(self.standing(entry, agreed.path), agreed):
+            if is_that(self.standing(entry, agreed.path), agreed):
                 state.agree(agreed)  # the very file, edited since
                 return True
         if len(agreements) == 1 and (self.standing(entry, last.path) is None or last.fingerprint is None):
@@ -103,7 +103,7 @@ class Doubts:
         owner = state.synced.at(agreed.path)
         other = None if owner is None else state.synced.get(owner)
         seen = state.disk.get(agreed.path)
-        if other is None or (_is_that(seen, agreed) and not _is_that(seen, other)):
+        if other is None or (is_that(seen, agreed) and not is_that(seen, other)):
             if other is not None:
                 state.forget(other.entry)
             state.synced.put(agreed)  # it stands here after all
@@ -138,11 +138,3 @@ class Doubts:
             if found is None or apart <= found[0]:
                 found = apart, agreed
         return None if found is None else found[1]
-
-
-def _is_that(seen: OnDisk | None, agreed: Synced) -> bool:
-    """Whether it is the very file that was agreed on, perhaps edited since."""
-    if seen is None or seen.fingerprint is None or agreed.fingerprint is None:
-        return False
-    here, then = seen.fingerprint, agreed.fingerprint
-    return seen.kind is agreed.kind and (here.device, here.inode) == (then.device, then.inode)

@@ -85,6 +85,14 @@ def expected_of(seen: OnDisk | None) -> Expected | None:
     return Expected(seen.fingerprint, seen.digest)
 
 
+def is_that(seen: OnDisk | None, agreed: Synced) -> bool:
+    """Whether it is the very file that was agreed on, perhaps edited since."""
+    if seen is None or seen.fingerprint is None or agreed.fingerprint is None:
+        return False
+    here, then = seen.fingerprint, agreed.fingerprint
+    return seen.kind is agreed.kind and (here.device, here.inode) == (then.device, then.inode)
+
+
 class DiskTree:
     """What is on disk: files and links by path, and the folders that are shared for being empty.
 
