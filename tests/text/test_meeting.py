@@ -1,0 +1,118 @@
+"""Insertions told alike, deltas told as edits, and what stands twice."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crdtsync.core.text.deltas import edits_of, inserted_ranges
+from crdtsync.core.text.diff import Edit, apply_edits, diff, shifted, slack
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.doubling import doublings
+from crdtsync.core.text.meeting import told_alike
+
+TEXTS = st.text(alphabet="ab \né𠀁", max_size=24)
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_edits_that_are_told_alike_make_the_same_texts(base: str, ours: str, theirs: str) -> None:
+    mine, yours = told_alike(base, diff(base, ours), diff(base, theirs))
+    assert apply_edits(base, mine) == ours
+    assert apply_edits(base, yours) == theirs
+
+
+def test_insertions_that_may_stand_at_one_place_are_told_to_stand_there() -> None:
+    base = "of text\n"
+    ours, theirs = [Edit(7, 7, " checked\nmore of text")], [Edit(3, 3, "text checked and of ")]
+    mine, yours = told_alike(base, ours, theirs)
+    assert (mine[0].start, yours[0]) == (7, Edit(7, 7, " checked and of text"))
+
+
+@given(TEXTS, TEXTS)
+def test_an_edit_within_its_slack_makes_the_same_text(old: str, new: str) -> None:
+    for edit in diff(old, new):
+        if edit.start == edit.end or not edit.text:
+            left, right = slack(old, edit, 0, len(old))
+            for by in range(-left, right + 1):
+                assert apply_edits(old, [shifted(old, edit, by)]) == apply_edits(old, [edit])
+
+
+@given(TEXTS, TEXTS)
+def test_a_document_tells_what_an_update_changed(before: str, after: str) -> None:
+    author = TextDocument(1)
+    first = author.edit([Edit(0, 0, before)]) if before else b""
+    reader = TextDocument(2, [first] if first else [])
+    update = author.edit(diff(before, after))
+    told = reader.apply_telling(update) if update else ()
+    assert told is not None
+    assert apply_edits(before, told) == after == reader.text
+    if update:
+        assert reader.apply_telling(update) == ()
+
+
+def test_an_update_that_waits_for_another_tells_nothing() -> None:
+    author = TextDocument(1)
+    author.edit([Edit(0, 0, "a")])
+    later = author.edit([Edit(1, 1, "b")])
+    assert TextDocument(2).apply_telling(later) is None
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        [{"insert": {"an": "object"}}],
+        [{"retain": 9}, {"insert": "beyond"}],
+        [{"retain": 1}, {"insert": "inside a character"}],
+    ],
+)
+def test_what_is_no_change_of_plain_text_is_not_told(delta: list[dict[str, object]]) -> None:
+    assert edits_of(delta, "é") is None
+
+
+@given(TEXTS, st.lists(TEXTS, min_size=1, max_size=3))
+def test_the_ranges_of_what_was_inserted_follow_later_edits(before: str, texts: list[str]) -> None:
+    ranges: list[tuple[int, int]] = []
+    marked = [False] * len(before)
+    for after in texts:
+        edits = diff(before, after)
+        ranges = inserted_ranges(ranges, edits)
+        for edit in reversed(edits):
+            marked[edit.start : edit.end] = [True] * len(edit.text)
+        before = after
+    assert [any(start <= at < end for start, end in ranges) for at in range(len(before))] == marked
+    assert all(first[1] < second[0] for first, second in pairwise(ranges))
+
+
+@pytest.mark.parametrize(
+    ("merged", "wanted", "ours", "left"),
+    [
+        ("a [c] [c]\n", "a [c]\n", [(1, 5)], "a [c]\n"),
+        ("a [c] x [c]\n", "a [c] x\n", [(7, 11)], "a [c] x\n"),
+        # where the merges differ otherwise, the operations' stays
+        ("x [c] [c]\nlast\n", "x [c]\nlast words\n", [(1, 5)], "x [c]\nlast\n"),
+        ("[c] [c]\nlast\n", "first [c]\nlast\n", [], "[c] [c]\nlast\n"),
+        ("one and two\n", "one two and\n", [], "one two and\n"),
+        ("one and two\n", "one more\n", [], "one and two\n"),
+    ],
+)
+def test_what_stands_twice_goes_and_nothing_else(
+    merged: str, wanted: str, ours: list[tuple[int, int]], left: str
+) -> None:
+    assert apply_edits(merged, doublings(merged, wanted, ours)) == left
+
+
+def test_of_two_copies_ours_goes_and_what_others_wrote_next_to_theirs_stays_there() -> None:
+    merged = "all [checked] and more [checked]\n"
+    edits = doublings(merged, "all [checked] and more\n", [(22, 32)])
+    assert edits == (Edit(22, 32, ""),)
+
+
+@given(TEXTS, TEXTS, st.lists(st.tuples(st.integers(0, 24), st.integers(0, 8)), max_size=3))
+def test_edits_against_doubling_can_always_be_made(
+    merged: str, wanted: str, spans: list[tuple[int, int]]
+) -> None:
+    ours = [(start, start + length) for start, length in spans if start + length <= len(merged)]
+    apply_edits(merged, doublings(merged, wanted, sorted(ours)))
