@@ -1,0 +1,146 @@
+"""Faults put into the engines on purpose: the simulator has to see each of them.
+
+A story of ``test_found`` that a mutant spoils is named by its function; where a seed is given, the world of
+that seed keeps every promise without the mutant. Seeds shift when workloads change: then run a mutant over
+some hundred seeds, and take the first whose world it breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from crdtsync.core.hub import engine as hub_engine
+from crdtsync.core.replica import ingest, materialise, transfers
+from crdtsync.core.replica.deletions import Deletions
+from crdtsync.core.replica.documents import Documents
+from crdtsync.core.replica.doubts import Doubts
+from crdtsync.core.replica.effects import DropDisplaced
+from crdtsync.core.replica.hub_side import HubSide
+from crdtsync.core.replica.observing import Observing
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.session import HubSession
+from crdtsync.core.replica.swapping import Swapping
+from crdtsync.core.replica.unaccepted import UnacceptedEdits
+from crdtsync.core.text.diff import diff
+from crdtsync.core.tree.rows import Operation, SetGone
+from crdtsync.testing.oracles import Broken
+from crdtsync.testing.world import World
+from tests.simulation import test_found as stories
+
+Mutant = Callable[[], AbstractContextManager[object]]
+
+_deletion = ingest.deletion
+
+
+def _covers_everything(agreed: Synced) -> Operation:
+    made = _deletion(agreed)
+    return SetGone(agreed.entry, b"\x01\x01\xff\xff\xff\x7f") if isinstance(made, SetGone) else made
+
+
+def _drop(self: transfers.Transfers, displaced: Any, *_: object) -> None:
+    self._state.out.effect(DropDisplaced(displaced.token))
+
+
+def _sure(self: Doubts, entry: Any, _: object) -> bool:
+    self._state.sure(entry)
+    return True
+
+
+def _pass_all(self: Deletions, *_: object) -> tuple[list[Any], bool]:
+    burst = list(self._burst)
+    self._burst.clear()
+    self.passed.update(burst)
+    return burst, False
+
+
+def _one_change(killed: str) -> None:
+    stories.test_the_same_change_by_two_is_there_once_also_if_they_are_killed_before_they_know(killed)
+
+
+STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
+    "two who make one change both keep theirs": (
+        lambda: patch.object(ingest.Ingest, "take_back_doubled", lambda *_: None),
+        lambda: _one_change("a"),
+    ),
+    "what the hub has not placed is forgotten by a kill": (
+        lambda: patch.object(UnacceptedEdits, "recall", lambda *_: None),
+        lambda: _one_change("both"),
+    ),
+    "files that change names are edits of each other": (
+        lambda: patch.object(Swapping, "take", lambda self, seen, now: dict(seen)),
+        stories.test_files_that_changed_names_take_along_what_others_write_in_them,
+    ),
+    "nobody offers a blob that others ask for": (
+        lambda: patch.object(HubSide, "on_wanted", lambda *_: None),
+        stories.test_a_blob_that_the_hub_lost_before_its_entry_came_is_asked_for_and_offered_again,
+    ),
+    "every save is of what stood on disk last": (
+        lambda: patch.object(ingest, "choose_base", lambda *_, **__: None),
+        stories.test_a_buffer_of_a_file_that_others_replaced_is_merged_into_what_stands_there_now,
+    ),
+    "what stood at a path before is no base of a save there": (
+        lambda: patch.object(Documents, "comes", lambda *_: None),
+        stories.test_a_buffer_of_a_file_that_others_replaced_is_merged_into_what_stands_there_now,
+    ),
+    "after a kill the disk is not asked what was done": (
+        lambda: patch.object(Doubts, "made_sure", _sure),
+        lambda: stories.test_a_revert_while_the_replica_is_down_is_one_unless_power_may_have_been_lost("2"),
+    ),
+    "a mass deletion is not held": (
+        lambda: patch.object(Deletions, "judge", _pass_all),
+        stories.test_a_flush_ends_while_the_deletion_of_a_whole_folder_is_held,
+    ),
+}
+
+SEEDS: dict[str, tuple[Mutant, int]] = {
+    "a deletion covers what its author had not seen": (
+        lambda: patch.object(ingest, "deletion", _covers_everything),
+        2032,
+    ),
+    "our edits replace what others made meanwhile": (
+        lambda: patch.object(ingest, "rebase", lambda base, ours, theirs: diff(theirs, ours)),
+        2012,
+    ),
+    "a save that raced the exchange is dropped": (
+        lambda: patch.object(transfers.Transfers, "take_displaced", _drop),
+        2012,
+    ),
+    "a restored hub honours every cursor": (
+        lambda: patch.object(
+            hub_engine,
+            "resume_after",
+            lambda cursor, epochs, durable: 0 if cursor is None else min(cursor.sequence, durable),
+        ),
+        2045,
+    ),
+    "a move that was done before a kill is tried again": (
+        lambda: patch.object(materialise, "is_that", lambda *_: False),
+        1000007,
+    ),
+    "updates are not sent": (lambda: patch.object(HubSession, "push", lambda *_: None), 2001),
+    "what a scan does not find is not looked for": (
+        lambda: patch.object(Observing, "_missing", lambda *_: None),
+        2010,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_mutant_spoils_its_story(name: str) -> None:
+    mutant, story = STORIES[name]
+    story()
+    with mutant(), pytest.raises(AssertionError):
+        story()
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_a_mutant_breaks_the_world_of_its_seed(name: str) -> None:
+    mutant, seed = SEEDS[name]
+    World(seed).run()
+    with mutant(), pytest.raises(Broken):
+        World(seed).run()
