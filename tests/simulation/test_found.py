@@ -437,3 +437,19 @@ def test_a_file_takes_the_name_of_the_folder_that_it_was_in() -> None:
     scene.rest()
     assert scene.paths(scene.a) == scene.paths(scene.b) == ["x"]
     assert scene.read(scene.b, "x") == "text\n"
+
+
+@pytest.mark.parametrize("effects", range(1, 16))
+def test_an_edit_of_a_file_that_was_renamed_too_is_sent_after_a_kill_between_the_two(effects: int) -> None:
+    scene = Scene()
+    scene.save(scene.a, "old.md", "one\ntwo\nthree\n")
+    scene.rest()
+    scene.b.kill_within_effects(effects)
+    scene.save(scene.b, "old.md", "one\ntwo\nthree\nmine\n")
+    scene.b.disk.rename("old.md", "new.md")
+    scene.wait(2.0)
+    scene.b.kill()
+    scene.b.start()
+    scene.rest()
+    assert scene.paths(scene.a) == ["new.md"]
+    assert scene.read(scene.a, "new.md") == scene.read(scene.b, "new.md") == "one\ntwo\nthree\nmine\n"

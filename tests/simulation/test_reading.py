@@ -141,6 +141,17 @@ def test_an_edit_of_others_goes_under_what_is_held_in_the_same_text() -> None:
     assert not scene.held
 
 
+def test_what_is_held_stays_held_after_a_kill_right_after_an_edit_of_others_came() -> None:
+    scene = Follower()
+    edit_text(scene)
+    scene.rest_apart()
+    scene.save(scene.a, "a.txt", "first\none\ntwo\nthree\n")
+    both = "first\none\ntwo\nthree\nmine\n"
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "a.txt") == both)
+    scene.restart(read_only=True)
+    assert scene.read(scene.b, "a.txt") == both and list(scene.held) == ["a.txt"]
+
+
 def test_what_others_then_do_the_same_is_held_no_more() -> None:
     scene = Follower()
     edit_text(scene)

@@ -81,8 +81,7 @@ class Doubts:
             nearest = self._nearest(agreements, content.text)
             if nearest is not None:
                 # It is edited, and may not be ingested before the next start: that must read it again.
-                before = None if seen.fingerprint is None else seen.fingerprint.outdated()
-                state.agree(replace(nearest, path=last.path, fingerprint=before))
+                state.agree(replace(nearest, path=last.path, fingerprint=seen.fingerprint_of(nearest.digest)))
                 return True
         for agreed in reversed(agreements):
             if is_that(self.standing(entry, agreed.path), agreed):

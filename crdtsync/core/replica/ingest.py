@@ -262,7 +262,7 @@ class Ingest:
     def move(self, agreed: Synced, path: str, placed: Placement | None, seen: OnDisk) -> None:
         """The file is at another path now. Renamed in the room too: the room's name holds."""
         state = self._state
-        state.agree(replace(agreed, path=path, fingerprint=seen.fingerprint))
+        state.agree(replace(agreed, path=path, fingerprint=seen.fingerprint_of(agreed.digest)))
         if placed is not None and plan_move(agreed.path, path, placed.path) is Move.RENAME_THERE:
             state.operate(SetPath(agreed.entry, state.view.room_path(path, agreed.entry)))
 

@@ -316,9 +316,9 @@ class Materialise:
                 if content.digest == agreed.digest:
                     self._stands(replace(agreed, fingerprint=fingerprint), now)
                 else:  # an edit on top of it stays on this disk
-                    before = None if fingerprint is None else fingerprint.outdated()
-                    state.disk.put(step.path, OnDisk(agreed.kind, content.digest, fingerprint))
-                    state.agree(replace(agreed, fingerprint=before))
+                    seen = OnDisk(agreed.kind, content.digest, fingerprint)
+                    state.disk.put(step.path, seen)
+                    state.agree(replace(agreed, fingerprint=seen.fingerprint_of(agreed.digest)))
             case SetExecutable() | MakeFolder():
                 assert agreed is not None
                 self._stands(replace(agreed, fingerprint=fingerprint), now)

@@ -45,13 +45,13 @@ class Reconcile:
     def path(self, path: str, now: float, content: Content | None = None) -> None:
         """Something at a path that nothing was agreed on; ``content`` is what a look has just found there."""
         state = self._state
-        state.held.pop(path, None)
         for doubtful in sorted(state.unsure_at.get(path, ())):
             if self._doubts.unread(doubtful) or not self._doubts.made_sure(doubtful, content):
                 return
             state.replan([doubtful])
         if state.synced.at(path) is not None or not state.running:
-            return
+            return  # what is held there is the entry's own affair
+        state.held.pop(path, None)
         seen = state.disk.get(path)
         if seen is None:
             return

@@ -77,6 +77,12 @@ class OnDisk:
     def executable(self) -> bool:
         return self.fingerprint is not None and self.fingerprint.executable
 
+    def fingerprint_of(self, digest: Digest | None) -> Fingerprint | None:
+        """For an agreement on ``digest``: if the file holds something else by now, it must be read again."""
+        if self.fingerprint is None or digest == self.digest:
+            return self.fingerprint
+        return self.fingerprint.outdated()
+
 
 def expected_of(seen: OnDisk | None) -> Expected | None:
     """What a step expects that is to change the file; None if there is none."""
