@@ -16,7 +16,7 @@ from crdtsync.core.hub.store import StoreCorrupt, StoreFailed
 from crdtsync.core.values.limits import MiB
 from crdtsync.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE rooms (
     id INTEGER PRIMARY KEY,
@@ -50,6 +50,17 @@ CREATE TABLE documents (         -- what each takes in the log
     PRIMARY KEY (room, document)
 ) WITHOUT ROWID;
 """
+_SCHEMA_2 = """
+CREATE TABLE opened (            -- at which paths texts were opened, the latest with the highest number
+    number INTEGER PRIMARY KEY,
+    room INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    document BLOB NOT NULL,
+    UNIQUE (room, path, document)
+);
+"""
+_STEPS = (_SCHEMA, _SCHEMA_2)
+"""What leads from each version of the schema to the next."""
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _JOURNAL_KEPT_BYTES = 64 * MiB
 _BUSY_TIMEOUT_S = 10
@@ -75,13 +86,13 @@ def prepare(path: Path, write: sqlite3.Connection) -> None:
         write.execute("PRAGMA journal_mode = WAL")
         write.execute("PRAGMA synchronous = FULL")
         write.execute(f"PRAGMA journal_size_limit = {_JOURNAL_KEPT_BYTES}")
-        if version == 0:
+        if version < SCHEMA_VERSION:
             with transaction(write):
-                for statement in _SCHEMA.split(";\n"):
+                for statement in "".join(_STEPS[version:]).split(";\n"):
                     if statement.strip():
                         write.execute(statement)
                 write.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        for table in ("rooms", "epochs", "log", "documents"):
+        for table in ("rooms", "epochs", "log", "documents", "opened"):
             write.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
 
 

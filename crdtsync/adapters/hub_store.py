@@ -88,7 +88,11 @@ class SqliteHubStore:
                 write, "SELECT COALESCE(SUM(size_bytes), 0) FROM documents WHERE room = ?", number
             )
             told = tuple(Epoch(name, start) for _, name, start in epochs)
-            return RoomRecord(head, documents, told, size_bytes)
+            opened = write.execute(
+                "SELECT path, document FROM opened WHERE room = ? ORDER BY number", (number,)
+            ).fetchall()
+            texts = tuple((path, _document(key)) for path, key in opened)
+            return RoomRecord(head, documents, told, size_bytes, texts)
 
     def append(self, rows: Sequence[Row]) -> Appendix:
         write = self._write
@@ -166,6 +170,20 @@ class SqliteHubStore:
                 (entry.sequence, number, _key(document)),
             )
             return size
+
+    def remember_opened(self, room: str, path: str, document: DocumentId, kept: int) -> None:
+        write = self._write
+        with translated(self.path), transaction(write):
+            number = self._room_id(write, room)
+            write.execute(
+                "INSERT OR REPLACE INTO opened (room, path, document) VALUES (?, ?, ?)",
+                (number, path, _key(document)),
+            )
+            write.execute(
+                "DELETE FROM opened WHERE room = ? AND number <="
+                " (SELECT number FROM opened WHERE room = ? ORDER BY number DESC LIMIT 1 OFFSET ?)",
+                (number, number, kept),
+            )
 
     # -- reading --------------------------------------------------------------------------------------
 

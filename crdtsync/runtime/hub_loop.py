@@ -30,6 +30,7 @@ from crdtsync.core.hub.effects import (
     OpenRoom,
     Pause,
     ReadLog,
+    RememberOpened,
     Send,
     Stopped,
     Unpause,
@@ -218,6 +219,7 @@ class HubLoop:
                 | CheckUpdates()
                 | Append()
                 | Compact()
+                | RememberOpened()
             ):
                 if self._tasks is not None:
                     self._tasks.create_task(self._answer(effect), name=type(effect).__name__)
@@ -256,7 +258,8 @@ class HubLoop:
         except Exception as error:
             self._fail(error)
         else:
-            self._handle(answer)
+            if answer is not None:
+                self._handle(answer)
 
     async def _pump(self) -> None:
         """Flushes once per turn of the loop, and wakes the engine when it has asked for it."""

@@ -21,6 +21,7 @@ from crdtsync.core.hub.effects import (
     LoadDocuments,
     OpenRoom,
     ReadLog,
+    RememberOpened,
 )
 from crdtsync.core.hub.events import (
     Appended,
@@ -46,7 +47,15 @@ from crdtsync.runtime.workers import Workers
 T = TypeVar("T")
 
 Request: TypeAlias = (
-    OpenRoom | ReadLog | CompareDocuments | LoadDocuments | FindDocuments | CheckUpdates | Append | Compact
+    OpenRoom
+    | ReadLog
+    | CompareDocuments
+    | LoadDocuments
+    | FindDocuments
+    | CheckUpdates
+    | Append
+    | Compact
+    | RememberOpened
 )
 READERS: Final = 3
 _ROWS_BETWEEN_YIELDS: Final = 16
@@ -73,8 +82,8 @@ class HubWork:
         except StoreFailed:
             return False  # the next commit tells
 
-    async def answer(self, request: Request) -> Event:
-        """The event that answers the request. Raises StoreCorrupt."""
+    async def answer(self, request: Request) -> Event | None:
+        """The event that answers the request, if it has one. Raises StoreCorrupt."""
         store = self._store
         try:
             match request:
@@ -108,6 +117,11 @@ class HubWork:
                     return UpdatesChecked(member, await self._readers.run(_checked, updates))
                 case Compact():
                     return await self._compact(request)
+                case RememberOpened(room, path, document):
+                    await self._writer.run(
+                        store.remember_opened, room, path, document, bounds.OPENED_PER_ROOM_MAX
+                    )
+                    return None
                 case _:
                     assert_never(request)
         except StoreFailed as error:
@@ -124,7 +138,7 @@ class HubWork:
         return Compacted(room, document, size)
 
 
-def _failed(request: Request, reason: str) -> Event:
+def _failed(request: Request, reason: str) -> Event | None:
     match request:
         case OpenRoom(room):
             return RoomFailed(room, reason)
@@ -136,6 +150,8 @@ def _failed(request: Request, reason: str) -> Event:
             return LoadFailed(desk, reason)
         case Compact(room, document):
             return Compacted(room, document, None, reason)
+        case RememberOpened():
+            return None  # the next append tells
         case _:
             assert_never(request)
 

@@ -29,6 +29,7 @@ class _Room:
     log: dict[int, LogEntry] = field(default_factory=dict)
     compacted: dict[DocumentId, int] = field(default_factory=dict)
     whole: dict[DocumentId, int] = field(default_factory=dict)
+    opened: dict[tuple[str, DocumentId], None] = field(default_factory=dict)
 
 
 class MemoryHubStore:
@@ -57,7 +58,7 @@ class MemoryHubStore:
             del known.epochs[:-epochs_kept]
         documents = {entry.document for entry in known.log.values()}
         size_bytes = sum(len(entry.update) for entry in known.log.values())
-        return RoomRecord(known.head, len(documents), tuple(known.epochs), size_bytes)
+        return RoomRecord(known.head, len(documents), tuple(known.epochs), size_bytes, tuple(known.opened))
 
     def append(self, rows: Sequence[Row]) -> Appendix:
         self._check_space()
@@ -94,6 +95,14 @@ class MemoryHubStore:
         known.compacted[document] = self._size(room, document).size_bytes
         after = self._size(room, document)
         return dataclasses.replace(after, freed_bytes=before.size_bytes - after.size_bytes)
+
+    def remember_opened(self, room: str, path: str, document: DocumentId, kept: int) -> None:
+        self._check_space()
+        opened = self._room(room).opened
+        opened.pop((path, document), None)
+        opened[path, document] = None
+        while len(opened) > kept:
+            del opened[next(iter(opened))]
 
     def read_log(self, room: str, after: int, wanted: Wanted, limit_bytes: int, limit_rows: int) -> LogPage:
         known = self._room(room)

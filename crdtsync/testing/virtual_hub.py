@@ -160,6 +160,11 @@ class VirtualHub:
             case ef.Append(rows):
                 self.updates += len(rows)
                 self._later(self._commit_delay_s(), lambda: self._answer(effect))
+            case ef.RememberOpened(room, path, document):
+                self._later(
+                    self._commit_delay_s(),
+                    lambda: self.store.remember_opened(room, path, document, bounds.OPENED_PER_ROOM_MAX),
+                )
             case ef.OpenRoom() | ef.Compact():
                 self._later(self._commit_delay_s(), lambda: self._answer(effect))
             case (

@@ -184,6 +184,20 @@ def test_the_hub_remembers_what_was_opened_where_after_everyone_has_left() -> No
     assert folder.read() == {"b.txt": "text!"}
 
 
+def test_the_hub_remembers_what_was_opened_where_over_a_restart() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    page = Page(5)
+    YjsClient(bench, page).type("!")
+    bench.settle()
+    folder.rename(entry, "b.txt")
+    again = Bench(bench.store, "e2")
+    YjsClient(again, page).type("?")
+    again.settle()
+    assert Folder(again).read() == {"b.txt": "text!?"}
+
+
 def test_a_file_deleted_while_open_comes_back_with_the_next_character() -> None:
     bench = Bench()
     folder = Folder(bench)

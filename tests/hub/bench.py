@@ -24,6 +24,7 @@ from crdtsync.core.hub.effects import (
     OpenRoom,
     Pause,
     ReadLog,
+    RememberOpened,
     Send,
     Stopped,
     Unpause,
@@ -273,6 +274,8 @@ class Bench:
                 self.admitted.append(effect)
             case Stopped():
                 self.stopped = True
+            case RememberOpened(room, path, document):
+                self.store.remember_opened(room, path, document, bounds.OPENED_PER_ROOM_MAX)
             case _:
                 self.requests.append(effect)
 

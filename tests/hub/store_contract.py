@@ -42,6 +42,20 @@ class HubStoreContract:
         assert (record.head, record.documents, record.epochs) == (0, 0, (Epoch("e1", 0),))
         assert store.read_log("notes", 0, EVERYTHING, MANY, MANY).through == 0
 
+    def test_what_was_opened_where_is_remembered_the_latest_last(
+        self, store: HubStore, reopen: Callable[[HubStore], HubStore]
+    ) -> None:
+        for room in ("notes", "other"):
+            store.open_room(room, "e1", 10, 10)
+        store.remember_opened("other", "a.txt", DRAFT, 2)
+        for path, document in (("a.txt", NOTES), ("b.txt", TASKS), ("a.txt", DRAFT), ("b.txt", TASKS)):
+            store.remember_opened("notes", path, document, 2)
+        store = reopen(store)
+        record, other = store.open_room("notes", "e2", 10, 10), store.open_room("other", "e2", 10, 10)
+        assert record is not None and other is not None
+        assert record.opened == (("a.txt", DRAFT), ("b.txt", TASKS))
+        assert other.opened == (("a.txt", DRAFT),)
+
     def test_opening_a_room_twice_in_one_epoch_records_it_once(self, store: HubStore) -> None:
         store.open_room("notes", "e1", 10, 10)
         store.append(rows("notes", 1, (NOTES, b"one")))

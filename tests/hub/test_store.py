@@ -115,6 +115,21 @@ class TestSqliteHubStore(HubStoreContract):
             SqliteHubStore(path)
         assert path.read_bytes() == before
 
+    def test_a_store_of_the_first_format_is_brought_up_to_date(self, tmp_path: Path) -> None:
+        path = tmp_path / "hub.db"
+        store = SqliteHubStore(path)
+        store.open_room("notes", "e1", 10, 10)
+        store.append(rows("notes", 1, (NOTES, b"one")))
+        store.close()
+        connection = sqlite3.connect(path)
+        connection.executescript("DROP TABLE opened; PRAGMA user_version = 1")
+        connection.close()
+        store = SqliteHubStore(path)
+        record = store.open_room("notes", "e2", 10, 10)
+        assert record is not None and record.head == 1 and record.opened == ()
+        store.remember_opened("notes", "a.txt", NOTES, 10)
+        store.close()
+
     def test_a_folder_in_its_place_is_told_as_such(self, tmp_path: Path) -> None:
         (tmp_path / "hub.db").mkdir()
         with pytest.raises(StoreFailed, match=r"hub\.db cannot be used"):

@@ -24,6 +24,8 @@ TELL_EVERY_S: Final = 0.05
 """Presence and commits are told to the other members at once, then at most this often."""
 EPOCHS_KEPT: Final = 1000
 """Epochs remembered per room; a replica away for longer compares instead of resuming."""
+OPENED_PER_ROOM_MAX: Final = 2000
+"""Texts that a Yjs client opened at a path, remembered over a restart: some 200 bytes each."""
 COMPACT_AFTER_BYTES: Final = 1 * MiB
 COMPACT_AFTER_GROWTH: Final = 4
 """A document is also compacted when its rows hold this many times what they held after the last time."""

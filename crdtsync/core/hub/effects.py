@@ -1,7 +1,7 @@
 """Everything the hub's engine can ask for, as values, carried out in order.
 
 Requests to the store (OpenRoom, ReadLog, CompareDocuments, LoadDocuments, FindDocuments, CheckUpdates,
-Append, Compact) are each answered by the event of the like name, or by one that says why not.
+Append, Compact, RememberOpened) are each answered by the event of the like name, or by one that says why not.
 """
 
 from __future__ import annotations
@@ -124,6 +124,15 @@ class Compact:
 
 
 @dataclass(frozen=True, slots=True)
+class RememberOpened:
+    """Remember over a restart of the hub that the text was opened at the path."""
+
+    room: str
+    path: str
+    document: DocumentId
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person may want to know: ``kind`` is one word, ``room`` may be empty."""
 
@@ -152,6 +161,7 @@ Effect: TypeAlias = (
     | CheckUpdates
     | Append
     | Compact
+    | RememberOpened
     | Notice
     | Stopped
 )

@@ -296,7 +296,7 @@ class HubEngine:
             room = self._rooms[name] = Room(name, self.epoch, record, self._shared)
             for session in sessions:
                 self._enter(session, room)
-            self._doors.room_opened(room)
+            self._doors.room_opened(room, record.opened)
 
     def _room_failed(self, name: str, reason: str) -> None:
         for session in self._opening.pop(name, []):

@@ -1,8 +1,8 @@
 """What the hub needs of a durable store: one log per room, its documents and its epochs.
 
 The contract that every store must keep is the suite ``tests/hub/store_contract.py``. A room belongs to one
-hub process at a time. Methods block, and are called from threads: ``open_room``, ``append`` and ``replace``
-from one, the reading ones from others at the same time.
+hub process at a time. Methods block, and are called from threads: ``open_room``, ``append``, ``replace`` and
+``remember_opened`` from one, the reading ones from others at the same time.
 """
 
 from __future__ import annotations
@@ -42,13 +42,14 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class RoomRecord:
-    """A room as stored: the last sequence, how many documents it has, its epochs, oldest first, and how large
-    its updates are together."""
+    """A room as stored: the last sequence, how many documents it has, its epochs, oldest first, how large its
+    updates are together, and which texts were opened at which paths, the oldest first."""
 
     head: int
     documents: int
     epochs: tuple[Epoch, ...]
     size_bytes: int
+    opened: tuple[tuple[str, DocumentId], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,10 @@ class HubStore(Protocol):
 
     def replace(self, room: str, document: DocumentId, sequences: Sequence[int], entry: LogEntry) -> Size:
         """Put ``entry``, whose sequence is one of ``sequences``, in the place of all those rows, durably."""
+        ...
+
+    def remember_opened(self, room: str, path: str, document: DocumentId, kept: int) -> None:
+        """Remember durably, as the latest, that the text was opened at the path; ``kept`` of a room are."""
         ...
 
     def read_log(self, room: str, after: int, wanted: Wanted, limit_bytes: int, limit_rows: int) -> LogPage:

@@ -5,7 +5,7 @@ The engine hands on what happens to them; how a client is spoken to is in ``yjs`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from crdtsync.core.hub.admission import Admit, Asking, Denied, Granted, Peer
@@ -13,12 +13,12 @@ from crdtsync.core.hub.doors.desk import TRY_AGAIN, Desk
 from crdtsync.core.hub.doors.hocuspocus import HocuspocusConnection
 from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.yjs import YjsConnection
-from crdtsync.core.hub.effects import Admitted
+from crdtsync.core.hub.effects import Admitted, RememberOpened
 from crdtsync.core.hub.events import BinaryFrame, DocumentsLoaded, HocuspocusDoor, LoadFailed, YjsDoor
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import RefusalCode, Shared
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import Randomness, check_room_name, printable
+from crdtsync.core.values.ids import DocumentId, EntryId, Randomness, check_room_name, printable
 from crdtsync.errors import InvalidName, MalformedUpdate
 
 DENIED = 4403
@@ -48,7 +48,9 @@ class Doors:
         """Connections that were let into a room."""
         self._desks: dict[str, Desk] = {}
         self._by_number: dict[int, Desk] = {}
-        self._opened = Opened()
+        self._opened = Opened(
+            lambda room, path, entry: shared.add(RememberOpened(room, path, DocumentId(entry)))
+        )
         self._last_channel = 0
         self._last_desk = 0
         self._later: list[tuple[float, int, Callable[[], None]]] = []
@@ -145,7 +147,9 @@ class Doors:
 
     # -- desks ----------------------------------------------------------------------------------------
 
-    def room_opened(self, room: Room) -> None:
+    def room_opened(self, room: Room, opened: Iterable[tuple[str, DocumentId]]) -> None:
+        """``opened``: which texts were opened at which paths, the oldest first."""
+        self._opened.recall(room.name, ((path, EntryId(document)) for path, document in opened))
         if (desk := self._desks.get(room.name)) is not None:
             desk.enter(room)
 

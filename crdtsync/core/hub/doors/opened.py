@@ -5,6 +5,7 @@ A client that kept its document comes back under the path that it knows, whereve
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from crdtsync.core.values.ids import EntryId
@@ -16,12 +17,24 @@ ENTRIES_MAX: Final = 32
 
 
 class Opened:
-    """For as long as the hub runs."""
+    """``remember`` is told of what is worth to be kept over a restart, and ``recall`` brings it back."""
 
-    def __init__(self) -> None:
+    def __init__(self, remember: Callable[[str, str, EntryId], None]) -> None:
+        self._remember = remember
         self._entries: dict[tuple[str, str], tuple[EntryId, ...]] = {}
 
+    def recall(self, room: str, opened: Iterable[tuple[str, EntryId]]) -> None:
+        """The room is loaded; what was remembered of it, the oldest first."""
+        for path, entry in opened:
+            if entry not in self.at(room, path):
+                self._put(room, path, entry)
+
     def add(self, room: str, path: str, entry: EntryId) -> None:
+        if entry not in self.at(room, path)[:1]:
+            self._remember(room, path, entry)
+        self._put(room, path, entry)
+
+    def _put(self, room: str, path: str, entry: EntryId) -> None:
         known = self._entries.pop((room, path), ())
         others = tuple(each for each in known if each != entry)
         self._entries[room, path] = (entry, *others)[:ENTRIES_MAX]
