@@ -52,6 +52,21 @@ def test_an_update_is_acknowledged_once_it_is_durable() -> None:
     assert client.statuses(DOC) == [True, True, True]
 
 
+def test_strangers_at_one_path_are_merged_here_too() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    clients = [HocuspocusClient(bench), HocuspocusClient(bench)]
+    for number, client in enumerate(clients):
+        page = Page(5 + number)
+        page.type(f"typed by {number}")
+        client.open(DOC, page)
+    bench.settle()
+    text = folder.read()["a.txt"]
+    assert sorted(text) == sorted("typed by 0typed by 1")
+    assert [client.pages[DOC].text for client in clients] == [text, text]
+    assert all(client.statuses(DOC) and all(client.statuses(DOC)) for client in clients)
+
+
 def test_fifty_documents_on_one_socket_are_apart() -> None:
     bench = Bench()
     folder = Folder(bench)

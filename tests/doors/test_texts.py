@@ -8,7 +8,7 @@ from crdtsync.core.hub.effects import Append, LoadDocuments
 from crdtsync.core.hub.events import BinaryFrame
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.values import limits
-from crdtsync.core.wire.yjs import SyncStep1, SyncStep2, SyncUpdate
+from crdtsync.core.wire.yjs import SyncStep1, SyncStep2, SyncUpdate, YjsMessage
 from tests.doors.clients import Page, YjsClient
 from tests.doors.rooms import Folder
 from tests.hub.bench import Bench
@@ -278,6 +278,37 @@ def test_a_client_that_filled_its_document_by_itself_is_refused_and_nothing_is_d
     assert client.closed.code == 4409
     assert "double" in client.denied
     assert (page.text, folder.read()["a.txt"]) == ("text", "text")
+
+
+def test_two_who_typed_into_a_new_file_while_both_were_offline_are_merged() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    pages = [Page(5), Page(6), Page(7)]
+    for page, text in zip(pages, ("Ann was here\n", "Bob too\n", "and Cid\n"), strict=True):
+        page.type(text)
+    clients = [YjsClient(bench, page) for page in pages]
+    bench.settle()
+    assert not any(client.closed for client in clients)
+    (text,) = folder.read().values()
+    assert sorted(text.splitlines()) == ["Ann was here", "Bob too", "and Cid"]
+    assert [page.text for page in pages] == [text] * 3
+    clients[2].type("!")
+    assert folder.read() == {"a.txt": pages[0].text} and "!" in pages[0].text
+
+
+def test_a_stranger_that_shows_what_cannot_be_read_is_refused() -> None:
+    class Liar(YjsClient):
+        def say(self, message: YjsMessage) -> None:
+            super().say(SyncStep2(b"\x01\x01nonsense") if isinstance(message, SyncStep2) else message)
+
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "text")
+    page = Page(5)
+    page.type("mine")
+    client = Liar(bench, page)
+    assert client.closed is not None and client.closed.code == 4400
+    assert folder.read() == {"a.txt": "text"}
 
 
 def test_a_client_that_filled_its_document_by_itself_may_open_an_empty_file() -> None:

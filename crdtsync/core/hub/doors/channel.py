@@ -23,6 +23,8 @@ class Phase(StrEnum):
     """The client is to say what it has."""
     ATTACHING = "attaching"
     """The text is being read."""
+    PROVING = "proving"
+    """The client is to show all that it has, which is none of the text."""
     OPEN = "open"
     CLOSED = "closed"
 

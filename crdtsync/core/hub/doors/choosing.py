@@ -19,6 +19,7 @@ from crdtsync.errors import PeerError
 class OtherHistory:
     """The client's document is none that was ever at the path, and neither of the two is empty."""
 
+    standing: EntryId
     reason: str
 
 
@@ -36,8 +37,9 @@ def choose(places: Places, path: str, client: bytes) -> EntryId | OtherHistory |
     if standing is None or not any(statevector.decode(places.state_vector(standing)).values()):
         return standing
     return OtherHistory(
+        standing,
         f"This copy of {printable(path)!r} was not made from the file that is there: to merge the two would "
-        "double the text. Keep what you need of it, and load the document anew."
+        "double the text. Keep what you need of it, and load the document anew.",
     )
 
 

@@ -7,6 +7,7 @@ what is said on a channel stands in ``text``; presence in ``crossing``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from crdtsync.core.hub import bounds
@@ -19,7 +20,9 @@ from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.receipts import Receipts
-from crdtsync.core.hub.doors.text import OpenText, too_large
+from crdtsync.core.hub.doors.strangers import Arrival, Proof, is_new, would_double
+from crdtsync.core.hub.doors.text import OpenText, malformed, too_large
+from crdtsync.core.hub.doors.texts import OpenTexts
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
@@ -34,9 +37,7 @@ from crdtsync.core.values.ids import (
     Randomness,
     new_client_id,
     new_entry_id,
-    printable,
 )
-from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.control import Left, Presence
 from crdtsync.core.wire.yjs import (
     Awareness,
@@ -50,7 +51,6 @@ from crdtsync.core.wire.yjs import (
 from crdtsync.errors import MalformedUpdate, PeerError
 
 MALFORMED, NOT_FOUND, OTHER_HISTORY, TOO_LARGE, TRY_AGAIN = 4400, 4404, 4409, 4413, 1013
-READ_ONLY = "You may read this file, not change it: nothing was stored."
 
 
 class Desk:
@@ -69,9 +69,7 @@ class Desk:
         self.number = number
         self.name = name
         self.channels: dict[int, Channel] = {}
-        self.texts: dict[EntryId, OpenText] = {}
-        self.unmade: dict[str, OpenText] = {}
-        """Texts of files that do not exist yet, by path."""
+        self.texts = OpenTexts()
         self._shared = shared
         self._rng = rng
         self._may_open = may_open
@@ -80,12 +78,10 @@ class Desk:
         self._room: Room | None = None
         self._places: Places | None = None
         self._loading = Loading(number, shared)
-        self._attaching: dict[int, bytes] = {}
-        """Channels that wait for those, with what their clients hold."""
-        self._moving: dict[int, tuple[ClientState, ...]] = {}
-        """Channels of those that change to another text, with who is there."""
+        self._arriving: dict[int, Arrival] = {}
+        """Channels that are about to open a text."""
         self._receipts = Receipts()
-        self._people = People(self._text_of, self._path_of)
+        self._people = People(self.texts.of, self._path_of)
 
     # -- the room -------------------------------------------------------------------------------------
 
@@ -107,15 +103,16 @@ class Desk:
             updates = self._loading.finish(document, stored)
             if document == TREE:
                 opened = partial(self._opened.at, self.name)
-                self._places = Places(self._client_id, updates, self._held, opened)
+                self._places = Places(self._client_id, updates, self.texts.held, opened)
                 for channel in list(self.channels.values()):
                     self._admit(channel)
             else:
                 entry = EntryId(document)
-                self.texts[entry] = OpenText(entry, "", self._client_id, updates)
-        for number in list(self._attaching):
-            self._attach(self.channels[number])
-        for text in list(self.texts.values()):
+                self.texts.made[entry] = OpenText(entry, "", self._client_id, updates)
+        for number in list(self._arriving):
+            if (channel := self.channels[number]).phase is Phase.ATTACHING:
+                self._attach(channel)
+        for text in self.texts:
             self._close_if_unused(text)
 
     # -- the room's listener --------------------------------------------------------------------------
@@ -129,7 +126,7 @@ class Desk:
                 continue
             if entry.document == TREE:
                 self._tree_changed(self._places, entry.update)
-            elif (text := self.texts.get(EntryId(entry.document))) is not None:
+            elif (text := self.texts.made.get(EntryId(entry.document))) is not None:
                 self._relay(text, entry.update)
             else:
                 self._places.unlearn(EntryId(entry.document))
@@ -149,37 +146,32 @@ class Desk:
 
     def tell_presence(self, presence: Presence | Left) -> bytes | str | None:
         if presence.member not in self._people and (state := self._replicas.take(presence)) is not None:
-            self._tell_all(Awareness((state,)))
+            self.texts.tell(Awareness((state,)))
         return None
 
     def renew(self) -> None:
         """Yjs clients forget who was not heard of for a while, and leave where nothing comes."""
-        self._tell_all(Awareness(self._replicas.states()))
-
-    def _tell_all(self, message: YjsMessage) -> None:
-        for text in (*self.texts.values(), *self.unmade.values()):
-            text.tell(message)
+        self.texts.tell(Awareness(self._replicas.states()))
 
     def _tree_changed(self, places: Places, update: bytes) -> None:
         try:
             changed = places.apply(update)
         except MalformedUpdate:
             return  # it is in the log, and each replica tells its person of it
-        for path, text in list(self.unmade.items()):
+        for path, text in list(self.texts.unmade.items()):
             if places.at(path) is not None or places.problem(path) is not None:
                 for channel in list(text.channels.values()):
                     self._move(channel, text)
-        for entry in changed & self.texts.keys():
-            for channel in self.texts[entry].channels.values():
+        for entry in changed & self.texts.made.keys():
+            for channel in self.texts.made[entry].channels.values():
                 self._people.announce(self._here(), channel.connection.number)
 
     def _move(self, channel: Channel, text: OpenText) -> None:
         """Someone else has made the file that this client was about to make: it goes on with that one."""
-        self._moving[channel.number] = text.gathering.of(channel.number)
+        people = text.gathering.of(channel.number)
         text.leave(channel)
         self._close_if_unused(text)
-        self._wait(channel, statevector.EMPTY)
-        self._attach(channel)
+        self._arrive(channel, Arrival(statevector.EMPTY, people))
 
     def _relay(self, text: OpenText, update: bytes) -> None:
         try:
@@ -191,7 +183,7 @@ class Desk:
     # -- channels -------------------------------------------------------------------------------------
 
     def open(self, channel: Channel) -> None:
-        """A client wants a document; it is told by ``ready`` or ``refuse``."""
+        """A client wants a document; ``ready`` or ``refuse`` follows."""
         self.channels[channel.number] = channel
         self._people.come(channel)
         channel.connection.wait()
@@ -207,9 +199,8 @@ class Desk:
             return
         if channel.phase in (Phase.ENTERING, Phase.ATTACHING):
             channel.connection.go_on()
-        self._attaching.pop(channel.number, None)
-        self._moving.pop(channel.number, None)
-        text = self._text_of(channel)
+        self._arriving.pop(channel.number, None)
+        text = self.texts.of(channel)
         channel.phase = Phase.CLOSED
         if text is not None:
             text.leave(channel)
@@ -221,15 +212,17 @@ class Desk:
     def hear(self, channel: Channel, message: YjsMessage, at_ms: int) -> None:
         """A client said something. Raises PeerError for what none may say; what is not due yet is ignored,
         for the step 1 to come makes up for it."""
-        text = self._text_of(channel)
+        text = self.texts.of(channel)
         match message:
             case SyncStep1(state_vector):
                 check_state_vector(state_vector)
                 if channel.phase is Phase.READY:
-                    self._wait(channel, state_vector)
-                    self._attach(channel)
+                    self._arrive(channel, Arrival(state_vector))
                 elif text is not None:
                     text.answer(channel, state_vector)
+            case SyncStep2(update) if channel.phase is Phase.PROVING:
+                proof = Proof(update, at_ms)
+                self._arrive(channel, replace(self._arriving[channel.number], proof=proof))
             case SyncStep2(update) | SyncUpdate(update):
                 if text is not None:
                     self._update(channel, text, update, at_ms)
@@ -245,11 +238,6 @@ class Desk:
                     channel.say(Awareness((*text.gathering.all(), *self._replicas.states())))
             case PermissionDenied():
                 raise PeerError("a permission that is not a client's to deny")
-
-    def neighbours(self, channel: Channel) -> list[Channel]:
-        """The other channels of the text that this one has open."""
-        text = self._text_of(channel)
-        return [] if text is None else [each for each in text.channels.values() if each is not channel]
 
     def refuse(self, channel: Channel, code: int, reason: str) -> None:
         self.close(channel)
@@ -272,17 +260,19 @@ class Desk:
 
     # -- attaching ------------------------------------------------------------------------------------
 
-    def _wait(self, channel: Channel, state_vector: bytes) -> None:
+    def _arrive(self, channel: Channel, arrival: Arrival) -> None:
         channel.phase = Phase.ATTACHING
         channel.entry = None
         channel.connection.wait()
-        self._attaching[channel.number] = state_vector
+        self._arriving[channel.number] = arrival
+        self._attach(channel)
 
     def _attach(self, channel: Channel) -> None:
         """Go as far as can be gone with what is known; the rest when what is missing has been read."""
         room, places = self._here(), self._places
         assert places is not None
-        state_vector = self._attaching[channel.number]
+        arrival = self._arriving[channel.number]
+        state_vector, proof = arrival.state_vector, arrival.proof
         path = channel.path
         unknown = [entry for entry in places.stood(path) if not places.is_known(entry)]
         if unknown:
@@ -293,10 +283,17 @@ class Desk:
             self.refuse(channel, NOT_FOUND, problem)
             return
         chosen = choose(places, path, state_vector)
-        if isinstance(chosen, OtherHistory):
-            self.refuse(channel, OTHER_HISTORY, chosen.reason)
-            return
-        text = self.unmade.get(path) if chosen is None else self.texts.get(chosen)
+        other = chosen if isinstance(chosen, OtherHistory) else None
+        if other is not None:
+            if not is_new(state_vector) or channel.granted.read_only:
+                self.refuse(channel, OTHER_HISTORY, other.reason)
+                return
+            if proof is None:
+                self._ask_for_proof(channel)
+                return
+            chosen = other.standing
+        assert not isinstance(chosen, OtherHistory)
+        text = self.texts.unmade.get(path) if chosen is None else self.texts.made.get(chosen)
         if text is None and not self._may_open():
             self.refuse(channel, TRY_AGAIN, "This hub has as many documents open as it takes; try again.")
             return
@@ -304,24 +301,37 @@ class Desk:
             self._loading.ask(room, [DocumentId(chosen)])
             return
         if text is None:
-            text = self.unmade[path] = OpenText(None, path, self._client_id, ())
-        del self._attaching[channel.number]
+            text = self.texts.unmade[path] = OpenText(None, path, self._client_id, ())
+        if other is not None and proof is not None:
+            try:
+                if would_double(proof, text):
+                    self.refuse(channel, OTHER_HISTORY, other.reason)
+            except MalformedUpdate as error:
+                self.refuse(channel, MALFORMED, malformed(path, error))
+            if channel.phase is Phase.CLOSED:
+                self._close_if_unused(text)
+                return
+        del self._arriving[channel.number]
         channel.entry = chosen
         channel.phase = Phase.OPEN
         if chosen is not None:
             self._opened.add(self.name, path, chosen)
         text.greet(channel, state_vector, self._replicas.states())
-        if states := self._moving.pop(channel.number, ()):
-            text.tell(Awareness(text.gathering.take(channel.number, states)))
+        if arrival.people:
+            text.tell(Awareness(text.gathering.take(channel.number, arrival.people)))
         channel.connection.go_on()
+        if proof is not None:
+            self._update(channel, text, proof.update, proof.at_ms)
+
+    def _ask_for_proof(self, channel: Channel) -> None:
+        """Have the client show all that it has."""
+        channel.phase = Phase.PROVING
+        channel.connection.go_on()
+        channel.say(SyncStep1(statevector.EMPTY))
 
     def _close_if_unused(self, text: OpenText) -> None:
-        if text.channels:
-            return
-        if text.entry is None:
-            if self.unmade.get(text.path) is text:
-                del self.unmade[text.path]
-        elif self.texts.pop(text.entry, None) is not None and self._places is not None:
+        if self.texts.close_if_unused(text) and self._places is not None:
+            assert text.entry is not None
             self._places.learn(text.entry, text.document.state_vector)
 
     # -- writing --------------------------------------------------------------------------------------
@@ -346,8 +356,7 @@ class Desk:
             change = text.document.apply_update(update)
         except MalformedUpdate as error:
             channel.connection.applied(channel, False)
-            reason = f"An update of {printable(channel.path)!r} was refused: {printable(str(error), 300)}."
-            self.refuse(channel, MALFORMED, reason)
+            self.refuse(channel, MALFORMED, malformed(channel.path, error))
             return
         if change.changed or change.pending:
             text.tell(SyncUpdate(update), but=channel)
@@ -366,11 +375,9 @@ class Desk:
         if room.documents >= limits.DOCUMENTS_PER_ROOM_MAX:
             self.refuse(channel, TOO_LARGE, f"The room {self.name!r} has as many files as a hub keeps.")
             return
-        entry = text.entry = new_entry_id(self._rng)
+        entry = new_entry_id(self._rng)
         self._opened.add(self.name, text.path, entry)
-        self.texts[entry] = self.unmade.pop(text.path)
-        for each in text.channels.values():
-            each.entry = entry
+        self.texts.make(text, entry)
         origin = Origin(self._people.name(channel.connection.number), at_ms)
         tree = places.edit([Create(entry, Kind.TEXT, text.path, False, origin)])
         updates = [(DocumentId(entry), update) for update in text.unmade]
@@ -383,17 +390,8 @@ class Desk:
         if self._receipts:
             room.awaiting_store[self.number] = self
 
-    def _text_of(self, channel: Channel) -> OpenText | None:
-        if channel.phase is not Phase.OPEN:
-            return None
-        return self.unmade.get(channel.path) if channel.entry is None else self.texts.get(channel.entry)
-
     def _path_of(self, entry: EntryId) -> str | None:
         return None if self._places is None else self._places.path_of(entry)
-
-    def _held(self, entry: EntryId) -> bytes | None:
-        text = self.texts.get(entry)
-        return None if text is None else text.document.state_vector
 
     def _here(self) -> Room:
         assert self._room is not None

@@ -197,7 +197,7 @@ class Doors:
         return desk
 
     def _may_open(self) -> bool:
-        texts = sum(len(desk.texts) + len(desk.unmade) for desk in self._desks.values())
+        texts = sum(len(desk.texts) for desk in self._desks.values())
         return texts < limits.OPEN_TEXTS_MAX
 
     def _leave_empty(self) -> None:

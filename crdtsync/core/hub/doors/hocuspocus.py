@@ -139,7 +139,7 @@ class HocuspocusConnection(Wire):
 
     def _pass_on(self, channel: Channel, desk: Desk, message: Stateless) -> None:
         """What an application says to its like, who have the document open and speak this protocol."""
-        for each in desk.neighbours(channel):
+        for each in desk.texts.neighbours(channel):
             if isinstance(each.connection, HocuspocusConnection):
                 each.connection._say(each.dialect, message)
 

@@ -14,6 +14,7 @@ from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId, printable
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, SyncUpdate, YjsMessage
+from crdtsync.errors import MalformedUpdate
 
 
 class OpenText:
@@ -76,6 +77,11 @@ class OpenText:
             left := self.gathering.leave(channel.number)
         ):
             self.tell(Awareness(left))
+
+
+def malformed(path: str, error: MalformedUpdate) -> str:
+    """What to say to whoever sends an update that cannot be applied."""
+    return f"An update of {printable(path)!r} was refused: {printable(str(error), 300)}."
 
 
 def too_large(path: str) -> str:

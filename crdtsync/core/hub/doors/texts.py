@@ -1,0 +1,61 @@
+"""The texts that the clients of one room have open: made ones by their entry, others by the path to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crdtsync.core.hub.doors.channel import Channel, Phase
+from crdtsync.core.hub.doors.text import OpenText
+from crdtsync.core.values.ids import EntryId
+from crdtsync.core.wire.yjs import YjsMessage
+
+
+class OpenTexts:
+    def __init__(self) -> None:
+        self.made: dict[EntryId, OpenText] = {}
+        self.unmade: dict[str, OpenText] = {}
+        """Texts of files that do not exist yet."""
+
+    def __len__(self) -> int:
+        return len(self.made) + len(self.unmade)
+
+    def __iter__(self) -> Iterator[OpenText]:
+        return iter((*self.made.values(), *self.unmade.values()))
+
+    def of(self, channel: Channel) -> OpenText | None:
+        """What the channel has open."""
+        if channel.phase is not Phase.OPEN:
+            return None
+        return self.unmade.get(channel.path) if channel.entry is None else self.made.get(channel.entry)
+
+    def neighbours(self, channel: Channel) -> list[Channel]:
+        """The other channels of the text that this one has open."""
+        text = self.of(channel)
+        return [] if text is None else [each for each in text.channels.values() if each is not channel]
+
+    def held(self, entry: EntryId) -> bytes | None:
+        """The state vector of a text that is open."""
+        text = self.made.get(entry)
+        return None if text is None else text.document.state_vector
+
+    def make(self, text: OpenText, entry: EntryId) -> None:
+        """The file of a text exists from now on."""
+        text.entry = entry
+        self.made[entry] = self.unmade.pop(text.path)
+        for channel in text.channels.values():
+            channel.entry = entry
+
+    def close_if_unused(self, text: OpenText) -> bool:
+        """Forget a text that no channel has open; True for one of a file that exists."""
+        if text.channels:
+            return False
+        if text.entry is not None:
+            return self.made.pop(text.entry, None) is not None
+        if self.unmade.get(text.path) is text:
+            del self.unmade[text.path]
+        return False
+
+    def tell(self, message: YjsMessage) -> None:
+        """Tell all channels of all texts."""
+        for text in self:
+            text.tell(message)
