@@ -80,6 +80,11 @@ class _Counted(ServerConnection):
         self._entrance = entrance
         self._stays = False
         self._fragments = 0
+        self._message_bytes = 0
+        """Of the message that is coming."""
+        self._unheard_bytes = 0
+        """Of whole messages that nobody has asked for yet."""
+        self._held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -112,7 +117,28 @@ class _Counted(ServerConnection):
                 self.send_data()
                 self.transport.close()
                 return
+            self._message_bytes += len(event.data)
+            if event.fin:
+                self._wait_for_hearing(self._message_bytes)
+                self._message_bytes = 0
         super().process_event(event)
+
+    def _wait_for_hearing(self, message_bytes: int) -> None:
+        """Half a message is never waited with: nobody could hear it."""
+        self._unheard_bytes += message_bytes
+        if not self._held and self._unheard_bytes > limits.UNHEARD_MAX_BYTES:
+            self._held = True
+            self.transport.pause_reading()
+
+    async def recv(self, decode: bool | None = None) -> Any:
+        """The next message; reading goes on once what waits is little enough."""
+        message = await super().recv(decode)
+        self._unheard_bytes -= len(message.encode()) if isinstance(message, str) else len(message)
+        if self._held and self._unheard_bytes <= limits.UNHEARD_MAX_BYTES:
+            self._held = False
+            if not self.recv_messages.paused:
+                self.transport.resume_reading()
+        return message
 
     def eof_received(self) -> None:
         if self._stays:

@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from crdtsync.core.hub.admission import Denied, Peer
 from crdtsync.core.hub.crowd import TOO_FAST, TOO_MANY, TOO_MANY_HERE, Crowd
+from crdtsync.core.hub.shared import Counts
 from crdtsync.core.values import limits
 from crdtsync.core.wire.hocuspocus import Named, Token, encode_hocuspocus
 from crdtsync.runtime import hub_entrance
@@ -199,6 +202,51 @@ async def test_a_message_of_endless_empty_fragments_is_ended(
         assert await close_code(evil) == 1009
         assert hub.counts.refusals == {"protocol": 1}
         await ann.store((NOTES, lone_update("hello")))
+
+
+async def test_no_more_is_read_than_the_hub_comes_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch, UNHEARD_MAX_BYTES=100_000)
+    came, hear, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    heard: list[bytes | str] = []
+
+    async def serve_one(websocket: ServerConnection) -> None:
+        pause = websocket.transport.pause_reading
+
+        def paused() -> None:
+            pause()
+            came.set()
+
+        monkeypatch.setattr(websocket.transport, "pause_reading", paused)
+        await hear.wait()
+        while len(heard) < len(sent):
+            heard.append(await websocket.recv())
+        done.set()
+
+    made: Any = hub_entrance.Entrance(Crowd(), Counts()).connection
+    sent: list[bytes | str] = [bytes(50_000), "é" * 10_000, bytes(90_000), bytes(2_000_000)] * 10
+    async with (
+        serve(serve_one, "127.0.0.1", 0, create_connection=made, max_queue=None, max_size=None) as server,
+        connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", compression=None) as client,
+    ):
+
+        async def speak() -> None:
+            for message in sent:
+                if len(message) < 1_000_000:
+                    await client.send(message)
+                else:
+                    await client.send([message[:999_999], message[999_999:]])
+
+        speaking = asyncio.create_task(speak())
+        async with asyncio.timeout(DEADLINE_S):
+            (connection,) = server.connections
+            await came.wait()
+            frames = connection.recv_messages.frames.queue
+            assert sum(len(frame.data) for frame in frames) < 100_000 + 2_000_000
+            assert not speaking.done()
+            hear.set()
+            await speaking
+            await done.wait()
+    assert heard == sent
 
 
 async def test_who_pings_and_never_reads_is_let_go(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:

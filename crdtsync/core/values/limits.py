@@ -91,6 +91,8 @@ MEMBER_QUEUE_MAX_BYTES: Final = 8 * MiB
 """Above this a slow reader is dropped to its cursor and reads on from the log."""
 FRAGMENTS_MAX: Final = 10_000
 """Of one websocket message: fragments may be empty, so their size is no bound."""
+UNHEARD_MAX_BYTES: Final = 4 * MiB
+"""Of one connection's messages that the hub has not come to; above it no more is read from its socket."""
 UNREAD_MAX_BYTES: Final = 4 * MiB
 """Written to one socket and not taken by the network: the hub's own frames wait before this, answers to pings
 do not."""
