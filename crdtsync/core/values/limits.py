@@ -14,6 +14,12 @@ TEXT_BECOMES_MAX_BYTES: Final = 4 * MiB
 TEXT_REMAINS_MAX_BYTES: Final = 16 * MiB
 """A text above this becomes a blob; the gap to the bound above keeps a growing file from flapping."""
 
+# -- programs that have a text open -----------------------------------------------------------------
+UNDO_STEPS_MAX: Final = 1000
+"""Of one open text; the oldest are forgotten."""
+CHANGES_QUEUED_MAX: Final = 64
+"""Changes that a slow reader of an open text finds one by one; what comes beyond is put together."""
+
 # -- recent versions of a text (the bases of stale editor buffers) ----------------------------------
 VERSIONS_MAX_COUNT: Final = 16
 VERSIONS_MAX_AGE_S: Final = 30 * 60.0
