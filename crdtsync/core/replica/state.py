@@ -91,6 +91,8 @@ class ReplicaState:
     """Paths whose disk changes wait for the hub: catch up first, then ingest."""
     held: dict[str, None] = field(default_factory=dict)
     """Paths changed on this disk of which nothing is sent, since this replica may only read."""
+    held_told: bool = False
+    """Whether the person was told that something is; once is enough."""
     steps: dict[int, UnderWay] = field(default_factory=dict)
     stepping: dict[str, int] = field(default_factory=dict)
     """The paths of the steps under way, with how many each."""
@@ -319,7 +321,8 @@ class ReplicaState:
 
     def hold(self, path: str) -> None:
         """What was changed at the path stays on this disk."""
-        if not self.held:
+        if not self.held_told:
+            self.held_told = True
             self.out.notice(HELD, "", "what is changed in this folder stays here: it may only read the room")
         self.held[path] = None
 
