@@ -22,9 +22,11 @@ from crdtsync.core.replica.records import (
     Version,
 )
 from crdtsync.core.replica.trees import SyncedTree
+from crdtsync.core.replica.unwritten import UnwrittenTexts
 from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.first import FirstText, read_first, write_first
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of, digest_of_text
 from crdtsync.core.values.files import Kind
@@ -48,6 +50,8 @@ class Documents:
         self.heads: dict[DocumentId, Head] = {head.document: head for head in heads}
         self._warm: OrderedDict[EntryId, TextDocument] = OrderedDict()
         self._log_lengths: dict[EntryId, int] = {}
+        self._first: dict[EntryId, FirstText] = {}
+        """New texts of the present event of which no document had to be made so far."""
         self._changed: dict[EntryId, tuple[int, bool]] = {}
         """What the present event changed: when (ms), and whether the hub may lack it."""
         self._saved_here: dict[EntryId, deque[Digest]] = {}
@@ -55,6 +59,8 @@ class Documents:
         """Texts that a step is putting on disk: they may stand there before the outcome is known."""
         self._supposed: dict[EntryId, Digest] = {}
         """Versions that are kept only since such a step is under way."""
+        self._unwritten_texts = UnwrittenTexts()
+        """Of cold documents."""
         self._unwritten: dict[EntryId, list[bytes]] = {}
         """Updates of the present event, which the store does not hold yet."""
         self._fresh: dict[EntryId, list[Version]] = {}
@@ -67,21 +73,18 @@ class Documents:
         """By path, the text that stood there until it was removed or moved."""
         self._recent: OrderedDict[tuple[EntryId, Digest], str] = OrderedDict()
         self._recent_chars = 0
-        self._unwritten_texts: dict[EntryId, str] = {}
-        """Texts of cold documents that the disk does not have yet: they are about to be written there."""
-        self._unwritten_chars = 0
         """Texts that stood on disk lately: under a storm of saves the store keeps too few of them for a
         writer that still has an older file open."""
 
     def state_vector(self, entry: EntryId) -> bytes:
         if entry in self._changed:
-            return self._document(entry).state_vector
+            return self._holding(entry).state_vector
         head = self.heads.get(DocumentId(entry))
         return EMPTY_STATE_VECTOR if head is None else head.state_vector
 
     def text_digest(self, entry: EntryId) -> Digest:
         if entry in self._changed:
-            return digest_of_text(self._document(entry).text)
+            return digest_of_text(self._holding(entry).text)
         head = self.heads.get(DocumentId(entry))
         return _EMPTY_TEXT if head is None or head.digest is None else head.digest
 
@@ -90,9 +93,8 @@ class Documents:
         return 0 if head is None else head.at_ms
 
     def text(self, entry: EntryId) -> str:
-        if entry in self._unwritten_texts:
-            return self._take_unwritten(entry)
-        return self._document(entry).text
+        text = self._unwritten_texts.take(entry)
+        return self._holding(entry).text if text is None else text
 
     def diff_update(self, entry: EntryId, state_vector: bytes) -> bytes:
         return self._document(entry).diff_update(state_vector)
@@ -105,6 +107,10 @@ class Documents:
         """
         if update in (b"", EMPTY_UPDATE):
             return False
+        if self._is_new(entry) and (first := read_first(update)) is not None:
+            self._begin(entry, first, update)
+            self._changed[entry] = (at_ms, dirty)
+            return True
         document = self._document(entry)
         self._keep_version(entry, now)
         change = document.apply_update(update)
@@ -116,6 +122,16 @@ class Documents:
         old_at, was_dirty = self._changed.get(entry, (self.at_ms(entry), self._is_dirty(entry)))
         self._changed[entry] = (max(old_at, at_ms), dirty or was_dirty)
         return change.changed
+
+    def create(self, entry: EntryId, text: str, now: float) -> bytes:
+        """Make the document of a new entry; returns the update to send, ``b""`` for an empty text."""
+        if not text:
+            return b""
+        first = FirstText(client_id_in(entry, self._client_id), text)
+        update = write_first(first)
+        self._begin(entry, first, update)
+        self._changed[entry] = (int(now * 1000), True)
+        return update
 
     def edit(self, entry: EntryId, edits: Sequence[Edit], now: float) -> bytes:
         """Apply edits of our own; returns the update to send, ``b""`` if there is nothing to do."""
@@ -191,7 +207,7 @@ class Documents:
             return []
         changed = list(self._changed.items())
         for entry, (at_ms, dirty) in changed:
-            document = self._document(entry)
+            document = self._holding(entry)
             text = document.text
             self._put_head(
                 Head(
@@ -203,8 +219,10 @@ class Documents:
                     dirty=dirty,
                 )
             )
+            if entry in self._first:
+                del self._first[entry], self._log_lengths[entry]
+                self._keep_unwritten(entry, text)
         self._changed.clear()
-        self._unwritten.clear()
         self._cool()
         return [entry for entry, _ in changed]
 
@@ -297,6 +315,7 @@ class Documents:
     def written(self) -> None:
         """The records of this event are on their way to the store: ask it from now on."""
         self._fresh.clear()
+        self._unwritten.clear()
 
     def _keep_version(self, entry: EntryId, now: float) -> None:
         """Before the first change of an event: what the document holds may be what stands on disk."""
@@ -328,15 +347,29 @@ class Documents:
         self._unwritten.setdefault(entry, []).append(update)
         self._log_lengths[entry] = length
 
+    def _is_new(self, entry: EntryId) -> bool:
+        """Whether nothing was ever known of its text."""
+        return DocumentId(entry) not in self.heads and entry not in self._changed and entry not in self._warm
+
+    def _begin(self, entry: EntryId, first: FirstText, update: bytes) -> None:
+        self._first[entry] = first
+        self._logged(entry, update)
+
+    def _holding(self, entry: EntryId) -> FirstText | TextDocument:
+        """What tells the text and the state vector of an entry."""
+        return self._first.get(entry) or self._document(entry)
+
     def _document(self, entry: EntryId) -> TextDocument:
         document = self._warm.get(entry)
         if document is not None:
             self._warm.move_to_end(entry)
             return document
+        self._first.pop(entry, None)
         known = DocumentId(entry) in self.heads  # or nothing of it was ever written
         updates = list(self._recall.updates(DocumentId(entry))) if known else []
+        updates += self._unwritten.get(entry, ())
         self._log_lengths[entry] = len(updates)
-        self._take_unwritten(entry)
+        self._unwritten_texts.take(entry)
         document = self._warm[entry] = TextDocument(client_id_in(entry, self._client_id), updates)
         return document
 
@@ -357,15 +390,11 @@ class Documents:
         ):
             entry, document = self._warm.popitem(last=False)
             self._log_lengths.pop(entry, None)
-            text = document.text
-            size_bytes -= len(text)
-            agreed, head = self._synced.get(entry), self.heads.get(DocumentId(entry))
-            waits = head is not None and (agreed is None or agreed.digest != head.digest)
-            if waits and self._unwritten_chars + len(text) <= limits.UNWRITTEN_TEXTS_MAX_BYTES:
-                self._unwritten_texts[entry] = text
-                self._unwritten_chars += len(text)
+            size_bytes -= len(document.text)
+            self._keep_unwritten(entry, document.text)
 
-    def _take_unwritten(self, entry: EntryId) -> str:
-        text = self._unwritten_texts.pop(entry, "")
-        self._unwritten_chars -= len(text)
-        return text
+    def _keep_unwritten(self, entry: EntryId, text: str) -> None:
+        """Of a cold document: the text, if the disk does not have it."""
+        agreed, head = self._synced.get(entry), self.heads.get(DocumentId(entry))
+        if head is not None and (agreed is None or agreed.digest != head.digest):
+            self._unwritten_texts.keep(entry, text)

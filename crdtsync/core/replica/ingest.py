@@ -170,7 +170,7 @@ class Ingest:
                 if not isinstance(content, TextContent):
                     state.looking.want(path)
                     return False
-                update = state.documents.edit(entry, [Edit(0, 0, content.text)] if content.text else [], now)
+                update = state.documents.create(entry, content.text, now)
                 if update:
                     state.session.push(DocumentId(entry), update)
                 covered = state.documents.state_vector(entry)
