@@ -10,6 +10,7 @@ CrdtsyncError                 base of all
 ├── AccessDenied              the hub refuses this member
 ├── PeerError                 the other side broke the protocol
 │   └── MalformedUpdate       a Yjs update that cannot be applied
+├── InvalidEdit               an edit that does not fit the text, or may not be made
 └── StoreError                the state on disk cannot be used
     └── StoreInUse            another process holds it
 """
@@ -55,6 +56,10 @@ class PeerError(CrdtsyncError):
 
 class MalformedUpdate(PeerError, ValueError):
     """A Yjs update that pycrdt, or another Yjs client, could not apply."""
+
+
+class InvalidEdit(CrdtsyncError, ValueError):
+    """An edit that does not fit the text, or may not be made; nothing of it was."""
 
 
 class StoreError(CrdtsyncError):

@@ -41,6 +41,7 @@ from crdtsync.runtime.blob_transfer import BlobTransfers
 from crdtsync.runtime.disk_tasks import DiskTasks
 from crdtsync.runtime.event_queue import EventQueue
 from crdtsync.runtime.idle import shrink_when_idle
+from crdtsync.runtime.programs import Programs, Sink
 
 PERSIST_RETRY_S = 1.0
 YIELD_S = 0.02
@@ -90,6 +91,9 @@ class Replica:
         self._events: EventQueue[ev.Event]
         self._folder: JoinedFolder
         self._engine: ReplicaEngine | None = None
+        self._programs = Programs()
+        self._owed: list[ef.Effect] = []
+        """Effects of what programs said, which are carried out before those of anything else."""
         self._link: HubLink
         self._transfers: BlobTransfers
         self._flushes: dict[int, asyncio.Future[None]] = {}
@@ -143,6 +147,26 @@ class Replica:
     def restore(self) -> None:
         """Bring the files of the held deletions back."""
         self._events.put(ev.RestoreRequested())
+
+    def attach(self, sink: Sink) -> int:
+        """A program of this machine that edits texts as they are typed: ``sink`` is called on the loop.
+
+        Returns its number, the ``holder`` of all that it says by ``say``; ``detach`` ends it.
+        """
+        return self._programs.come(sink)
+
+    def say(self, event: ev.Said) -> None:
+        """On the loop. The sinks have been called with what follows from it when this returns.
+
+        Nothing happens before the folder is open.
+        """
+        if self._engine is not None:
+            self._owed += self._programs.tell(self._engine.handle(event, self._now()))
+            self._events.put(ev.Tick())
+
+    def detach(self, holder: int) -> None:
+        self._programs.go(holder)
+        self.say(ev.HolderGone(holder))
 
     def look_again(self, paths: Sequence[str]) -> None:
         """Something of ours changed these paths on disk on a person's behalf."""
@@ -212,7 +236,7 @@ class Replica:
     async def _loop(self) -> None:
         assert self._engine is not None
         engine = self._engine
-        await self._carry_out(engine.start(self._now()))
+        await self._carry_out(self._programs.tell(engine.start(self._now())))
         stopping = asyncio.create_task(self._stopping.wait())
         shrinking = asyncio.create_task(shrink_when_idle(self._shrink), name="shrinking")
         stopping.add_done_callback(lambda _: self._events.put(ev.Tick()))
@@ -223,7 +247,7 @@ class Replica:
                 events = self._events.take()
                 yielded_at = time.monotonic()
                 for event in events or [ev.Tick()]:
-                    await self._carry_out(engine.handle(event, self._now()))
+                    await self._carry_out(self._programs.tell(engine.handle(event, self._now())))
                     if isinstance(event, ev.TextFrame | ev.BinaryFrame):
                         self._link.taken(event.data)
                     if self._stopping.is_set():
@@ -247,7 +271,8 @@ class Replica:
 
     async def _carry_out(self, effects: Sequence[ef.Effect]) -> None:
         """Carry out effects in order; only what must be complete before the next one is waited for."""
-        for effect in effects:
+        owed, self._owed = self._owed, []
+        for effect in (*owed, *effects):
             match effect:
                 case ef.Persist(records):
                     await self._persist(records)
@@ -292,6 +317,8 @@ class Replica:
                     if kind == "connected":
                         self._keep_token()
                     self._observer.notice(kind, path, message)
+                case ef.ForPrograms():
+                    pass  # told already
                 case _:
                     assert_never(effect)
 
@@ -365,6 +392,7 @@ class Replica:
         assert self._engine is not None
         if self._end is not None:
             return
+        await self._carry_out(())
         for effect in self._engine.stop(self._now()):
             match effect:
                 case ef.Persist(records):

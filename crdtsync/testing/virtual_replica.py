@@ -61,6 +61,8 @@ class VirtualReplica:
         self.trouble: Trouble | None = None
         self.engine: ReplicaEngine | None = None
         self.flushed: set[int] = set()
+        self.programs: list[Callable[[ef.ForPrograms], None]] = []
+        """Called with what programs are told, before anything else of it is carried out."""
         self.halted: str | None = None
         self.frames_sent = 0
         self.performed = 0
@@ -289,6 +291,9 @@ class VirtualReplica:
                 self.flushed.add(number)
             case ef.Halt(message):
                 self.halted = message
+            case ef.ForPrograms():
+                for program in self.programs:
+                    program(effect)
             case ef.Notice(kind, path, message):
                 self._trace.note(self.name, f"notice {kind} {path}: {message}")
             case _:

@@ -147,7 +147,7 @@ class Station:
                     happens(self._upload(path, manifest.digest))
                 case ef.Fetch(digest):
                     happens(self._fetch(digest))
-                case ef.CancelTransfer() | ef.Notice():
+                case ef.CancelTransfer() | ef.Notice() | ef.ForPrograms():
                     pass
                 case ef.AskDiffering():
                     happens(ev.Decided(ev.Differing.BOTH))

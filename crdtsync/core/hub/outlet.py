@@ -84,7 +84,9 @@ def _control_frame(message: Presence | Left) -> str:
 
 
 def bounded(presence: Presence) -> Presence:
-    """Drop edited paths, the last first, until the message is within its limit."""
+    """Drop cursors and then edited paths, the last first, until the message is within its limit."""
+    while presence.cursors and len(encode_control(presence).encode()) > limits.PRESENCE_MAX_BYTES:
+        presence = presence.model_copy(update={"cursors": presence.cursors[:-1]})
     while presence.editing and len(encode_control(presence).encode()) > limits.PRESENCE_MAX_BYTES:
         presence = presence.model_copy(update={"editing": presence.editing[:-1]})
     return presence

@@ -7,7 +7,7 @@ version before the document moves on from it. What a change means for disk and h
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.records import (
@@ -65,6 +65,9 @@ class Documents:
         """Updates of the present event, which the store does not hold yet."""
         self._fresh: dict[EntryId, list[Version]] = {}
         """Versions of the present event, likewise."""
+        self.watched: Container[EntryId] = ()
+        """Texts of which ``tell`` is told every change, and whether it was made on this machine."""
+        self.tell: Callable[[EntryId, tuple[Edit, ...], bool], None]
         self.unplaced: Container[EntryId] = ()
         """Texts with edits of ours that the hub has not placed: in their logs these are kept apart."""
         self._placed: dict[EntryId, TextDocument] = {}
@@ -113,7 +116,12 @@ class Documents:
             return True
         document = self._document(entry)
         self._keep_version(entry, now)
-        change = document.apply_update(update)
+        if entry in self.watched:
+            change, edits = document.apply_update_telling(update)
+            if edits:
+                self.tell(entry, edits, False)
+        else:
+            change = document.apply_update(update)
         if not change.changed and not change.pending:
             return False
         if entry in self._placed:
@@ -144,6 +152,8 @@ class Documents:
             self._logged(entry, update)
             at_ms, _ = self._changed.get(entry, (self.at_ms(entry), True))
             self._changed[entry] = (max(at_ms, int(now * 1000)), True)
+            if entry in self.watched:
+                self.tell(entry, tuple(edits), True)
         return update
 
     def without(self, entry: EntryId, updates: Sequence[bytes]) -> str | None:

@@ -4,12 +4,14 @@ a Persist is complete before any later send, and a step begins only after the Pe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from crdtsync.core.replica.records import Record
 from crdtsync.core.replica.steps import Step
+from crdtsync.core.text.diff import Edit
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Manifest
+from crdtsync.core.values.ids import EntryId
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,74 @@ class Notice:
     message: str
 
 
+class ForPrograms:
+    """Told to programs that have texts open, or tried to."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextOpened(ForPrograms):
+    """From here on the holder is told of every change that it does not make itself, in order."""
+
+    holder: int
+    text: EntryId
+    path: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextRefused(ForPrograms):
+    """The text cannot be opened; ``reason`` is for a person."""
+
+    holder: int
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditRefused(ForPrograms):
+    """Nothing of the edit was made; ``reason`` is for a person."""
+
+    holder: int
+    text: EntryId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextChanged(ForPrograms):
+    """Edits in code points of what the holders were told before: ascending, and apart.
+
+    ``origin``: who else is in the room, this disk, or another program that has the text open here.
+    """
+
+    holders: tuple[int, ...]
+    text: EntryId
+    edits: tuple[Edit, ...]
+    origin: Literal["room", "disk", "program"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextMoved(ForPrograms):
+    """The file is at another path, or back at one. A text that was deleted comes back with the next edit."""
+
+    holders: tuple[int, ...]
+    text: EntryId
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class CursorsMoved(ForPrograms):
+    """Where someone else is in the text, as (anchor, head) in code points; none: no more. ``person`` tells
+    people with the same name apart, for as long as they are here."""
+
+    holders: tuple[int, ...]
+    text: EntryId
+    person: str
+    name: str
+    ranges: tuple[tuple[int, int], ...]
+
+
 Effect: TypeAlias = (
     Look
     | ScanFolder
@@ -164,4 +234,10 @@ Effect: TypeAlias = (
     | Flushed
     | Halt
     | Notice
+    | TextOpened
+    | TextRefused
+    | EditRefused
+    | TextChanged
+    | TextMoved
+    | CursorsMoved
 )

@@ -28,6 +28,7 @@ from crdtsync.core.replica.housekeeping import BOOT_KEY, CURSOR_KEY, Housekeepin
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.joining import FirstJoin
+from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.looking import Looking
 from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.observing import IGNORE_FILES, Observing
@@ -36,7 +37,7 @@ from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.reconnecting import Reconnecting
 from crdtsync.core.replica.records import PutMeta, Recall, Remembered
 from crdtsync.core.replica.rehashing import Rehashing
-from crdtsync.core.replica.session import HubSession, Identity, Phase
+from crdtsync.core.replica.session import HubSession, Identity
 from crdtsync.core.replica.state import ReplicaState, confirmed
 from crdtsync.core.replica.status import Conflict, Status, conflicts_of, status_of
 from crdtsync.core.replica.steps import Outcome
@@ -117,15 +118,16 @@ class ReplicaEngine:
             same_boot=boot is not None and boot == remembered.meta.get(BOOT_KEY),
         )
         self._deletions = Deletions()
-        self._ingest = Ingest(self._state, client_id)
+        self._live = LiveTexts(self._state)
+        self._ingest = Ingest(self._state, client_id, self._live)
         self._materialise = Materialise(self._state)
-        self._reconcile = Reconcile(self._state, self._ingest, self._materialise, self._deletions)
+        self._reconcile = Reconcile(self._state, self._ingest, self._materialise, self._deletions, self._live)
         self._observing = Observing(self._state, self._ingest, self._reconcile, self._deletions)
         self._holding = Holding(self._state, self._deletions, self._observing)
         self._transfers = Transfers(self._state, remembered.meta)
         self._hub_side = hub_side
-        hub_side.serve(self._state, self._ingest, self._transfers, len(tree_log))
-        self._housekeeping = Housekeeping(self._state, hub_side, boot)
+        hub_side.serve(self._state, self._ingest, self._transfers, self._live, len(tree_log))
+        self._housekeeping = Housekeeping(self._state, hub_side, self._live.cursors, boot)
         self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(self._state)
         self._differing = differing
         self._reconnecting = Reconnecting(rng)
@@ -168,6 +170,7 @@ class ReplicaEngine:
             self._housekeeping.deadline,
             self._reconnecting.due,
             self._rehashing.deadline,
+            self._live.deadline,
             self._now if self._session.eager else None,
             state.deadline(self._now),
         ]
@@ -227,6 +230,8 @@ class ReplicaEngine:
                 self._holding.confirm()
             case ev.RestoreRequested():
                 self._holding.restore()
+            case ev.FromProgram():
+                self._live.take(event, now)
             case ev.Tick():
                 pass
             case _:
@@ -258,7 +263,6 @@ class ReplicaEngine:
         self._reconcile.decide(differing, self._first_join.differing)
         self._first_join = None
         self._out.record(PutMeta(JOINED_KEY, "1"))
-        self._state.running = True
         self._run()
         self._observing.scan()
 
@@ -279,6 +283,7 @@ class ReplicaEngine:
 
     def _disconnected(self, reason: str) -> None:
         self._session.disconnected()
+        self._live.away()
         self._state.uploaded.clear()
         self._transfers.disconnected()
         self._reconnecting.lost(self._now)
@@ -323,6 +328,7 @@ class ReplicaEngine:
         state, now = self._state, self._now
         state.looking.tick(now)
         self._rehashing.tick(now)
+        self._live.tick(now)
         for path in [path for path, due in self._state.rechecks.items() if due <= now]:
             del self._state.rechecks[path]
             state.looking.want(path)
@@ -334,10 +340,11 @@ class ReplicaEngine:
             self._decided(self._differing or ev.Differing.BOTH)
 
     def _finish(self) -> list[Effect]:
-        for _ in range(ROUNDS_MAX):
-            if not self._round():
-                break
-        self._judge_deletions()
+        self._rounds()
+        if self._holding.judge(self._now):
+            self._rounds()
+        if self._state.may_ingest:
+            self._holding.forget_if_none()
         self._housekeeping.tick(self._now)
         self._settle()
         self._heed(self._session.advance)
@@ -351,21 +358,29 @@ class ReplicaEngine:
             effects.append(Look(tuple(LookAt(path, self._state.is_text(path)) for path in batch)))
         return effects
 
+    def _rounds(self) -> None:
+        for _ in range(ROUNDS_MAX):
+            if not self._round():
+                break
+
     def _round(self) -> bool:
         """Plan what changed; returns whether that may have changed something again."""
         state = self._state
         self._settle()
+        self._live.advance(self._now)
         if state.may_ingest:
             self._take_displaced()
             if not self._session.read_only:
                 state.operations += state.view.repairs()
         if state.operations:
             self._hub_side.perform_operations()
-        if not state.running or state.session.phase is Phase.CATCHING_UP:
-            return False  # half of what the hub had is no state that any replica was ever in
+        if not state.running or state.catching_up:
+            return False
         for path in state.view.take_left():
             state.replan_path(path)
-        state.replan(state.view.take_moved())
+        moved = state.view.take_moved()
+        state.replan(moved)
+        self._live.settled(moved)
         entries, state.plan_entries = state.plan_entries, set()
         paths, state.plan_paths = state.plan_paths, set()
         for entry in sorted(entries):
@@ -380,14 +395,7 @@ class ReplicaEngine:
         if changed:
             self._state.view.refresh(changed)
             self._state.replan(changed)
-
-    def _judge_deletions(self) -> None:
-        if self._holding.judge(self._now):
-            for _ in range(ROUNDS_MAX):
-                if not self._round():
-                    break
-        if self._state.may_ingest:
-            self._holding.forget_if_none()
+            self._live.settled(changed)
 
     def _take_displaced(self) -> None:
         for token in list(self._state.displaced):

@@ -8,8 +8,10 @@ from enum import Enum, StrEnum, auto
 from typing import TypeAlias
 
 from crdtsync.core.replica.steps import Displaced, Outcome
+from crdtsync.core.text.diff import Edit
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Seen
+from crdtsync.core.values.ids import EntryId
 
 
 class HintKind(Enum):
@@ -187,6 +189,56 @@ class RestoreRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class FromProgram:
+    """Said by a program that edits texts as they are typed; its ``holder`` is a number that it was given."""
+
+    holder: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenText(FromProgram):
+    """``create``: make the file if there is none. ``writes``: the program saves the file itself, and is not
+    to be surprised by others who do. Answered by TextOpened or TextRefused.
+    """
+
+    path: str
+    create: bool = True
+    writes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EditText(FromProgram):
+    """Edits in code points of the text as it is now: ascending, and apart. They are made at once.
+
+    What does not fit is answered by EditRefused.
+    """
+
+    text: EntryId
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCursors(FromProgram):
+    """Where the person at that program is in the text, as (anchor, head) in code points; none: nowhere."""
+
+    text: EntryId
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseText(FromProgram):
+    text: EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class HolderGone(FromProgram):
+    """The program has ended, or let go of everything."""
+
+
+Said: TypeAlias = OpenText | EditText | PlaceCursors | CloseText | HolderGone
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The time asked for by ``ReplicaEngine.deadline`` has come."""
 
@@ -213,5 +265,6 @@ Event: TypeAlias = (
     | FlushRequested
     | ConfirmRequested
     | RestoreRequested
+    | Said
     | Tick
 )

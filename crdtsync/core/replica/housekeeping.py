@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
+from crdtsync.core.replica.cursors import Cursors
 from crdtsync.core.replica.effects import MakeDurable
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.records import PutMeta, Synced
@@ -11,30 +12,35 @@ from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import EntryId
-from crdtsync.core.wire.control import Cursor
+from crdtsync.core.wire.control import Cursor, TextCursors
 
 PERIOD_S = 0.5
 CURSOR_KEY = "cursor"
 BOOT_KEY = "boot"
 """The start of the machine during which all was written that is still in doubt."""
 
-_NOTHING: Final[tuple[tuple[str, ...], tuple[Digest, ...]]] = ((), ())
+_Announced: TypeAlias = tuple[tuple[str, ...], tuple[Digest, ...], tuple[TextCursors, ...]]
+_NOTHING: Final[_Announced] = ((), (), ())
 
 
 class Housekeeping:
-    def __init__(self, state: ReplicaState, hub_side: HubSide, boot: str | None) -> None:
+    def __init__(self, state: ReplicaState, hub_side: HubSide, cursors: Cursors, boot: str | None) -> None:
         """``boot`` is written down once what an earlier one left in doubt is settled."""
         self._state = state
         self._boot = boot
         self._hub_side = hub_side
+        self._cursors = cursors
         self._due: float | None = None
         self._number = 0
         self._durable_soon: tuple[int, dict[EntryId, Synced | None]] | None = None
         self._cursor: Cursor | None = state.session.cursor
-        self._announced: tuple[tuple[str, ...], tuple[Digest, ...]] = _NOTHING
+        self._announced = _NOTHING
+        self._announced_at = 0.0
 
     @property
     def deadline(self) -> float | None:
+        if self._cursors_moved:
+            return self._announced_at + limits.PRESENCE_EVERY_S
         oldest = min(self._state.edited_at.values(), default=None)
         if self._due is None and oldest is not None and self._announced[0]:
             return oldest + limits.EDITING_SHOWN_S
@@ -51,6 +57,8 @@ class Housekeeping:
             or self._state.session.cursor != self._cursor
             or self._stale_presence(now)
         )
+        if self._cursors_moved and now - self._announced_at >= limits.PRESENCE_EVERY_S:
+            self._announce(now)
         if not waiting:
             self._due = None
         elif self._due is None:
@@ -110,7 +118,11 @@ class Housekeeping:
         if not self._state.session.live:
             self._announced = _NOTHING
             return False
-        return (self._editing(now), self._wanted()) != self._announced
+        return (self._editing(now), self._wanted(), self._cursors.told()) != self._announced
+
+    @property
+    def _cursors_moved(self) -> bool:
+        return self._state.session.live and self._cursors.told() != self._announced[2]
 
     def _editing(self, now: float) -> tuple[str, ...]:
         """The paths saved here within the last minute, the latest few of them."""
@@ -132,7 +144,7 @@ class Housekeeping:
         state = self._state
         editing = self._editing(now)
         state.edited_at = {path: state.edited_at[path] for path in editing}
-        wanted = self._wanted()
-        if (editing, wanted) != self._announced and state.session.live:
-            self._announced = (editing, wanted)
-            state.session.announce(tuple(map(state.view.room_path, editing)), wanted)
+        news = (editing, self._wanted(), self._cursors.told())
+        if news != self._announced and state.session.live:
+            self._announced, self._announced_at = news, now
+            state.session.announce(tuple(map(state.view.room_path, editing)), *news[1:])

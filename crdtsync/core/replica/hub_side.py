@@ -10,13 +10,14 @@ from typing import Protocol
 
 from crdtsync.core.replica.documents import EMPTY_UPDATE
 from crdtsync.core.replica.ingest import Ingest
+from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.records import AddUpdate, Head, PutHead, ReplaceUpdates
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.transfers import Transfers
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
-from crdtsync.core.wire.control import Refused
+from crdtsync.core.wire.control import Presence, Refused
 from crdtsync.errors import MalformedUpdate
 
 
@@ -38,16 +39,25 @@ class HubSide:
         self._state: ReplicaState
         self._ingest: Ingest
         self._transfers: Transfers
+        self._live: LiveTexts
         self._tree_log_length = 0
         self.now = 0.0
         self.clean: set[DocumentId] = set()
         """Documents that the hub has, durably, and whose heads still say that it may not."""
 
-    def serve(self, state: ReplicaState, ingest: Ingest, transfers: Transfers, tree_log_length: int) -> None:
+    def serve(
+        self,
+        state: ReplicaState,
+        ingest: Ingest,
+        transfers: Transfers,
+        live: LiveTexts,
+        tree_log_length: int,
+    ) -> None:
         """Give what could not be there before the session was."""
         self._state = state
         self._ingest = ingest
         self._transfers = transfers
+        self._live = live
         self._tree_log_length = tree_log_length
 
     # -- the session's listener ---------------------------------------------------------------------
@@ -92,6 +102,13 @@ class HubSide:
     def on_clean(self, document: DocumentId) -> None:
         """The hub has, durably, all of the document; written down later, with others."""
         self.clean.add(document)
+
+    def on_presence(self, presence: Presence) -> None:
+        """Who else is here, and where."""
+        self._live.someone(presence)
+
+    def on_left(self, member: int) -> None:
+        self._live.left(member)
 
     def on_wanted(self, digests: Iterable[Digest]) -> None:
         """Someone lacks these blobs, and so does the hub: what stands here is offered again."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
@@ -30,14 +31,16 @@ from crdtsync.core.tree.rows import (
     Version,
 )
 from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import BlobContent, Content, Kind, LinkContent, TextContent
 from crdtsync.core.values.ids import DocumentId, EntryId, client_id_in, new_entry_id
 from crdtsync.core.values.paths import conflict_path
 
 
 class Ingest:
-    def __init__(self, state: ReplicaState, client_id: int) -> None:
+    def __init__(self, state: ReplicaState, client_id: int, live: LiveTexts) -> None:
         self._state = state
+        self._live = live
         self._client_id = client_id
 
     # -- texts --------------------------------------------------------------------------------------
@@ -82,7 +85,11 @@ class Ingest:
         """The version that the save was made from: the last one on disk, or an older one (a stale buffer)."""
         documents = self._state.documents
         assert agreed.digest is not None
+        if self._live.shows(agreed.entry, digest_of_text(saved)):
+            return saved  # a program that has it open saves what it shows: the room has that
         current = documents.version(agreed.entry, agreed.digest)
+        if agreed.entry in self._live:
+            return self._live.base_of(agreed.entry, current, saved)
         if current is None:
             return None
         if agreed.path in self._state.brought:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import DocumentId
-from crdtsync.core.wire.control import Refused
+from crdtsync.core.wire.control import Presence, Refused
 
 
 class Listener(Protocol):
@@ -32,6 +32,12 @@ class Listener(Protocol):
     def on_clean(self, document: DocumentId) -> None:
         """The hub has, durably, all that we have of this document."""
         ...
+
+    def on_presence(self, presence: Presence) -> None:
+        """Who else is here, and where."""
+        ...
+
+    def on_left(self, member: int) -> None: ...
 
     def on_wanted(self, digests: Iterable[Digest]) -> None:
         """Someone lacks these blobs, and so does the hub."""

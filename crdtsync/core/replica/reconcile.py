@@ -12,6 +12,7 @@ from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.doubts import Doubts
 from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.ingest import Ingest, deletion
+from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executable
 from crdtsync.core.replica.reading import Reading
@@ -26,9 +27,15 @@ from crdtsync.core.values.paths import parents
 
 class Reconcile:
     def __init__(
-        self, state: ReplicaState, ingest: Ingest, materialise: Materialise, deletions: Deletions
+        self,
+        state: ReplicaState,
+        ingest: Ingest,
+        materialise: Materialise,
+        deletions: Deletions,
+        live: LiveTexts,
     ) -> None:
         self._state = state
+        self._live = live
         self._ingest = ingest
         self._materialise = materialise
         self._deletions = deletions
@@ -282,6 +289,8 @@ class Reconcile:
                     state.documents.keep_agreed(agreed, now)
                     state.forget(agreed.entry)
                     self._never_agreed(placed, content, now)
+                elif self._live.keeps(agreed.entry):
+                    pass  # its program saves it, or lets go of it
                 elif placed.kind is not Kind.TEXT or not state.pacing.rests(agreed.entry, now):
                     self._materialise.write(placed, agreed, seen, now)
             case Action.DELETE_HERE:

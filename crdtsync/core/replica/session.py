@@ -25,6 +25,7 @@ from crdtsync.core.wire.control import (
     Left,
     Presence,
     Refused,
+    TextCursors,
     Welcome,
     decode_control,
     encode_control,
@@ -201,9 +202,11 @@ class HubSession:
     def probe(self, number: int) -> None:
         self._out.send(encode_from_replica(Probe(number)))
 
-    def announce(self, editing: tuple[str, ...], wanted: tuple[Digest, ...]) -> None:
+    def announce(
+        self, editing: tuple[str, ...], wanted: tuple[Digest, ...], cursors: tuple[TextCursors, ...]
+    ) -> None:
         if self.live:
-            presence = Presence(name=self._identity.name, editing=editing, wanted=wanted)
+            presence = Presence(name=self._identity.name, editing=editing, wanted=wanted, cursors=cursors)
             self._out.send(encode_control(presence))
 
     def text_frame(self, frame: str) -> None:
@@ -217,9 +220,11 @@ class HubSession:
             case Presence() if self.phase in (Phase.CATCHING_UP, Phase.LIVE):
                 if message.member in self.peers or len(self.peers) < limits.MEMBERS_PER_ROOM_MAX:
                     self.peers[message.member] = message
+                    self._listener.on_presence(message)
                     self._listener.on_wanted(map(Digest, message.wanted))
             case Left():
                 self.peers.pop(message.member, None)
+                self._listener.on_left(message.member)
             case _:
                 raise PeerError(f"the hub sent {message.type!r} while {self.phase.name.lower()}")
 

@@ -12,7 +12,7 @@ from crdtsync.core.replica.looking import Looking
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.pacing import Pacing
 from crdtsync.core.replica.records import DropSynced, PutSynced, Synced
-from crdtsync.core.replica.session import HubSession
+from crdtsync.core.replica.session import HubSession, Phase
 from crdtsync.core.replica.steps import Displaced, Step, WriteFile, paths_of
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.replica.unaccepted import UnacceptedEdits
@@ -136,6 +136,11 @@ class ReplicaState:
     """Of the texts that steps are writing."""
     waiting: dict[EntryId, None] = field(default_factory=dict)
     """Texts that are to be written once fewer steps are under way, in order."""
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether half of what the hub has is here: no state that any replica was ever in."""
+        return self.session.phase is Phase.CATCHING_UP
 
     @property
     def may_ingest(self) -> bool:

@@ -20,7 +20,7 @@ from pycrdt import Doc, Text, TransactionEvent
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import CausalBuffer, is_ready
 from crdtsync.core.text.deltas import edits_of
-from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.offsets import to_utf8_many, utf8_length
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.errors import MalformedUpdate
@@ -126,12 +126,27 @@ class TextDocument:
         changed = self._offer(taken.ready[1:]) or changed
         return Change(changed, taken.waits)
 
+    def apply_update_telling(self, update: bytes) -> tuple[Change, tuple[Edit, ...]]:
+        """Take in an update, and tell how it changed ``text``, as ascending edits of the text before.
+
+        Raises MalformedUpdate; the document is then as it was.
+        """
+        before = self.text
+        change, edits = self._apply_telling(update)
+        if edits is None:
+            edits = diff(before, self.text)
+        return change, edits
+
     def apply_telling(self, update: bytes) -> tuple[Edit, ...] | None:
         """Take in an update, and tell what it changed, as ascending edits of ``text`` before.
 
         None if that cannot be told: it waits for others, or the text holds more than characters. Raises
         MalformedUpdate; the document is then as it was.
         """
+        change, edits = self._apply_telling(update)
+        return None if change.pending else edits
+
+    def _apply_telling(self, update: bytes) -> tuple[Change, tuple[Edit, ...] | None]:
         before = self.text
         deltas: list[list[dict[str, Any]]] = []
         # a lasting subscription would keep the document alive for ever: pycrdt cannot see the cycle
@@ -142,10 +157,10 @@ class TextDocument:
             change = self.apply_update(update)
         finally:
             content.unobserve(subscription)
-        if change.pending or len(deltas) > 1 or self._content is not content:
-            return None
+        if len(deltas) > 1 or self._content is not content:
+            return change, None
         edits = edits_of(deltas[0], before) if deltas else ()
-        return None if edits is None or apply_edits(before, edits) != self.text else edits
+        return change, None if edits is None or apply_edits(before, edits) != self.text else edits
 
     def edit(self, edits: Sequence[Edit]) -> bytes:
         """Replace ranges of ``text`` in one transaction; returns the update for the others, b"" if none.

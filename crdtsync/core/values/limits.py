@@ -144,6 +144,10 @@ FAILED_ATTEMPTS_KEPT_MAX: Final = 10_000
 PRESENCE_MAX_BYTES: Final = 4 * KiB
 PRESENCE_WANTED_MAX: Final = 8
 """Blobs that a member asks the others for at a time."""
+PRESENCE_EVERY_S: Final = 0.05
+"""So often at most is a moved cursor told."""
+PRESENCE_RANGES_MAX: Final = 32
+"""Cursors and selections of one person in one text."""
 PRESENCE_PATHS_MAX: Final = 8
 EDITING_SHOWN_S: Final = 60.0
 """How long a person counts as editing a path after a save of it."""

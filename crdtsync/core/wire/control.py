@@ -59,10 +59,21 @@ class Refused(_Message):
     message: str
 
 
+class TextCursors(_Message):
+    """Where someone is in a text: (anchor, head) in code points, of the text as they see it."""
+
+    document: Annotated[str, Field(pattern="^[0-9a-f]{24}$")]
+    ranges: Annotated[
+        tuple[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], ...],
+        Field(max_length=limits.PRESENCE_RANGES_MAX),
+    ]
+
+
 class Presence(_Message):
     """Either way: who is here and which paths they edited in the last minute. ``member`` is the hub's.
 
-    ``wanted`` are the digests of blobs that the hub did not have: whoever holds one offers it again.
+    ``cursors``: in the texts that an editor there has open. ``wanted`` are the digests of blobs that the hub
+    did not have: whoever holds one offers it again.
     """
 
     type: Literal["presence"] = "presence"
@@ -76,6 +87,7 @@ class Presence(_Message):
         tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...],
         Field(max_length=limits.PRESENCE_WANTED_MAX),
     ] = ()
+    cursors: Annotated[tuple[TextCursors, ...], Field(max_length=limits.PRESENCE_PATHS_MAX)] = ()
 
 
 class Left(_Message):

@@ -1,0 +1,352 @@
+"""Texts that programs of this machine have open in the running replica: editors, scripts, who embeds it.
+
+A holder (one connection, one handle) opens a text, edits it and is told, in order, of every change that it
+did not make itself. Its edits are operations on the document: they go to the hub at once and wait for no
+disk. A holder that writes the file itself, as editors do, has nothing written under it: its file is brought
+up to date once it saves what it shows, or lets go.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from crdtsync.core.replica import effects as ef
+from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.cursors import Cursors, Ranges
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.text.diff import Edit, diff, size_of
+from crdtsync.core.tree.rows import Create, Origin
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest, digest_of_text
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import DocumentId, EntryId, new_entry_id, printable
+from crdtsync.core.values.paths import path_problem
+from crdtsync.core.values.reserved import reserved_path
+from crdtsync.core.wire.control import Presence
+from crdtsync.errors import InvalidEdit
+
+KEEP_EVERY_S = 2.0
+"""So often at most is what an open text has become kept as a version, against a kill."""
+SHOWN_MAX = 8
+"""Texts of which a program may still make a save, kept for each open text."""
+SHOWN_DIGESTS_MAX = 1000
+
+
+@dataclass(slots=True)
+class _Opening:
+    holder: int
+    path: str
+    create: bool
+    writes: bool
+
+
+@dataclass(slots=True)
+class _Held:
+    """One text and who has it open; True: that holder writes the file itself."""
+
+    holders: dict[int, bool] = field(default_factory=dict)
+    shown: deque[str] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
+    digests: dict[Digest, None] = field(default_factory=dict)
+    path: str | None = None
+    kept_at: float = 0.0
+    unkept: bool = False
+
+
+class LiveTexts:
+    def __init__(self, state: ReplicaState) -> None:
+        self._state = state
+        state.documents.watched = self
+        state.documents.tell = self.changed
+        self._texts: dict[EntryId, _Held] = {}
+        self._opening: list[_Opening] = []
+        self._editing: int | None = None
+        """The holder whose edit is being made."""
+        self.cursors = Cursors()
+
+    def __contains__(self, entry: object) -> bool:
+        return entry in self._texts
+
+    def __bool__(self) -> bool:
+        return bool(self._texts or self._opening)
+
+    @property
+    def paths(self) -> list[str]:
+        """Where what is open stands, in the room or, for what is gone there, where it stood last."""
+        return sorted({held.path for held in self._texts.values() if held.path is not None})
+
+    def keeps(self, entry: EntryId) -> bool:
+        """Whether the file is written by a program that has it open, and by nobody else meanwhile."""
+        held = self._texts.get(entry)
+        return held is not None and any(held.holders.values())
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``tick`` has something to do."""
+        due = (held.kept_at + KEEP_EVERY_S for held in self._texts.values() if held.unkept)
+        return min(due, default=None)
+
+    def tick(self, now: float) -> None:
+        for entry, held in self._texts.items():
+            if held.unkept and now - held.kept_at >= KEEP_EVERY_S:
+                self._keep(entry, held, now)
+
+    def take(
+        self,
+        event: ev.Said,
+        now: float,
+    ) -> None:
+        match event:
+            case ev.OpenText(holder, path, create, writes):
+                self.open(holder, path, create=create, writes=writes)
+            case ev.EditText(holder, entry, edits):
+                try:
+                    self.edit(holder, entry, edits, now)
+                except InvalidEdit as error:
+                    self._state.out.effect(ef.EditRefused(holder, entry, str(error)))
+            case ev.PlaceCursors(holder, entry, ranges):
+                self.place(holder, entry, ranges)
+            case ev.CloseText(holder, entry):
+                self.close(holder, entry, now)
+            case ev.HolderGone(holder):
+                self.gone(holder, now)
+            case _:
+                assert_never(event)
+
+    # -- holders --------------------------------------------------------------------------------------
+
+    def open(self, holder: int, path: str, *, create: bool, writes: bool) -> None:
+        """Answered by TextOpened or TextRefused, once what stands on disk is known."""
+        self._opening.append(_Opening(holder, path, create, writes))
+        if path_problem(path) is None:
+            self._state.looking.want(path)
+
+    def close(self, holder: int, entry: EntryId, now: float) -> None:
+        held = self._texts.get(entry)
+        if held is None or held.holders.pop(holder, None) is None:
+            return
+        self.place(holder, entry, ())
+        self._keep(entry, held, now)
+        if not held.holders:
+            del self._texts[entry]
+        self._state.replan([entry])
+
+    def gone(self, holder: int, now: float) -> None:
+        """The holder is no more."""
+        self._opening = [each for each in self._opening if each.holder != holder]
+        for entry in list(self._texts):
+            self.close(holder, entry, now)
+
+    def place(self, holder: int, entry: EntryId, ranges: Ranges) -> None:
+        """The cursors of the person at that holder; the other programs here are told at once."""
+        self.cursors.place(holder, entry, ranges)
+        held = self._texts.get(entry)
+        others = () if held is None else tuple(each for each in held.holders if each != holder)
+        if others:
+            self._tell_cursors(others, entry, f"here:{holder}", self._state.name, ranges)
+
+    def edit(self, holder: int, entry: EntryId, edits: Sequence[Edit], now: float) -> None:
+        """Edits of the text as it is now, ascending and apart. Raises InvalidEdit, changing nothing."""
+        state = self._state
+        held = self._texts.get(entry)
+        if held is None or holder not in held.holders:
+            raise InvalidEdit("the text is not open: open it first")
+        if state.session.read_only:
+            raise InvalidEdit("this folder may only read the room: nothing of it is sent")
+        text = state.documents.text(entry)
+        if not fits(edits, len(text)):
+            raise InvalidEdit(f"the edits are not ascending, or not within the {len(text)} characters")
+        if len(text) + sum(len(edit.text) for edit in edits) > limits.TEXT_REMAINS_MAX_BYTES // 4:
+            grown = len(text.encode()) + sum(len(edit.text.encode("utf-8", "replace")) for edit in edits)
+            if grown > limits.TEXT_REMAINS_MAX_BYTES:
+                raise InvalidEdit(f"the text would be above {limits.TEXT_REMAINS_MAX_BYTES} bytes")
+        self._editing = holder
+        try:
+            update = state.documents.edit(entry, edits, now)
+        except ValueError as error:
+            raise InvalidEdit(str(error)) from None
+        finally:
+            self._editing = None
+        if update:
+            state.session.push(DocumentId(entry), update)
+            state.replan([entry])
+            if held.path is not None:
+                state.edited_here(held.path, now)
+
+    # -- what the documents tell ----------------------------------------------------------------------
+
+    def changed(self, entry: EntryId, edits: tuple[Edit, ...], here: bool) -> None:
+        """The document was edited; ``here``: by a program of this machine, or by its disk."""
+        held = self._texts[entry]
+        held.unkept = True
+        self.cursors.changed(entry, edits)
+        origin: Literal["room", "disk", "program"] = "program"
+        if not here:
+            origin = "room"
+        elif self._editing is None:
+            origin = "disk"
+        others = tuple(holder for holder in held.holders if holder != self._editing)
+        if others:
+            self._state.out.effect(ef.TextChanged(others, entry, edits, origin))
+
+    def settled(self, entries: Iterable[EntryId]) -> None:
+        """These documents have changed, or may stand elsewhere; the view knows."""
+        if not self._texts:
+            return
+        for entry in entries:
+            held = self._texts.get(entry)
+            if held is None:
+                continue
+            if held.unkept:
+                self._show(entry, held)
+            placed = self._state.view.get(entry)
+            path = None if placed is None else placed.path
+            if path != held.path and path is not None:
+                held.path = path
+                self._state.out.effect(ef.TextMoved(tuple(held.holders), entry, path))
+
+    # -- who else is there ----------------------------------------------------------------------------
+
+    def someone(self, presence: Presence) -> None:
+        """What another member of the room says of itself."""
+        for entry, ranges in self.cursors.take(presence):
+            if (held := self._texts.get(entry)) is not None:
+                self._tell_cursors(tuple(held.holders), entry, str(presence.member), presence.name, ranges)
+
+    def left(self, member: int) -> None:
+        name = self.cursors.names.get(member, "")
+        for entry in self.cursors.left(member):
+            if (held := self._texts.get(entry)) is not None:
+                self._tell_cursors(tuple(held.holders), entry, str(member), name, ())
+
+    def away(self) -> None:
+        """The hub cannot be reached: nobody knows who is there."""
+        for member in list(self.cursors.names):
+            self.left(member)
+
+    def _tell_cursors(
+        self, holders: tuple[int, ...], entry: EntryId, person: str, name: str, ranges: Ranges
+    ) -> None:
+        length = len(self._state.documents.text(entry)) if ranges else 0
+        inside = tuple((min(anchor, length), min(head, length)) for anchor, head in ranges)
+        self._state.out.effect(ef.CursorsMoved(holders, entry, person, name, inside))
+
+    # -- what may be saved ----------------------------------------------------------------------------
+
+    def shows(self, entry: EntryId, digest: Digest) -> bool:
+        """Whether a save of that content says no more than what its program has been told, or told us."""
+        held = self._texts.get(entry)
+        return held is not None and digest in held.digests
+
+    def base_of(self, entry: EntryId, agreed: str | None, saved: str) -> str | None:
+        """What a save of an open text was made from: what stood on disk, or what its program shows."""
+        held = self._texts[entry]
+        texts = [self._state.documents.text(entry), *reversed(held.shown)]
+        chosen = min(texts, key=lambda text: size_of(diff(text, saved)))
+        if agreed is not None and size_of(diff(agreed, saved)) <= size_of(diff(chosen, saved)):
+            return agreed
+        return chosen
+
+    def _show(self, entry: EntryId, held: _Held) -> None:
+        held.digests[self._state.documents.text_digest(entry)] = None
+        if len(held.digests) > SHOWN_DIGESTS_MAX:
+            del held.digests[next(iter(held.digests))]
+
+    def _keep(self, entry: EntryId, held: _Held, now: float) -> None:
+        if not held.unkept:
+            return
+        text = self._state.documents.text(entry)
+        held.unkept, held.kept_at = False, now
+        held.shown.append(text)
+        self._state.documents.keep_version(entry, text, now)
+
+    # -- opening --------------------------------------------------------------------------------------
+
+    def advance(self, now: float) -> None:
+        """Open what can be opened by now."""
+        if not self._state.running or self._state.catching_up:
+            return
+        waiting, self._opening = self._opening, []
+        for opening in waiting:
+            if not self._open(opening, now):
+                self._opening.append(opening)
+
+    def _open(self, opening: _Opening, now: float) -> bool:
+        state, path = self._state, opening.path
+        if (reason := self._obstacle(path)) is not None:
+            state.out.effect(ef.TextRefused(opening.holder, path, reason))
+            return True
+        if state.looking.is_asked(path):
+            return False
+        entry = state.view.at(path)
+        placed = None if entry is None else state.view.get(entry)
+        if placed is not None:
+            if placed.kind is not Kind.TEXT:
+                self._refuse(opening, f"{printable(path)} is not a text")
+                return True
+            self._opened(opening, placed.entry, now)
+            return True
+        if state.disk.get(path) is not None:
+            if state.may_ingest:
+                return False  # it is on its way into the room
+            self._refuse(opening, "the hub has not been reached since this file was made: it stays on disk")
+            return True
+        if not opening.create:
+            self._refuse(opening, f"there is no file {printable(path)}")
+        elif state.session.read_only:
+            self._refuse(opening, "this folder may only read the room: no file is made in it")
+        else:
+            self._create(opening, now)
+        return True
+
+    def _obstacle(self, path: str) -> str | None:
+        state = self._state
+        shown = printable(path)
+        if (problem := path_problem(path)) is not None:
+            return f"{shown!r} is no path of the folder: {problem}"
+        if reserved_path(path) or state.ignored(path):
+            return f"{shown} is ignored: it is never shared"
+        if (reason := state.disk.reason_unknown(path)) is not None:
+            return f"{shown} is not shared: {reason}"
+        if state.view.holds_below(path):
+            return f"{shown} is a folder"
+        return None
+
+    def _refuse(self, opening: _Opening, reason: str) -> None:
+        self._state.out.effect(ef.TextRefused(opening.holder, opening.path, reason))
+
+    def _create(self, opening: _Opening, now: float) -> None:
+        """The entry is there at once; its file is written as others' are."""
+        state = self._state
+        entry = new_entry_id(state.rng)
+        origin = Origin(state.name, int(now * 1000))
+        state.operate(Create(entry, Kind.TEXT, state.view.room_path(opening.path), False, origin))
+        self._opened(opening, entry, now)
+
+    def _opened(self, opening: _Opening, entry: EntryId, now: float) -> None:
+        state = self._state
+        text = state.documents.text(entry)
+        held = self._texts.setdefault(entry, _Held())
+        held.holders[opening.holder] = opening.writes
+        held.path = opening.path
+        held.digests[digest_of_text(text)] = None
+        held.shown.append(text)
+        state.out.effect(ef.TextOpened(opening.holder, entry, opening.path, text))
+        for (member, there), ranges in self.cursors.there.items():
+            if there == entry:
+                self._tell_cursors((opening.holder,), entry, str(member), self.cursors.names[member], ranges)
+        for (holder, there), ranges in self.cursors.here.items():
+            if there == entry and holder != opening.holder:
+                self._tell_cursors((opening.holder,), entry, f"here:{holder}", state.name, ranges)
+
+
+def fits(edits: Sequence[Edit], length: int) -> bool:
+    """Whether the edits are ascending, apart, and within a text of so many characters."""
+    at = 0
+    for edit in edits:
+        if not at <= edit.start <= edit.end <= length:
+            return False
+        at = edit.end
+    return True
