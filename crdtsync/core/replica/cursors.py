@@ -33,10 +33,11 @@ class Cursors:
         else:
             self.here.pop((holder, entry), None)
 
-    def changed(self, entry: EntryId, edits: Iterable[Edit]) -> None:
-        """The text was edited."""
+    def changed(self, entry: EntryId, edits: Iterable[Edit], *, here: bool) -> None:
+        """The text was edited; ``here``: on this machine. Of the others' edits they know: they move their own
+        cursors along, and tell."""
         edits = tuple(edits)
-        for known in (self.here, self.there):
+        for known in (self.here, self.there) if here else (self.here,):
             for key in [key for key in known if key[1] == entry]:
                 known[key] = tuple(
                     (moved_offset(anchor, edits, stays=False), moved_offset(head, edits, stays=False))

@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Container, Iterable, Sequence
 
 from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.replica.placed import PlacedTexts
 from crdtsync.core.replica.records import (
     AddUpdate,
     AddVersion,
@@ -23,7 +24,6 @@ from crdtsync.core.replica.records import (
 )
 from crdtsync.core.replica.trees import SyncedTree
 from crdtsync.core.replica.unwritten import UnwrittenTexts
-from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.first import FirstText, read_first, write_first
@@ -70,8 +70,7 @@ class Documents:
         self.tell: Callable[[EntryId, tuple[Edit, ...], bool], None]
         self.unplaced: Container[EntryId] = ()
         """Texts with edits of ours that the hub has not placed: in their logs these are kept apart."""
-        self._placed: dict[EntryId, TextDocument] = {}
-        """Texts as they are without our edits that the hub has not placed, once someone asked for them."""
+        self.placed = PlacedTexts(client_id, self._logged_updates)
         self._stood: dict[str, tuple[EntryId, Digest]] = {}
         """By path, the text that stood there until it was removed or moved."""
         self._recent: OrderedDict[tuple[EntryId, Digest], str] = OrderedDict()
@@ -113,6 +112,8 @@ class Documents:
         if self._is_new(entry) and (first := read_first(update)) is not None:
             self._begin(entry, first, update)
             self._changed[entry] = (at_ms, dirty)
+            if entry in self.watched:
+                self.tell(entry, (Edit(0, 0, first.text),), False)
             return True
         document = self._document(entry)
         self._keep_version(entry, now)
@@ -124,8 +125,7 @@ class Documents:
             change = document.apply_update(update)
         if not change.changed and not change.pending:
             return False
-        if entry in self._placed:
-            self._placed[entry].apply_update(update)
+        self.placed.came(entry, update)
         self._logged(entry, update)
         old_at, was_dirty = self._changed.get(entry, (self.at_ms(entry), self._is_dirty(entry)))
         self._changed[entry] = (max(old_at, at_ms), dirty or was_dirty)
@@ -141,8 +141,12 @@ class Documents:
         self._changed[entry] = (int(now * 1000), True)
         return update
 
-    def edit(self, entry: EntryId, edits: Sequence[Edit], now: float) -> bytes:
-        """Apply edits of our own; returns the update to send, ``b""`` if there is nothing to do."""
+    def edit(self, entry: EntryId, edits: Sequence[Edit], now: float, *, typed: bool = False) -> bytes:
+        """Apply edits of our own; returns the update to send, ``b""`` if there is nothing to do.
+
+        ``typed``: they are meant as they are, and never the same as those of another. Raises ValueError if
+        they do not fit, changing nothing.
+        """
         if not edits:
             return b""
         document = self._document(entry)
@@ -152,62 +156,11 @@ class Documents:
             self._logged(entry, update)
             at_ms, _ = self._changed.get(entry, (self.at_ms(entry), True))
             self._changed[entry] = (max(at_ms, int(now * 1000)), True)
+            if typed:
+                self.placed.came(entry, update)
             if entry in self.watched:
                 self.tell(entry, tuple(edits), True)
         return update
-
-    def without(self, entry: EntryId, updates: Sequence[bytes]) -> str | None:
-        """The text as it would be without these updates of ours, which are all that the hub has not placed.
-
-        None if it is not known: others have built on them, or the log was compacted with them in it.
-        """
-        if entry not in self._placed:
-            left = list(updates)
-            kept = []
-            for update in [*self._recall.updates(DocumentId(entry)), *self._unwritten.get(entry, ())]:
-                if update in left:
-                    left.remove(update)
-                else:
-                    kept.append(update)
-            if left:
-                return None
-            self._placed[entry] = TextDocument(self._client_id, kept)
-        document = self._placed[entry]
-        return None if document.pending else document.text
-
-    def inserted_by(self, entry: EntryId, updates: Sequence[bytes]) -> list[tuple[int, int]]:
-        """Where in the text that stands which these updates of ours inserted; empty if it cannot be told.
-
-        They are those that ``without`` left out, in their order. Ascending, in code points.
-        """
-        document = TextDocument(self._client_id, [self._placed[entry].encode_state()])
-        ranges: list[tuple[int, int]] = []
-        for update in updates:
-            edits = document.apply_telling(update)
-            if edits is None:
-                return []
-            ranges = inserted_ranges(ranges, edits)
-        return ranges if document.text == self.text(entry) else []
-
-    def place(self, entry: EntryId, updates: Iterable[bytes], *, last: bool) -> None:
-        """The hub has placed these updates of ours. ``last``: there are no others on their way."""
-        if last:
-            self._placed.pop(entry, None)
-        elif entry in self._placed:
-            for update in updates:
-                self._placed[entry].apply_update(update)
-
-    def forget_unplaced(self) -> None:
-        """Nobody knows any more what the hub has placed."""
-        self._placed.clear()
-
-    def contained(self, updates: Iterable[bytes], state: bytes) -> list[bytes]:
-        """Those of our updates that are part of another, which may be all that a hub has of a document."""
-        document = TextDocument(self._client_id, [state])
-        if document.pending:
-            return []  # it builds on others: a single change
-        changes = [(update, document.apply_update(update)) for update in updates]
-        return [update for update, change in changes if not change.changed and not change.pending]
 
     def settle(self) -> list[EntryId]:
         """Write the heads of what changed since the last call; returns those entries."""
@@ -350,6 +303,9 @@ class Documents:
     def _is_dirty(self, entry: EntryId) -> bool:
         head = self.heads.get(DocumentId(entry))
         return head is not None and head.dirty
+
+    def _logged_updates(self, entry: EntryId) -> list[bytes]:
+        return [*self._recall.updates(DocumentId(entry)), *self._unwritten.get(entry, ())]
 
     def _logged(self, entry: EntryId, update: bytes) -> None:
         length = self._log_lengths.get(entry, 0) + 1

@@ -241,8 +241,7 @@ class ReplicaEngine:
         if self._first_join is not None:
             if self._state.looking.scanned(number) is not None:
                 self._first_join.scanned(scan)
-                for path, reason in {**scan.unreadable, **scan.unshareable}.items():
-                    self._state.disk.unknown[path] = reason
+                self._state.disk.unknown.update({**scan.unreadable, **scan.unshareable})
             return
         first = not self._observing.scanned_once
         if self._observing.scanned(number, scan, self._now) and first and self._observing.scanned_once:
@@ -310,12 +309,10 @@ class ReplicaEngine:
     def refused(self, refused: Refused) -> None:
         """The hub will not have us."""
         match refused.code:
-            case "denied" | "room":
+            case "denied" | "room" | "version":
                 self._halted = True
-                self._out.effect(Halt(refused.message, denied=True))
-            case "version":
-                self._halted = True
-                self._out.effect(Halt(refused.message, mismatch=True))
+                mismatch = refused.code == "version"
+                self._out.effect(Halt(refused.message, denied=not mismatch, mismatch=mismatch))
             case "limit" | "protocol":
                 self._reconnecting.slowly()
                 self._out.effect(Disconnect(refused.message))
@@ -369,7 +366,7 @@ class ReplicaEngine:
         self._settle()
         self._live.advance(self._now)
         if state.may_ingest:
-            self._take_displaced()
+            self._transfers.take_all_displaced(self._ingest, self._materialise, self._now)
             if not self._session.read_only:
                 state.operations += state.view.repairs()
         if state.operations:
@@ -396,11 +393,6 @@ class ReplicaEngine:
             self._state.view.refresh(changed)
             self._state.replan(changed)
             self._live.settled(changed)
-
-    def _take_displaced(self) -> None:
-        for token in list(self._state.displaced):
-            displaced = self._state.displaced.pop(token)
-            self._transfers.take_displaced(displaced, self._ingest, self._materialise, self._now)
 
     @property
     def _quiet(self) -> bool:

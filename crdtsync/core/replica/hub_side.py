@@ -97,7 +97,7 @@ class HubSide:
     def on_unresumed(self) -> None:
         """The hub cannot say in which order things happened since we were here."""
         self._state.unaccepted.clear()
-        self._state.documents.forget_unplaced()
+        self._state.documents.placed.forget()
 
     def on_clean(self, document: DocumentId) -> None:
         """The hub has, durably, all of the document; written down later, with others."""
@@ -141,14 +141,14 @@ class HubSide:
         flying = self._state.unaccepted.of(entry)
         placed = [edit.update for edit in flying if edit.sent == update]
         if not placed:
-            placed = self._state.documents.contained([edit.update for edit in flying], update)
+            placed = self._state.documents.placed.contained([edit.update for edit in flying], update)
         self._placed(entry, placed)
 
     def _placed(self, entry: EntryId, updates: Sequence[bytes]) -> None:
         if not updates:
             return
         self._state.unaccepted.accepted(entry, updates)
-        self._state.documents.place(entry, updates, last=entry not in self._state.unaccepted)
+        self._state.documents.placed.place(entry, updates, last=entry not in self._state.unaccepted)
 
     def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
         """What the hub lacks of a document, which is dirty until acknowledged; ``b""`` for nothing."""
@@ -179,6 +179,7 @@ class HubSide:
             self.clean.discard(TREE)
             state.session.push(TREE, update)
         state.view.refresh(changed)
+        self._live.settled(changed)
         state.replan(changed)
 
     def _tree_update(self, update: bytes, *, dirty: bool) -> None:
@@ -190,6 +191,7 @@ class HubSide:
             return
         self._log_tree(update, dirty=dirty)
         state.view.refresh(changed)
+        self._live.settled(changed)
         state.replan(changed)
 
     def _log_tree(self, update: bytes, *, dirty: bool) -> None:

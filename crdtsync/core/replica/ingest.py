@@ -130,7 +130,7 @@ class Ingest:
         state = self._state
         documents = state.documents
         flying = state.unaccepted.of(entry)
-        theirs = documents.without(entry, [edit.update for edit in flying])
+        theirs = documents.placed.without(entry, [edit.update for edit in flying])
         if theirs is None:
             return  # what came was made by someone who had our edits: it cannot be the same change
         wanted = theirs
@@ -139,7 +139,7 @@ class Ingest:
         merged = documents.text(entry)
         if len(merged) <= len(wanted):
             return
-        ours = documents.inserted_by(entry, [edit.update for edit in flying])
+        ours = documents.placed.inserted_by(entry, [edit.update for edit in flying], merged)
         edits = doublings(merged, wanted, ours)
         if not edits:
             return  # the merge of the operations stands

@@ -164,7 +164,7 @@ class LiveTexts:
                 raise InvalidEdit(f"the text would be above {limits.TEXT_REMAINS_MAX_BYTES} bytes")
         self._editing = holder
         try:
-            update = state.documents.edit(entry, edits, now)
+            update = state.documents.edit(entry, edits, now, typed=True)
         except ValueError as error:
             raise InvalidEdit(str(error)) from None
         finally:
@@ -181,7 +181,7 @@ class LiveTexts:
         """The document was edited; ``here``: by a program of this machine, or by its disk."""
         held = self._texts[entry]
         held.unkept = True
-        self.cursors.changed(entry, edits)
+        self.cursors.changed(entry, edits, here=here)
         origin: Literal["room", "disk", "program"] = "program"
         if not here:
             origin = "room"

@@ -94,6 +94,10 @@ class Transfers:
         self._taken_in[file] = (digest, now)
         self._state.out.record(PutMeta(DISPLACED_KEY + file, f"{digest} {now}"))
 
+    def take_all_displaced(self, ingest: Ingest, materialise: Materialise, now: float) -> None:
+        for token in list(self._state.displaced):
+            self.take_displaced(self._state.displaced.pop(token), ingest, materialise, now)
+
     def take_displaced(
         self, displaced: Displaced, ingest: Ingest, materialise: Materialise, now: float
     ) -> None:

@@ -1,0 +1,78 @@
+"""Texts as they are without those of our edits that the hub has not placed in its order yet.
+
+Such an edit may turn out to be the same change as another's; typed ones never do, and count as placed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from crdtsync.core.text.deltas import inserted_ranges
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.values.ids import EntryId
+
+
+class PlacedTexts:
+    """``log`` gives all updates of a document; a text is made once someone asks for it."""
+
+    def __init__(self, client_id: int, log: Callable[[EntryId], Iterable[bytes]]) -> None:
+        self._client_id = client_id
+        self._log = log
+        self._documents: dict[EntryId, TextDocument] = {}
+
+    def came(self, entry: EntryId, update: bytes) -> None:
+        """An update that is part of the text whatever the hub's order."""
+        if entry in self._documents:
+            self._documents[entry].apply_update(update)
+
+    def without(self, entry: EntryId, updates: Sequence[bytes]) -> str | None:
+        """The text as it would be without these updates of ours, which are all that the hub has not placed.
+
+        None if it is not known: others have built on them, or the log was compacted with them in it.
+        """
+        if entry not in self._documents:
+            left = list(updates)
+            kept = []
+            for update in self._log(entry):
+                if update in left:
+                    left.remove(update)
+                else:
+                    kept.append(update)
+            if left:
+                return None
+            self._documents[entry] = TextDocument(self._client_id, kept)
+        document = self._documents[entry]
+        return None if document.pending else document.text
+
+    def inserted_by(self, entry: EntryId, updates: Sequence[bytes], text: str) -> list[tuple[int, int]]:
+        """Where in ``text``, all of it, stands what these updates of ours inserted; empty if nobody can tell.
+
+        They are those that ``without`` left out, in their order. Ascending, in code points.
+        """
+        document = TextDocument(self._client_id, [self._documents[entry].encode_state()])
+        ranges: list[tuple[int, int]] = []
+        for update in updates:
+            edits = document.apply_telling(update)
+            if edits is None:
+                return []
+            ranges = inserted_ranges(ranges, edits)
+        return ranges if document.text == text else []
+
+    def place(self, entry: EntryId, updates: Iterable[bytes], *, last: bool) -> None:
+        """The hub has placed these updates of ours. ``last``: there are no others on their way."""
+        if last:
+            self._documents.pop(entry, None)
+        for update in updates:
+            self.came(entry, update)
+
+    def forget(self) -> None:
+        """Nobody knows any more what the hub has placed."""
+        self._documents.clear()
+
+    def contained(self, updates: Iterable[bytes], state: bytes) -> list[bytes]:
+        """Those of our updates that are part of another, which may be all that a hub has of a document."""
+        document = TextDocument(self._client_id, [state])
+        if document.pending:
+            return []  # it builds on others: a single change
+        changes = [(update, document.apply_update(update)) for update in updates]
+        return [update for update, change in changes if not change.changed and not change.pending]

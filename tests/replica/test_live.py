@@ -1,0 +1,253 @@
+"""Texts that programs have open in a running replica, in a scripted world."""
+
+from __future__ import annotations
+
+from crdtsync.core.replica import effects as ef
+from crdtsync.core.replica import events as ev
+from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.values.ids import EntryId
+from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.simulation.scene import Scene
+
+
+class Program:
+    """One program at a replica: what it has open, and what it was told."""
+
+    def __init__(self, replica: VirtualReplica, holder: int = 1) -> None:
+        self.replica = replica
+        self.holder = holder
+        self.texts: dict[str, EntryId] = {}
+        self.contents: dict[EntryId, str] = {}
+        self.refused: list[str] = []
+        self.origins: list[str] = []
+        self.cursors: dict[tuple[str, EntryId], tuple[tuple[int, int], ...]] = {}
+        self.names: set[str] = set()
+        replica.programs.append(self._told)
+
+    def _told(self, effect: ef.ForPrograms) -> None:
+        match effect:
+            case ef.TextOpened(self.holder, text, path, content):
+                self.texts[path], self.contents[text] = text, content
+            case ef.TextRefused(self.holder, _, reason) | ef.EditRefused(self.holder, _, reason):
+                self.refused.append(reason)
+            case ef.TextChanged(holders, text, edits, origin) if self.holder in holders:
+                self.contents[text] = apply_edits(self.contents[text], edits)
+                self.origins.append(origin)
+            case ef.TextMoved(holders, text, path) if self.holder in holders:
+                self.texts = {**{p: t for p, t in self.texts.items() if t != text}, path: text}
+            case ef.CursorsMoved(holders, text, person, name, ranges) if self.holder in holders:
+                self.cursors[person, text] = ranges
+                self.names.add(name)
+
+    def open(self, path: str, *, create: bool = True, writes: bool = False) -> None:
+        self.replica.handle(ev.OpenText(self.holder, path, create, writes))
+
+    def read(self, path: str) -> str:
+        return self.contents[self.texts[path]]
+
+    def edit(self, path: str, *edits: Edit) -> None:
+        text = self.texts[path]
+        self.contents[text] = apply_edits(self.contents[text], edits)
+        self.replica.handle(ev.EditText(self.holder, text, edits))
+
+    def type(self, path: str, text: str) -> None:
+        end = len(self.read(path))
+        self.edit(path, Edit(end, end, text))
+
+    def close(self, path: str) -> None:
+        self.replica.handle(ev.CloseText(self.holder, self.texts[path]))
+
+
+def opened(
+    scene: Scene, replica: VirtualReplica, path: str, *, holder: int = 1, writes: bool = False
+) -> Program:
+    program = Program(replica, holder)
+    program.open(path, writes=writes)
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: path in program.texts), program.refused
+    return program
+
+
+def shared(text: str = "one\ntwo\n") -> Scene:
+    scene = Scene()
+    scene.save(scene.a, "a.md", text)
+    scene.rest()
+    return scene
+
+
+def test_what_is_typed_reaches_the_other_disk_and_every_other_program() -> None:
+    scene = shared()
+    mine, beside, far = (
+        opened(scene, scene.a, "a.md"),
+        opened(scene, scene.a, "a.md", holder=2),
+        opened(scene, scene.b, "a.md"),
+    )
+    mine.edit("a.md", Edit(0, 3, "1"), Edit(8, 8, "drei 🎈\n"))
+    assert beside.read("a.md") == "1\ntwo\ndrei 🎈\n" and beside.origins == ["program"]
+    scene.rest()
+    assert far.read("a.md") == scene.read(scene.b, "a.md") == "1\ntwo\ndrei 🎈\n"
+    assert far.origins == ["room"] and mine.origins == []
+
+
+def test_what_a_tool_saves_becomes_an_edit_in_the_program() -> None:
+    scene = shared()
+    program = opened(scene, scene.a, "a.md")
+    program.type("a.md", "typed\n")
+    scene.save(scene.a, "a.md", "zero\none\ntwo\n")
+    scene.rest()
+    assert program.read("a.md") == scene.read(scene.b, "a.md") == "zero\none\ntwo\ntyped\n"
+    assert program.origins == ["disk"]
+
+
+def test_nothing_is_written_under_an_editor_until_it_saves_or_lets_go() -> None:
+    scene = shared()
+    editor = opened(scene, scene.a, "a.md", writes=True)
+    editor.type("a.md", "three\n")
+    scene.save(scene.b, "a.md", "zero\none\ntwo\n")
+    scene.rest_apart()
+    assert editor.read("a.md") == scene.read(scene.b, "a.md") == "zero\none\ntwo\nthree\n"
+    assert scene.read(scene.a, "a.md") == "one\ntwo\n"
+    scene.save(scene.a, "a.md", editor.read("a.md"))
+    scene.rest()
+    assert editor.origins == ["room"]
+    editor.type("a.md", "four\n")
+    scene.rest_apart()
+    assert scene.read(scene.a, "a.md") == "zero\none\ntwo\nthree\n"
+    editor.close("a.md")
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "zero\none\ntwo\nthree\nfour\n"
+
+
+def test_a_save_of_what_the_editor_showed_a_moment_ago_takes_nothing_back() -> None:
+    scene = shared()
+    editor = opened(scene, scene.a, "a.md", writes=True)
+    for word in ("three\n", "four\n", "five\n"):
+        editor.type("a.md", word)
+    earlier = editor.read("a.md")
+    scene.save(scene.b, "a.md", "zero\none\ntwo\n")
+    scene.wait(1.0)
+    editor.type("a.md", "six\n")
+    scene.save(scene.a, "a.md", earlier)
+    scene.rest_apart()
+    assert editor.read("a.md") == scene.read(scene.b, "a.md") == "zero\none\ntwo\nthree\nfour\nfive\nsix\n"
+
+
+def test_a_formatter_that_runs_when_the_editor_saves_doubles_nothing() -> None:
+    scene = shared()
+    editor = opened(scene, scene.a, "a.md", writes=True)
+    editor.type("a.md", "three\nfour\n")
+    scene.save(scene.a, "a.md", "ONE\nTWO\nthree\nfour\n")  # both writes are seen as one
+    scene.rest()
+    assert editor.read("a.md") == scene.read(scene.b, "a.md") == "ONE\nTWO\nthree\nfour\n"
+
+
+def test_a_file_that_is_not_there_is_made_by_opening_it() -> None:
+    scene = shared()
+    program = opened(scene, scene.a, "new/b.md")
+    program.type("new/b.md", "hello")
+    scene.rest()
+    assert scene.read(scene.b, "new/b.md") == "hello"
+
+
+def test_what_cannot_be_opened_is_refused_with_the_reason() -> None:
+    scene = shared()
+    scene.save(scene.a, "b.bin", b"\0\1")
+    scene.save(scene.a, "d/e.md", "x")
+    scene.rest()
+    program = Program(scene.a)
+    for path in ("b.bin", "d", ".git/config", "../x", "missing.md"):
+        program.open(path, create=False)
+    scene.wait(2.0)
+    for reason, expected in zip(
+        sorted(program.refused),
+        [
+            "'../x' is no path",
+            ".git/config is ignored",
+            "b.bin is not a text",
+            "d is a folder",
+            "there is no file missing.md",
+        ],
+        strict=True,
+    ):
+        assert expected in reason
+
+
+def test_an_edit_that_does_not_fit_is_refused_and_changes_nothing() -> None:
+    scene = shared()
+    program = opened(scene, scene.a, "a.md")
+    text = program.texts["a.md"]
+    for edits in (
+        (Edit(0, 99, ""),),
+        (Edit(3, 2, ""),),
+        (Edit(4, 5, ""), Edit(0, 1, "")),
+        (Edit(0, 0, "\ud800"),),
+    ):
+        scene.a.handle(ev.EditText(1, text, edits))
+    scene.a.handle(ev.EditText(7, text, (Edit(0, 0, "x"),)))
+    scene.rest()
+    assert len(program.refused) == 4
+    assert scene.read(scene.b, "a.md") == program.read("a.md") == "one\ntwo\n"
+
+
+def test_a_renamed_text_stays_open_and_a_deleted_one_comes_back_by_typing() -> None:
+    scene = shared()
+    program = opened(scene, scene.a, "a.md")
+    scene.b.disk.rename("a.md", "b.md")
+    scene.rest()
+    program.type("b.md", "three\n")
+    scene.rest()
+    assert scene.read(scene.b, "b.md") == "one\ntwo\nthree\n"
+    scene.b.disk.take("b.md")
+    scene.rest()
+    assert scene.paths(scene.a) == []
+    program.type("b.md", "four\n")
+    scene.rest()
+    assert scene.read(scene.a, "b.md") == scene.read(scene.b, "b.md") == "one\ntwo\nthree\nfour\n"
+
+
+def test_two_who_type_the_same_at_once_both_keep_it() -> None:
+    scene = shared()
+    programs = [opened(scene, replica, "a.md") for replica in (scene.a, scene.b)]
+    for program in programs:
+        program.edit("a.md", Edit(0, 0, "x"))
+    scene.rest()
+    assert [program.read("a.md") for program in programs] == ["xxone\ntwo\n"] * 2
+
+
+def test_what_is_typed_while_the_hub_is_away_arrives_later() -> None:
+    scene = shared()
+    program = opened(scene, scene.a, "a.md")
+    scene.hub.kill()
+    program.type("a.md", "offline\n")
+    scene.wait(1.0)
+    assert scene.read(scene.a, "a.md") == "one\ntwo\noffline\n"
+    scene.hub.start()
+    scene.rest()
+    assert scene.read(scene.b, "a.md") == "one\ntwo\noffline\n"
+
+
+def test_what_an_editor_typed_is_there_after_a_kill_and_its_save_doubles_nothing() -> None:
+    scene = shared()
+    editor = opened(scene, scene.a, "a.md", writes=True)
+    editor.type("a.md", "three\n")
+    scene.wait(3.0)
+    scene.a.kill()
+    scene.save(scene.a, "a.md", "one\ntwo\nthree\nand more\n")
+    scene.a.start()
+    scene.rest()
+    assert scene.read(scene.b, "a.md") == "one\ntwo\nthree\nand more\n"
+
+
+def test_cursors_are_seen_by_others_and_move_with_the_text() -> None:
+    scene = shared()
+    here, far = opened(scene, scene.a, "a.md"), opened(scene, scene.b, "a.md")
+    text = here.texts["a.md"]
+    scene.a.handle(ev.PlaceCursors(1, text, ((4, 7),)))
+    scene.wait(1.0)
+    assert list(far.cursors.values()) == [((4, 7),)] and far.names == {"a"}
+    here.edit("a.md", Edit(0, 0, "12"))
+    scene.wait(1.0)
+    late = opened(scene, scene.b, "a.md", holder=2)
+    assert list(late.cursors.values()) == [((6, 9),)]
+    scene.a.handle(ev.HolderGone(1))
+    scene.wait(1.0)
+    assert list(far.cursors.values()) == [()]
