@@ -8,6 +8,14 @@ CrdtsyncError                 base of all
 ├── HubUnreachable            nobody answers at the hub's address
 ├── ProtocolMismatch          something else answers, or another version of the protocol
 ├── AccessDenied              the hub refuses this member
+│   └── ReadOnly              ... what it wants to change: it may only read
+├── FileError                 what a program asks of a file of the room cannot be done
+│   ├── NoSuchFile            nothing stands at that path
+│   ├── NameTaken             something else stands there
+│   ├── NotText               it is no text, or would be none
+│   └── ContentMissing        the hub does not have its content (yet)
+├── InvalidEdit               edits that do not fit the text
+├── Closed                    the room or document is closed
 ├── PeerError                 the other side broke the protocol
 │   └── MalformedUpdate       a Yjs update that cannot be applied
 ├── InvalidEdit               an edit that does not fit the text, or may not be made
@@ -48,6 +56,38 @@ class ProtocolMismatch(CrdtsyncError):
 
 class AccessDenied(CrdtsyncError):
     """The hub refuses this member."""
+
+
+class ReadOnly(AccessDenied):
+    """This member may only read: nothing that it changes reaches the others."""
+
+
+class FileError(CrdtsyncError):
+    """What a program asks of a file of the room cannot be done."""
+
+
+class NoSuchFile(FileError):
+    """Nothing stands at the path."""
+
+
+class NameTaken(FileError):
+    """Something else stands at the path, or in the way to it."""
+
+
+class NotText(FileError):
+    """What stands at the path is no text, or what should be written is none."""
+
+
+class ContentMissing(FileError):
+    """The hub does not have the content; it comes when someone who has it connects."""
+
+
+class InvalidEdit(CrdtsyncError, ValueError):
+    """Edits that do not fit the text: outside of it, overlapping, or with half a character."""
+
+
+class Closed(CrdtsyncError):
+    """The room or document has been closed."""
 
 
 class PeerError(CrdtsyncError):

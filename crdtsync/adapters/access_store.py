@@ -54,12 +54,8 @@ class AccessStore:
         Invites that ended long ago are forgotten. Raises StoreError, CrdtsyncError when there are too many.
         """
         with self._translated(), self._locked():
-            try:
-                key = self._read_key()
-                invites = self._read_invites()
-            except FileNotFoundError:
-                key, invites = secrets.token_bytes(KEY_BYTES), []
-                self._replace(KEY, key.hex().encode() + b"\n")
+            key = self._key()
+            invites = self._read_invites()
             kept = [old for old in invites if not _is_over(old, invite.made_s)]
             if len(kept) >= limits.INVITES_MAX:
                 raise CrdtsyncError(
@@ -68,6 +64,11 @@ class AccessStore:
                 )
             self._write_invites([*kept, invite])
             return key
+
+    def prepare(self) -> None:
+        """Make the key, if there is none: a hub that asks for invites can start then. Raises StoreError."""
+        with self._translated(), self._locked():
+            self._key()
 
     def revoke(self, identities: Sequence[str], now_s: int) -> None:
         """End these invites, durably; one that has ended already stays as it is. Raises StoreError."""
@@ -82,6 +83,16 @@ class AccessStore:
             )
 
     # -- files ----------------------------------------------------------------------------------------
+
+    def _key(self) -> bytes:
+        """The key, made if there was none yet; the lock is held."""
+        try:
+            return self._read_key()
+        except FileNotFoundError:
+            (self.folder / INVITES).unlink(missing_ok=True)
+            key = secrets.token_bytes(KEY_BYTES)
+            self._replace(KEY, key.hex().encode() + b"\n")
+            return key
 
     def _read_key(self) -> bytes:
         path = self.folder / KEY

@@ -45,10 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     from crdtsync.adapters.control_client import call_hub
     from crdtsync.cli.exit_codes import EXIT_DONE
     from crdtsync.cli.hub_options import default_data
-    from crdtsync.cli.links import Link
     from crdtsync.cli.output import print_json
     from crdtsync.core.hub.invites import Invite, new_identity, token_of
     from crdtsync.core.values.ids import check_room_name, person_name
+    from crdtsync.core.values.links import Link
 
     data: Path = arguments.data or default_data()
     now_s = int(time.time())

@@ -91,8 +91,8 @@ def what_is_wanted(arguments: argparse.Namespace) -> Wanted:
 
     from crdtsync.adapters import saved_token
     from crdtsync.adapters.hub_link import hub_address
-    from crdtsync.cli.links import is_link, read_link
     from crdtsync.cli.secrets import FROM_INPUT, given_token, read_invite
+    from crdtsync.core.values.links import is_link, read_link
 
     given: str = arguments.room
     if given == FROM_INPUT:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from crdtsync.cli.arguments import TOKEN_VARIABLE
-from crdtsync.cli.links import is_link, read_link
 from crdtsync.core.values.ids import printable
+from crdtsync.core.values.links import is_link, read_link
 from crdtsync.errors import CrdtsyncError, InvalidName
 
 FROM_INPUT: Final = "-"

@@ -44,8 +44,8 @@ async def _share(arguments: argparse.Namespace, directory: Path, room: str, data
     from crdtsync.adapters.hub_link import hub_address
     from crdtsync.cli.invite import reachable
     from crdtsync.cli.joined import JoinCommand
-    from crdtsync.cli.links import Link
     from crdtsync.core.hub.admission import Demand
+    from crdtsync.core.values.links import Link
     from crdtsync.runtime.hub import HubServer
     from crdtsync.runtime.hub_access import AccessOptions, demand_of
     from crdtsync.runtime.replica import JoinOptions

@@ -157,8 +157,12 @@ class HubServer:
         finally:
             await blobs.close()
 
+    def reload_access(self) -> int:
+        """The invites in the hub's folder have changed: let those out who lost theirs; returns how many."""
+        return self._access.reload()
+
     async def _reload_access(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        return {"ended": self._access.reload()}
+        return {"ended": self.reload_access()}
 
     async def _address(self, _: Mapping[str, Any]) -> dict[str, Any]:
         return {"url": self.url}

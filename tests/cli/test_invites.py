@@ -17,11 +17,11 @@ from crdtsync.adapters import saved_token
 from crdtsync.adapters.access_store import AccessStore
 from crdtsync.cli import secrets
 from crdtsync.cli.join import what_is_wanted
-from crdtsync.cli.links import Link, is_link, read_link
 from crdtsync.cli.main import main
 from crdtsync.cli.share import standing_invite
 from crdtsync.core.hub.invites import read_token
 from crdtsync.core.values.ids import check_room_name
+from crdtsync.core.values.links import Link, is_link, read_link
 from crdtsync.errors import CrdtsyncError, InvalidName
 
 LINK = "crdtsync+wss://hub.example:4747/notes#eyJ.e30.c2ln"

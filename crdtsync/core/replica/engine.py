@@ -184,7 +184,7 @@ class ReplicaEngine:
     @property
     def conflicts(self) -> list[Conflict]:
         """The conflict copies that still exist."""
-        return conflicts_of(self._state)
+        return conflicts_of(self._state.view, self._state.tree.rows)
 
     # -- events -------------------------------------------------------------------------------------
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.state import HELD, Attention, ReplicaState
+from crdtsync.core.tree.rows import Row
+from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.ids import EntryId
 
 HELD_SHOWN_MAX = 1000
@@ -98,14 +101,23 @@ def _attention(state: ReplicaState) -> tuple[Attention, ...]:
     return tuple(attention for _, attention in sorted((found | state.attention).items()))
 
 
-def conflicts_of(state: ReplicaState) -> list[Conflict]:
+class Standing(Protocol):
+    """Where entries stand: in a room, or on a disk."""
+
+    @property
+    def placements(self) -> Mapping[EntryId, Placement]: ...
+
+    def get(self, entry: EntryId) -> Placement | None: ...
+
+
+def conflicts_of(view: Standing, rows: Mapping[EntryId, Row]) -> list[Conflict]:
     """The conflict copies that are alive, by path."""
     found = []
-    for entry, placed in state.view.placements.items():
-        origin = state.tree.rows[entry].origin
+    for entry, placed in view.placements.items():
+        origin = rows[entry].origin
         if origin.copy_of is None:
             continue
-        original = state.view.get(origin.copy_of)
+        original = view.get(origin.copy_of)
         by = origin.by if placed.version is None else placed.version.by
         found.append(Conflict(placed.path, None if original is None else original.path, by, origin.at_ms))
     return sorted(found, key=lambda conflict: conflict.path)

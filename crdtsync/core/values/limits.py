@@ -19,6 +19,8 @@ UNDO_STEPS_MAX: Final = 1000
 """Of one open text; the oldest are forgotten."""
 CHANGES_QUEUED_MAX: Final = 64
 """Changes that a slow reader of an open text finds one by one; what comes beyond is put together."""
+EVENTS_QUEUED_MAX: Final = 1000
+"""Events that a slow reader finds; older ones are left out."""
 
 # -- recent versions of a text (the bases of stale editor buffers) ----------------------------------
 VERSIONS_MAX_COUNT: Final = 16
