@@ -14,7 +14,6 @@ CrdtsyncError                 base of all
 │   ├── NameTaken             something else stands there
 │   ├── NotText               it is no text, or would be none
 │   └── ContentMissing        the hub does not have its content (yet)
-├── InvalidEdit               edits that do not fit the text
 ├── Closed                    the room or document is closed
 ├── PeerError                 the other side broke the protocol
 │   └── MalformedUpdate       a Yjs update that cannot be applied
@@ -83,7 +82,7 @@ class ContentMissing(FileError):
 
 
 class InvalidEdit(CrdtsyncError, ValueError):
-    """Edits that do not fit the text: outside of it, overlapping, or with half a character."""
+    """Edits that do not fit the text, or may not be made; nothing is changed then."""
 
 
 class Closed(CrdtsyncError):
@@ -96,10 +95,6 @@ class PeerError(CrdtsyncError):
 
 class MalformedUpdate(PeerError, ValueError):
     """A Yjs update that pycrdt, or another Yjs client, could not apply."""
-
-
-class InvalidEdit(CrdtsyncError, ValueError):
-    """An edit that does not fit the text, or may not be made; nothing of it was."""
 
 
 class StoreError(CrdtsyncError):

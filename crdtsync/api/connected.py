@@ -17,8 +17,9 @@ from crdtsync.api.room import Content, Room
 from crdtsync.api.values import Entry, Event, Origin, TextEdit, TreeChange
 from crdtsync.api.watching import Watch
 from crdtsync.api.who import Address, address_of, person
+from crdtsync.core.replica.cursors import Ranges
 from crdtsync.core.replica.status import Conflict, Status
-from crdtsync.core.room.effects import EntriesChanged, TextChanged
+from crdtsync.core.room.effects import CursorsMoved, EntriesChanged, TextChanged
 from crdtsync.core.tree.rows import Version
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import Digest, encode_text
@@ -181,6 +182,8 @@ class ConnectedRoom(Room):
         holder = next(self._holders)
         document = Document(_Port(self, entry, holder), path, text)
         self._documents[holder] = entry, document
+        for moved in self._engine.cursors(entry):
+            document._cursors_moved(moved.person, moved.name, moved.ranges)
         return document
 
     async def create(self, path: str, content: Content = "") -> None:
@@ -243,6 +246,11 @@ class ConnectedRoom(Room):
             if entry == change.entry and holder != change.holder:
                 document._changed(change.edits, Origin("program" if change.ours else "room", change.by))
 
+    def cursors_moved(self, moved: CursorsMoved) -> None:
+        for holder, (entry, document) in list(self._documents.items()):
+            if entry == moved.entry and holder != moved.holder:
+                document._cursors_moved(moved.person, moved.name, moved.ranges)
+
     def entries_changed(self, change: EntriesChanged) -> None:
         for entry, document in self._documents.values():
             if entry in change.entries:
@@ -285,12 +293,12 @@ class _Port:
         room = self._room
         room._runner.act(lambda: room._engine.edit(self._entry, edits, self._holder))
 
-    def place_cursor(self, start: int | None, end: int) -> None:
-        """Kept in the document only."""
+    def place(self, ranges: Ranges) -> None:
+        self._room._runner.act(lambda: self._room._engine.place(self._entry, ranges, self._holder))
 
     def close(self) -> None:
         if self._room._documents.pop(self._holder, None) is not None and self._room._over is None:
-            self._room._runner.act(lambda: self._room._engine.close(self._entry))
+            self._room._runner.act(lambda: self._room._engine.close(self._entry, self._holder))
 
 
 def _entry(placed: Placement) -> Entry:

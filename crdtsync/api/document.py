@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from crdtsync.api.streams import Changes
 from crdtsync.api.values import Change, Cursor, Origin, TextEdit
+from crdtsync.core.replica.cursors import Ranges
 from crdtsync.core.text.diff import apply_edits, diff
 from crdtsync.core.text.offsets import utf8_length
 from crdtsync.core.text.transform import moved_offset
@@ -27,8 +28,8 @@ class TextPort(Protocol):
         """Take edits of the text as it was told last. Raises CrdtsyncError, changing nothing."""
         ...
 
-    def place_cursor(self, start: int | None, end: int) -> None:
-        """Show the others where we are; None: nowhere."""
+    def place(self, ranges: Ranges) -> None:
+        """Show the others where we are, as (anchor, head); none: nowhere."""
         ...
 
     def close(self) -> None: ...
@@ -48,7 +49,7 @@ class Document:
         self._history = UndoHistory()
         self._streams: weakref.WeakSet[Changes] = weakref.WeakSet()
         self._cursor: tuple[int, int] | None = None
-        self._cursors: dict[str, tuple[str, int, int]] = {}
+        self._cursors: dict[str, tuple[str, Ranges]] = {}
         self._exists = True
         self._end: Exception | None = None
         self._editing = False
@@ -151,13 +152,13 @@ class Document:
         self._check()
         if start is None:
             self._cursor = None
-            self._port.place_cursor(None, 0)
+            self._port.place(())
             return
         end = start if end is None else end
         if not 0 <= start <= end <= len(self._text):
             raise InvalidEdit(f"A cursor [{start}, {end}) in a text of {len(self._text)} characters")
         self._cursor = start, end
-        self._port.place_cursor(start, end)
+        self._port.place(((start, end),))
 
     @property
     def cursor(self) -> tuple[int, int] | None:
@@ -167,7 +168,12 @@ class Document:
     @property
     def cursors(self) -> list[Cursor]:
         """Those of the others, where they stand by now."""
-        return [Cursor(name, start, end) for name, start, end in self._cursors.values()]
+        length = len(self._text)
+        return [
+            Cursor(name, *sorted((min(anchor, length), min(head, length))))
+            for name, ranges in self._cursors.values()
+            for anchor, head in ranges
+        ]
 
     def close(self) -> None:
         """Let go of it; the text stays in the room. Closing twice does nothing."""
@@ -191,11 +197,11 @@ class Document:
         if path is not None:
             self._path = path
 
-    def _cursor_moved(self, key: str, cursor: Cursor | None) -> None:
-        if cursor is None:
-            self._cursors.pop(key, None)
+    def _cursors_moved(self, person: str, name: str, ranges: Ranges) -> None:
+        if ranges:
+            self._cursors[person] = name, ranges
         else:
-            self._cursors[key] = cursor.name, cursor.start, cursor.end
+            self._cursors.pop(person, None)
 
     def _ended(self, error: Exception) -> None:
         if self._end is None:
@@ -237,9 +243,9 @@ class Document:
         self._text = apply_edits(self._text, edits)
         if self._cursor is not None:
             self._cursor = _moved(self._cursor, edits)
-        self._cursors = {
-            key: (name, *_moved((start, end), edits)) for key, (name, start, end) in self._cursors.items()
-        }
+        if origin.kind != "room":  # of its own edits everyone tells the cursors afterwards
+            for person, (name, ranges) in self._cursors.items():
+                self._cursors[person] = name, tuple(_moved(span, edits) for span in ranges)
         for stream in list(self._streams):
             stream.put(Change(edits, origin))
 

@@ -28,7 +28,15 @@ from crdtsync.core.replica.events import (
     Tick,
 )
 from crdtsync.core.replica.session import Identity
-from crdtsync.core.room.effects import Effect, EntriesChanged, Event, PeopleChanged, Settled, TextChanged
+from crdtsync.core.room.effects import (
+    CursorsMoved,
+    Effect,
+    EntriesChanged,
+    Event,
+    PeopleChanged,
+    Settled,
+    TextChanged,
+)
 from crdtsync.core.room.engine import RoomEngine
 from crdtsync.core.values.ids import check_room_name
 from crdtsync.errors import AccessDenied, Closed, CrdtsyncError, ProtocolMismatch
@@ -54,6 +62,8 @@ class Observer(Protocol):
     """Whoever is told what happens in the room. Called on the loop, in the order in which it happens."""
 
     def text_changed(self, change: TextChanged) -> None: ...
+
+    def cursors_moved(self, moved: CursorsMoved) -> None: ...
 
     def entries_changed(self, change: EntriesChanged) -> None: ...
 
@@ -186,6 +196,8 @@ class RoomRunner:
                     self._loop.call_soon(self._link.drop, reason)
                 case TextChanged():
                     self._observer.text_changed(effect)
+                case CursorsMoved():
+                    self._observer.cursors_moved(effect)
                 case EntriesChanged():
                     self._observer.entries_changed(effect)
                 case PeopleChanged():

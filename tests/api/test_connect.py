@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 import crdtsync
-from crdtsync import TextEdit, TreeChange, errors
+from crdtsync import Cursor, TextEdit, TreeChange, errors
 from crdtsync.core.values import limits
 
 DEADLINE_S = 30.0
@@ -101,6 +101,33 @@ async def test_undo_takes_back_only_what_was_typed_here(hub: crdtsync.Hub) -> No
         assert not mine.undo()
         assert mine.redo() and mine.text == "mi-theirs-ne"
         await until(lambda: theirs.text == "mi-theirs-ne")
+
+
+async def test_cursors_of_others_are_seen_and_follow_the_text(hub: crdtsync.Hub) -> None:
+    async with (
+        crdtsync.connect(hub.url, "notes", name="Ann") as ann,
+        crdtsync.connect(hub.url, "notes", name="Bob") as bob,
+    ):
+        mine = await ann.open("a.txt", create=True)
+        mine.append("one two")
+        mine.set_cursor(4, 7)
+        await ann.settled()
+        await bob.settled()
+        theirs = await bob.open("a.txt")
+        await until(lambda: theirs.cursors == [Cursor("Ann", 4, 7)])
+        theirs.insert(0, "zero ")
+        assert theirs.cursors == [Cursor("Ann", 9, 12)]
+        await until(lambda: mine.cursor == (9, 12))
+        theirs.set_cursor(0)
+        await until(lambda: mine.cursors == [Cursor("Bob", 0, 0)])
+        with pytest.raises(errors.InvalidEdit):
+            mine.set_cursor(13)
+        theirs.close()
+        await until(lambda: mine.cursors == [])
+        again = await ann.open("a.txt")
+        assert again.cursors == [Cursor("Ann", 9, 12)]
+        mine.set_cursor(None)
+        assert again.cursors == []
 
 
 async def test_what_is_typed_while_the_hub_is_away_goes_out_later(tmp_path: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from crdtsync.core.replica.cursors import Ranges
 from crdtsync.core.replica.effects import Connect, Disconnect, Halt, Notice, SendBinary, SendText
 from crdtsync.core.replica.events import BinaryFrame, Connected, Disconnected, NetworkChanged, TextFrame, Tick
 from crdtsync.core.text.diff import Edit
@@ -28,6 +29,20 @@ class TextChanged:
     edits: tuple[Edit, ...]
     by: str
     ours: bool = False
+    holder: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CursorsMoved:
+    """Where someone is in an open text, as (anchor, head) in code points; nowhere if there are none.
+
+    ``person`` tells one from another, ``holder`` who of this program it is, if it is one.
+    """
+
+    entry: EntryId
+    person: str
+    name: str
+    ranges: Ranges
     holder: int | None = None
 
 
@@ -58,6 +73,7 @@ Effect: TypeAlias = (
     | Halt
     | Notice
     | TextChanged
+    | CursorsMoved
     | EntriesChanged
     | PeopleChanged
     | Settled

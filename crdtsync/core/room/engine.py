@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Literal, assert_never
+from typing import Final, Literal, TypeAlias, assert_never
 
+from crdtsync.core.replica.cursors import Cursors, Ranges
 from crdtsync.core.replica.effects import Connect, Disconnect, Halt, Notice, SendBinary, SendText
 from crdtsync.core.replica.events import (
     BinaryFrame,
@@ -26,6 +27,7 @@ from crdtsync.core.replica.reconnecting import Reconnecting
 from crdtsync.core.replica.session import HubSession, Identity
 from crdtsync.core.replica.status import Conflict, Peer, Pending, Status, conflicts_of
 from crdtsync.core.room.effects import (
+    CursorsMoved,
     Effect,
     EntriesChanged,
     Event,
@@ -44,10 +46,12 @@ from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
-from crdtsync.core.wire.control import Refused
+from crdtsync.core.wire.control import Presence, Refused, TextCursors
 from crdtsync.errors import InvalidEdit, PeerError, ReadOnly
 
-REPAIR_ROUNDS_MAX = 32
+_Announced: TypeAlias = tuple[tuple[str, ...], tuple[Digest, ...], tuple[TextCursors, ...]]
+_NOTHING: Final[_Announced] = ((), (), ())
+REPAIR_ROUNDS_MAX: Final = 32
 """Repairs lead to repairs; honest rooms need two or three rounds."""
 
 
@@ -62,18 +66,28 @@ class RoomEngine:
         self._tree = TreeDocument(client_id)
         self._texts = RoomTexts(client_id)
         self._view = RoomView(self._tree.rows, self._texts)
-        heard = Heard(self._edited, self._left_out, self._caught_up, self._probed, self._refused)
+        heard = Heard(
+            edited=self._edited,
+            left_out=self._left_out,
+            someone=self._someone,
+            left=self._someone_left,
+            caught_up=self._caught_up,
+            probed=self._probed,
+            refused=self._refused,
+        )
         self._hub_side = HubSide(self._tree, self._texts, self._view, heard)
         self._session = HubSession(identity, self._hub_side, self._out, None, [])
         self._reconnecting = Reconnecting(rng)
         self._holders: Counter[EntryId] = Counter()
-        self._told: list[TextChanged] = []
+        self._told: list[TextChanged | CursorsMoved] = []
+        self._cursors = Cursors()
         self._true: list[Settled] = []
         self._settling: dict[int, bool] = {}
         """By number, whether its probe was answered."""
         self._edited_at: dict[EntryId, float] = {}
         self._wanted: tuple[Digest, ...] = ()
-        self._announced: tuple[tuple[str, ...], tuple[Digest, ...]] = ((), ())
+        self._announced = _NOTHING
+        self._announced_at = 0.0
         self._peers: tuple[Peer, ...] = ()
         self._ever_caught_up = False
         self._halted = False
@@ -128,6 +142,8 @@ class RoomEngine:
         due = [self._reconnecting.due, self._now if self._session.eager else None]
         if self._edited_at and self._session.live:
             due.append(min(self._edited_at.values()) + limits.EDITING_SHOWN_S)
+        if self._session.live and self._cursors.told() != self._announced[2]:
+            due.append(self._announced_at + limits.PRESENCE_EVERY_S)
         return min((at for at in due if at is not None), default=None)
 
     # -- what a program asks and does -----------------------------------------------------------------
@@ -171,12 +187,31 @@ class RoomEngine:
         self._texts.open(entry)
         return self._texts.text(entry)
 
-    def close(self, entry: EntryId) -> None:
+    def close(self, entry: EntryId, holder: int) -> None:
         """One holder less."""
+        self.place(entry, (), holder)
         self._holders[entry] -= 1
         if not self._holders[entry]:
             del self._holders[entry]
             self._texts.close(entry)
+
+    def cursors(self, entry: EntryId) -> list[CursorsMoved]:
+        """Where everyone else is in the text."""
+        found = []
+        for (member, text), ranges in self._cursors.there.items():
+            if text == entry:
+                found.append(CursorsMoved(entry, str(member), self._cursors.names.get(member, ""), ranges))
+        for (holder, text), ranges in self._cursors.here.items():
+            if text == entry:
+                name = self._identity.name
+                found.append(CursorsMoved(entry, f"here:{holder}", name, ranges, holder))
+        return found
+
+    def place(self, entry: EntryId, ranges: Ranges, holder: int) -> None:
+        """Where the person at that holder is, as (anchor, head) in code points; none: nowhere."""
+        self._cursors.place(holder, entry, ranges)
+        name = self._identity.name
+        self._told.append(CursorsMoved(entry, f"here:{holder}", name, ranges, holder))
 
     def edit(self, entry: EntryId, edits: Sequence[Edit], holder: int | None) -> None:
         """Edit an open text: ascending edits, in code points, of what it is now.
@@ -190,6 +225,7 @@ class RoomEngine:
             raise InvalidEdit(f"The edits do not fit the text: {error}") from None
         if update:
             self._edited_at[entry] = self._now
+            self._cursors.changed(entry, edits, here=True)
             self._told.append(TextChanged(entry, tuple(edits), self._identity.name, True, holder))
             self._push(DocumentId(entry), update)
             self._hub_side.refresh([entry])
@@ -236,7 +272,9 @@ class RoomEngine:
     def _disconnected(self, reason: str) -> None:
         self._session.disconnected()
         self._settling = dict.fromkeys(self._settling, False)
-        self._announced = ((), ())
+        self._announced = _NOTHING
+        for member in list(self._cursors.names):
+            self._someone_left(member)
         self._reconnecting.lost(self._now)
         self._out.notice("offline", "", reason)
 
@@ -266,7 +304,17 @@ class RoomEngine:
                 self._out.effect(Disconnect(refused.message))
 
     def _edited(self, entry: EntryId, edits: tuple[Edit, ...]) -> None:
+        self._cursors.changed(entry, edits, here=False)
         self._told.append(TextChanged(entry, edits, self._author(entry)))
+
+    def _someone(self, presence: Presence) -> None:
+        for entry, ranges in self._cursors.take(presence):
+            self._told.append(CursorsMoved(entry, str(presence.member), presence.name, ranges))
+
+    def _someone_left(self, member: int) -> None:
+        name = self._cursors.names.get(member, "")
+        for entry in self._cursors.left(member):
+            self._told.append(CursorsMoved(entry, str(member), name, ()))
 
     def _author(self, entry: EntryId) -> str:
         """The only one who says to edit it, if there is just one: an update does not tell whose it is."""
@@ -342,10 +390,14 @@ class RoomEngine:
             return
         newest = sorted(recent, key=lambda entry: -recent[entry])[: limits.PRESENCE_PATHS_MAX]
         placed = [self._view.get(entry) for entry in newest]
-        state = tuple(sorted(each.path for each in placed if each is not None)), self._wanted
-        if state != self._announced:
-            self._announced = state
-            self._session.announce(*state)
+        paths = tuple(sorted(each.path for each in placed if each is not None))
+        news = paths, self._wanted, self._cursors.told()
+        only_cursors = news[:2] == self._announced[:2]
+        if news != self._announced and not (
+            only_cursors and self._now - self._announced_at < limits.PRESENCE_EVERY_S
+        ):
+            self._announced, self._announced_at = news, self._now
+            self._session.announce(*news)
 
     def _settle(self) -> None:
         if not self._settling or not self._session.live or self._session.unsent:

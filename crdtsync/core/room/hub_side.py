@@ -12,7 +12,7 @@ from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
-from crdtsync.core.wire.control import Refused
+from crdtsync.core.wire.control import Presence, Refused
 from crdtsync.errors import MalformedUpdate
 
 
@@ -24,6 +24,8 @@ class Heard:
     """By someone else, in a text that is open."""
     left_out: Callable[[DocumentId, str], None]
     """An update that cannot be applied, and why."""
+    someone: Callable[[Presence], None]
+    left: Callable[[int], None]
     caught_up: Callable[[], None]
     probed: Callable[[int], None]
     refused: Callable[[Refused], None]
@@ -71,6 +73,13 @@ class HubSide:
 
     def on_clean(self, document: DocumentId) -> None:
         """The hub has it; whatever is not there yet is dirty in the session."""
+
+    def on_presence(self, presence: Presence) -> None:
+        """Who else is here, and where."""
+        self.heard.someone(presence)
+
+    def on_left(self, member: int) -> None:
+        self.heard.left(member)
 
     def on_wanted(self, digests: Iterable[Digest]) -> None:
         """Blobs are not kept here."""

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from crdtsync.core.replica.documents import EMPTY_STATE_VECTOR, EMPTY_UPDATE
-from crdtsync.core.text.diff import Edit, diff
+from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.update import check_update
 from crdtsync.core.values import limits
@@ -80,9 +80,7 @@ class RoomTexts:
         document = self._open.get(entry)
         edits: tuple[Edit, ...] = ()
         if document is not None:
-            before = document.text
-            told = document.apply_telling(update)
-            edits = diff(before, document.text) if told is None else told
+            _, edits = document.apply_update_telling(update)
         elif entry in self._recent:
             self._recent[entry].apply_update(update)
         else:
