@@ -43,6 +43,7 @@ from crdtsync.runtime.hub_blobs import HubBlobs
 from crdtsync.runtime.hub_entrance import Entrance
 from crdtsync.runtime.hub_gate import Gate
 from crdtsync.runtime.hub_loop import RESTARTING, HubLoop
+from crdtsync.runtime.hub_socket import HubSocket
 from crdtsync.runtime.hub_work import HubWork
 from crdtsync.runtime.idle import shrink_when_idle
 
@@ -168,13 +169,8 @@ class HubServer:
         return {"url": self.url}
 
     async def _serve(self, blobs: HubBlobs) -> None:
-        doors: dict[str, Callable[[ServerConnection], Awaitable[None]]] = {
-            ROOM_PATH: self._serve_room,
-            BLOBS_PATH: blobs.serve,
-        }
-
         def is_socket(target: str) -> bool:
-            return target.partition("?")[0] in doors or door_at(target) is not None
+            return target.partition("?")[0] in (ROOM_PATH, BLOBS_PATH) or door_at(target) is not None
 
         http = HubHttp(is_socket, self._access, self.counts, self._health, lambda: self._reading(blobs))
         entrance = Entrance(Crowd(), self.counts)
@@ -182,9 +178,10 @@ class HubServer:
 
         async def handler(websocket: ServerConnection) -> None:
             request = websocket.request
-            assert request is not None
-            if (serve_path := doors.get(request.path.partition("?")[0])) is not None:
-                await serve_path(websocket)
+            assert request is not None and isinstance(websocket, HubSocket)
+            if request.path.partition("?")[0] == BLOBS_PATH:
+                websocket.leave_to_library()
+                await blobs.serve(websocket)
             else:
                 await self._serve_room(websocket, door_at(request.path))
 
@@ -293,12 +290,11 @@ class HubServer:
         self.url = f"{self._access.scheme}://{host}:{port}"
         return server
 
-    async def _serve_room(
-        self, websocket: ServerConnection, door: YjsDoor | HocuspocusDoor | None = None
-    ) -> None:
+    async def _serve_room(self, websocket: HubSocket, door: YjsDoor | HocuspocusDoor | None) -> None:
         if self._loop is not None:
             await self._loop.serve(websocket, door)
         else:
+            websocket.leave_to_library()
             await websocket.close(RESTARTING)
 
     # -- telling --------------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from crdtsync.core.values import limits
 from crdtsync.core.values.limits import KiB
+from crdtsync.runtime.hub_socket import HubSocket
 
 DIRECT_MAX_BYTES: Final = 64 * KiB
 """Frames up to this size are written at once while the socket's own buffer holds less than this."""
@@ -23,6 +24,8 @@ FRAGMENT_BYTES: Final = 128 * KiB
 """Larger frames are cut into websocket fragments, between which pings and pongs go through."""
 REASON_MAX_BYTES: Final = 123
 """Of a websocket close frame."""
+_TEXT, _BINARY = 0x81, 0x82
+"""First bytes of whole frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +37,44 @@ class _Close:
 class Connection:
     """Queues frames for one member; ``sent`` is told how much has left the queue."""
 
-    def __init__(self, number: int, websocket: ServerConnection, sent: Callable[[int, int], None]) -> None:
+    __slots__ = (
+        "_busy",
+        "_corked",
+        "_corked_size",
+        "_queue",
+        "_sent",
+        "_writer",
+        "admitted",
+        "closing",
+        "ended",
+        "number",
+        "websocket",
+    )
+
+    def __init__(self, number: int, websocket: HubSocket, sent: Callable[[int, int], None]) -> None:
         self.number = number
         self.websocket = websocket
         self.admitted = False
-        self.paused = False
         self.closing = False
+        self.ended = websocket.loop.create_future()
+        """Done when no frame will come any more, or none is wanted."""
         self._sent = sent
         self._queue: deque[bytes | str | _Close] = deque()
-        self._wake = asyncio.Event()
-        self._readable = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
         self._busy = False
-        self._corked: list[bytes | str] = []
+        self._corked: list[bytes] = []
         self._corked_size = 0
 
-    def bound_messages(self, size_bytes: int) -> None:
-        """The largest message taken from here on. A server has one bound for all its sockets, at first."""
-        protocol = self.websocket.protocol
-        for name in ("max_message_size", "max_size"):  # since websockets 16, and before
-            if hasattr(protocol, name):
-                setattr(protocol, name, size_bytes)
+    def admit(self) -> None:
+        """The member was let in: from here on it may say more."""
+        if not self.admitted:
+            self.admitted = True
+            self.websocket.bound_messages(limits.FRAME_MAX_BYTES)
+
+    def over(self) -> None:
+        """No frame will come any more."""
+        if not self.ended.done():
+            self.ended.set_result(None)
 
     def takes_directly(self, size: int) -> bool:
         """Whether a frame of this size may be written at once, without waiting for the peer to read."""
@@ -64,71 +85,59 @@ class Connection:
             and self.websocket.transport.get_write_buffer_size() < DIRECT_MAX_BYTES
         )
 
-    def cork(self, frame: bytes | str) -> None:
-        """Take a frame that goes out with the next ``write_corked``, before anything that is queued later."""
-        self._corked.append(frame)
-        self._corked_size += len(frame)
+    def cork(self, size: int, wire: bytes) -> None:
+        """Take a frame that goes out with the next ``write_corked``, before anything that is queued later.
+
+        ``size`` is what the engine counts for it, ``wire`` what is written to the network.
+        """
+        self._corked.append(wire)
+        self._corked_size += size
 
     def write_corked(self) -> int:
         """Write the corked frames to the socket in one go; returns their size."""
-        size = self._corked_size
-        protocol = self.websocket.protocol
-        if protocol.state is State.OPEN:
-            for frame in self._corked:
-                if isinstance(frame, str):
-                    protocol.send_text(frame.encode())
-                else:
-                    protocol.send_binary(frame)
-            self.websocket.transport.write(b"".join(protocol.data_to_send()))
-        self._corked.clear()
+        corked, size = self._corked, self._corked_size
+        if self.websocket.protocol.state is State.OPEN:
+            self.websocket.transport.write(corked[0] if len(corked) == 1 else b"".join(corked))
+        self._corked = []
         self._corked_size = 0
         return size
 
     def queue(self, frame: bytes | str) -> None:
         if not self.closing:
-            self._queue.append(frame)
-            self._wake.set()
+            self._enqueue(frame)
 
     def close(self, code: int, reason: str) -> None:
         """Close after what is queued; nothing is taken from the member any more."""
         if not self.closing:
             self.closing = True
             short = reason.encode()[:REASON_MAX_BYTES].decode("utf-8", "ignore")
-            self._queue.append(_Close(code, short))
-            self._wake.set()
-            self._readable.set()
+            self.websocket.end()
+            self._enqueue(_Close(code, short))
+            self.over()
 
-    def pause(self) -> None:
-        self.paused = True
-        self._readable.clear()
+    async def finish(self) -> None:
+        """Return once it is closed, if it was to be closed; else give up what is queued."""
+        if self._writer is not None:
+            if not self.closing:
+                self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
 
-    def unpause(self) -> None:
-        self.paused = False
-        self._readable.set()
+    def _enqueue(self, item: bytes | str | _Close) -> None:
+        self._queue.append(item)
+        if self._writer is None or self._writer.done():
+            self._writer = self.websocket.loop.create_task(self._write(), name=f"hub writer {self.number}")
 
-    async def readable(self) -> None:
-        """Wait until frames may be taken again, or the connection is gone."""
-        await self._readable.wait()
-
-    async def write(self) -> None:
+    async def _write(self) -> None:
         """Send what is queued, for as long as the connection is open."""
         try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._queue:
-                    item = self._queue.popleft()
-                    if isinstance(item, _Close):
-                        await self.websocket.close(item.code, item.reason)
-                        return
-                    await self._send(item)
+            while self._queue:
+                item = self._queue.popleft()
+                if isinstance(item, _Close):
+                    await self.websocket.close(item.code, item.reason)
+                    return
+                await self._send(item)
         except ConnectionClosed:
-            return
-
-    async def watch(self) -> None:
-        """Notice the end of the connection also while nothing is read from it."""
-        await self.websocket.wait_closed()
-        self._readable.set()
+            self._queue.clear()
 
     async def _send(self, frame: bytes | str) -> None:
         self._busy = True
@@ -138,6 +147,17 @@ class Connection:
             await self.websocket.send(frame)
         self._busy = False
         self._sent(self.number, len(frame))
+
+
+def on_the_wire(frame: bytes | str) -> bytes:
+    """A whole websocket frame of a server, which masks nothing (RFC 6455, section 5.2)."""
+    payload, opcode = (frame.encode(), _TEXT) if isinstance(frame, str) else (frame, _BINARY)
+    size = len(payload)
+    if size < 126:
+        return bytes((opcode, size)) + payload
+    if size < 1 << 16:
+        return bytes((opcode, 126, size >> 8, size & 0xFF)) + payload
+    return bytes((opcode, 127)) + size.to_bytes(8, "big") + payload
 
 
 def _fragments(frame: bytes) -> Iterator[memoryview]:

@@ -20,6 +20,7 @@ from crdtsync.core.hub.crowd import Crowd
 from crdtsync.core.hub.shared import Counts
 from crdtsync.core.values import limits
 from crdtsync.runtime.hub_gate import peer_of_address
+from crdtsync.runtime.hub_socket import HubSocket
 
 
 class Entrance:
@@ -72,14 +73,14 @@ class _Guest:
     unknown: bool = True
 
 
-class _Counted(ServerConnection):
+class _Counted(HubSocket):
     """A websocket that exists for the library only once it may stay."""
 
     def __init__(self, entrance: Entrance, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._entrance = entrance
         self._stays = False
-        self._fragments = 0
+        self._open_fragments = 0
         self._message_bytes = 0
         """Of the message that is coming."""
         self._unheard_bytes = 0
@@ -108,18 +109,18 @@ class _Counted(ServerConnection):
     def process_event(self, event: Event) -> None:
         """A message that never ends is bounded by its size, but for empty fragments."""
         if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
-            self._fragments = 0 if event.fin else self._fragments + 1
-            if self._fragments > limits.FRAGMENTS_MAX + 1:
+            self._open_fragments = 0 if event.fin else self._open_fragments + 1
+            if self._open_fragments > limits.FRAGMENTS_MAX + 1:
                 return
-            if self._fragments > limits.FRAGMENTS_MAX:
+            if self._open_fragments > limits.FRAGMENTS_MAX:
                 self._entrance.refuse("protocol")
-                self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, f"above {limits.FRAGMENTS_MAX} fragments")
-                self.send_data()
+                self.fail(CloseCode.MESSAGE_TOO_BIG, f"above {limits.FRAGMENTS_MAX} fragments")
                 self.transport.close()
                 return
             self._message_bytes += len(event.data)
-            if event.fin:
+            if event.fin and self.is_left_to_library:
                 self._wait_for_hearing(self._message_bytes)
+            if event.fin:
                 self._message_bytes = 0
         super().process_event(event)
 

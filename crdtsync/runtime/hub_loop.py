@@ -12,9 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, assert_never
 
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
-
 from crdtsync.core.hub.effects import (
     Admitted,
     Append,
@@ -50,15 +47,13 @@ from crdtsync.core.hub.events import (
     Tick,
     YjsDoor,
 )
-from crdtsync.core.values import limits
-from crdtsync.runtime.hub_connection import Connection
+from crdtsync.runtime.hub_connection import Connection, on_the_wire
 from crdtsync.runtime.hub_gate import Gate, peer_of
+from crdtsync.runtime.hub_socket import HubSocket
 from crdtsync.runtime.hub_work import HubWork, Request
 
 RESTARTING: Final = 1012
 """Websocket close code: the service restarts, come back."""
-FRAMES_PER_TURN: Final = 16
-"""Frames taken from one member before the others are heard and what was gathered goes out."""
 
 
 class HubLoop:
@@ -78,7 +73,7 @@ class HubLoop:
         self._events: deque[Event] = deque()
         self._handling = False
         self._flush = False
-        self._wake = asyncio.Event()
+        self._turning = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._end: asyncio.Future[None] = self._loop.create_future()
@@ -88,9 +83,7 @@ class HubLoop:
         """Return once stopped. Raises StoreCorrupt, or any error there was, with every connection closed."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                pump = self._tasks.create_task(self._pump(), name="hub pump")
                 await self._end
-                pump.cancel()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
@@ -106,58 +99,35 @@ class HubLoop:
         """Finish what was taken, tell every member, and end the run."""
         self._handle(Stop())
 
-    async def serve(self, websocket: ServerConnection, door: YjsDoor | HocuspocusDoor | None = None) -> None:
+    async def serve(self, websocket: HubSocket, door: YjsDoor | HocuspocusDoor | None = None) -> None:
         """Serve one replica, or a Yjs client at its door, until its connection ends."""
         self._last_number += 1
         connection = Connection(self._last_number, websocket, self._sent)
         number = connection.number
         if self._end.done():
+            websocket.leave_to_library()
             await websocket.close(RESTARTING, "the hub restarts")
             return
         self._connections[number] = connection
         try:
-            async with asyncio.TaskGroup() as tasks:
-                writer = tasks.create_task(connection.write(), name=f"hub writer {number}")
-                watcher = tasks.create_task(connection.watch(), name=f"hub watcher {number}")
-                self._handle(Connected(number, peer_of(websocket), door))
-                self._wake.set()
-                await self._read(connection)
-                self._handle(Closed(number))
-                if connection.closing:
-                    await writer
-                writer.cancel()
-                watcher.cancel()
+            self._handle(Connected(number, peer_of(websocket), door))
+            self._turn_soon()
+
+            def deliver(frame: str | bytes) -> None:
+                if isinstance(frame, bytes):
+                    self._handle(BinaryFrame(number, frame, time.time_ns() // 1_000_000))
+                else:
+                    self._handle(TextFrame(number, frame))
+
+            websocket.attach(deliver, connection.over)
+            await connection.ended
+            self._handle(Closed(number))
+            await connection.finish()
         finally:
             del self._connections[number]
             for leave in self._leave.pop(number, ()):
                 leave()
             self._handle(Closed(number))
-
-    async def _read(self, connection: Connection) -> None:
-        """Whoever has not been let in says little."""
-        number = connection.number
-        if not connection.admitted:
-            connection.bound_messages(limits.CONTROL_MAX_BYTES)
-        taken = 0
-        try:
-            if connection.paused:
-                await connection.readable()
-            async for frame in connection.websocket:
-                if connection.closing:
-                    return
-                if isinstance(frame, str):
-                    self._handle(TextFrame(number, frame))
-                else:
-                    self._handle(BinaryFrame(number, frame, time.time_ns() // 1_000_000))
-                if connection.admitted:
-                    connection.bound_messages(limits.FRAME_MAX_BYTES)
-                if connection.paused:
-                    await connection.readable()
-                taken += 1
-                if taken % FRAMES_PER_TURN == 0:
-                    await asyncio.sleep(0)  # frames at hand come without a pause: it is the others' turn
-        except ConnectionClosed:
-            pass
 
     def _sent(self, number: int, size: int) -> None:
         self._handle(Sent((number,), size))
@@ -193,19 +163,19 @@ class HubLoop:
                 self._send(members, frame)
             case FlushSoon():
                 self._flush = True
-                self._wake.set()
+                self._turn_soon()
             case Pause(member):
                 if (connection := self._connections.get(member)) is not None:
-                    connection.pause()
+                    connection.websocket.pause()
             case Unpause(member):
                 if (connection := self._connections.get(member)) is not None:
-                    connection.unpause()
+                    connection.websocket.unpause()
             case Close(member, code, reason):
                 if (connection := self._connections.get(member)) is not None:
                     connection.close(code, reason)
             case Admitted(member, granted):
                 if (connection := self._connections.get(member)) is not None:
-                    connection.admitted = True
+                    connection.admit()
                     leave = self._gate.enter(
                         connection.websocket, granted, lambda reason: self._handle(Expelled(member, reason))
                     )
@@ -232,12 +202,15 @@ class HubLoop:
 
     def _send(self, members: tuple[int, ...], frame: bytes | str) -> None:
         size = len(frame)
+        wire: bytes | None = None
         for member in members:
             connection = self._connections.get(member)
             if connection is None:
                 continue
             if connection.takes_directly(size):
-                connection.cork(frame)
+                if wire is None:
+                    wire = on_the_wire(frame)
+                connection.cork(size, wire)
                 self._corked[member] = connection
             else:
                 connection.queue(frame)
@@ -261,20 +234,26 @@ class HubLoop:
             if answer is not None:
                 self._handle(answer)
 
-    async def _pump(self) -> None:
-        """Flushes once per turn of the loop, and wakes the engine when it has asked for it."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            if self._flush:
-                self._flush = False
-                self._handle(Flush())
+    def _turn_soon(self) -> None:
+        """Once the events at hand have been handled, flush, and look at the time."""
+        if not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turning = False
+        if self._end.done():
+            return
+        if self._flush:
+            self._flush = False
+            self._handle(Flush())
+        now = self._loop.time()
+        deadline = self.engine.deadline
+        if deadline is not None and deadline <= now:
+            self._handle(Tick())
             deadline = self.engine.deadline
-            if deadline is not None and deadline <= self._loop.time():
-                self._handle(Tick())
-                deadline = self.engine.deadline
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            if deadline is not None:
-                self._timer = self._loop.call_at(deadline, self._wake.set)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._turn_soon)
