@@ -10,7 +10,9 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from crdtsync.adapters.bulk import execute_rows
 from crdtsync.adapters.hub_database import connect, prepare, transaction, translated
 from crdtsync.adapters.shrinking import shrink
 from crdtsync.core.hub.store import (
@@ -30,6 +32,15 @@ _SCANNED_ROWS_MAX = 20_000
 """Rows that one ``read_log`` passes over when few are wanted: a bounded time."""
 
 
+_SIZES_KEPT_MAX = 1024
+"""Documents that are being edited; the others are looked up."""
+
+
+class _Known(NamedTuple):
+    head: int
+    documents: int
+
+
 class SqliteHubStore:
     """A HubStore; see there."""
 
@@ -39,6 +50,10 @@ class SqliteHubStore:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._ids: dict[str, int] = {}
+        self._known: dict[str, _Known] = {}
+        """Rooms that were opened, as they are on disk."""
+        self._sizes: dict[tuple[str, DocumentId], Size] = {}
+        """Of documents that grew lately, the latest last, as they are on disk."""
         try:
             self._write = self._connect()
             prepare(self.path, self._write)
@@ -84,6 +99,7 @@ class SqliteHubStore:
                     epochs = [*(kept for kept in epochs if kept[0] > oldest), (ordinal, epoch, head)]
             number, head, documents = found
             self._ids[room] = number
+            self._known[room] = _Known(head, documents)
             size_bytes = _one(
                 write, "SELECT COALESCE(SUM(size_bytes), 0) FROM documents WHERE room = ?", number
             )
@@ -95,49 +111,41 @@ class SqliteHubStore:
             return RoomRecord(head, documents, told, size_bytes, texts)
 
     def append(self, rows: Sequence[Row]) -> Appendix:
+        heads: dict[str, int] = {}
+        grown: dict[tuple[str, DocumentId], list[int]] = {}
+        records = []
+        with translated(self.path):
+            known = {name: self._known_room(name) for name in {row.room for row in rows}}
+        for row in rows:
+            name, entry = row.room, row.entry
+            head = heads.get(name, known[name].head)
+            if entry.sequence != head + 1:
+                raise ValueError(f"row {entry.sequence} cannot follow {head}")
+            heads[name] = head + 1
+            growth = grown.get((name, entry.document))
+            if growth is None:
+                growth = grown[name, entry.document] = [0, 0]
+            growth[0] += 1
+            growth[1] += len(entry.update)
+            records.append((self._ids[name], entry.sequence, entry.at_ms, _key(entry.document), entry.update))
         write = self._write
         with translated(self.path), transaction(write):
-            heads: dict[str, int] = {}
-            grown: dict[tuple[str, DocumentId], list[int]] = {}
-            records = []
-            for row in rows:
-                entry = row.entry
-                room = self._room_id(write, row.room)
-                if row.room not in heads:
-                    heads[row.room] = _one(write, "SELECT head FROM rooms WHERE id = ?", room)
-                if entry.sequence != heads[row.room] + 1:
-                    raise ValueError(f"row {entry.sequence} cannot follow {heads[row.room]}")
-                heads[row.room] = entry.sequence
-                growth = grown.setdefault((row.room, entry.document), [0, 0])
-                growth[0] += 1
-                growth[1] += len(entry.update)
-                key = _key(entry.document)
-                records.append((room, entry.sequence, entry.at_ms, key, entry.update))
-            write.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?)", records)
-            new = dict.fromkeys(heads, 0)
-            sizes = []
-            for (name, document), (count, size_bytes) in grown.items():
-                before = self._size(name, document)
-                new[name] += before.rows == 0
-                size = Size(
-                    name,
-                    document,
-                    before.rows + count,
-                    before.size_bytes + size_bytes,
-                    before.compacted_bytes,
-                )
-                self._put_size(size)
-                sizes.append(size)
-            for name, head in heads.items():
-                write.execute(
-                    "UPDATE rooms SET head = ?, documents = documents + ? WHERE id = ?",
-                    (head, new[name], self._ids[name]),
-                )
-            documents = tuple(
-                (name, _one(write, "SELECT documents FROM rooms WHERE id = ?", self._ids[name]))
-                for name in heads
+            sizes = tuple(self._grown(*key, *growth) for key, growth in grown.items())
+            documents = {name: known[name].documents for name in heads}
+            for size, (count, _) in zip(sizes, grown.values(), strict=True):
+                documents[size.room] += size.rows == count
+            execute_rows(write, "INSERT INTO log VALUES", records)
+            self._put_sizes(sizes)
+            execute_rows(
+                write,
+                "UPDATE rooms SET head = new.column2, documents = new.column3 FROM (VALUES",
+                [(self._ids[name], head, documents[name]) for name, head in heads.items()],
+                ") AS new WHERE rooms.id = new.column1",
             )
-            return Appendix(tuple(sizes), documents)
+        self._remember(sizes)
+        for name, head in heads.items():
+            self._known[name] = _Known(head, documents[name])
+        return Appendix(sizes, tuple(documents.items()))
 
     def replace(self, room: str, document: DocumentId, sequences: Sequence[int], entry: LogEntry) -> Size:
         if entry.sequence not in sequences:
@@ -164,12 +172,13 @@ class SqliteHubStore:
             size_bytes = before.size_bytes - removed_bytes + len(entry.update)
             rows, freed = before.rows - len(sequences) + 1, before.size_bytes - size_bytes
             size = Size(room, document, rows, size_bytes, size_bytes, freed)
-            self._put_size(size)
+            self._put_sizes([size])
             write.execute(
                 "UPDATE documents SET whole = ? WHERE room = ? AND document = ?",
                 (entry.sequence, number, _key(document)),
             )
-            return size
+        self._remember([size])
+        return size
 
     def remember_opened(self, room: str, path: str, document: DocumentId, kept: int) -> None:
         write = self._write
@@ -259,25 +268,57 @@ class SqliteHubStore:
             number = self._ids[room] = found[0]
         return number
 
+    def _known_room(self, name: str) -> _Known:
+        """Raises ValueError for one that was never opened."""
+        known = self._known.get(name)
+        if known is None:
+            number = self._room_id(self._write, name)
+            found = self._write.execute("SELECT head, documents FROM rooms WHERE id = ?", (number,))
+            known = self._known[name] = _Known(*found.fetchone())
+        return known
+
     def _size(self, room: str, document: DocumentId) -> Size:
+        size = self._sizes.get((room, document))
+        if size is not None:
+            return size
         found = self._write.execute(
             "SELECT row_count, size_bytes, compacted_bytes FROM documents WHERE room = ? AND document = ?",
             (self._ids[room], _key(document)),
         ).fetchone()
         return Size(room, document, *(found or (0, 0, 0)))
 
-    def _put_size(self, size: Size) -> None:
-        self._write.execute(
-            "INSERT INTO documents VALUES (:room, :document, :rows, :bytes, :compacted, 0)"
-            " ON CONFLICT DO UPDATE SET row_count = :rows, size_bytes = :bytes, compacted_bytes = :compacted",
-            {
-                "room": self._ids[size.room],
-                "document": _key(size.document),
-                "rows": size.rows,
-                "bytes": size.size_bytes,
-                "compacted": size.compacted_bytes,
-            },
+    def _grown(self, room: str, document: DocumentId, rows: int, size_bytes: int) -> Size:
+        before = self._size(room, document)
+        return Size(
+            room, document, before.rows + rows, before.size_bytes + size_bytes, before.compacted_bytes
         )
+
+    def _put_sizes(self, sizes: Sequence[Size]) -> None:
+        execute_rows(
+            self._write,
+            "INSERT INTO documents (room, document, row_count, size_bytes, compacted_bytes, whole) VALUES",
+            [
+                (
+                    self._ids[size.room],
+                    _key(size.document),
+                    size.rows,
+                    size.size_bytes,
+                    size.compacted_bytes,
+                    0,
+                )
+                for size in sizes
+            ],
+            "ON CONFLICT DO UPDATE SET row_count = excluded.row_count, size_bytes = excluded.size_bytes,"
+            " compacted_bytes = excluded.compacted_bytes",
+        )
+
+    def _remember(self, sizes: Iterable[Size]) -> None:
+        """They are on disk now. Called by the thread that writes, as everything that knows them."""
+        for size in sizes:
+            self._sizes.pop((size.room, size.document), None)
+            self._sizes[size.room, size.document] = size
+        while len(self._sizes) > _SIZES_KEPT_MAX:
+            del self._sizes[next(iter(self._sizes))]
 
 
 def _read_all(
