@@ -113,7 +113,7 @@ def compact(document: DocumentId, entries: Iterable[LogEntry], whole: int = 0) -
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What is kept of a row once it has been applied. ``shape`` None: it needs nothing."""
+    """What is kept of a row once it has been applied. ``shape`` None: nothing of it waits."""
 
     sequence: int
     at_ms: int
@@ -168,7 +168,8 @@ class _Log:
             shape = check_update(entry.update)
             for ready in self.causal.take(entry.update, shape).ready:
                 _apply(self.doc, ready)
-            self.rows.append(_Row(entry.sequence, entry.at_ms, shape))
+            waits = not _is_below(shape, self.causal.known)
+            self.rows.append(_Row(entry.sequence, entry.at_ms, shape if waits else None))
 
 
 def _is_below(shape: UpdateShape, state: Mapping[int, int]) -> bool:

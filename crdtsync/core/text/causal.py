@@ -28,11 +28,13 @@ from crdtsync.errors import MalformedUpdate
 class Taken:
     """``ready``: updates to apply now, in order, first what could be taken of the one that came.
 
-    ``waits``: a part of the one that came waits now, and did not wait before.
+    ``waits``: a part of the one that came waits now, and did not wait before. ``inserts``: the first of
+    ``ready`` inserts what the document lacked.
     """
 
     ready: list[bytes]
     waits: bool
+    inserts: bool
 
 
 class CausalBuffer:
@@ -43,7 +45,16 @@ class CausalBuffer:
     ``values_only``: nothing else ever comes in, so that nobody can misplace an item.
     """
 
-    __slots__ = ("_in_lists", "_order", "_pairs", "_places", "_waiting", "_waiting_updates", "known")
+    __slots__ = (
+        "_in_lists",
+        "_inserted",
+        "_order",
+        "_pairs",
+        "_places",
+        "_waiting",
+        "_waiting_updates",
+        "known",
+    )
 
     def __init__(
         self,
@@ -63,6 +74,8 @@ class CausalBuffer:
         """By the client missed: a heap of (clock needed, order of arrival, update)."""
         self._waiting_updates: set[bytes] = set()
         self._order = 0
+        self._inserted = False
+        """Something was learned since this was last set to False."""
 
     @property
     def pending(self) -> tuple[bytes, ...]:
@@ -82,23 +95,28 @@ class CausalBuffer:
                 raise MalformedUpdate(
                     f"what client {client} inserted before ends inside a character of the update"
                 )
+        self._inserted = False
         if is_ready(shape, self.known):
             ready, waits = [self._accepted(update, shape)], False
         else:
             ready, waits = self._divide(update)
+        inserts = self._inserted
         if ready and self._waiting:
             ready += self._woken()
-        return Taken(ready, waits)
+        return Taken(ready, waits, inserts)
 
     def learn(self, shape: UpdateShape) -> None:
         """The document now holds what this update inserts."""
-        self._pairs.learn(shape)
-        self._places.learn(shape)
+        if shape.halves:
+            self._pairs.learn(shape)
+        if shape.types:
+            self._places.learn(shape)
         known = self.known
         for client, ranges in shape.inserts.items():
             end = ranges[-1][1]
             if end > known.get(client, 0):
                 known[client] = end
+                self._inserted = True
 
     def whole_characters(self, clocks: Mapping[int, int]) -> Mapping[int, int]:
         """The clocks, none of them inside a character."""

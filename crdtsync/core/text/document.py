@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import pycrdt
 from pycrdt import Doc, Text, TransactionEvent
@@ -119,7 +119,7 @@ class TextDocument:
         if not taken.ready:
             return Change(False, taken.waits)
         try:
-            changed = self._integrate(taken.ready[0])
+            changed = self._integrate(taken.ready[0], news=taken.inserts)
         except MalformedUpdate:
             self._rebuild(waiting)
             raise
@@ -270,9 +270,17 @@ class TextDocument:
                 offered.extendleft(reversed(ready))
         return changed
 
-    def _integrate(self, ready: bytes) -> bool:
-        """Apply an update that needs nothing else; whether the document changed. Raises MalformedUpdate."""
-        if not self._transact(partial(self._doc.apply_update, ready)):
+    def _integrate(self, ready: bytes, *, news: bool = False) -> bool:
+        """Apply an update that needs nothing else; whether the document changed. Raises MalformedUpdate.
+
+        ``news``: it changes for certain; pycrdt tells what changed only by a copy, as long as the text.
+        """
+        if news:
+            try:
+                self._doc.apply_update(ready)
+            except BaseException as error:
+                self._refused(error)
+        elif not self._transact(partial(self._doc.apply_update, ready)):
             return False
         self._remember(ready)
         self._text = None
@@ -295,12 +303,15 @@ class TextDocument:
             with doc.transaction():
                 action()
         except BaseException as error:
-            self._rebuild(self._buffer.pending)
-            _reraise_unless_refused(error)
-            raise MalformedUpdate(f"the text cannot take an update: {error}") from None
+            self._refused(error)
         finally:
             doc.unobserve(subscription)
         return updates[0] if updates else b""
+
+    def _refused(self, error: BaseException) -> NoReturn:
+        self._rebuild(self._buffer.pending)
+        _reraise_unless_refused(error)
+        raise MalformedUpdate(f"the text cannot take an update: {error}") from None
 
     def _open(self) -> None:
         self._doc = Doc(client_id=self._client_id)
