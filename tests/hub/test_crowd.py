@@ -23,6 +23,7 @@ from crdtsync.core.wire.hocuspocus import Named, Token, encode_hocuspocus
 from crdtsync.runtime import hub_entrance
 from crdtsync.runtime.hub import HubServer
 from crdtsync.runtime.hub_gate import Gate
+from crdtsync.runtime.hub_socket import HubSocket
 from tests.hub.client import DEADLINE_S, Client
 from tests.hub.material import NOTES, lone_update
 from tests.hub.test_server import get
@@ -217,6 +218,8 @@ async def test_no_more_is_read_than_the_hub_comes_to(monkeypatch: pytest.MonkeyP
             came.set()
 
         monkeypatch.setattr(websocket.transport, "pause_reading", paused)
+        assert isinstance(websocket, HubSocket)
+        websocket.leave_to_library()
         await hear.wait()
         while len(heard) < len(sent):
             heard.append(await websocket.recv())

@@ -204,24 +204,26 @@ async def test_nothing_is_delivered_once_the_hub_wants_no_more_and_the_goodbye_i
         assert taker.got == ["one", "end"]
 
 
-@pytest.mark.parametrize(
-    ("sent", "code"),
-    [
-        (Frame(Opcode.TEXT, b"bare").serialize(mask=False), 1002),
-        (b"\xf2" + frame(Opcode.BINARY, b"reserved bits")[1:], 1002),
-        (b"\x83" + frame(Opcode.BINARY, b"unknown opcode")[1:], 1002),
-        (frame(Opcode.CONT, b"of nothing"), 1002),
-        (frame(Opcode.TEXT, b"a", False) + frame(Opcode.TEXT, b"b"), 1002),
-        (frame(Opcode.TEXT, b"\xff\xfe"), 1007),
-        (frame(Opcode.TEXT, b"\xff", False) + frame(Opcode.CONT, b"\xfe"), 1007),
-        (frame(Opcode.BINARY, b"x" * (BOUND + 1)), 1009),
-        (frame(Opcode.BINARY, b"x" * (BOUND + 1))[:14], 1009),
-        (b"\x82\xff" + b"\xff" * 12, 1009),
-        (frame(Opcode.BINARY, b"x" * BOUND, False) + frame(Opcode.CONT, b"x"), 1009),
-        (frame(Opcode.CLOSE, b"\x03\xe8"), 1000),
-    ],
-)
-async def test_a_connection_that_breaks_the_protocol_is_told_why(sent: bytes, code: int) -> None:
+WRONG = {
+    "not masked": (Frame(Opcode.TEXT, b"bare").serialize(mask=False), 1002),
+    "reserved bits": (b"\xf2" + frame(Opcode.BINARY, b"x")[1:], 1002),
+    "an unknown opcode": (b"\x83" + frame(Opcode.BINARY, b"x")[1:], 1002),
+    "a continuation of nothing": (frame(Opcode.CONT, b"x"), 1002),
+    "a message within another": (frame(Opcode.TEXT, b"a", False) + frame(Opcode.TEXT, b"b"), 1002),
+    "no UTF-8": (frame(Opcode.TEXT, b"\xff\xfe"), 1007),
+    "no UTF-8 in parts": (frame(Opcode.TEXT, b"\xff", False) + frame(Opcode.CONT, b"\xfe"), 1007),
+    "too large": (frame(Opcode.BINARY, b"x" * (BOUND + 1)), 1009),
+    "the beginning of one too large": (frame(Opcode.BINARY, b"x" * (BOUND + 1))[:14], 1009),
+    "absurdly large": (b"\x82\xff" + b"\xff" * 12, 1009),
+    "too large in parts": (frame(Opcode.BINARY, b"x" * BOUND, False) + frame(Opcode.CONT, b"x"), 1009),
+    "a goodbye": (frame(Opcode.CLOSE, b"\x03\xe8"), 1000),
+}
+"""What is sent, and the close code that answers it."""
+
+
+@pytest.mark.parametrize("what", WRONG)
+async def test_a_connection_that_breaks_the_protocol_is_told_why(what: str) -> None:
+    sent, code = WRONG[what]
     async with taking() as taker, raw(taker) as client:
         await client.send(REQUEST + text("before") + sent + text("after"))
         assert await client.close_code() == code
