@@ -7,11 +7,11 @@ from typing import Final
 
 from crdtsync.adapters.staging import BLOB_PREFIX
 from crdtsync.core.values.folding import PLAIN, Folding
-from crdtsync.core.values.reserved import STATE_FOLDER
+from crdtsync.core.values.reserved import STATE_FOLDER, reserved_path
 from crdtsync.testing.clock import Clock
 from crdtsync.testing.virtual_disk import VirtualDisk
 from crdtsync.testing.virtual_filesystem import Naming, VirtualFilesystem
-from crdtsync.testing.virtual_inodes import Inode, NodeKind
+from crdtsync.testing.virtual_inodes import Dentry, Inode, NodeKind
 from crdtsync.testing.virtual_kernel import VirtualKernel
 
 DIRECTORY: Final = "/home/notes"
@@ -33,10 +33,14 @@ class VirtualMachine:
 
     def contents(self) -> list[bytes]:
         """Of all files and links, wherever they are."""
+        return [dentry.inode.data for dentry in self._leaves()]
+
+    def contents_to_share(self) -> list[bytes]:
+        """Of all files and links but those under names that never enter a room."""
         return [
             dentry.inode.data
-            for _, dentry in self.filesystem.everything()
-            if dentry.inode.kind is not NodeKind.FOLDER
+            for dentry in self._leaves()
+            if not reserved_path(self.shared(dentry.folder, dentry.name) or "")
         ]
 
     def delete_blobs(self) -> None:
@@ -76,6 +80,10 @@ class VirtualMachine:
         path = f"{self.filesystem.path_of(folder)}/{name}"
         inside = path.removeprefix(f"{DIRECTORY}/")
         return None if inside == path or inside.partition("/")[0] == STATE_FOLDER else inside
+
+    def _leaves(self) -> list[Dentry]:
+        every = [dentry for _, dentry in self.filesystem.everything()]
+        return [dentry for dentry in every if dentry.inode.kind is not NodeKind.FOLDER]
 
     def _state(self, name: str) -> Inode | None:
         state = self.filesystem.get(self._top, STATE_FOLDER)

@@ -187,12 +187,13 @@ class World:
         self.clock.after(back_s, lambda: self._restart(replica))
 
     def _cut_power(self, replica: VirtualReplica, back_s: float) -> None:
-        """What people there had saved, and is gone, was never safe."""
+        """What people there had saved, and is gone, was never safe. Neither was what a program had written
+        aside, if the rename over the real file is gone: that never came to be a save."""
         person = next(person for person in self.people if person.name == replica.name)
         before = replica.machine.contents()
         replica.cut_power()
         person.lose_power()
-        self.ledger.lost_with_power(replica.name, before, replica.machine.contents())
+        self.ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
         self.clock.after(back_s, lambda: self._restart(replica))
 
     def _restart(self, replica: VirtualReplica) -> None:
