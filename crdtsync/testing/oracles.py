@@ -34,6 +34,8 @@ class Ledger:
         self.excused: dict[bytes, str] = {}
         self._put: dict[str, set[bytes]] = {}
         """What each has saved, their own or not."""
+        self._torn: dict[tuple[str, bytes], set[bytes]] = {}
+        """What stood in files before a power cut left this of them."""
         self._count = 0
 
     def new_token(self) -> str:
@@ -46,7 +48,7 @@ class Ledger:
         self._put.setdefault(who, set()).update(after)
         for token in after - before:
             self.born.setdefault(token, who)
-        for token in before - after:
+        for token in (before | self._torn.get((who, seen), set())) - after:
             self.excused.setdefault(token, f"taken out by {who}")
 
     def overwritten(self, who: str, lost: bytes) -> None:
@@ -63,8 +65,13 @@ class Ledger:
         self._put.setdefault(who, set()).update(tokens(data))
 
     def deleted(self, who: str, seen: bytes) -> None:
-        for token in tokens(seen):
+        for token in tokens(seen) | self._torn.get((who, seen), set()):
             self.excused.setdefault(token, f"deleted by {who}")
+
+    def torn(self, who: str, before: bytes, after: bytes) -> None:
+        """A power cut left only ``after`` of a file; whoever deletes or replaces that takes away all."""
+        if before != after:
+            self._torn.setdefault((who, after), set()).update(tokens(before))
 
     def lost_with_power(self, who: str, before: Iterable[bytes], after: Iterable[bytes]) -> None:
         """What a power cut took from a disk was never safe there."""

@@ -191,9 +191,12 @@ class World:
         aside, if the rename over the real file is gone: that never came to be a save."""
         person = next(person for person in self.people if person.name == replica.name)
         before = replica.machine.contents()
+        held = [(node, node.data) for _, node in replica.disk.files()]
         replica.cut_power()
         person.lose_power()
         self.ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
+        for node, data in held:
+            self.ledger.torn(replica.name, data, node.data)
         self.clock.after(back_s, lambda: self._restart(replica))
 
     def _restart(self, replica: VirtualReplica) -> None:
