@@ -24,12 +24,12 @@ from crdtsync.core.replica.records import (
 )
 from crdtsync.core.replica.trees import SyncedTree
 from crdtsync.core.replica.unwritten import UnwrittenTexts
-from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.diff import Edit, diff, size_of
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.first import FirstText, read_first, write_first
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of, digest_of_text
-from crdtsync.core.values.files import Kind
+from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import DocumentId, EntryId, client_id_in
 
 EMPTY_STATE_VECTOR = b"\0"
@@ -270,6 +270,15 @@ class Documents:
         if recent is not None:
             return recent
         return next((v.text for v in self._recall.versions(entry) if v.digest == digest), None)
+
+    def apart(self, agreed: Synced, content: Content) -> float | None:
+        """How much of both is another text: 0 if they are equal, 1 at most. None if nobody can tell."""
+        if not isinstance(content, TextContent) or agreed.kind is not Kind.TEXT or agreed.digest is None:
+            return None
+        known = self.version(agreed.entry, agreed.digest)
+        if known is None:
+            return None
+        return size_of(diff(known, content.text)) / max(1, len(known) + len(content.text))
 
     def versions(self, entry: EntryId) -> list[Version]:
         """Recent versions, newest first."""

@@ -18,7 +18,6 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.swapping import Swapping
 from crdtsync.core.replica.trees import OnDisk
-from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import (
     Absent,
@@ -29,7 +28,6 @@ from crdtsync.core.values.files import (
     Kind,
     Present,
     Seen,
-    TextContent,
     Unreadable,
     Unshareable,
     kind_of,
@@ -248,10 +246,8 @@ class Observing:
         the next new one at once, so what was edited as well must still have much in common with it."""
         if seen.digest == agreed.digest:
             return True
-        if not isinstance(content, TextContent) or agreed.digest is None:
-            return False
-        known = self._state.documents.version(agreed.entry, agreed.digest)
-        return known is not None and 2 * size_of(diff(known, content.text)) <= len(known) + len(content.text)
+        apart = self._state.documents.apart(agreed, content)
+        return apart is not None and apart <= 0.5
 
     def _same_content_gone(self, seen: OnDisk) -> Synced | None:
         """An entry with the same content whose own file is gone: moved by copy and delete."""

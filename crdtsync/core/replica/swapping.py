@@ -13,7 +13,7 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.files import Fingerprint, Present, Seen, kind_of
+from crdtsync.core.values.files import Content, Fingerprint, Present, Seen, kind_of
 
 LEFT_MAX_COUNT = 1024
 """Files that were replaced, remembered in case they turn up at another path."""
@@ -48,11 +48,16 @@ class Swapping:
         while left := [path for path, origin in came.items() if origin.path not in came]:
             for path in left:
                 source = came.pop(path).path
+                if source in self._held:
+                    self._held[path] = together[path]  # that one may turn out to be part of a longer cycle
+                    continue
                 if source in together:
                     continue
                 if path in seen:
                     state.looking.want(source)
-                if state.looking.is_asked(source):
+                if source in state.stepping:
+                    state.postponed.add(source)  # it is looked at once the step is done
+                if state.looking.is_asked(source) or source in state.stepping:
                     self._held[path] = together[path]
         if came:
             self._swapped(came, together, now)
@@ -92,8 +97,18 @@ class Swapping:
         origin = state.synced.with_inode(seen.fingerprint)
         if origin is None or origin.entry == here or origin.entry in state.unsure:
             return None
-        unchanged = origin.digest == seen.content.digest and state.synced.at(origin.path) == origin.entry
-        return origin if unchanged else None
+        if state.synced.at(origin.path) != origin.entry:
+            return None
+        return origin if self._is_of(origin, seen.content, state.synced.get(here)) else None
+
+    def _is_of(self, origin: Synced, content: Content, here: Synced | None) -> bool:
+        """Whether it is the content of that file, or an edit of it rather than of what stood ``here``."""
+        if origin.digest == content.digest:
+            return True
+        documents = self._state.documents
+        apart = documents.apart(origin, content)
+        other = None if here is None else documents.apart(here, content)
+        return apart is not None and apart <= 0.5 and (other is None or apart < other)
 
     def _swapped(self, came: Mapping[str, Synced], seen: Mapping[str, Seen], now: float) -> None:
         state = self._state
