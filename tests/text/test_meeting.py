@@ -116,3 +116,9 @@ def test_edits_against_doubling_can_always_be_made(
 ) -> None:
     ours = [(start, start + length) for start, length in spans if start + length <= len(merged)]
     apply_edits(merged, doublings(merged, wanted, sorted(ours)))
+
+
+def test_a_line_that_follows_is_nothing_that_the_line_before_goes_on_with() -> None:
+    base = "a\nb\n"
+    ours, theirs = diff(base, "a x\nb\n"), diff(base, "a\nc\nb\n")
+    assert told_alike(base, ours, theirs) == (ours, theirs)

@@ -38,6 +38,11 @@ def merged(base: str, ours: str, theirs: str) -> str:
         ("", "hello", "world", "worldhello"),
         ("word", "words", "wordy", "wordys"),
         ("a\n", "a\nours\n", "a\ntheirs\n", "a\ntheirs\nours\n"),
+        # the end of a line, and a line after it
+        ("a\nb\n", "a x\nb\n", "a\nc\nb\n", "a x\nc\nb\n"),
+        ("a\nb\n", "a\nc\nb\n", "a x\nb\n", "a x\nc\nb\n"),
+        ("a\nb", "a\nb x", "a\nb\nc", "a\nb x\nc"),
+        ("a\nb", "a\nb\nc", "a\nb x", "a\nb x\nc"),
         ("the cat sat", "the dog sat", "the cow sat", "the cowdog sat"),
         ("the cat sat", "the cog sat", "the cow sat", "the cowog sat"),
         ("color = red", "color = green", "color = blue", "color = bluegreen"),

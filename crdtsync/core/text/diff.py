@@ -252,8 +252,8 @@ def _belong_together(old: str, first: Edit, second: Edit) -> bool:
 
 def slid(old: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:
     """Where a mere insertion or deletion could as well stand a bit earlier or later, choose the place by
-    rule: the last one at the start of a line (if lines are moved), else of a word, else the last. So the same
-    change looks the same whatever else was changed."""
+    rule: the last one at the start of a line (if lines are moved), else the end of one, else the start of a
+    word, else the last. So the same change looks the same whatever else was changed."""
     slid: list[Edit] = []
     for index, edit in enumerate(edits):
         if edit.start == edit.end or not edit.text:
@@ -299,6 +299,9 @@ def _best_shift(text: str, most: int, lines: bool) -> int:
     line = text.rfind("\n", 0, most + 1) if lines else -1
     if line >= 0:
         return line
+    line = text.find("\n", 1, most + 2) if lines else -1
+    if line >= 0:
+        return line - 1
     best = None
     for shift in range(most, max(most - _SLIDE_WORDS_MAX, 0) - 1, -1):
         before, first = text[shift], text[shift + 1]

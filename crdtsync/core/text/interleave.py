@@ -267,7 +267,8 @@ def joined_insertions(
         return [Edit(start, start, more)] if alike or more.strip() else []
     start = _same_head(ours, theirs) if mid_line else 0
     rest_ours, rest_theirs = ours[start:], theirs[start:]
-    if start and rest_theirs[:1] == "\n" != rest_ours[:1]:
+    goes_on = start or (mid_line and not replaced and rest_ours)
+    if goes_on and rest_theirs[:1] == "\n" != rest_ours[:1]:
         return [Edit(start, start, rest_ours)]  # we went on in that line
     first, last = _same_lines(rest_ours, rest_theirs, replaced)
     at = len(theirs) - last

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from crdtsync.core.text.align import common_prefix, common_suffix
 from crdtsync.core.text.diff import Edit, shifted, slack
 
 
 def told_alike(
     base: str, ours: Sequence[Edit], theirs: Sequence[Edit]
 ) -> tuple[tuple[Edit, ...], tuple[Edit, ...]]:
-    """Both sides' edits of ``base``, with insertions moved to where the other side has one, if possible."""
+    """Both sides' edits of ``base``, with insertions moved to where the other side has much the same.
+
+    Others stay where they are: a line after this one is nothing that this one goes on with.
+    """
     our_edits, their_edits = list(ours), list(theirs)
     candidates = iter(_insertions(base, theirs))
     other = next(candidates, None)
@@ -26,9 +30,13 @@ def told_alike(
         if other[1] > high:
             continue
         mine, yours = our_edits[index], their_edits[other[0]]
-        place = _place(mine.start, yours.start, max(low, other[1]), min(high, other[2]))
-        our_edits[index] = shifted(base, mine, place - mine.start)
-        their_edits[other[0]] = shifted(base, yours, place - yours.start)
+        earliest, latest = max(low, other[1]), min(high, other[2])
+        for place in dict.fromkeys((mine.start, yours.start, latest)):
+            if earliest <= place <= latest:
+                moved = shifted(base, mine, place - mine.start), shifted(base, yours, place - yours.start)
+                if _much_the_same(moved[0].text, moved[1].text):
+                    our_edits[index], their_edits[other[0]] = moved
+                    break
         other = next(candidates, None)
     return tuple(our_edits), tuple(their_edits)
 
@@ -43,6 +51,10 @@ def _insertions(base: str, edits: Sequence[Edit]) -> Iterator[tuple[int, int, in
             yield index, edit.start - left, edit.start + right
 
 
-def _place(mine: int, yours: int, low: int, high: int) -> int:
-    """Where both may stand: at one of the places they have, if possible."""
-    return next((place for place in (mine, yours) if low <= place <= high), high)
+def _much_the_same(one: str, other: str) -> bool:
+    """Whether they begin and end alike for half of the shorter one, in more than white space."""
+    shorter = min(len(one), len(other))
+    begin = common_prefix(one, other)
+    end = common_suffix(one, other, shorter - begin)
+    alike = one[:begin] + one[len(one) - end :]
+    return not alike.isspace() and 2 * len(alike) >= shorter
