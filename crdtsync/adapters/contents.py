@@ -18,6 +18,7 @@ from crdtsync.adapters.failures import unreadable_reason
 from crdtsync.adapters.filesystem import fingerprint_of
 from crdtsync.adapters.kernel import Kernel
 from crdtsync.core.text.classify import classify
+from crdtsync.core.text.torn import beginning
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import (
@@ -129,7 +130,9 @@ def content_of(calls: Kernel, fd: int, size_bytes: int, known_text: bool) -> Con
     if len(data) != size_bytes:
         return None
     text = classify(data, known_text)
-    return BlobContent(manifest_of_bytes(data)) if text is None else TextContent(text, digest_of(data))
+    if text is not None:
+        return TextContent(text, digest_of(data))
+    return BlobContent(manifest_of_bytes(data), beginning(data) if known_text else None)
 
 
 def read_all(calls: Kernel, fd: int, size_bytes: int) -> bytes:

@@ -28,13 +28,15 @@ def recall_doubts(state: ReplicaState, rows: Iterable[Synced], *, same_boot: boo
         agreements, stood = chain(row), confirmed(row)
         if row.provisional is None and stood is not None:
             continue
+        never = row.digest is None and row.kind is not Kind.DIR
         if same_boot and stood is not None:
             at = agreements.index(stood)
             if at or row.digest is None:
-                never = row.digest is None and row.kind is not Kind.DIR
                 state.undurable[row.entry] = None if never else agreements[0]
             agreements = agreements[at:]
-        if len(agreements) > 1 or stood is None:
+        elif never:
+            state.unborn.add(row.entry)
+        if len(agreements) > 1 or stood is None or row.entry in state.unborn:
             state.doubt(agreements)
 
 
@@ -87,9 +89,12 @@ class Doubts:
             if is_that(self.standing(entry, agreed.path), agreed):
                 state.agree(agreed)  # the very file, edited since
                 return True
-        if len(agreements) == 1 and (self.standing(entry, last.path) is None or last.fingerprint is None):
+        gone = all(self.standing(entry, agreed.path) is None for agreed in agreements)
+        if (len(agreements) == 1 and (gone or last.fingerprint is None)) or (gone and entry in state.unborn):
+            # Nothing was ever safe on this disk: what is not there was not deleted by anybody.
             state.forget(entry)
-            state.replan_path(last.path)
+            for agreed in agreements:
+                state.replan_path(agreed.path)
         state.sure(entry)
         return True
 

@@ -31,6 +31,7 @@ from crdtsync.core.replica.joining import FirstJoin
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.looking import Looking
 from crdtsync.core.replica.materialise import Materialise
+from crdtsync.core.replica.mending import recall_reboot
 from crdtsync.core.replica.observing import IGNORE_FILES, Observing
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.reconcile import Reconcile
@@ -112,11 +113,9 @@ class ReplicaEngine:
         )
         self._state.unaccepted.recall(remembered.meta, recall)
         documents.unplaced = self._state.unaccepted
-        recall_doubts(
-            self._state,
-            remembered.synced,
-            same_boot=boot is not None and boot == remembered.meta.get(BOOT_KEY),
-        )
+        last = remembered.meta.get(BOOT_KEY)
+        recall_doubts(self._state, remembered.synced, same_boot=boot is not None and boot == last)
+        recall_reboot(self._state, remembered.synced, boot, last)
         self._deletions = Deletions()
         self._live = LiveTexts(self._state)
         self._ingest = Ingest(self._state, client_id, self._live)

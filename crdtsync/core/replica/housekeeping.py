@@ -48,7 +48,7 @@ class Housekeeping:
 
     def tick(self, now: float) -> None:
         """At the end of every event: start the clock if something waits, and do it once it is due."""
-        if self._boot is not None and not self._state.unsure:
+        if self._boot is not None and not self._state.unsure and not self._state.rebooted:
             self._state.out.record(PutMeta(BOOT_KEY, self._boot))
             self._boot = None
         waiting = (

@@ -19,6 +19,7 @@ from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.doubling import doublings
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
+from crdtsync.core.text.torn import looks_torn, mended
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
@@ -53,7 +54,11 @@ class Ingest:
         if base is None:
             # Gone in the room, and the base is lost: what stands on disk is all that comes back.
             base = state.documents.text(entry)
-        self._merge(entry, base, content.text, now)
+        saved = content.text
+        if entry in state.rebooted and looks_torn(base, saved):
+            saved = mended(base, saved)
+        state.rebooted.discard(entry)
+        self._merge(entry, base, saved, now)
         state.documents.saved_here(entry, content.digest)
         merged = state.documents.text_digest(entry)
         covered = state.documents.state_vector(entry)
@@ -72,6 +77,12 @@ class Ingest:
         return agreed.digest is not None and (
             self._state.documents.version(agreed.entry, agreed.digest) is not None
         )
+
+    def merge_torn(self, agreed: Synced, left: str, now: float) -> None:
+        """What a power cut left of a save of the text; the end that it lacks was not deleted."""
+        base = self._base_of(agreed, left)
+        if base is not None:
+            self._merge(agreed.entry, base, mended(base, left), now)
 
     def merge_text(self, entry: EntryId, base: str, saved: str, now: float) -> None:
         """Take a save that does not stand at the entry's path (a displaced file) into its document.

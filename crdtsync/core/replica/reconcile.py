@@ -14,6 +14,7 @@ from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.ingest import Ingest, deletion
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.materialise import Materialise
+from crdtsync.core.replica.mending import Mending
 from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executable
 from crdtsync.core.replica.reading import Reading
 from crdtsync.core.replica.records import DropSynced, Synced
@@ -41,6 +42,7 @@ class Reconcile:
         self._deletions = deletions
         self.reading = Reading(state, materialise, deletions)
         self._doubts = Doubts(state, deletions)
+        self._mending = Mending(state, ingest, materialise)
         self._decided = Differing.BOTH
         self._decided_paths: frozenset[str] = frozenset()
 
@@ -274,7 +276,11 @@ class Reconcile:
                     self._create(agreed.path, content, seen, now)
             case Action.REPLACE:
                 assert seen is not None
-                if self._may_ingest(agreed.path) and self._create_instead(agreed, content, seen, now):
+                if (
+                    self._may_ingest(agreed.path)
+                    and not self._mending.restores(agreed, placed, seen, content, now)
+                    and self._create_instead(agreed, content, seen, now)
+                ):
                     state.operate(deletion(agreed))
             case Action.DELETE_THERE:
                 if self._may_ingest(agreed.path):
@@ -317,6 +323,7 @@ class Reconcile:
             agreed = replace(agreed, digest=seen.digest, state_vector=covered, fingerprint=seen.fingerprint)
             state.agree(agreed)
         state.give_up(agreed.entry)
+        state.rebooted.discard(agreed.entry)
         if agreed.kind in (Kind.DIR, Kind.LINK):
             return
         wanted = plan_executable(agreed.executable, seen.executable, placed.executable)

@@ -107,8 +107,12 @@ class ReplicaState:
     """Entries whose agreement a power cut may undo, with the last durable one."""
     intended: dict[EntryId, Synced] = field(default_factory=dict)
     """What is agreed once the step under way is done."""
+    rebooted: set[EntryId] = field(default_factory=set)
+    """Texts whose files were not read since the machine started anew: a power cut may have torn them."""
     unsure: dict[EntryId, tuple[Synced, ...]] = field(default_factory=dict)
     """After a crash: the agreements that may hold, the oldest first; the disk tells which one does."""
+    unborn: set[EntryId] = field(default_factory=set)
+    """Of those, the ones of which nothing was safe on disk before a power cut, not even the name."""
     unsure_at: dict[str, set[EntryId]] = field(default_factory=dict)
     """The paths of those."""
     displaced: dict[str, Displaced] = field(default_factory=dict)
@@ -190,6 +194,7 @@ class ReplicaState:
 
     def sure(self, entry: EntryId) -> None:
         """It is known again what is agreed of the entry."""
+        self.unborn.discard(entry)
         for agreed in self.unsure.pop(entry, ()):
             self.unsure_at.get(agreed.path, set()).discard(entry)
             self.plan_paths.add(agreed.path)
@@ -198,6 +203,7 @@ class ReplicaState:
         """Nothing is agreed of the entry any more."""
         doubtful = entry in self.unsure
         self.sure(entry)
+        self.rebooted.discard(entry)
         self.undurable.pop(entry, None)
         old = self.synced.discard(entry)
         if old is not None or doubtful:

@@ -1,0 +1,45 @@
+"""Texts whose saves a power cut may have cut off: what their files lack at the end was deleted by nobody.
+
+Knows whose files were not read since the machine started; what looks torn is known to ``text.torn``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from crdtsync.core.replica.ingest import Ingest
+from crdtsync.core.replica.materialise import Materialise
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.files import BlobContent, Content, Kind
+
+
+def recall_reboot(state: ReplicaState, rows: Iterable[Synced], boot: str | None, last: str | None) -> None:
+    """At a start. ``last`` is the start of the machine of which nothing was left in doubt."""
+    if None not in (boot, last) and boot != last:
+        state.rebooted.update(row.entry for row in rows if row.kind is Kind.TEXT)
+
+
+class Mending:
+    def __init__(self, state: ReplicaState, ingest: Ingest, materialise: Materialise) -> None:
+        self._state = state
+        self._ingest = ingest
+        self._materialise = materialise
+
+    def restores(
+        self, agreed: Synced, placed: Placement | None, seen: OnDisk, content: Content | None, now: float
+    ) -> bool:
+        """Whether a power cut made the file of a text one that is none: then the text is written anew."""
+        state = self._state
+        if agreed.entry not in state.rebooted or placed is None or seen.kind is not Kind.BLOB:
+            return False
+        if not isinstance(content, BlobContent) or content.digest != seen.digest:
+            state.looking.want(agreed.path)
+            return True
+        if content.beginning is None or not self._ingest.knows_base(agreed):
+            return False
+        self._ingest.merge_torn(agreed, content.beginning, now)
+        self._materialise.write(placed, agreed, seen, now, trash="torn by a power cut")
+        return True

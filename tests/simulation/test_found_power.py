@@ -1,0 +1,74 @@
+"""What simulated worlds with power cuts found, each as the shortest story that shows it."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.simulation.scene import Scene
+
+LINES = "one of ann\ntwo of ann\nthree of ann\n"
+
+
+class Nothing(Random):
+    """Of all that a power cut could take, it takes everything."""
+
+    def randint(self, a: int, b: int) -> int:
+        return a
+
+
+def cut_power(replica: VirtualReplica) -> None:
+    """The store keeps all: what it says of the disk may be untrue."""
+    replica.kill()
+    replica.machine.cut_power(Nothing())
+
+
+def test_a_received_file_that_a_power_cut_undid_was_deleted_by_nobody() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    assert scene.clock.run_until(
+        scene.clock.now_s + 1.0,
+        lambda: scene.b.disk.get("note.md") is not None and not scene.writing(scene.b),
+    )
+    cut_power(scene.b)
+    assert scene.paths(scene.b) == []
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == scene.read(scene.b, "note.md") == LINES
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        b"",
+        b"one of ann\ntw",
+        b"one of ann\nnew of bob\ntw",
+        b"one of ann\nnew of bob\n" + bytes(20),
+        "one of ann\nnew of bob\n\u00e9".encode()[:-1],
+    ],
+)
+def test_what_a_torn_file_lacks_at_its_end_was_deleted_by_nobody(left: bytes) -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    scene.wait(5.0)
+    cut_power(scene.b)
+    scene.save(scene.b, "note.md", left)  # of a save that the power cut came into, this is what is there
+    scene.b.start()
+    scene.rest()
+    text = scene.read(scene.a, "note.md") or ""
+    assert [line for line in text.splitlines() if "ann" in line] == LINES.splitlines()
+    assert ("new of bob" in text) == (b"new of bob" in left)
+
+
+def test_whoever_empties_a_file_while_the_machine_runs_on_has_emptied_it() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    scene.b.kill()
+    scene.save(scene.b, "note.md", "")
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == ""
