@@ -70,9 +70,13 @@ class Tree:
 
     def _walk(self, path: str, made: list[str] | None) -> int:
         calls = self.calls
-        fd = calls.open_folder(".", self.root_fd)
         if not path:
-            return fd
+            return calls.open_folder(".", self.root_fd)
+        if made is None or self.respell is None:
+            with suppress(OSError):
+                return calls.open_path(path, self.root_fd)
+        # Step by step: to make what is missing, to spell it, or to find out what is in the way.
+        fd = calls.open_folder(".", self.root_fd)
         done = 0
         for part in path.split("/"):
             done += len(part) + 1

@@ -59,15 +59,20 @@ class Ignores:
         self._lock = threading.Lock()
         self._generation = 0
         self._rules: dict[str, FolderRules] = {}
+        self._missing: dict[str, FolderRules] = {}
+        """Of folders that were not there when they were asked for, until any other folder turns up."""
+        self._turned_up = 0
         self._files: dict[str, tuple[_Signature, PatternFile]] = {}
 
     def ignored(self, path: str, is_dir: bool) -> bool:
         """Whether the room-relative ``path`` is ignored, by itself or by a folder above it.
 
+        For plans: a folder of this very instant may not count yet; whoever looks into one asks ``folder``.
         Raises OSError when a folder above cannot be read: then nobody can tell.
         """
         folder, name = split(path)
-        return self.folder(folder).ignored(name, is_dir)
+        rules = self._rules.get(folder) or self._missing.get(folder) or self.folder(folder)
+        return rules.ignored(name, is_dir)
 
     def folder(self, path: str) -> FolderRules:
         """The rules inside the folder at ``path``. Raises OSError when it cannot be read."""
@@ -80,14 +85,18 @@ class Ignores:
             above = self.folder(parent)
             if above.ignored(name, True):
                 return FolderRules(path + "/", True, ())
-        generation = self._generation
+        generation, turned_up = self._generation, self._turned_up
         try:
             with self._tree.folder(path) as fd:
                 if path and self._is_joined(fd):
                     return FolderRules(path + "/", True, ())
                 rules = self._read(path, fd, above, IGNORE_FILES)
         except (FileNotFoundError, Blocked):
-            return _inside(path, above, {})  # no such folder now: only what is above counts
+            rules = _inside(path, above, {})  # no such folder now: only what is above counts
+            with self._lock:
+                if (generation, turned_up) == (self._generation, self._turned_up):
+                    self._missing[path] = rules
+            return rules
         self._remember(path, rules, generation)
         return rules
 
@@ -107,6 +116,7 @@ class Ignores:
         top = folder if name in IGNORE_FILES else path
         with self._lock:
             self._generation += 1
+            self._missing.clear()
             self._files.pop(path, None)
             for known in [known for known in self._rules if known == top or is_below(known, top)]:
                 del self._rules[known]
@@ -121,6 +131,9 @@ class Ignores:
 
     def _remember(self, path: str, rules: FolderRules, generation: int) -> None:
         with self._lock:
+            if path not in self._rules:
+                self._turned_up += 1
+                self._missing.clear()
             if generation == self._generation:
                 self._rules[path] = rules
 

@@ -46,6 +46,13 @@ class Kernel(Protocol):
 
     def open_folder(self, name: str, dir_fd: int | None = None) -> int: ...
 
+    def open_path(self, path: str, dir_fd: int) -> int:
+        """A folder at a path of several names, none of which may be a link, in one call.
+
+        Raises Unsupported where there is no such call.
+        """
+        ...
+
     def open_file(self, name: str, dir_fd: int) -> int:
         """Open for reading without ever waiting on a FIFO or becoming a terminal's process."""
         ...

@@ -25,6 +25,7 @@ from crdtsync.adapters.replica_store_database import (
     open_database,
     quarantine,
 )
+from crdtsync.adapters.replica_store_rows import Rows
 from crdtsync.adapters.replica_store_versions import VersionTable
 from crdtsync.adapters.shrinking import PAGES_AT_ONCE, shrink
 from crdtsync.core.replica.records import (
@@ -88,8 +89,7 @@ class ReplicaStore:
         with self._explaining():
             try:
                 self._execute("BEGIN IMMEDIATE")
-                for record in records:
-                    self._write(record)
+                self._write(records)
                 self._execute("COMMIT")
             except BaseException:
                 self._roll_back()
@@ -137,56 +137,36 @@ class ReplicaStore:
         except OSError:
             return 0
 
-    def _write(self, record: Record) -> None:
-        match record:
-            case AddUpdate():
-                self._add_update(codec.document_key(record.document), record.update)
-            case PutHead():
-                key = codec.document_key(record.head.document)
-                row = codec.encode_head(key, record.head)
-                self._execute("INSERT OR REPLACE INTO head VALUES (?, ?)", (key, row))
-            case PutSynced():
-                self._put_synced(record.synced)
-            case AddVersion():
-                self._written_bytes += self._versions.add(record.version)
-            case ReplaceUpdates():
-                key = codec.document_key(record.document)
-                self._execute("DELETE FROM log WHERE document = ?", (key,))
-                self._written_bytes += sum(map(len, record.updates))
-                rows = [(key, n, codec.sealed(update, key)) for n, update in enumerate(record.updates)]
-                self._connection.executemany("INSERT INTO log VALUES (?, ?, ?)", rows)
-            case DropSynced():
-                key = codec.entry_key(record.entry)
-                self._execute("DELETE FROM synced WHERE entry = ?", (key,))
-            case DropVersions():
-                key = codec.entry_key(record.entry)
-                self._versions.drop(key, {codec.digest_key(digest) for digest in record.digests})
-            case PutMeta(key=name, value=""):
-                self._execute("DELETE FROM meta WHERE key = ?", (codec.encode_string(name),))
-            case PutMeta():
-                key = codec.encode_string(record.key)
-                row = codec.sealed(codec.encode_string(record.value), key)
-                self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, row))
-            case _:
-                assert_never(record)
-
-    def _add_update(self, key: bytes, update: bytes) -> None:
-        self._written_bytes += len(update)
-        query = "SELECT number + 1 FROM log WHERE document = ? ORDER BY number DESC LIMIT 1"
-        last = self._execute(query, (key,)).fetchone()
-        number = 0 if last is None else last[0]
-        self._execute("INSERT INTO log VALUES (?, ?, ?)", (key, number, codec.sealed(update, key)))
-
-    def _put_synced(self, synced: Synced) -> None:
-        key = codec.entry_key(synced.entry)
-        depth = 0
-        agreed: Synced | None = synced
-        while agreed is not None:
-            row = codec.encode_synced(codec.synced_key(key, depth), agreed)
-            self._execute("INSERT OR REPLACE INTO synced VALUES (?, ?, ?)", (key, depth, row))
-            agreed = agreed.provisional
-            depth += 1
-        self._execute("DELETE FROM synced WHERE entry = ? AND depth >= ?", (key, depth))
+    def _write(self, records: Sequence[Record]) -> None:
+        rows = Rows(self._execute)
+        for record in records:
+            match record:
+                case AddUpdate(document, update):
+                    self._written_bytes += len(update)
+                    rows.add_update(document, update)
+                case PutHead(head):
+                    rows.put_head(head)
+                case PutSynced(synced):
+                    rows.put_synced(synced)
+                case DropSynced(entry):
+                    rows.drop_synced(entry)
+                case PutMeta(name, value):
+                    rows.put_meta(name, value)
+                case ReplaceUpdates(document, updates):
+                    rows.write()
+                    key = codec.document_key(document)
+                    self._execute("DELETE FROM log WHERE document = ?", (key,))
+                    for update in updates:
+                        self._written_bytes += len(update)
+                        rows.add_update(document, update)
+                case AddVersion(version):
+                    rows.write()  # what is agreed on may not leave
+                    self._written_bytes += self._versions.add(version)
+                case DropVersions(entry, digests):
+                    self._versions.drop(codec.entry_key(entry), {codec.digest_key(d) for d in digests})
+                case _:
+                    assert_never(record)
+        rows.write()
 
     def _pinned(self, key: bytes) -> set[Digest]:
         """What disk and room agreed that the entry holds, for certain or provisionally."""

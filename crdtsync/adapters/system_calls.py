@@ -11,6 +11,7 @@ import fcntl
 import os
 import platform
 import signal
+import struct
 from typing import Final
 
 from crdtsync.adapters.kernel import Kernel, Unsupported
@@ -31,7 +32,12 @@ _RENAMEAT2_NUMBERS = {
     "ppc64le": 357,
     "s390x": 347,
 }
+_OPENAT2: Final = ctypes.c_long(437)
+"""The same number everywhere but on Alpha (Linux 5.6); hardly any libc wraps it."""
+_RESOLVE_NO_SYMLINKS: Final = 0x04
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+_NO_OPENAT2 = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG})
+"""An old kernel, or a container that knows only older calls."""
 
 
 class SystemCalls(Kernel):
@@ -41,6 +47,9 @@ class SystemCalls(Kernel):
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._syscall_number = _RENAMEAT2_NUMBERS.get(platform.machine())
         self._umask = _umask()
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        self._how = struct.pack("QQQ", flags, 0, _RESOLVE_NO_SYMLINKS)
+        self._has_openat2 = True
 
     @property
     def umask(self) -> int:
@@ -54,6 +63,18 @@ class SystemCalls(Kernel):
 
     def open_folder(self, name: str, dir_fd: int | None = None) -> int:
         return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
+
+    def open_path(self, path: str, dir_fd: int) -> int:
+        if not self._has_openat2:
+            raise Unsupported(errno.ENOSYS, "openat2 is unknown on this machine", path)
+        how = self._how
+        fd: int = self._libc.syscall(_OPENAT2, dir_fd, os.fsencode(path), how, ctypes.c_size_t(len(how)))
+        if fd < 0:
+            code = ctypes.get_errno()
+            self._has_openat2 = code not in _NO_OPENAT2
+            kind = OSError if self._has_openat2 else Unsupported
+            raise kind(code, os.strerror(code), path)
+        return fd
 
     def open_file(self, name: str, dir_fd: int) -> int:
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=dir_fd)

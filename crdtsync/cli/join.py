@@ -65,6 +65,7 @@ class Wanted:
 def run(arguments: argparse.Namespace) -> int:
     import asyncio
 
+    from crdtsync.cli.garbage import collect_seldom
     from crdtsync.cli.joined import JoinCommand
     from crdtsync.core.replica.events import Differing
     from crdtsync.runtime.replica import JoinOptions
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         differing=None if arguments.differing is None else Differing(arguments.differing),
     )
     _warn(wanted.hub)
+    collect_seldom()
     command = JoinCommand(options, json=arguments.json, once=arguments.once)
     return asyncio.run(command.run())
 

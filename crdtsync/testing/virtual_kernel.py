@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from crdtsync.adapters.kernel import Entry, Kernel
+from crdtsync.adapters.kernel import Entry, Kernel, Unsupported
 from crdtsync.testing.virtual_filesystem import VirtualFilesystem, error
 from crdtsync.testing.virtual_happenings import Happening
 from crdtsync.testing.virtual_inodes import Dentry, Inode, NodeKind
@@ -110,6 +110,9 @@ class VirtualKernel(Kernel):
     def open_folder(self, name: str, dir_fd: int | None = None) -> int:
         folder, last = self._enter_at("open_folder", name, dir_fd)
         return self._opened(self._paths.needed(folder, last), os.O_RDONLY | os.O_DIRECTORY, name)
+
+    def open_path(self, path: str, dir_fd: int) -> int:
+        raise Unsupported(errno.ENOSYS, "others may act between the steps", path)
 
     def open_file(self, name: str, dir_fd: int) -> int:
         folder, last = self._enter_at("open_file", name, dir_fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from crdtsync.adapters.disk import Disk
 from crdtsync.adapters.filesystem import fingerprint_of
+from crdtsync.adapters.kernel import Unsupported
 from crdtsync.adapters.system_calls import SystemCalls
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.steps import (
@@ -57,6 +59,11 @@ class HookedCalls(SystemCalls):
             return result
 
         return hooked
+
+    def open_path(self, path: str, dir_fd: int) -> int:
+        if any("open_folder" in hooks for hooks in (self.before, self.after, self.instead)):
+            raise Unsupported(errno.ENOSYS, "step by step, so that each step meets its hook", path)
+        return super().open_path(path, dir_fd)
 
 
 @dataclass

@@ -249,6 +249,24 @@ def test_a_missing_folder_has_the_rules_of_those_above_it(ignores: Ignores, root
     assert not ignores.ignored("not/there/x.c", False)
 
 
+def test_a_folder_that_came_has_its_own_rules_and_so_have_those_in_it(ignores: Ignores, root: Path) -> None:
+    """Whoever looks into it asks for its rules; plans for folders in it follow."""
+    assert not ignores.ignored("new/x.o", False)
+    assert not ignores.ignored("new/in it/x.o", False)
+    (root / "new").mkdir()
+    (root / "new/.gitignore").write_text("*.o\n")
+    assert ignores.folder("new").ignored("x.o", False)
+    assert ignores.ignored("new/x.o", False)
+    assert ignores.ignored("new/in it/x.o", False)
+
+
+def test_a_changed_ignore_file_counts_for_missing_folders_too(ignores: Ignores, root: Path) -> None:
+    assert not ignores.ignored("not/there/x.o", False)
+    (root / ".gitignore").write_text("*.o\n")
+    ignores.invalidate(".gitignore")
+    assert ignores.ignored("not/there/x.o", False)
+
+
 @pytest.mark.timeout(30)  # a backtracking matcher would take longer than the age of the universe
 @pytest.mark.parametrize(
     "glob",
