@@ -46,18 +46,18 @@ def find_joined(folder: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def socket_address(state_folder: Path) -> Iterator[str]:
-    """An address of the socket in ``state_folder`` that the system takes, however long the path is.
+def socket_address(state_folder: Path, name: str = SOCKET_NAME) -> Iterator[str]:
+    """An address of the socket ``name`` in ``state_folder`` that the system takes, however long the path is.
 
     It is good inside the ``with``. Raises OSError.
     """
-    path = str(state_folder / SOCKET_NAME)
+    path = str(state_folder / name)
     if len(os.fsencode(path)) <= _ADDRESS_MAX_BYTES:
         yield path
         return
     folder_fd = os.open(state_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield f"/proc/self/fd/{folder_fd}/{SOCKET_NAME}"
+        yield f"/proc/self/fd/{folder_fd}/{name}"
     finally:
         os.close(folder_fd)
 

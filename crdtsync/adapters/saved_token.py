@@ -41,3 +41,14 @@ def load(directory: Path, hub: str) -> str | None:
             token = saved.get("token")
             return token if isinstance(token, str) else None
     return None
+
+
+def keep(directory: Path, state_folder: Path, hub: str, token: str | None) -> str | None:
+    """Save a token that is not saved yet; returns what a person should know if that fails."""
+    if token is None or token == load(directory, hub):
+        return None
+    try:
+        save(state_folder, hub, token)
+    except OSError as error:
+        return f"the invite cannot be kept for the next join: {error.strerror}"
+    return None

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from crdtsync.cli.garbage import collect_seldom
     from crdtsync.cli.joined import JoinCommand
     from crdtsync.core.replica.events import Differing
-    from crdtsync.runtime.replica import JoinOptions
+    from crdtsync.runtime.joining import JoinOptions
 
     wanted = what_is_wanted(arguments)
     options = JoinOptions(

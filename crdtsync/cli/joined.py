@@ -14,7 +14,9 @@ from crdtsync.core.replica.effects import AskDiffering
 from crdtsync.core.replica.events import Differing
 from crdtsync.errors import CrdtsyncError
 from crdtsync.runtime.control import handlers_for
-from crdtsync.runtime.replica import JoinOptions, Replica
+from crdtsync.runtime.editor_socket import EditorSocket
+from crdtsync.runtime.joining import JoinOptions
+from crdtsync.runtime.replica import Replica
 
 REDRAW_S = 0.1
 
@@ -60,6 +62,8 @@ class JoinCommand:
         replica = self._replica
         self._control = ControlServer(replica.folder.state_folder, handlers_for(replica))
         await self._control.start()
+        self._editors = EditorSocket(replica)
+        await self._editors.start()
         self._view.start()
         self._once_task = asyncio.create_task(self._end_when_settled()) if self._once else None
         if self._opened_first is not None:
@@ -68,6 +72,8 @@ class JoinCommand:
     async def _stop_extras(self) -> None:
         if hasattr(self, "_control"):
             await self._control.close()
+        if hasattr(self, "_editors"):
+            await self._editors.close()
         task = getattr(self, "_once_task", None)
         if task is not None:
             task.cancel()

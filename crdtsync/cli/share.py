@@ -48,7 +48,7 @@ async def _share(arguments: argparse.Namespace, directory: Path, room: str, data
     from crdtsync.core.values.links import Link
     from crdtsync.runtime.hub import HubServer
     from crdtsync.runtime.hub_access import AccessOptions, demand_of
-    from crdtsync.runtime.replica import JoinOptions
+    from crdtsync.runtime.joining import JoinOptions
 
     access = AccessOptions(open=arguments.open)
     asks = demand_of(arguments.host, access) is Demand.EVERYBODY

@@ -9,10 +9,8 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from crdtsync.adapters import saved_token
 from crdtsync.adapters.boot import boot_id
@@ -41,42 +39,13 @@ from crdtsync.runtime.blob_transfer import BlobTransfers
 from crdtsync.runtime.disk_tasks import DiskTasks
 from crdtsync.runtime.event_queue import EventQueue
 from crdtsync.runtime.idle import shrink_when_idle
+from crdtsync.runtime.joining import JoinOptions, Observer
 from crdtsync.runtime.programs import Programs, Sink
 
 PERSIST_RETRY_S = 1.0
 YIELD_S = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class JoinOptions:
-    """Which room, where, as whom. ``differing`` None: ask the observer at a first join."""
-
-    room: str
-    directory: Path
-    hub: str
-    name: str
-    token: str | None = field(default=None, repr=False)
-    ca: Path | None = None
-    """Certificate authorities (PEM) to trust for a ``wss`` hub, and no others; None: the system's."""
-    differing: ev.Differing | None = None
-    read_only: bool = False
-    """Follow the room, and send nothing that is changed here."""
-
-
-class Observer(Protocol):
-    """Whoever shows or logs what a replica does. Called on the loop."""
-
-    def notice(self, kind: str, path: str, message: str) -> None:
-        """Something happened: ``sent``, ``received``, ``connected``, ``offline``, ``failed``, ..."""
-        ...
-
-    async def ask(self, question: ef.AskDiffering) -> ev.Differing:
-        """A first join found files that differ, or tells that it found none."""
-        ...
-
-    def changed(self) -> None:
-        """The status may have changed."""
-        ...
+OWED_MAX = 1000
+"""Effects; a keystroke has three or so."""
 
 
 class Replica:
@@ -94,6 +63,8 @@ class Replica:
         self._programs = Programs()
         self._owed: list[ef.Effect] = []
         """Effects of what programs said, which are carried out before those of anything else."""
+        self._busy = False
+        """Whether effects are being carried out, so that others have to wait."""
         self._link: HubLink
         self._transfers: BlobTransfers
         self._flushes: dict[int, asyncio.Future[None]] = {}
@@ -104,8 +75,6 @@ class Replica:
         self.unreachable: CrdtsyncError | None = None
         """Why the hub cannot be reached at the moment."""
         self._epoch_s = time.time() - time.monotonic()
-
-    # -- for whoever embeds it ----------------------------------------------------------------------
 
     @property
     def status(self) -> Status | None:
@@ -161,8 +130,14 @@ class Replica:
         Nothing happens before the folder is open.
         """
         if self._engine is not None:
-            self._owed += self._programs.tell(self._engine.handle(event, self._now()))
-            self._events.put(ev.Tick())
+            effects = self._programs.tell(self._engine.handle(event, self._now()))
+            self._owed = self._owed + effects if self._busy else self._at_once([*self._owed, *effects])
+            self._events.put(ev.Tick())  # the loop goes on with what is owed, or waits for something else
+
+    @property
+    def behind(self) -> bool:
+        """Whether much waits to be carried out, as while the disk is full: who types should wait."""
+        return len(self._owed) > OWED_MAX
 
     def detach(self, holder: int) -> None:
         self._programs.go(holder)
@@ -272,65 +247,78 @@ class Replica:
     async def _carry_out(self, effects: Sequence[ef.Effect]) -> None:
         """Carry out effects in order; only what must be complete before the next one is waited for."""
         owed, self._owed = self._owed, []
-        for effect in (*owed, *effects):
-            match effect:
-                case ef.Persist(records):
-                    await self._persist(records)
-                case ef.SendText(data) | ef.SendBinary(data):
-                    self._link.send(data)
-                case ef.Look(paths):
-                    self._disk.look(paths)
-                case ef.ScanFolder(number, below):
-                    self._disk.scan(number, below)
-                case ef.Steps(steps):
-                    self._disk.perform(steps)
-                case ef.DropDisplaced(token):
-                    self._disk.drop_displaced(token)
-                case ef.MakeDurable(number):
-                    self._disk.make_durable(number)
-                case ef.Connect():
-                    self._link.open()
-                case ef.Disconnect(reason):
-                    self._observer.notice("offline", "", reason)
-                    self._link.drop(reason)
-                case ef.Upload(path, manifest):
-                    self._transfers.upload(path, manifest)
-                case ef.Fetch(digest, size_bytes, index, near):
-                    self._transfers.fetch(digest, size_bytes, index, near)
-                case ef.CancelTransfer(digest):
-                    self._transfers.cancel(digest)
-                case ef.AskDiffering():
-                    self._disk.task(self._ask(effect))
-                case ef.Flushed(number):
-                    future = self._flushes.get(number)
-                    if future is not None and not future.done():
-                        future.set_result(None)
-                case ef.Halt(message, denied, mismatch):
-                    self._halt(
-                        AccessDenied(message)
-                        if denied
-                        else ProtocolMismatch(message)
-                        if mismatch
-                        else RootGone(message)
-                    )
-                case ef.Notice(kind, path, message):
-                    if kind == "connected":
-                        self._keep_token()
-                    self._observer.notice(kind, path, message)
-                case ef.ForPrograms():
-                    pass  # told already
-                case _:
-                    assert_never(effect)
+        self._busy = True
+        try:
+            for effect in (*owed, *effects):
+                if isinstance(effect, ef.Persist):
+                    await self._persist(effect.records)
+                else:
+                    self._one(effect)
+        finally:
+            self._busy = False
+
+    def _at_once(self, effects: Sequence[ef.Effect]) -> list[ef.Effect]:
+        """Carry out what need not be waited for; returns the others."""
+        for index, effect in enumerate(effects):
+            if isinstance(effect, ef.Persist):
+                try:
+                    self._folder.store.persist(effect.records)
+                except StoreError:
+                    return list(effects[index:])  # the loop tries again, and tells
+            else:
+                self._one(effect)
+        return []
+
+    def _one(self, effect: ef.Effect) -> None:
+        match effect:
+            case ef.Persist():
+                raise AssertionError("what is to be persisted may have to be waited for")
+            case ef.SendText(data) | ef.SendBinary(data):
+                self._link.send(data)
+            case ef.Look(paths):
+                self._disk.look(paths)
+            case ef.ScanFolder(number, below):
+                self._disk.scan(number, below)
+            case ef.Steps(steps):
+                self._disk.perform(steps)
+            case ef.DropDisplaced(token):
+                self._disk.drop_displaced(token)
+            case ef.MakeDurable(number):
+                self._disk.make_durable(number)
+            case ef.Connect():
+                self._link.open()
+            case ef.Disconnect(reason):
+                self._observer.notice("offline", "", reason)
+                self._link.drop(reason)
+            case ef.Upload(path, manifest):
+                self._transfers.upload(path, manifest)
+            case ef.Fetch(digest, size_bytes, index, near):
+                self._transfers.fetch(digest, size_bytes, index, near)
+            case ef.CancelTransfer(digest):
+                self._transfers.cancel(digest)
+            case ef.AskDiffering():
+                self._disk.task(self._ask(effect))
+            case ef.Flushed(number):
+                future = self._flushes.get(number)
+                if future is not None and not future.done():
+                    future.set_result(None)
+            case ef.Halt(message, denied, mismatch):
+                kind_of_end = AccessDenied if denied else ProtocolMismatch if mismatch else RootGone
+                self._halt(kind_of_end(message))
+            case ef.Notice(kind, path, message):
+                if kind == "connected":
+                    self._keep_token()
+                self._observer.notice(kind, path, message)
+            case ef.ForPrograms():
+                pass  # told already
+            case _:
+                assert_never(effect)
 
     def _keep_token(self) -> None:
         """The hub has taken it: the next join of this folder need not be told."""
-        token = self.options.token
-        if token is None or token == saved_token.load(self.options.directory, self.hub):
-            return
-        try:
-            saved_token.save(self._folder.state_folder, self.hub, token)
-        except OSError as error:
-            told = f"the invite cannot be kept for the next join: {error.strerror}"
+        options = self.options
+        told = saved_token.keep(options.directory, self._folder.state_folder, self.hub, options.token)
+        if told is not None:
             self._observer.notice("told", "", told)
 
     async def _persist(self, records: Sequence[Record]) -> None:

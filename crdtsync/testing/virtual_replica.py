@@ -61,6 +61,8 @@ class VirtualReplica:
         self.trouble: Trouble | None = None
         self.engine: ReplicaEngine | None = None
         self.flushed: set[int] = set()
+        self.last_holder = 1000
+        """Numbers of editors begin above."""
         self.programs: list[Callable[[ef.ForPrograms], None]] = []
         """Called with what programs are told, before anything else of it is carried out."""
         self.halted: str | None = None

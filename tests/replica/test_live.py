@@ -98,23 +98,55 @@ def test_what_a_tool_saves_becomes_an_edit_in_the_program() -> None:
     assert program.origins == ["disk"]
 
 
-def test_nothing_is_written_under_an_editor_until_it_saves_or_lets_go() -> None:
+def test_an_editor_may_write_its_file_for_a_moment_and_then_it_is_written_for_it() -> None:
     scene = shared()
     editor = opened(scene, scene.a, "a.md", writes=True)
     editor.type("a.md", "three\n")
     scene.save(scene.b, "a.md", "zero\none\ntwo\n")
-    scene.rest_apart()
+    scene.wait(0.8)
     assert editor.read("a.md") == scene.read(scene.b, "a.md") == "zero\none\ntwo\nthree\n"
     assert scene.read(scene.a, "a.md") == "one\ntwo\n"
+    scene.wait(0.5)
+    assert scene.read(scene.a, "a.md") == "zero\none\ntwo\nthree\n"
+    editor.type("a.md", "four\n")
     scene.save(scene.a, "a.md", editor.read("a.md"))
     scene.rest()
     assert editor.origins == ["room"]
-    editor.type("a.md", "four\n")
-    scene.rest_apart()
-    assert scene.read(scene.a, "a.md") == "zero\none\ntwo\nthree\n"
-    editor.close("a.md")
+
+
+def test_a_flush_waits_for_no_editor() -> None:
+    scene = shared()
+    editor = opened(scene, scene.a, "a.md", writes=True)
+    editor.type("a.md", "three\n")
+    number = scene.a.flush()
+    scene.wait(0.5)
+    assert number in scene.a.flushed
+    assert scene.read(scene.a, "a.md") == "one\ntwo\nthree\n"
+
+
+def test_a_checkout_of_an_older_text_is_an_edit_like_others() -> None:
+    scene = shared()
+    editor = opened(scene, scene.a, "a.md", writes=True)
+    editor.type("a.md", "three\n")
+    scene.wait(3.0)
+    scene.save(scene.a, "a.md", "one\ntwo\n")
     scene.rest()
-    assert scene.read(scene.a, "a.md") == "zero\none\ntwo\nthree\nfour\n"
+    assert editor.read("a.md") == scene.read(scene.b, "a.md") == "one\ntwo\n"
+
+
+def test_a_save_that_the_hub_has_not_seen_yet_is_opened_as_it_is_shown() -> None:
+    scene = shared()
+    scene.hub.kill()
+    scene.wait(1.0)
+    scene.save(scene.a, "a.md", "one\ntwo\nsaved\n")
+    scene.wait(1.0)
+    editor = Program(scene.a)
+    scene.a.handle(ev.OpenText(1, "a.md", writes=True, content="one\ntwo\nsaved\n"))
+    scene.wait(1.0)
+    assert editor.read("a.md") == "one\ntwo\nsaved\n"
+    scene.hub.start()
+    scene.rest()
+    assert scene.read(scene.b, "a.md") == "one\ntwo\nsaved\n" == editor.read("a.md")
 
 
 def test_a_save_of_what_the_editor_showed_a_moment_ago_takes_nothing_back() -> None:

@@ -50,8 +50,8 @@ class Cursors:
         self.names[member] = presence.name
         said = {EntryId(each.document): each.ranges for each in presence.cursors}
         before = {entry: ranges for (other, entry), ranges in self.there.items() if other == member}
-        news = [(entry, ranges) for entry, ranges in said.items() if before.get(entry) != ranges]
-        news += [(entry, ()) for entry in before.keys() - said.keys()]
+        news: list[tuple[EntryId, Ranges]] = [(entry, ()) for entry in sorted(before.keys() - said.keys())]
+        news += [(entry, ranges) for entry, ranges in said.items() if before.get(entry) != ranges]
         for entry, ranges in news:
             if ranges:
                 self.there[member, entry] = ranges

@@ -135,8 +135,6 @@ class ReplicaEngine:
         self._halted = False
         self._now = 0.0
 
-    # -- the one way in -----------------------------------------------------------------------------
-
     def start(self, now: float) -> list[Effect]:
         """The first effects: look at the folder, and connect."""
         self._now = now
@@ -224,6 +222,7 @@ class ReplicaEngine:
                 self._decided(differing)
             case ev.FlushRequested(number):
                 state.retry_at_once(now)
+                self._live.write_all(now)
                 self._flushing.request(number, self._observing.scan())
             case ev.ConfirmRequested():
                 self._holding.confirm()

@@ -198,23 +198,27 @@ class FromProgram:
 @dataclass(frozen=True, slots=True)
 class OpenText(FromProgram):
     """``create``: make the file if there is none. ``writes``: the program saves the file itself, and is not
-    to be surprised by others who do. Answered by TextOpened or TextRefused.
+    to be surprised by others who do. ``content`` is what an editor shows: the text of a new file, or a save
+    that the room lacks while the hub is away. Answered by TextOpened or TextRefused.
     """
 
     path: str
     create: bool = True
     writes: bool = False
+    content: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EditText(FromProgram):
     """Edits in code points of the text as it is now: ascending, and apart. They are made at once.
 
-    What does not fit is answered by EditRefused.
+    What does not fit is answered by EditRefused. ``shown`` is what an editor shows, which may lack
+    what others did in the last instant.
     """
 
     text: EntryId
     edits: tuple[Edit, ...]
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

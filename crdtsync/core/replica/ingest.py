@@ -42,6 +42,7 @@ class Ingest:
     def __init__(self, state: ReplicaState, client_id: int, live: LiveTexts) -> None:
         self._state = state
         self._live = live
+        live.take_save = self.take_save
         self._client_id = client_id
 
     # -- texts --------------------------------------------------------------------------------------
@@ -71,6 +72,18 @@ class Ingest:
         state.agree(
             replace(agreed, digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
         )
+
+    def take_save(self, entry: EntryId, shown: str, now: float) -> bool:
+        """With the hub away: a save that an editor shows becomes an edit, like those that it makes."""
+        state, agreed = self._state, self._state.synced.get(entry)
+        seen = None if agreed is None else state.disk.get(agreed.path)
+        if agreed is None or seen is None or entry in state.busy or state.session.read_only:
+            return False
+        digest = digest_of_text(shown)
+        if seen.digest != digest or agreed.digest == digest or not self.knows_base(agreed):
+            return False
+        self.edit_text(agreed, TextContent(shown, digest), seen, now)
+        return True
 
     def knows_base(self, agreed: Synced) -> bool:
         """Whether the text that last stood on disk is known, so that a save of it can be told apart."""

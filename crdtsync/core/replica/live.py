@@ -9,22 +9,23 @@ up to date once it saves what it shows, or lets go.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.cursors import Cursors, Ranges
+from crdtsync.core.replica.opening import fits, obstacle
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.diff import Edit, diff, size_of
+from crdtsync.core.text.offsets import well_formed
 from crdtsync.core.tree.rows import Create, Origin
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of_text
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import DocumentId, EntryId, new_entry_id, printable
 from crdtsync.core.values.paths import path_problem
-from crdtsync.core.values.reserved import reserved_path
 from crdtsync.core.wire.control import Presence
 from crdtsync.errors import InvalidEdit
 
@@ -32,7 +33,6 @@ KEEP_EVERY_S = 2.0
 """So often at most is what an open text has become kept as a version, against a kill."""
 SHOWN_MAX = 8
 """Texts of which a program may still make a save, kept for each open text."""
-SHOWN_DIGESTS_MAX = 1000
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class _Opening:
     path: str
     create: bool
     writes: bool
+    content: str | None
 
 
 @dataclass(slots=True)
@@ -49,7 +50,12 @@ class _Held:
 
     holders: dict[int, bool] = field(default_factory=dict)
     shown: deque[str] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
-    digests: dict[Digest, None] = field(default_factory=dict)
+    digests: dict[Digest, float | None] = field(default_factory=dict)
+    """What a program may save that says nothing new, each with until when; None: what the text is."""
+    write_at: float | None = None
+    """When the file is written for its editors; None: it need not be."""
+    due: float | None = None
+    """The event, by its time, at which it is written."""
     path: str | None = None
     kept_at: float = 0.0
     unkept: bool = False
@@ -60,10 +66,14 @@ class LiveTexts:
         self._state = state
         state.documents.watched = self
         state.documents.tell = self.changed
+        state.saved_by_program = self.saved_by_program
         self._texts: dict[EntryId, _Held] = {}
         self._opening: list[_Opening] = []
         self._editing: int | None = None
         """The holder whose edit is being made."""
+        self.take_save: Callable[[EntryId, str, float], bool]
+        """Take in what stands on disk before it is the time to; False if that cannot be."""
+        self._now = 0.0
         self.cursors = Cursors()
 
     def __contains__(self, entry: object) -> bool:
@@ -77,33 +87,64 @@ class LiveTexts:
         """Where what is open stands, in the room or, for what is gone there, where it stood last."""
         return sorted({held.path for held in self._texts.values() if held.path is not None})
 
-    def keeps(self, entry: EntryId) -> bool:
-        """Whether the file is written by a program that has it open, and by nobody else meanwhile."""
+    def saved_by_program(self, entry: EntryId) -> bool:
+        """Whether a program has the text open that saves it itself."""
         held = self._texts.get(entry)
         return held is not None and any(held.holders.values())
+
+    def keeps(self, entry: EntryId) -> bool:
+        """Whether the file, which is not what the text is, is left for now to a program that has it open.
+
+        Some editors write it themselves, and complain of others who do; some leave it to us.
+        """
+        held = self._texts.get(entry)
+        if held is None or not any(held.holders.values()):
+            return False
+        if held.due == self._now:
+            held.write_at = None
+            return False
+        if held.write_at is None:
+            held.write_at = self._now + limits.EDITOR_SAVES_WITHIN_S
+        return True
 
     @property
     def deadline(self) -> float | None:
         """When ``tick`` has something to do."""
-        due = (held.kept_at + KEEP_EVERY_S for held in self._texts.values() if held.unkept)
+        due = [held.kept_at + KEEP_EVERY_S for held in self._texts.values() if held.unkept]
+        due += [held.write_at for held in self._texts.values() if held.write_at is not None]
         return min(due, default=None)
 
     def tick(self, now: float) -> None:
+        self._now = now
         for entry, held in self._texts.items():
             if held.unkept and now - held.kept_at >= KEEP_EVERY_S:
                 self._keep(entry, held, now)
+            if held.write_at is not None and now >= held.write_at:
+                self._write(entry, held)
+
+    def write_all(self, now: float) -> None:
+        """Somebody waits for the disk: have all be written now."""
+        self._now = now
+        for entry, held in self._texts.items():
+            if held.write_at is not None:
+                self._write(entry, held)
+
+    def _write(self, entry: EntryId, held: _Held) -> None:
+        held.due, held.write_at = self._now, None
+        self._state.replan([entry])
 
     def take(
         self,
         event: ev.Said,
         now: float,
     ) -> None:
+        self._now = now
         match event:
-            case ev.OpenText(holder, path, create, writes):
-                self.open(holder, path, create=create, writes=writes)
-            case ev.EditText(holder, entry, edits):
+            case ev.OpenText(holder, path, create, writes, content):
+                self.open(holder, path, create=create, writes=writes, content=content)
+            case ev.EditText(holder, entry, edits, shown):
                 try:
-                    self.edit(holder, entry, edits, now)
+                    self.edit(holder, entry, edits, now, shown)
                 except InvalidEdit as error:
                     self._state.out.effect(ef.EditRefused(holder, entry, str(error)))
             case ev.PlaceCursors(holder, entry, ranges):
@@ -117,9 +158,11 @@ class LiveTexts:
 
     # -- holders --------------------------------------------------------------------------------------
 
-    def open(self, holder: int, path: str, *, create: bool, writes: bool) -> None:
+    def open(self, holder: int, path: str, *, create: bool, writes: bool, content: str | None = None) -> None:
         """Answered by TextOpened or TextRefused, once what stands on disk is known."""
-        self._opening.append(_Opening(holder, path, create, writes))
+        self._opening.append(
+            _Opening(holder, path, create, writes, None if content is None else well_formed(content))
+        )
         if path_problem(path) is None:
             self._state.looking.want(path)
 
@@ -147,7 +190,9 @@ class LiveTexts:
         if others:
             self._tell_cursors(others, entry, f"here:{holder}", self._state.name, ranges)
 
-    def edit(self, holder: int, entry: EntryId, edits: Sequence[Edit], now: float) -> None:
+    def edit(
+        self, holder: int, entry: EntryId, edits: Sequence[Edit], now: float, shown: str | None = None
+    ) -> None:
         """Edits of the text as it is now, ascending and apart. Raises InvalidEdit, changing nothing."""
         state = self._state
         held = self._texts.get(entry)
@@ -169,6 +214,8 @@ class LiveTexts:
             raise InvalidEdit(str(error)) from None
         finally:
             self._editing = None
+        if shown is not None:
+            held.digests[digest_of_text(shown)] = now + limits.EDITOR_BEHIND_S
         if update:
             state.session.push(DocumentId(entry), update)
             state.replan([entry])
@@ -199,8 +246,7 @@ class LiveTexts:
             held = self._texts.get(entry)
             if held is None:
                 continue
-            if held.unkept:
-                self._show(entry, held)
+            self._show(entry, held)
             placed = self._state.view.get(entry)
             path = None if placed is None else placed.path
             if path != held.path and path is not None:
@@ -238,21 +284,31 @@ class LiveTexts:
     def shows(self, entry: EntryId, digest: Digest) -> bool:
         """Whether a save of that content says no more than what its program has been told, or told us."""
         held = self._texts.get(entry)
-        return held is not None and digest in held.digests
+        if held is None or digest not in held.digests:
+            return False
+        until = held.digests[digest]
+        return until is None or self._now < until
 
     def base_of(self, entry: EntryId, agreed: str | None, saved: str) -> str | None:
         """What a save of an open text was made from: what stood on disk, or what its program shows."""
         held = self._texts[entry]
-        texts = [self._state.documents.text(entry), *reversed(held.shown)]
+        # one that equals an earlier text has brought that back: a checkout, or a person who thought again
+        texts = [self._state.documents.text(entry), *(text for text in reversed(held.shown) if text != saved)]
         chosen = min(texts, key=lambda text: size_of(diff(text, saved)))
         if agreed is not None and size_of(diff(agreed, saved)) <= size_of(diff(chosen, saved)):
             return agreed
         return chosen
 
     def _show(self, entry: EntryId, held: _Held) -> None:
-        held.digests[self._state.documents.text_digest(entry)] = None
-        if len(held.digests) > SHOWN_DIGESTS_MAX:
-            del held.digests[next(iter(held.digests))]
+        current = self._state.documents.text_digest(entry)
+        if held.digests.get(current, 0.0) is None:
+            return
+        until = self._now + limits.EDITOR_BEHIND_S
+        known = held.digests.items()
+        held.digests = {
+            digest: until if end is None else end for digest, end in known if end is None or self._now < end
+        }
+        held.digests[current] = None
 
     def _keep(self, entry: EntryId, held: _Held, now: float) -> None:
         if not held.unkept:
@@ -266,6 +322,7 @@ class LiveTexts:
 
     def advance(self, now: float) -> None:
         """Open what can be opened by now."""
+        self._now = now
         if not self._state.running or self._state.catching_up:
             return
         waiting, self._opening = self._opening, []
@@ -275,7 +332,7 @@ class LiveTexts:
 
     def _open(self, opening: _Opening, now: float) -> bool:
         state, path = self._state, opening.path
-        if (reason := self._obstacle(path)) is not None:
+        if (reason := obstacle(state, path)) is not None:
             state.out.effect(ef.TextRefused(opening.holder, path, reason))
             return True
         if state.looking.is_asked(path):
@@ -286,6 +343,8 @@ class LiveTexts:
             if placed.kind is not Kind.TEXT:
                 self._refuse(opening, f"{printable(path)} is not a text")
                 return True
+            if not state.may_ingest and opening.content is not None:
+                self.take_save(placed.entry, opening.content, now)
             self._opened(opening, placed.entry, now)
             return True
         if state.disk.get(path) is not None:
@@ -301,19 +360,6 @@ class LiveTexts:
             self._create(opening, now)
         return True
 
-    def _obstacle(self, path: str) -> str | None:
-        state = self._state
-        shown = printable(path)
-        if (problem := path_problem(path)) is not None:
-            return f"{shown!r} is no path of the folder: {problem}"
-        if reserved_path(path) or state.ignored(path):
-            return f"{shown} is ignored: it is never shared"
-        if (reason := state.disk.reason_unknown(path)) is not None:
-            return f"{shown} is not shared: {reason}"
-        if state.view.holds_below(path):
-            return f"{shown} is a folder"
-        return None
-
     def _refuse(self, opening: _Opening, reason: str) -> None:
         self._state.out.effect(ef.TextRefused(opening.holder, opening.path, reason))
 
@@ -322,6 +368,9 @@ class LiveTexts:
         state = self._state
         entry = new_entry_id(state.rng)
         origin = Origin(state.name, int(now * 1000))
+        update = state.documents.create(entry, opening.content or "", now)
+        if update:
+            state.session.push(DocumentId(entry), update)
         state.operate(Create(entry, Kind.TEXT, state.view.room_path(opening.path), False, origin))
         self._opened(opening, entry, now)
 
@@ -340,13 +389,3 @@ class LiveTexts:
         for (holder, there), ranges in self.cursors.here.items():
             if there == entry and holder != opening.holder:
                 self._tell_cursors((opening.holder,), entry, f"here:{holder}", state.name, ranges)
-
-
-def fits(edits: Sequence[Edit], length: int) -> bool:
-    """Whether the edits are ascending, apart, and within a text of so many characters."""
-    at = 0
-    for edit in edits:
-        if not at <= edit.start <= edit.end <= length:
-            return False
-        at = edit.end
-    return True

@@ -76,16 +76,17 @@ class Looking:
                 else:
                     self.want(hint.path)
 
-    def hint_new(self, hint: Hint, now: float) -> None:
-        """Nothing was known at the path: it may be a name that a tool renames away in the same breath."""
+    def hint_new(self, hint: Hint, now: float, settle_s: float = limits.SETTLE_NEW_S) -> None:
+        """Wait a little, as where nothing was known at the path: it may be a name that a tool renames away in
+        the same breath."""
         settling = self._settling.get(hint.path)
         passing = hint.kind in (HintKind.CREATED, HintKind.CLOSED)
         if not passing or self.is_asked(hint.path) or (settling and settling.wait is not Wait.QUIET):
             self.hint(hint, now)
             return
         if settling is None:
-            settling = self._settle_until(hint.path, Wait.QUIET, now, now + limits.SETTLE_NEW_S)
-        settling.due = min(now + limits.SETTLE_NEW_S, settling.since + limits.SETTLE_QUIET_MAX_S)
+            settling = self._settle_until(hint.path, Wait.QUIET, now, now + settle_s)
+        settling.due = min(now + settle_s, settling.since + limits.SETTLE_QUIET_MAX_S)
         self._next_due = min(self._next_due, settling.due)
 
     def want(self, path: str, size_bytes: int = 0) -> None:

@@ -18,6 +18,7 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.swapping import Swapping
 from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.values import limits
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import (
     Absent,
@@ -66,7 +67,10 @@ class Observing:
         for twin in state.synced.twins(hint.path):
             state.looking.hint(Hint(twin, hint.kind), now)  # a watcher may know the file by another spelling
         known = state.disk.get(hint.path) is not None or state.synced.at(hint.path) is not None
-        if known:
+        entry = state.synced.at(hint.path)
+        if entry is not None and state.saved_by_program(entry):
+            state.looking.hint_new(hint, now, limits.SETTLE_SAVE_S)
+        elif known:
             state.looking.hint(hint, now)
         else:
             state.looking.hint_new(hint, now)

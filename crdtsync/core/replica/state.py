@@ -80,6 +80,8 @@ class ReplicaState:
 
     running: bool = False
     """The first comparison of disk and room is done: plans are carried out."""
+    saved_by_program: Callable[[EntryId], bool] = lambda entry: False
+    """Whether an editor has the text open, and may save it a little before we hear what it typed."""
     brought: set[str] = field(default_factory=set)
     """Paths, of those just looked at, with a file that stood elsewhere before: no editor's save."""
     operations: list[Operation] = field(default_factory=list)

@@ -22,6 +22,27 @@ CHANGES_QUEUED_MAX: Final = 64
 EVENTS_QUEUED_MAX: Final = 1000
 """Events that a slow reader finds; older ones are left out."""
 
+EDITOR_BEHIND_S: Final = 2.0
+"""How long after an editor was told of a change it may still save its text without it."""
+EDITOR_SAVES_WITHIN_S: Final = 1.0
+"""An editor that has a text open may write the file itself; after this long it is written for it."""
+SETTLE_SAVE_S: Final = 0.1
+"""A save of a text that an editor has open is read after this long: the last keystrokes may be behind it."""
+
+# -- the editor protocol ----------------------------------------------------------------------------
+URI_MAX_CHARS: Final = 16 * KiB
+"""A path with every byte escaped."""
+EDITOR_LINE_MAX_BYTES: Final = 64 * MiB
+"""One message: a text at its limit, each character of which may be escaped."""
+EDITS_PER_MESSAGE_MAX: Final = 10_000
+EDITOR_FILES_MAX: Final = 1000
+"""Open on one connection."""
+EDITOR_CONNECTIONS_MAX: Final = 32
+EDITS_UNTAKEN_MAX: Final = 20_000
+"""Edits that an editor was told of and has not said to have applied: one that only reads never does."""
+EDITOR_QUEUE_MAX_BYTES: Final = 64 * MiB
+"""Written to an editor and not read by it; then it is dropped."""
+
 # -- recent versions of a text (the bases of stale editor buffers) ----------------------------------
 VERSIONS_MAX_COUNT: Final = 16
 VERSIONS_MAX_AGE_S: Final = 30 * 60.0

@@ -1,0 +1,187 @@
+"""The JSON-RPC messages of the editor protocol, validated by pydantic; what they mean is left to the session.
+
+https://www.jsonrpc.org/specification. Each method is taken as a request and as a notification.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from crdtsync.core.editor.positions import Lines, Position
+from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.offsets import well_formed
+from crdtsync.core.values import limits
+
+NOT_JSON: Final = -32700
+NO_REQUEST: Final = -32600
+NO_METHOD: Final = -32601
+BAD_PARAMS: Final = -32602
+REFUSED: Final = -32000
+SUCCESS: Final = "success"
+"""Plugins begin to track a file when they read something true."""
+
+_Count = Annotated[int, Field(ge=0, lt=1 << 31)]
+_Uri = Annotated[str, Field(max_length=limits.URI_MAX_CHARS)]
+_Text = Annotated[str, Field(max_length=limits.TEXT_REMAINS_MAX_BYTES)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class RangeEnd(_Message):
+    line: _Count
+    character: _Count
+
+    @property
+    def value(self) -> Position:
+        return Position(self.line, self.character)
+
+
+class _Range(_Message):
+    start: RangeEnd
+    end: RangeEnd
+
+
+class _Replacement(_Message):
+    range: _Range
+    replacement: _Text
+
+
+class Open(_Message):
+    """``base`` is what our own bridge adds: what was in the room of ``content``, which is merged then."""
+
+    uri: _Uri
+    content: _Text = ""
+    base: _Text | None = None
+
+
+class Close(_Message):
+    uri: _Uri
+
+
+class EditParams(_Message):
+    uri: _Uri
+    revision: _Count
+    delta: Annotated[list[_Replacement], Field(max_length=limits.EDITS_PER_MESSAGE_MAX)]
+
+    def edits(self, shown: str) -> list[Edit]:
+        """Of the text that the editor showed before. Raises ValueError for a position that it has not."""
+        lines = Lines(shown)
+        found = []
+        for each in self.delta:
+            start, end = lines.offset(each.range.start.value), lines.offset(each.range.end.value)
+            found.append(Edit(min(start, end), max(start, end), well_formed(each.replacement)))
+        return found
+
+
+class CursorParams(_Message):
+    uri: _Uri
+    ranges: Annotated[list[_Range], Field(max_length=limits.EDITS_PER_MESSAGE_MAX)]
+
+
+Params: TypeAlias = Open | Close | EditParams | CursorParams
+Id: TypeAlias = int | str | None
+
+
+class _Envelope(_Message):
+    id: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | Annotated[str, Field(max_length=256)] | None = None
+    method: Annotated[str, Field(max_length=64)]
+    params: Any = None
+
+
+_ENVELOPE: Final[TypeAdapter[_Envelope]] = TypeAdapter(_Envelope)
+_METHODS: Final[dict[str, TypeAdapter[Any]]] = {
+    "open": TypeAdapter(Open),
+    "close": TypeAdapter(Close),
+    "edit": TypeAdapter(EditParams),
+    "cursor": TypeAdapter(CursorParams),
+}
+Method: TypeAlias = Literal["open", "close", "edit", "cursor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message that means something; a notification has no ``id``."""
+
+    id: Id
+    params: Params
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A message that means nothing."""
+
+    id: Id
+    code: int
+    message: str
+    edited: str | None = None
+    """The URI of an edit that counts, though it cannot be made."""
+
+
+def read(line: bytes | str) -> Asked | Wrong:
+    """What an editor says in one line; never raises."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return Wrong(None, NOT_JSON, "this is not JSON")
+    try:
+        envelope = _ENVELOPE.validate_python(value)
+    except ValidationError as error:
+        known = value.get("id") if isinstance(value, dict) else None
+        known = known if isinstance(known, int | str) and not isinstance(known, bool) else None
+        return Wrong(known, NO_REQUEST, f"this is no request: {_first(error)}")
+    adapter = _METHODS.get(envelope.method)
+    if adapter is None:
+        return Wrong(envelope.id, NO_METHOD, f"there is no method {envelope.method!r}")
+    try:
+        return Asked(envelope.id, adapter.validate_python(envelope.params))
+    except ValidationError as error:
+        uri = envelope.params.get("uri") if isinstance(envelope.params, dict) else None
+        edited = uri if envelope.method == "edit" and isinstance(uri, str) else None
+        return Wrong(envelope.id, BAD_PARAMS, f"wrong parameters: {_first(error)}", edited)
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "message"
+    return f"{where}: {first['msg']}"
+
+
+def answer(number: Id) -> str:
+    return _encoded({"id": number, "result": SUCCESS})
+
+
+def error(number: Id, code: int, message: str, data: str = "") -> str:
+    return _encoded({"id": number, "error": {"code": code, "message": message, "data": data}})
+
+
+def edit(uri: str, revision: int, change: Edit, before: str) -> str:
+    """One edit of the text ``before``, which its editor shows."""
+    lines = Lines(before)
+    delta = [{"range": _range(lines, change.start, change.end), "replacement": change.text}]
+    return _encoded({"method": "edit", "params": {"uri": uri, "revision": revision, "delta": delta}})
+
+
+def cursor(uri: str, person: str, name: str, ranges: Iterable[tuple[int, int]], text: str) -> str:
+    """Where someone is in ``text``; no ranges at all: no more."""
+    lines = Lines(text)
+    told = [_range(lines, anchor, head) for anchor, head in ranges]
+    params = {"userid": person, "name": name or None, "uri": uri, "ranges": told}
+    return _encoded({"method": "cursor", "params": params})
+
+
+def _range(lines: Lines, start: int, end: int) -> dict[str, dict[str, int]]:
+    return {
+        name: {"line": at.line, "character": at.character}
+        for name, at in (("start", lines.position(start)), ("end", lines.position(end)))
+    }
+
+
+def _encoded(message: dict[str, Any]) -> str:
+    return json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False, separators=(",", ":"))

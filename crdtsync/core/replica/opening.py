@@ -1,0 +1,35 @@
+"""What keeps a program from opening a path, or from making an edit: reasons for a person, and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.text.diff import Edit
+from crdtsync.core.values.ids import printable
+from crdtsync.core.values.paths import path_problem
+from crdtsync.core.values.reserved import reserved_path
+
+
+def obstacle(state: ReplicaState, path: str) -> str | None:
+    """Why nothing at the path can be opened as a text, as far as its name and what stands there tell."""
+    shown = printable(path)
+    if (problem := path_problem(path)) is not None:
+        return f"{shown!r} is no path of the folder: {problem}"
+    if reserved_path(path) or state.ignored(path):
+        return f"{shown} is ignored: it is never shared"
+    if (reason := state.disk.reason_unknown(path)) is not None:
+        return f"{shown} is not shared: {reason}"
+    if state.view.holds_below(path):
+        return f"{shown} is a folder"
+    return None
+
+
+def fits(edits: Sequence[Edit], length: int) -> bool:
+    """Whether the edits are ascending, apart, and within a text of so many characters."""
+    at = 0
+    for edit in edits:
+        if not at <= edit.start <= edit.end <= length:
+            return False
+        at = edit.end
+    return True
