@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from crdtsync.core.hub import bounds
 from crdtsync.core.hub.effects import Append, LoadDocuments
 from crdtsync.core.hub.events import BinaryFrame
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.values import limits
-from crdtsync.core.wire.yjs import SyncStep1, SyncStep2, SyncUpdate, YjsMessage
+from crdtsync.core.wire.yjs import SyncStep1, SyncStep2, SyncUpdate, YjsMessage, decode_yjs
 from tests.doors.clients import Page, YjsClient
 from tests.doors.rooms import Folder
 from tests.hub.bench import Bench
@@ -500,19 +503,73 @@ def test_an_update_that_came_too_early_is_kept_and_given_on() -> None:
     assert reader.page.text == folder.read()["a.txt"] == "x12"
 
 
-def test_a_client_that_does_not_read_is_let_go() -> None:
+def test_a_client_that_does_not_keep_up_gets_all_it_lacks_as_one_update() -> None:
     bench = Bench()
     Folder(bench).create("a.txt", "x")
     slow, busy = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
     slow.reads = False
-    for _ in range(20):
-        busy.type("y" * 700_000)
-        if slow.closed is not None:
-            break
-    assert slow.closed is not None
-    assert slow.closed.code == 1013
-    back = YjsClient(bench, slow.page)
-    assert back.page.text == busy.page.text
+    for number in range(30):
+        busy.type("y" * 100_000)
+        busy.say(busy.page.present(f"name {number}"))
+        bench.settle()
+    busy.erase(10, 1_000_000)
+    assert slow.closed is None
+    assert slow.max_waiting < bounds.QUEUE_LOW_BYTES + 101_000
+    frames = [frame for frame in slow.waiting if isinstance(frame, bytes)]
+    waiting = sum(isinstance(decode_yjs(frame), SyncUpdate) for frame in frames)
+    slow.read()
+    bench.settle()
+    assert slow.page.text == busy.page.text
+    assert waiting < 5 and len(slow.all(SyncUpdate)) == waiting + 1
+    assert json.loads(slow.page.people[6])["user"]["name"] == "name 29"
+    busy.type("and on")
+    assert slow.page.text == busy.page.text
+
+
+def test_what_a_client_that_does_not_keep_up_types_reaches_the_others() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    slow, busy = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    slow.reads = False
+    for _ in range(5):
+        busy.type("y" * 100_000)
+        slow.type("z", at=0)
+    slow.read()
+    bench.settle()
+    assert slow.page.text == busy.page.text == folder.read()["a.txt"]
+    assert slow.page.text.count("z") == 5
+
+
+def test_a_client_that_leaves_while_it_is_behind_is_forgotten() -> None:
+    bench = Bench()
+    Folder(bench).create("a.txt", "x")
+    slow, busy = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    slow.reads = False
+    for _ in range(5):
+        busy.type("y" * 100_000)
+    slow.leave()
+    busy.type("and on")
+    assert YjsClient(bench, slow.page).page.text == busy.page.text
+
+
+@pytest.mark.parametrize("authors", [2, 7])
+def test_what_is_typed_in_one_turn_goes_out_as_one_update(authors: int) -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    reader = YjsClient(bench, Page(100))
+    typing = [YjsClient(bench, Page(number)) for number in range(5, 5 + authors)]
+    for client in (reader, *typing):
+        client.got.clear()
+    for _ in range(3):
+        for client in typing:
+            client.say(SyncUpdate(client.page.type(str(client.number), at=0)))
+    typing[0].say(SyncUpdate(typing[0].page.erase(0, 1)))
+    bench.settle()
+    assert len(reader.all(SyncUpdate)) == 1
+    assert len(typing[0].all(SyncUpdate)) == 1
+    assert {client.page.text for client in (reader, *typing)} == {folder.read()["a.txt"]}
 
 
 def test_resynchronising_costs_nothing_and_changes_nothing() -> None:

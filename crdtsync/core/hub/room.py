@@ -122,6 +122,11 @@ class Room:
         for listener in list(self.awaiting_flush.values()):
             listener.flushed()
 
+    def await_flush(self, listener: Listener) -> None:
+        """The listener wants ``flushed`` at the end of this turn."""
+        self.awaiting_flush[listener.number] = listener
+        self._touch()
+
     def tail_after(self, sequence: int) -> list[Outgoing]:
         """Rows that may not be durable yet, above ``sequence``."""
         return [row for row in self._tail if row.entry.sequence > sequence]

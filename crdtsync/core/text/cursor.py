@@ -5,7 +5,7 @@ What they mean is left to ``content`` and ``update``.
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from crdtsync.errors import MalformedUpdate
 
@@ -22,12 +22,14 @@ def refuse(reason: str) -> NoReturn:
 class Cursor:
     """A position in the update. Reading past its end raises IndexError, once for all at the top."""
 
-    __slots__ = ("at", "cuts", "data", "elsewhere", "halves", "needs", "types", "values_only")
+    __slots__ = ("at", "bodies", "cuts", "data", "elsewhere", "halves", "needs", "types", "values_only")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
         self.needs: dict[int, int] = {}
+        self.bodies: dict[int, Any] = {}
+        """Where the structs of each client stand, as in ``UpdateShape.bodies``."""
         self.values_only = True
         self.types: list[tuple[int, int]] = []
         self.elsewhere = False

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from crdtsync.core.text.content import read_content
 from crdtsync.core.text.cursor import MAX_CLIENT, MAX_CLOCK, Cursor, refuse
@@ -36,6 +36,17 @@ _PLAIN: Final = frozenset({_DELETED, 3, 8})
 """What was deleted, bytes, and values."""
 
 
+class Body(NamedTuple):
+    """Where the structs of one client stand in an update: their number, clocks from ``start`` to ``end`` with
+    gaps and all, and their bytes."""
+
+    structs: int
+    start: int
+    end: int
+    at_byte: int
+    to_byte: int
+
+
 @dataclass(frozen=True, slots=True)
 class UpdateShape:
     """What an update inserts, deletes and depends on, as clocks by client.
@@ -45,6 +56,7 @@ class UpdateShape:
     what was inserted together. ``halves``: clocks of second halves of surrogate pairs, where nobody may cut.
     ``values_only``: it sets plain values under keys of root types, and does nothing else. ``types``: IDs of
     the shared types that it inserts. ``elsewhere``: it inserts something not into the text, or garbage.
+    ``bodies``: where the structs of each client stand.
     """
 
     inserts: Mapping[int, Ranges]
@@ -55,6 +67,7 @@ class UpdateShape:
     values_only: bool
     types: Sequence[tuple[int, int]]
     elsewhere: bool
+    bodies: Mapping[int, Body]
 
     @property
     def structs(self) -> dict[int, tuple[int, int]]:
@@ -78,7 +91,7 @@ class Struct:
     gap: bool
 
 
-_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {}, True, (), False)
+_EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {}, True, (), False, {})
 
 
 def check_update(update: bytes) -> UpdateShape:
@@ -98,6 +111,7 @@ def check_update(update: bytes) -> UpdateShape:
         cursor.values_only,
         cursor.types,
         cursor.elsewhere,
+        cursor.bodies,
     )
 
 
@@ -141,6 +155,7 @@ def _read_inserts(
             refuse(f"client {client} comes after client {above}")  # Yjs would lose it when it merges updates
         above = client
         ranges = []
+        first, at_byte = clock, cursor.at
         for _ in range(count):
             at = cursor.at
             info = cursor.byte()
@@ -171,6 +186,7 @@ def _read_inserts(
             ranges.append((start, clock))
         if ranges:
             inserts[client] = tuple(ranges)
+        cursor.bodies[client] = Body(count, first, clock, at_byte, cursor.at)
 
 
 def _read_item(cursor: Cursor, info: int, client: int, clock: int) -> int:

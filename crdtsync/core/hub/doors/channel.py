@@ -6,6 +6,7 @@ by the desk; how it is said, by the connection.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
@@ -38,6 +39,14 @@ class Connection(Protocol):
     def encode(self, dialect: str, message: YjsMessage) -> bytes: ...
 
     def send(self, frame: bytes) -> None: ...
+
+    def takes(self, size: int) -> bool:
+        """Count frames that go out to many; False, counting nothing, while it does not keep up."""
+        ...
+
+    def when_drained(self, then: Callable[[], None]) -> None:
+        """Call it once everything that was sent is with the network."""
+        ...
 
     def wait(self) -> None:
         """Take nothing from the client until as many ``go_on`` have come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from crdtsync.core.hub import bounds
@@ -24,6 +25,7 @@ class Wire:
         self.farewell: Farewell | None = None
         self._shared = shared
         self._outlet = Outlet(number, shared)
+        self._drained: list[Callable[[], None]] = []
         self._waiting = 0
         self._paused = False
 
@@ -38,9 +40,26 @@ class Wire:
             self._shared.counts.dropped += 1
             self.end(1013, "this client does not read")
 
+    def takes(self, size: int) -> bool:
+        """Count frames that go out to many; False, counting nothing, while it does not keep up."""
+        if self.farewell is not None or not self._outlet.is_low or not self._outlet.has_room(size):
+            return False
+        self._outlet.queued += size
+        if self._outlet.is_over:
+            self.settle()
+        return True
+
+    def when_drained(self, then: Callable[[], None]) -> None:
+        """Call it once everything that was sent is with the network."""
+        self._drained.append(then)
+
     def sent(self, size: int) -> None:
         self._outlet.sent(size)
         self.settle()
+        if self._drained and not self._outlet.queued:
+            drained, self._drained = self._drained, []
+            for then in drained:
+                then()
 
     def wait(self) -> None:
         self._waiting += 1

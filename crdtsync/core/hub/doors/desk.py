@@ -7,6 +7,7 @@ what is said on a channel stands in ``text``; presence in ``crossing``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -69,11 +70,12 @@ class Desk:
         self.number = number
         self.name = name
         self.channels: dict[int, Channel] = {}
-        self.texts = OpenTexts()
+        self.texts = OpenTexts(self._flush_soon)
         self._shared = shared
         self._rng = rng
         self._may_open = may_open
         self._client_id = new_client_id(rng)
+        self._new_text = partial(OpenText, client_id=self._client_id, shared=shared, soon=self.texts.soon)
         self._replicas = Replicas(rng)
         self._room: Room | None = None
         self._places: Places | None = None
@@ -108,7 +110,7 @@ class Desk:
                     self._admit(channel)
             else:
                 entry = EntryId(document)
-                self.texts.made[entry] = OpenText(entry, "", self._client_id, updates)
+                self.texts.made[entry] = self._new_text(entry, "", updates=updates)
         for number in list(self._arriving):
             if (channel := self.channels[number]).phase is Phase.ATTACHING:
                 self._attach(channel)
@@ -127,13 +129,15 @@ class Desk:
             if entry.document == TREE:
                 self._tree_changed(self._places, entry.update)
             elif (text := self.texts.made.get(EntryId(entry.document))) is not None:
-                self._relay(text, entry.update)
+                with suppress(MalformedUpdate):  # as in every replica
+                    text.apply(entry.update)
             else:
                 self._places.unlearn(EntryId(entry.document))
         return None
 
     def flushed(self) -> None:
-        pass
+        self._here().awaiting_flush.pop(self.number, None)
+        self.texts.flush()
 
     def stored(self) -> None:
         room = self._here()
@@ -146,12 +150,12 @@ class Desk:
 
     def tell_presence(self, presence: Presence | Left) -> bytes | str | None:
         if presence.member not in self._people and (state := self._replicas.take(presence)) is not None:
-            self.texts.tell(Awareness((state,)))
+            self.texts.announce([state])
         return None
 
     def renew(self) -> None:
         """Yjs clients forget who was not heard of for a while, and leave where nothing comes."""
-        self.texts.tell(Awareness(self._replicas.states()))
+        self.texts.announce(self._replicas.states())
 
     def _tree_changed(self, places: Places, update: bytes) -> None:
         try:
@@ -172,13 +176,6 @@ class Desk:
         text.leave(channel)
         self._close_if_unused(text)
         self._arrive(channel, Arrival(statevector.EMPTY, people))
-
-    def _relay(self, text: OpenText, update: bytes) -> None:
-        try:
-            text.document.apply_update(update)
-        except MalformedUpdate:
-            return  # as in every replica
-        text.tell(SyncUpdate(update))
 
     # -- channels -------------------------------------------------------------------------------------
 
@@ -231,7 +228,7 @@ class Desk:
             case Awareness(states):
                 if text is not None:
                     if news := text.gathering.take(channel.number, states):
-                        text.tell(message if len(news) == len(states) else Awareness(news))
+                        text.telling.awareness(news)
                     self._people.announce(self._here(), channel.connection.number)
             case QueryAwareness():
                 if text is not None:
@@ -301,7 +298,7 @@ class Desk:
             self._loading.ask(room, [DocumentId(chosen)])
             return
         if text is None:
-            text = self.texts.unmade[path] = OpenText(None, path, self._client_id, ())
+            text = self.texts.unmade[path] = self._new_text(None, path, updates=())
         if other is not None and proof is not None:
             try:
                 if would_double(proof, text):
@@ -318,7 +315,7 @@ class Desk:
             self._opened.add(self.name, path, chosen)
         text.greet(channel, state_vector, self._replicas.states())
         if arrival.people:
-            text.tell(Awareness(text.gathering.take(channel.number, arrival.people)))
+            text.telling.awareness(text.gathering.take(channel.number, arrival.people))
         channel.connection.go_on()
         if proof is not None:
             self._update(channel, text, proof.update, proof.at_ms)
@@ -353,13 +350,12 @@ class Desk:
                 channel.connection.applied(channel, False)
                 self.refuse(channel, TOO_LARGE, full)
                 return
-            change = text.document.apply_update(update)
+            change = text.apply(update, channel.number)
         except MalformedUpdate as error:
             channel.connection.applied(channel, False)
             self.refuse(channel, MALFORMED, malformed(channel.path, error))
             return
         if change.changed or change.pending:
-            text.tell(SyncUpdate(update), but=channel)
             if text.entry is not None:
                 room.add(self.number, [(DocumentId(text.entry), update)], at_ms)
             else:
@@ -389,6 +385,10 @@ class Desk:
         self._receipts.owe(channel, sequence, room.durable)
         if self._receipts:
             room.awaiting_store[self.number] = self
+
+    def _flush_soon(self) -> None:
+        if self._room is not None:
+            self._room.await_flush(self)
 
     def _path_of(self, entry: EntryId) -> str | None:
         return None if self._places is None else self._places.path_of(entry)

@@ -5,27 +5,40 @@ Knows what each channel is to be told; the room, its log and its tree are the de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from crdtsync.core.hub.doors.awareness import Gathering
 from crdtsync.core.hub.doors.channel import Channel
-from crdtsync.core.text.document import TextDocument
+from crdtsync.core.hub.doors.telling import Telling
+from crdtsync.core.hub.shared import Shared
+from crdtsync.core.text.document import Change, TextDocument
+from crdtsync.core.text.update import check_update
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId, printable
 from crdtsync.core.wire.awareness import ClientState
-from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, SyncUpdate, YjsMessage
+from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, SyncUpdate
 from crdtsync.errors import MalformedUpdate
 
 
 class OpenText:
     """``entry`` is None as long as there is no such file: ``path`` is where it will be made."""
 
-    def __init__(self, entry: EntryId | None, path: str, client_id: int, updates: Iterable[bytes]) -> None:
+    def __init__(
+        self,
+        entry: EntryId | None,
+        path: str,
+        client_id: int,
+        updates: Iterable[bytes],
+        shared: Shared,
+        soon: Callable[[OpenText], None],
+    ) -> None:
+        """``soon``: have ``flush`` called at the end of the turn."""
         self.entry = entry
         self.path = path
         self._client_id = client_id
         self.document = TextDocument(client_id, updates)
         self.channels: dict[int, Channel] = {}
+        self.telling = Telling(self.document, shared, lambda: soon(self))
         self.gathering = Gathering()
         self.unmade: list[bytes] = []
         """Updates of a file that is not made yet: so far there is no character to be seen."""
@@ -48,8 +61,21 @@ class OpenText:
         change = scratch.apply_update(update)
         return not (change.changed or change.pending)
 
+    def apply(self, update: bytes, author: int = 0) -> Change:
+        """Take an update in, and tell everyone but the channel ``author``. Raises MalformedUpdate."""
+        shape = check_update(update)
+        change = self.document.apply_update(update, shape)
+        if change.changed or change.pending or not author:
+            self.telling.update(update, None if change.pending else shape, author)
+        return change
+
+    def flush(self) -> None:
+        """Send what is to be told."""
+        self.telling.flush(self.channels)
+
     def greet(self, channel: Channel, state_vector: bytes, replicas: tuple[ClientState, ...]) -> None:
         """The channel opens the text, and holds ``state_vector``. Raises ValueError."""
+        self.flush()
         self.answer(channel, state_vector)
         self.channels[channel.number] = channel
         if states := (*self.gathering.all(), *replicas):
@@ -62,21 +88,11 @@ class OpenText:
             channel.say(SyncUpdate(update))
         channel.say(SyncStep1(self.document.state_vector))
 
-    def tell(self, message: YjsMessage, but: Channel | None = None) -> None:
-        """Tell all channels but one."""
-        frames: dict[str, bytes] = {}
-        for channel in self.channels.values():
-            if channel is not but:
-                frame = frames.get(channel.dialect)
-                if frame is None:
-                    frame = frames[channel.dialect] = channel.encode(message)
-                channel.send(frame)
-
     def leave(self, channel: Channel) -> None:
-        if self.channels.pop(channel.number, None) is not None and (
-            left := self.gathering.leave(channel.number)
-        ):
-            self.tell(Awareness(left))
+        if self.channels.pop(channel.number, None) is not None:
+            self.telling.forget(channel)
+            if left := self.gathering.leave(channel.number):
+                self.telling.awareness(left)
 
 
 def malformed(path: str, error: MalformedUpdate) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from crdtsync.core.hub.doors.channel import Channel, Phase
 from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.values.ids import EntryId
-from crdtsync.core.wire.yjs import YjsMessage
+from crdtsync.core.wire.awareness import ClientState
 
 
 class OpenTexts:
-    def __init__(self) -> None:
+    """``wake`` is called when there is something to ``flush``."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._untold: dict[OpenText, None] = {}
         self.made: dict[EntryId, OpenText] = {}
         self.unmade: dict[str, OpenText] = {}
         """Texts of files that do not exist yet."""
@@ -55,7 +59,18 @@ class OpenTexts:
             del self.unmade[text.path]
         return False
 
-    def tell(self, message: YjsMessage) -> None:
-        """Tell all channels of all texts."""
+    def soon(self, text: OpenText) -> None:
+        """It has something to tell."""
+        self._untold[text] = None
+        self._wake()
+
+    def flush(self) -> None:
+        """Have all texts tell what they have to tell."""
+        untold, self._untold = self._untold, {}
+        for text in untold:
+            text.flush()
+
+    def announce(self, states: Sequence[ClientState]) -> None:
+        """Tell all channels of all texts who is here."""
         for text in self:
-            text.tell(message)
+            text.telling.awareness(states)

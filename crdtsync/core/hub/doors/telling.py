@@ -1,0 +1,137 @@
+"""What the channels of one text are to be told: gathered for a turn of the hub, then sent to all at once.
+
+Updates of one turn become one. A client that does not keep up is told nothing for a while, and then in one
+update all that it lacks: so what waits for it does not grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from crdtsync.core.hub.doors.channel import Channel
+from crdtsync.core.hub.shared import Shared
+from crdtsync.core.text import statevector
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.merging import merge_updates
+from crdtsync.core.text.update import UpdateShape
+from crdtsync.core.wire.awareness import ClientState
+from crdtsync.core.wire.yjs import Awareness, SyncUpdate, YjsMessage
+
+AUTHORS_SPARED_MAX: Final = 4
+"""So many authors of one turn are not told what they said; more hear it again, which changes nothing."""
+
+
+class _Behind:
+    """A channel that does not keep up: what its client holds at least, and the news of who is here."""
+
+    def __init__(self, clocks: Mapping[int, int]) -> None:
+        self.clocks = clocks
+        self.states: dict[int, ClientState] = {}
+
+
+class Telling:
+    """``soon`` is called when there is something to ``flush``."""
+
+    def __init__(self, document: TextDocument, shared: Shared, soon: Callable[[], None]) -> None:
+        self._document = document
+        self._shared = shared
+        self._soon = soon
+        self._updates: list[tuple[int, bytes, UpdateShape | None]] = []
+        """With the channel that made it, or 0; no shape for one that waits for others."""
+        self._states: dict[int, ClientState] = {}
+        """The latest of each client, in the order in which they came."""
+        self._is_due = False
+        """Whether to tell who is here, be it nobody: clients leave where nothing comes."""
+        self._behind: dict[int, _Behind] = {}
+
+    def update(self, update: bytes, shape: UpdateShape | None, author: int = 0) -> None:
+        """The document has taken an update in; ``shape`` None if a part of it waits for others."""
+        self._updates.append((author, update, shape))
+        self._soon()
+
+    def awareness(self, states: Iterable[ClientState]) -> None:
+        self._is_due = True
+        for state in states:
+            self._states.pop(state.client, None)
+            self._states[state.client] = state
+        self._soon()
+
+    def forget(self, channel: Channel) -> None:
+        self._behind.pop(channel.number, None)
+
+    def flush(self, channels: Mapping[int, Channel]) -> None:
+        """Send what was gathered."""
+        updates, self._updates = self._updates, []
+        states, self._states = tuple(self._states.values()), {}
+        is_due, self._is_due = self._is_due, False
+        if not channels or not (updates or is_due):
+            return
+        authors = {author for author, _, _ in updates if author in channels}
+        if len(authors) > AUTHORS_SPARED_MAX:
+            authors = set()
+        groups: dict[tuple[int, str], list[Channel]] = {}
+        for channel in channels.values():
+            spared = channel.number if channel.number in authors else 0
+            groups.setdefault((spared, channel.dialect), []).append(channel)
+        messages: dict[int, list[YjsMessage]] = {}
+        for (spared, _), group in groups.items():
+            if spared not in messages:
+                messages[spared] = _messages(updates, spared)
+                if is_due:  # last: a cursor may stand behind what was typed just now
+                    messages[spared].append(Awareness(states))
+            self._send(group, messages[spared], updates, states)
+
+    def _send(
+        self,
+        group: Sequence[Channel],
+        messages: Iterable[YjsMessage],
+        updates: Sequence[tuple[int, bytes, UpdateShape | None]],
+        states: Iterable[ClientState],
+    ) -> None:
+        """To channels that are told the same by the same bytes."""
+        frames = [group[0].encode(message) for message in messages]
+        size_bytes = sum(map(len, frames))
+        members = []
+        for channel in group:
+            if (behind := self._behind.get(channel.number)) is not None:
+                behind.states.update((state.client, state) for state in states)
+            elif channel.connection.takes(size_bytes):
+                members.append(channel.connection.number)
+            else:
+                self._fall_behind(channel, updates, states)
+        if members:
+            for frame in frames:
+                self._shared.send(tuple(members), frame)
+
+    def _fall_behind(
+        self,
+        channel: Channel,
+        updates: Iterable[tuple[int, bytes, UpdateShape | None]],
+        states: Iterable[ClientState],
+    ) -> None:
+        clocks = statevector.decode(self._document.state_vector)
+        for _, _, shape in updates:
+            for client, ranges in shape.inserts.items() if shape is not None else ():
+                clocks[client] = min(clocks.get(client, 0), ranges[0][0])
+        behind = self._behind[channel.number] = _Behind(clocks)
+        behind.states.update((state.client, state) for state in states)
+        self._shared.counts.fell_behind += 1
+        channel.connection.when_drained(lambda: self._catch_up(channel, behind))
+
+    def _catch_up(self, channel: Channel, behind: _Behind) -> None:
+        """It has read all that was sent: one update holds what came meanwhile."""
+        if self._behind.get(channel.number) is not behind:
+            return
+        del self._behind[channel.number]
+        channel.say(SyncUpdate(self._document.diff_update(statevector.encode(behind.clocks))))
+        for update in self._document.pending:
+            channel.say(SyncUpdate(update))
+        if behind.states:
+            channel.say(Awareness(tuple(behind.states.values())))
+
+
+def _messages(updates: Iterable[tuple[int, bytes, UpdateShape | None]], spared: int) -> list[YjsMessage]:
+    """All updates but those of one author."""
+    pieces = [(update, shape) for author, update, shape in updates if author != spared or not spared]
+    return [SyncUpdate(update) for update in merge_updates(pieces)]
