@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "invite": "print the line by which someone joins a room of a hub on this machine",
     "invites": "list the invites of a hub on this machine",
     "revoke": "end invites of a hub on this machine, at once",
+    "client": "connect an editor's plugin to the replica of a folder",
     "status": "is it connected, what is pending, who is here, what needs attention",
     "flush": "wait until folder and hub hold the same",
     "conflicts": "list conflict copies, or resolve one",

@@ -11,7 +11,7 @@ import os
 from typing import Final
 
 from crdtsync.adapters.local_socket import LocalSocket, lines_of
-from crdtsync.core.editor import messages
+from crdtsync.core.editor import answers
 from crdtsync.core.editor.session import EditorSession
 from crdtsync.core.values import limits
 from crdtsync.runtime.replica import Replica
@@ -55,7 +55,7 @@ class EditorSocket:
             reader.feed_eof()
 
         if len(self._socket.connections) > limits.EDITOR_CONNECTIONS_MAX:
-            send(messages.error(None, messages.REFUSED, "too many editors are connected; close one"))
+            send(answers.error(None, answers.REFUSED, "too many editors are connected; close one"))
             return
         session = EditorSession(
             self._root, os.path.realpath, replica.attach, replica.detach, replica.say, send, drop
@@ -64,7 +64,7 @@ class EditorSocket:
             async for line in lines_of(reader):
                 if line is None:
                     limit = limits.EDITOR_LINE_MAX_BYTES
-                    send(messages.error(None, messages.NO_REQUEST, f"a message is above {limit} bytes"))
+                    send(answers.error(None, answers.NO_REQUEST, f"a message is above {limit} bytes"))
                 elif line.strip():
                     session.receive(line)
                 if replica.behind:

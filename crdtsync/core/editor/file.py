@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from crdtsync.core.editor import messages
+from crdtsync.core.editor import answers, messages
 from crdtsync.core.editor.endings import Endings, hides_endings
 from crdtsync.core.editor.positions import Lines
 from crdtsync.core.editor.revisions import RevisionError, Revisions, Told, ascending
@@ -36,8 +36,9 @@ class OpenFile:
 
     # -- what the replica tells -----------------------------------------------------------------------
 
-    def opened(self, text: EntryId, content: str) -> None:
-        """The room wins, but for what a bridge kept from a lost connection. Raises TooFarBehind."""
+    def opened(self, text: EntryId, content: str) -> list[Told]:
+        """The room wins, but for what a bridge kept from a lost connection; returns what to tell after the
+        answer. Raises TooFarBehind."""
         self.text = text
         shown = self._wanted.content
         self._endings = Endings(content, hidden=hides_endings(content, shown))
@@ -46,17 +47,17 @@ class OpenFile:
         if base is not None:
             kept = rebase(base, shown, self._endings.shown)
             self._make(self._endings.to_text(kept))
-        self._tell(self._revisions.told(diff(shown, self._endings.shown)))
+        return self._revisions.told(diff(shown, self._endings.shown))
 
     def changed(self, edits: Sequence[Edit], origin: str) -> None:
         """Raises TooFarBehind."""
         made = self._endings.to_shown(edits)
-        self._tell(self._revisions.told(made, from_disk=origin == "disk"))
+        self.tell(self._revisions.told(made, from_disk=origin == "disk"))
 
     def cursors(self, person: str, name: str, ranges: Iterable[tuple[int, int]]) -> None:
         to_shown = self._endings.to_shown_offset
         told = [(to_shown(anchor), to_shown(head)) for anchor, head in ranges]
-        self._send(messages.cursor(self.uri, person, name, told, self._revisions.text))
+        self._send(answers.cursor(self.uri, person, name, told, self._revisions.text))
 
     def refused(self, reason: str) -> None:
         """The last edit was not made."""
@@ -88,7 +89,7 @@ class OpenFile:
 
     def again(self) -> None:
         """After an edit: what the editor may not have applied is told again."""
-        self._tell(self._revisions.again())
+        self.tell(self._revisions.again())
 
     def place(self, params: messages.CursorParams) -> None:
         lines = Lines(self._revisions.text)
@@ -125,9 +126,9 @@ class OpenFile:
             self._endings.take(edits)
         return self._refusal
 
-    def _tell(self, told: Iterable[Told]) -> None:
+    def tell(self, told: Iterable[Told]) -> None:
         for each in told:
-            self._send(messages.edit(self.uri, each.revision, each.edit, each.before))
+            self._send(answers.edit(self.uri, each.revision, each.edit, each.before))
 
 
 Sink = Callable[[ef.ForPrograms], None]

@@ -1,4 +1,4 @@
-"""The JSON-RPC messages of the editor protocol, validated by pydantic; what they mean is left to the session.
+"""What editors say: JSON-RPC messages, validated by pydantic; what they mean is left to the session.
 
 https://www.jsonrpc.org/specification. Each method is taken as a request and as a notification.
 """
@@ -6,24 +6,16 @@ https://www.jsonrpc.org/specification. Each method is taken as a request and as 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from crdtsync.core.editor.answers import BAD_PARAMS, NO_METHOD, NO_REQUEST, NOT_JSON, Id
 from crdtsync.core.editor.positions import Lines, Position
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.offsets import well_formed
 from crdtsync.core.values import limits
-
-NOT_JSON: Final = -32700
-NO_REQUEST: Final = -32600
-NO_METHOD: Final = -32601
-BAD_PARAMS: Final = -32602
-REFUSED: Final = -32000
-SUCCESS: Final = "success"
-"""Plugins begin to track a file when they read something true."""
 
 _Count = Annotated[int, Field(ge=0, lt=1 << 31)]
 _Uri = Annotated[str, Field(max_length=limits.URI_MAX_CHARS)]
@@ -86,7 +78,6 @@ class CursorParams(_Message):
 
 
 Params: TypeAlias = Open | Close | EditParams | CursorParams
-Id: TypeAlias = int | str | None
 
 
 class _Envelope(_Message):
@@ -127,7 +118,7 @@ class Wrong:
 def read(line: bytes | str) -> Asked | Wrong:
     """What an editor says in one line; never raises."""
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode("utf-8", "replace") if isinstance(line, bytes) else line)
     except (ValueError, RecursionError):
         return Wrong(None, NOT_JSON, "this is not JSON")
     try:
@@ -151,37 +142,3 @@ def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "message"
     return f"{where}: {first['msg']}"
-
-
-def answer(number: Id) -> str:
-    return _encoded({"id": number, "result": SUCCESS})
-
-
-def error(number: Id, code: int, message: str, data: str = "") -> str:
-    return _encoded({"id": number, "error": {"code": code, "message": message, "data": data}})
-
-
-def edit(uri: str, revision: int, change: Edit, before: str) -> str:
-    """One edit of the text ``before``, which its editor shows."""
-    lines = Lines(before)
-    delta = [{"range": _range(lines, change.start, change.end), "replacement": change.text}]
-    return _encoded({"method": "edit", "params": {"uri": uri, "revision": revision, "delta": delta}})
-
-
-def cursor(uri: str, person: str, name: str, ranges: Iterable[tuple[int, int]], text: str) -> str:
-    """Where someone is in ``text``; no ranges at all: no more."""
-    lines = Lines(text)
-    told = [_range(lines, anchor, head) for anchor, head in ranges]
-    params = {"userid": person, "name": name or None, "uri": uri, "ranges": told}
-    return _encoded({"method": "cursor", "params": params})
-
-
-def _range(lines: Lines, start: int, end: int) -> dict[str, dict[str, int]]:
-    return {
-        name: {"line": at.line, "character": at.character}
-        for name, at in (("start", lines.position(start)), ("end", lines.position(end)))
-    }
-
-
-def _encoded(message: dict[str, Any]) -> str:
-    return json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False, separators=(",", ":"))

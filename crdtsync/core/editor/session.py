@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from crdtsync.core.editor import messages
+from crdtsync.core.editor import answers, messages
+from crdtsync.core.editor.answers import Id
 from crdtsync.core.editor.file import Attach, OpenFile, Say, Send
-from crdtsync.core.editor.messages import Id, Wrong
+from crdtsync.core.editor.messages import Wrong
 from crdtsync.core.editor.revisions import TooFarBehind
 from crdtsync.core.editor.uris import BadUri, path_of
 from crdtsync.core.replica import effects as ef
@@ -51,7 +52,7 @@ class EditorSession:
         """One message of the editor."""
         message = messages.read(line)
         if isinstance(message, Wrong):
-            self._send(messages.error(message.id, message.code, message.message))
+            self._send(answers.error(message.id, message.code, message.message))
             if message.edited is not None and (wrong := self._open_file(message.edited)) is not None:
                 wrong.invalid()
                 wrong.again()
@@ -88,7 +89,7 @@ class EditorSession:
             path = path_of(uri, self._root, self._real_path)
         except BadUri as problem:
             if number is not None:
-                self._send(messages.error(number, messages.REFUSED, str(problem)))
+                self._send(answers.error(number, answers.REFUSED, str(problem)))
             return
         known = self._files.get(uri)
         if known is not None:
@@ -113,8 +114,9 @@ class EditorSession:
     def _take(self, file: OpenFile, effect: ef.ForPrograms) -> None:
         match effect:
             case ef.TextOpened(text=text, content=content):
+                corrections = file.opened(text, content)
                 self._answer(self._answering.pop(file.holder, None))
-                file.opened(text, content)
+                file.tell(corrections)
             case ef.TextRefused(reason=reason):
                 number = self._answering.pop(file.holder, None)
                 self._close(file)
@@ -171,8 +173,8 @@ class EditorSession:
 
     def _answer(self, number: Id) -> None:
         if number is not None:
-            self._send(messages.answer(number))
+            self._send(answers.answer(number))
 
     def _refuse(self, number: Id, uri: str, reason: str) -> None:
         if number is not None:
-            self._send(messages.error(number, messages.REFUSED, f"{printable(uri, 200)}: {reason}"))
+            self._send(answers.error(number, answers.REFUSED, f"{printable(uri, 200)}: {reason}"))

@@ -1,0 +1,267 @@
+"""Between one editor and a replica that may end and start again: nothing typed meanwhile is lost.
+
+To the editor the bridge is the replica, with revisions that go on; to the replica it is an editor that keeps
+the plugins' rules. After a new connection it opens the files again with what they show, and with what of that
+was known to be in the room, from which the replica merges. Knows messages, no pipes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from crdtsync.core.editor import answers
+from crdtsync.core.editor.answers import Id
+from crdtsync.core.editor.positions import Lines, Position
+from crdtsync.core.editor.revisions import Revisions, Told, TooFarBehind, ascending
+from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.text.offsets import well_formed
+
+Message = dict[str, Any]
+
+
+class _File:
+    """One file that the editor has open, or wants to have."""
+
+    def __init__(self, uri: str, content: str, asked: Id) -> None:
+        self.uri = uri
+        self.revisions = Revisions(content)
+        self.asked = asked
+        """The editor's request, until it is answered."""
+        self.answered = False
+        self.open = False
+        """At the replica."""
+        self.sent = 0
+        self.applied = 0
+        self.base: str | None = None
+        """What was shown before the first edit that the replica has not confirmed; None: it has all."""
+        self.unconfirmed: set[int] = set()
+        self.held: list[tuple[tuple[Edit, ...], str]] = []
+        """Edits, each of the text beside it, made since the replica was asked to open the file."""
+
+
+class Bridge:
+    """``to_editor`` and ``to_replica`` take one message each, as JSON without line ends."""
+
+    def __init__(self, to_editor: Callable[[str], None], to_replica: Callable[[str], None]) -> None:
+        self._to_editor = to_editor
+        self._to_replica = to_replica
+        self._files: dict[str, _File] = {}
+        self._connected = False
+        self._number = 0
+        self._asked: dict[int, Callable[[Message], None]] = {}
+        """What to do with the replica's answers."""
+        self._cursor: Message | None = None
+
+    # -- the connection -------------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """A replica listens: open everything again."""
+        self._connected = True
+        for file in self._files.values():
+            self._open_at_replica(file)
+
+    def disconnected(self) -> None:
+        """It is gone; the editor is not told, and types on."""
+        self._connected = False
+        self._asked.clear()
+        for file in self._files.values():
+            if file.open and file.base is None:
+                file.base = file.revisions.text
+            file.open = False
+            file.unconfirmed.clear()
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether something that was typed is not known to be in the room."""
+        return any(file.base is not None or file.held for file in self._files.values())
+
+    # -- from the editor --------------------------------------------------------------------------------
+
+    def from_editor(self, body: bytes) -> None:
+        """One message; never raises for what is in it."""
+        try:
+            message = json.loads(
+                body.decode("utf-8", "replace")
+            )  # half a character is no reason to lose an edit
+        except (ValueError, RecursionError):
+            self._to_editor(answers.error(None, answers.NOT_JSON, "this is not JSON"))
+            return
+        known = message if isinstance(message, dict) else {}
+        given = known.get("params")
+        params: Message = given if isinstance(given, dict) else {}
+        method, uri, number = known.get("method"), params.get("uri"), known.get("id")
+        file = self._files.get(uri) if isinstance(uri, str) else None
+        match method:
+            case "open" if isinstance(uri, str) and isinstance(params.get("content", ""), str):
+                self._open(uri, well_formed(params.get("content", "")), number)
+            case "edit" if file is not None:
+                self._edit(file, number, params)
+            case "close" if file is not None:
+                del self._files[file.uri]
+                self._forward(message, number)
+            case "cursor":
+                self._cursor = message
+                self._forward(message, number)
+            case _:
+                self._forward(message, number)
+
+    def _open(self, uri: str, content: str, number: Id) -> None:
+        file = self._files[uri] = _File(uri, content, number)
+        if self._connected:
+            self._open_at_replica(file)
+
+    def _edit(self, file: _File, number: Id, params: Message) -> None:
+        revisions = file.revisions
+        revisions.count()
+        try:
+            revision = params["revision"]
+            if not isinstance(revision, int):
+                raise ValueError("revision is no number")
+            shown = revisions.shown_at(revision)
+            edits = ascending(_edits(params["delta"], shown))
+            before = revisions.text
+            made = revisions.edited(revision, edits)
+        except (KeyError, TypeError, ValueError) as problem:
+            self._answer(number, f"the edit of {file.uri} cannot be: {problem}")
+        else:
+            if made:
+                self._made(file, made, before)
+            self._answer(number)
+        self._tell(file, revisions.again())
+
+    def _made(self, file: _File, edits: tuple[Edit, ...], before: str) -> None:
+        if not file.open:
+            if file.base is None and file.answered:
+                file.base = before
+            file.held.append((edits, before))
+            return
+        if file.base is None:
+            file.base = before
+        self._send_edit(file, edits, before)
+
+    def _forward(self, message: Message, number: Id) -> None:
+        """What the replica itself answers, or nobody while there is none."""
+        if not self._connected:
+            self._answer(number)
+            return
+        if number is None or not isinstance(message, dict):
+            self._to_replica(json.dumps(message))
+            return
+        self._ask({**message, "id": 0}, lambda answer: self._to_editor(json.dumps({**answer, "id": number})))
+
+    def _answer(self, number: Id, problem: str | None = None) -> None:
+        if number is None:
+            return
+        if problem is None:
+            self._to_editor(answers.answer(number))
+        else:
+            self._to_editor(answers.error(number, answers.REFUSED, problem))
+
+    # -- to and from the replica ------------------------------------------------------------------------
+
+    def from_replica(self, line: bytes) -> None:
+        """One message of the replica, which is believed."""
+        message = json.loads(line)
+        if message.get("method") == "edit":
+            file = self._files.get(message["params"]["uri"])
+            if file is not None and message["params"]["revision"] == file.sent:
+                file.applied += 1
+                edits = _edits(message["params"]["delta"], file.revisions.text)
+                self._tell(file, self._told(file, edits))
+        elif "method" in message:
+            self._to_editor(json.dumps(message, ensure_ascii=False))
+        elif isinstance(message.get("id"), int):
+            heard = self._asked.pop(message["id"], None)
+            if heard is not None:
+                heard(message)
+        else:
+            self._to_editor(json.dumps(message))  # of a message that was not understood
+
+    def _told(self, file: _File, edits: Sequence[Edit]) -> list[Told]:
+        try:
+            return file.revisions.told(edits)
+        except TooFarBehind:
+            raise BridgeError(f"the editor has not answered to thousands of edits of {file.uri}") from None
+
+    def _open_at_replica(self, file: _File) -> None:
+        file.sent = file.applied = 0
+        file.open = False
+        content = file.revisions.text
+        held = [] if file.answered else file.held  # what is opened again shows them
+        if held:
+            content = held[0][1]
+        file.held = held
+        params: Message = {"uri": file.uri, "content": content}
+        if file.answered:
+            params["base"] = content if file.base is None else file.base
+        self._ask({"method": "open", "params": params}, lambda answer: self._opened(file, answer))
+
+    def _opened(self, file: _File, answer: Message) -> None:
+        if self._files.get(file.uri) is not file:
+            return
+        if "error" in answer:
+            if not file.answered:
+                del self._files[file.uri]
+                if file.asked is not None:
+                    self._to_editor(json.dumps({**answer, "id": file.asked}))
+            return  # what was open before and cannot be now is tried again with the next connection
+        if not file.answered:
+            file.answered = True
+            self._answer(file.asked)
+        file.open = True
+        file.base = None
+        held, file.held = file.held, []
+        for edits, before in held:
+            self._made(file, edits, before)
+        if self._cursor is not None and self._cursor["params"].get("uri") == file.uri:
+            self._ask({**self._cursor, "id": 0}, lambda _: None)
+
+    def _send_edit(self, file: _File, edits: Iterable[Edit], before: str) -> None:
+        lines = Lines(before)
+        delta = [
+            {"range": answers.range_of(lines, edit.start, edit.end), "replacement": edit.text}
+            for edit in edits
+        ]
+        params = {"uri": file.uri, "revision": file.applied, "delta": delta}
+        file.sent += 1
+        number = self._ask(
+            {"method": "edit", "params": params}, lambda answer: self._confirmed(file, answer["id"])
+        )
+        file.unconfirmed.add(number)
+
+    def _confirmed(self, file: _File, number: int) -> None:
+        file.unconfirmed.discard(number)
+        if not file.unconfirmed:
+            file.base = None
+
+    def _ask(self, message: Message, heard: Callable[[Message], None]) -> int:
+        self._number += 1
+        self._asked[self._number] = heard
+        self._to_replica(json.dumps({"jsonrpc": "2.0", **message, "id": self._number}))
+        return self._number
+
+    def _tell(self, file: _File, told: Iterable[Told]) -> None:
+        for each in told:
+            self._to_editor(answers.edit(file.uri, each.revision, each.edit, each.before))
+
+
+class BridgeError(Exception):
+    """The bridge cannot go on; the reason is for a person."""
+
+
+def _edits(delta: Any, shown: str) -> list[Edit]:
+    """Raises KeyError, TypeError or ValueError for what is no delta of the text."""
+    lines = Lines(shown)
+    edits = []
+    for change in delta:
+        ends = sorted(
+            lines.offset(Position(change["range"][end]["line"], change["range"][end]["character"]))
+            for end in ("start", "end")
+        )
+        if not isinstance(change["replacement"], str):
+            raise ValueError("a replacement is no string")
+        edits.append(Edit(ends[0], ends[1], well_formed(change["replacement"])))
+    apply_edits(shown, ascending(edits))
+    return edits
