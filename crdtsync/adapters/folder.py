@@ -77,6 +77,11 @@ class JoinedFolder:
         self.store.close()
         self.disk.close()
 
+    def take_remembered(self) -> Remembered:
+        """What the store held when it was opened, for the engine alone: it is large."""
+        remembered, self.remembered = self.remembered, Remembered()
+        return remembered
+
     # -- opening ------------------------------------------------------------------------------------
 
     def _open_store(self) -> ReplicaStore:

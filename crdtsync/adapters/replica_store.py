@@ -171,31 +171,34 @@ class ReplicaStore:
     def _pinned(self, key: bytes) -> set[Digest]:
         """What disk and room agreed that the entry holds, for certain or provisionally."""
         rows = self._execute("SELECT depth, row FROM synced WHERE entry = ?", (key,)).fetchall()
-        agreed = [codec.decode_synced(codec.synced_key(key, depth), row, None) for depth, row in rows]
+        shared = codec.Shared()
+        agreed = [codec.decode_synced(codec.synced_key(key, depth), row, None, shared) for depth, row in rows]
         return {synced.digest for synced in agreed if synced.digest is not None}
 
     # -- reading ------------------------------------------------------------------------------------
 
     def remembered(self) -> Remembered:
         """All that the engine needs at start. Raises StoreCorrupt, StoreError."""
+        shared = codec.Shared()
         with self._explaining(), _collector_paused():
             meta = {
                 codec.decode_string(key): codec.decode_string(codec.unsealed(row, key))
                 for key, row in self._execute("SELECT key, row FROM meta")
             }
             heads = [
-                codec.decode_head(key, row) for key, row in self._execute("SELECT document, row FROM head")
+                codec.decode_head(key, row, shared)
+                for key, row in self._execute("SELECT document, row FROM head")
             ]
-            return Remembered(meta, tuple(heads), self._all_synced())
+            return Remembered(meta, tuple(heads), self._all_synced(shared))
 
-    def _all_synced(self) -> tuple[Synced, ...]:
+    def _all_synced(self, shared: codec.Shared) -> tuple[Synced, ...]:
         provisional: dict[bytes, Synced] = {}
         deeper = "SELECT entry, depth, row FROM synced WHERE depth > 0 ORDER BY depth DESC"
         for key, depth, row in self._execute(deeper):
             below = provisional.get(key)
-            provisional[key] = codec.decode_synced(codec.synced_key(key, depth), row, below)
+            provisional[key] = codec.decode_synced(codec.synced_key(key, depth), row, below, shared)
         synced = [
-            codec.decode_synced(key + b"\0", row, provisional.pop(key, None))
+            codec.decode_synced(key + b"\0", row, provisional.pop(key, None), shared)
             for key, row in self._execute("SELECT entry, row FROM synced WHERE depth = 0")
         ]
         if provisional:

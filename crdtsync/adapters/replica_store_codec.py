@@ -7,13 +7,15 @@ row damaged by the disk, or found under another key, is never taken for what dis
 from __future__ import annotations
 
 from struct import Struct
-from typing import Final
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from crdtsync.core.replica.records import Head, Synced
 from crdtsync.core.values.digests import DIGEST_BYTES, Digest
 from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.ids import ENTRY_ID_BYTES, TREE, DocumentId, EntryId
+
+T = TypeVar("T")
 
 
 class DamagedRow(ValueError):
@@ -91,7 +93,18 @@ def encode_head(key: bytes, head: Head) -> bytes:
     return sealed((fixed + head.state_vector)[_CRC.size :], key)
 
 
-def decode_head(key: bytes, row: bytes) -> Head:
+class Shared:
+    """Values of many rows that are the same, each kept once: a document and its file have most in common."""
+
+    def __init__(self) -> None:
+        self._values: dict[Any, Any] = {}
+
+    def one(self, value: T) -> T:
+        kept: T = self._values.setdefault(value, value)
+        return kept
+
+
+def decode_head(key: bytes, row: bytes, shared: Shared) -> Head:
     """Raises DamagedRow."""
     if len(row) < _HEAD.size:
         raise damaged(key)
@@ -99,9 +112,9 @@ def decode_head(key: bytes, row: bytes) -> Head:
     if checksum != crc32(row[_CRC.size :], crc32(key)):
         raise damaged(key)
     return Head(
-        document_of(key),
-        row[_HEAD.size :],
-        Digest(digest.hex()) if flags & _HEAD_DIGEST else None,
+        shared.one(document_of(key)),
+        shared.one(row[_HEAD.size :]),
+        shared.one(Digest(digest.hex())) if flags & _HEAD_DIGEST else None,
         size_bytes,
         at_ms,
         flags & _HEAD_DIRTY != 0,
@@ -128,7 +141,7 @@ def encode_synced(key: bytes, synced: Synced) -> bytes:
     return sealed((fixed + vector + encode_string(synced.path))[_CRC.size :], key)
 
 
-def decode_synced(key: bytes, row: bytes, provisional: Synced | None) -> Synced:
+def decode_synced(key: bytes, row: bytes, provisional: Synced | None, shared: Shared) -> Synced:
     """``key`` is that of the entry and of the depth. Raises DamagedRow."""
     if len(row) < _SYNCED.size:
         raise damaged(key)
@@ -140,7 +153,7 @@ def decode_synced(key: bytes, row: bytes, provisional: Synced | None) -> Synced:
     seen = None
     if flags & _SYNCED_FINGERPRINT:
         executable = flags & _SYNCED_FINGERPRINT_EXECUTABLE != 0
-        seen = Fingerprint(device, inode, size_bytes, mtime_ns, ctime_ns, executable)
+        seen = Fingerprint(shared.one(device), inode, size_bytes, mtime_ns, ctime_ns, executable)
     path_at = _SYNCED.size + length
     try:
         path = decode_string(row[path_at:])
@@ -149,12 +162,12 @@ def decode_synced(key: bytes, row: bytes, provisional: Synced | None) -> Synced:
     if kind >= len(_KINDS) or path_at > len(row):
         raise damaged(key)
     return Synced(
-        EntryId(key[:ENTRY_ID_BYTES].hex()),
+        EntryId(shared.one(key[:ENTRY_ID_BYTES].hex())),
         path,
         _KINDS[kind],
-        Digest(digest.hex()) if flags & _SYNCED_DIGEST else None,
+        shared.one(Digest(digest.hex())) if flags & _SYNCED_DIGEST else None,
         flags & _SYNCED_EXECUTABLE != 0,
-        row[_SYNCED.size : path_at],
+        shared.one(row[_SYNCED.size : path_at]),
         seen,
         provisional,
     )

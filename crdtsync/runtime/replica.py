@@ -187,7 +187,7 @@ class Replica:
         identity = Identity(options.room, folder.replica_id, options.name, options.token, options.read_only)
         self._engine = ReplicaEngine(
             identity,
-            folder.remembered,
+            folder.take_remembered(),
             folder.store,
             random.SystemRandom(),
             folder.ignored,

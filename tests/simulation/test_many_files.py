@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from crdtsync.core.replica.effects import Persist
 from crdtsync.core.values import limits
+from crdtsync.core.values.ids import TREE
 from tests.simulation.scene import Scene
 
 FILES = 60
@@ -43,3 +45,25 @@ def test_no_more_texts_than_the_limit_are_under_way_to_the_disk(monkeypatch: pyt
     assert not engine._documents._unwritten_texts
     assert engine._documents._unwritten_texts.chars == 0
     assert engine._state.step_chars == 0
+
+
+def test_after_a_clean_end_the_tree_is_read_in_one() -> None:
+    scene = Scene()
+    for number in range(FILES):
+        scene.save(scene.a, f"{number}.md", f"text {number}\n")
+        scene.wait(0.1)
+    scene.rest()
+    engine, store = scene.a.engine, scene.a.store
+    assert engine is not None
+    updates = len(store.updates(TREE))
+    assert updates >= limits.COMPACT_TREE_AT_END_UPDATES
+    for effect in engine.stop(scene.clock.now_s):
+        if isinstance(effect, Persist):
+            store.persist(effect.records)
+    assert len(store.updates(TREE)) == 1
+    scene.a.kill()
+    scene.a.start()
+    scene.save(scene.a, "one more.md", "text\n")
+    scene.rest()
+    assert len(scene.a.store.updates(TREE)) == 2
+    assert scene.paths(scene.b) == scene.paths(scene.a)

@@ -85,7 +85,7 @@ class ReplicaEngine:
         out = Outbox()
         documents = Documents(client_id, recall, remembered.heads, synced, out)
         tree_log = list(recall.updates(TREE))
-        tree = TreeDocument(client_id, tree_log)
+        tree = TreeDocument(client_id, tree_log, remembered.names())
         hub_side = HubSide(self)
         session = HubSession(
             identity,

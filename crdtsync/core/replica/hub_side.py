@@ -194,13 +194,18 @@ class HubSide:
         self._live.settled(changed)
         state.replan(changed)
 
+    def compact_tree(self, from_updates: int) -> None:
+        """Make one update of the tree's log, if it has that many."""
+        tree = self._state.tree
+        if self._tree_log_length >= from_updates and not tree.pending:
+            self._tree_log_length = 1
+            self._state.out.record(ReplaceUpdates(TREE, (tree.encode_state(),)))
+
     def _log_tree(self, update: bytes, *, dirty: bool) -> None:
         tree, documents = self._state.tree, self._state.documents
         self._state.out.record(AddUpdate(TREE, update))
         self._tree_log_length += 1
-        if self._tree_log_length >= limits.COMPACT_AFTER_UPDATES and not tree.pending:
-            self._tree_log_length = 1
-            self._state.out.record(ReplaceUpdates(TREE, (tree.encode_state(),)))
+        self.compact_tree(limits.COMPACT_AFTER_UPDATES)
         old = documents.heads.get(TREE)
         head = Head(TREE, tree.state_vector, None, 0, 0, dirty or (old is not None and old.dirty))
         documents.heads[TREE] = head

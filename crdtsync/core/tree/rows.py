@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
@@ -35,6 +37,10 @@ class Origin:
     copy_of: EntryId | None = None
 
 
+NO_VERSIONS: Final[Mapping[Digest, Version]] = MappingProxyType({})
+NO_ORIGIN: Final = Origin()
+
+
 @dataclass(slots=True)
 class Row:
     """What the columns say of one entry; any of it may be missing while updates are under way."""
@@ -43,8 +49,8 @@ class Row:
     kind: Kind | None = None
     executable: bool = False
     gone: bytes | None = None
-    origin: Origin = field(default_factory=Origin)
-    versions: dict[Digest, Version] = field(default_factory=dict)
+    origin: Origin = NO_ORIGIN
+    versions: Mapping[Digest, Version] = field(default_factory=lambda: NO_VERSIONS)
 
 
 @dataclass(frozen=True, slots=True)

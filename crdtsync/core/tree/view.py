@@ -55,7 +55,8 @@ class RoomView:
         self._rows = rows
         self._contents = contents
         self._placements: dict[EntryId, Placement] = {}
-        self._at: dict[str, set[EntryId]] = {}
+        self._at: dict[str, tuple[EntryId, ...]] = {}
+        """By path, who claims it: hardly ever more than one."""
         self._below: dict[str, int] = {}
         self._unchecked: set[str] = set()
         self._forked: set[EntryId] = set()
@@ -141,7 +142,7 @@ class RoomView:
         return Placement(entry, row.path, row.kind, row.executable, version)
 
     def _add(self, placement: Placement) -> None:
-        self._at.setdefault(placement.path, set()).add(placement.entry)
+        self._at[placement.path] = (*self._at.get(placement.path, ()), placement.entry)
         for folder in parents(placement.path):
             self._below[folder] = self._below.get(folder, 0) + 1
             if folder in self._at:
@@ -149,9 +150,10 @@ class RoomView:
 
     def _remove(self, placement: Placement) -> None:
         del self._placements[placement.entry]
-        claimants = self._at[placement.path]
-        claimants.discard(placement.entry)
-        if not claimants:
+        claimants = tuple(each for each in self._at[placement.path] if each != placement.entry)
+        if claimants:
+            self._at[placement.path] = claimants
+        else:
             del self._at[placement.path]
         for folder in parents(placement.path):
             left = self._below[folder] - 1

@@ -205,6 +205,8 @@ RECONNECT_MAX_S: Final = 15.0
 # -- background work --------------------------------------------------------------------------------
 COMPACT_AFTER_UPDATES: Final = 500
 """A document's log is compacted once it has this many updates."""
+COMPACT_TREE_AT_END_UPDATES: Final = 16
+"""The tree's log, at a clean end, from this many on: the next start then need not read them one by one."""
 DOCUMENTS_WARM_MAX: Final = 256
 """Documents kept decoded in memory; the others stay encoded in the store."""
 DOCUMENTS_WARM_MAX_BYTES: Final = 32 * MiB

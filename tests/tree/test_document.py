@@ -1,0 +1,129 @@
+"""The rows of a tree that was loaded are those of one that followed every change."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pycrdt import Doc, Map
+
+from crdtsync.core.tree.document import COLUMNS, TreeDocument
+from crdtsync.core.tree.rows import (
+    Create,
+    DropVersions,
+    Operation,
+    Origin,
+    PutVersion,
+    SetExecutable,
+    SetGone,
+    SetPath,
+    Version,
+)
+from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import EntryId, new_entry_id
+
+DIGEST = digest_of(b"a")
+
+
+def _some_operations(rng: random.Random) -> list[Operation]:
+    version = Version(DIGEST, 1, "Ann", 5, digest_of(b"index"))
+    link = Version(digest_of(b"t"), 1, "Bob \N{GRINNING FACE}", 6, target="t")
+    made: list[EntryId] = []
+    operations: list[Operation] = []
+    for kind in Kind:
+        entry = new_entry_id(rng)
+        made.append(entry)
+        content = {Kind.BLOB: version, Kind.LINK: link}.get(kind)
+        operations.append(
+            Create(entry, kind, f'{kind.value} é\u2028"\\', rng.random() < 0.5, Origin("Ann", 7), content)
+        )
+    return [
+        *operations,
+        SetPath(made[0], "d/other name", made[1]),
+        SetExecutable(made[0], True),
+        SetExecutable(made[0], False),
+        SetGone(made[0], b"\1\2\x03"),
+        PutVersion(made[1], Version(digest_of(b"b"), 2, "Bob", 8), (DIGEST,)),
+        DropVersions(made[2], (link.digest,)),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_loaded_tree_has_the_rows_of_the_one_that_was_written(seed: int) -> None:
+    rng = random.Random(seed)
+    written, followed = TreeDocument(1), TreeDocument(2)
+    updates = [written.edit([operation])[0] for operation in _some_operations(rng)]
+    for update in updates:
+        followed.apply_update(update)
+    assert len(written.rows) == len(Kind)
+    assert followed.rows == written.rows
+    assert TreeDocument(3, updates).rows == written.rows
+    assert TreeDocument(4, [written.encode_state()]).rows == written.rows
+
+
+def _bytes_for_text(doc: Doc[Any], entry: str) -> None:
+    for name in ("path", "kind", "exec", "origin"):
+        doc.get(name, type=Map)[entry] = b"a"
+
+
+def _text_for_bytes(doc: Doc[Any], entry: str) -> None:
+    for name, value in (
+        ("path", "a"),
+        ("kind", "text"),
+        ("gone", "a"),
+        ("exec", 1),
+        ("origin", [1, {"by": 2}]),
+    ):
+        doc.get(name, type=Map)[entry] = value
+
+
+def _numbers_that_are_none(doc: Doc[Any], entry: str) -> None:
+    doc.get("origin", type=Map)[entry] = {"by": 5, "at": float("nan"), "copy_of": entry.upper()}
+    version = {"size": 1.5, "by": b"a", "at": float("inf"), "target": b"t", "index": "short"}
+    doc.get("versions", type=Map)[f"{entry}:{DIGEST}"] = version
+    doc.get("versions", type=Map)[f"{entry}:{digest_of(b'b')}"] = {**version, "size": 1e300}
+    doc.get("versions", type=Map)[f"{entry}:{digest_of(b'c')}"] = {**version, "size": 2, "at": -1}
+
+
+def _nothing(doc: Doc[Any], entry: str) -> None:
+    for name in COLUMNS:
+        doc.get(name, type=Map)[entry] = None
+        doc.get(name, type=Map)["no identity"] = "a"
+
+
+@pytest.mark.parametrize("forge", [_bytes_for_text, _text_for_bytes, _numbers_that_are_none, _nothing])
+def test_a_forged_value_is_the_same_to_whoever_loads_it(forge: Callable[[Doc[Any], str], None]) -> None:
+    """Else a replica that was started anew would see another room than the others."""
+    entry = new_entry_id(random.Random(1))
+    doc: Doc[Any] = Doc(client_id=9)
+    with doc.transaction():
+        forge(doc, entry)
+    followed = TreeDocument(1)
+    followed.apply_update(doc.get_update())
+    assert followed.rows.keys() == {entry}
+    assert TreeDocument(2, [doc.get_update()]).rows == followed.rows
+    assert TreeDocument(3, [TreeDocument(4).encode_state(), doc.get_update()]).rows == followed.rows
+
+
+def test_a_loaded_tree_follows_what_comes() -> None:
+    first, second = TreeDocument(1), TreeDocument(2)
+    operations = _some_operations(random.Random(1))
+    loaded = TreeDocument(3, [first.edit(operations[:3])[0]])
+    update, changed = first.edit(operations[3:])
+    assert loaded.apply_update(update) == changed
+    assert loaded.rows == first.rows
+    assert second.apply_update(loaded.encode_state())
+    assert second.rows == first.rows
+
+
+def test_identities_and_paths_that_are_known_are_not_kept_twice() -> None:
+    entry = new_entry_id(random.Random(1))
+    written = TreeDocument(1)
+    written.edit([Create(entry, Kind.TEXT, "some/path", False, Origin())])
+    path = "/".join(["some", "path"])
+    loaded = TreeDocument(2, [written.encode_state()], {entry: entry, path: path})
+    assert next(iter(loaded.rows)) is entry
+    assert loaded.rows[entry].path is path
