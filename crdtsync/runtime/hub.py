@@ -191,6 +191,7 @@ class HubServer:
 
         self._store = self._open_store()
         server: Server | None = None
+        beating = asyncio.create_task(entrance.beat(), name="hub heartbeat")
         try:
             while True:
                 work = HubWork(self._store, committed)
@@ -213,6 +214,7 @@ class HubServer:
                 finally:
                     work.close()
         finally:
+            beating.cancel()
             self._loop = None
             self._gate.close()
             if server is not None:
@@ -277,8 +279,7 @@ class HubServer:
                 server_header=None,
                 max_size=limits.FRAME_MAX_BYTES,
                 max_queue=QUEUED_FRAMES_MAX,
-                ping_interval=limits.HEARTBEAT_S,
-                ping_timeout=limits.HEARTBEAT_TIMEOUT_S,
+                ping_interval=None,  # the entrance asks for signs of life
                 close_timeout=CLOSE_TIMEOUT_S,
                 logger=logging.getLogger("crdtsync.hub.websockets"),
                 **tls,

@@ -7,9 +7,10 @@ said anything, and costs nothing more.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import DATA_OPCODES, CloseCode, Frame
@@ -22,6 +23,9 @@ from crdtsync.core.values import limits
 from crdtsync.runtime.hub_gate import peer_of_address
 from crdtsync.runtime.hub_socket import HubSocket
 
+_TURNS: Final = 15
+"""Connections are asked for signs of life in so many parts, so that none takes long."""
+
 
 class Entrance:
     """All connections of a hub. ``connection`` makes them, for ``serve(create_connection=...)``."""
@@ -29,10 +33,18 @@ class Entrance:
     def __init__(self, crowd: Crowd, counts: Counts) -> None:
         self._crowd = crowd
         self._counts = counts
-        self._guests: dict[ServerConnection, _Guest] = {}
+        self._guests: dict[HubSocket, _Guest] = {}
+        self._arrived = 0
 
     def connection(self, *arguments: Any, **options: Any) -> ServerConnection:
         return _Counted(self, *arguments, **options)
+
+    async def beat(self) -> None:
+        """Ask every connection for a sign of life now and then, a few of them at a time."""
+        for turn in itertools.cycle(range(_TURNS)):
+            await asyncio.sleep(limits.HEARTBEAT_S / _TURNS)
+            for websocket in [each for each, guest in self._guests.items() if guest.turn == turn]:
+                websocket.beat()
 
     def refuse(self, code: str) -> None:
         """Count a refusal."""
@@ -40,17 +52,18 @@ class Entrance:
 
     def known(self, websocket: ServerConnection) -> None:
         """The connection was let into a room; may be said again."""
-        guest = self._guests.get(websocket)
+        guest = self._guests.get(websocket) if isinstance(websocket, HubSocket) else None
         if guest is not None and guest.unknown:
             guest.unknown = False
             self._crowd.known(guest.peer)
 
-    def arrive(self, websocket: ServerConnection, transport: asyncio.Transport) -> bool:
+    def arrive(self, websocket: HubSocket, transport: asyncio.Transport) -> bool:
         """Whether it may stay."""
         peer = peer_of_address(transport.get_extra_info("peername"))
         reason = self._crowd.arrive(peer, time.monotonic())
         if reason is None:
-            self._guests[websocket] = _Guest(peer)
+            self._arrived += 1
+            self._guests[websocket] = _Guest(peer, self._arrived % _TURNS)
             return True
         self._counts.refuse("crowd")
         body = f"{reason}\n".encode()
@@ -61,7 +74,7 @@ class Entrance:
         transport.close()
         return False
 
-    def leave(self, websocket: ServerConnection) -> None:
+    def leave(self, websocket: HubSocket) -> None:
         guest = self._guests.pop(websocket, None)
         if guest is not None:
             self._crowd.leave(guest.peer, unknown=guest.unknown)
@@ -70,6 +83,8 @@ class Entrance:
 @dataclass(slots=True)
 class _Guest:
     peer: Peer
+    turn: int
+    """When it is asked for a sign of life."""
     unknown: bool = True
 
 

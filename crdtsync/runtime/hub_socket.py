@@ -7,6 +7,7 @@ all that comes, are read here. Knows nothing of what the messages say. See docs/
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final
@@ -28,6 +29,9 @@ MESSAGES_PER_TURN: Final = 64
 """Messages of one member that are taken before the others are heard and what was gathered goes out."""
 HELD_MAX_BYTES: Final = 64 * KiB
 """Sent ahead of the answer to the handshake; beyond this, nothing is read until it has been answered."""
+READ_MAX_BYTES: Final = 256 * KiB
+BEATS_MISSED_MAX: Final = round(limits.HEARTBEAT_TIMEOUT_S / limits.HEARTBEAT_S)
+_PING: Final = b"\x89\0"
 _REQUEST_END: Final = b"\r\n\r\n"
 _WHOLE_TEXT: Final = 0x80 | Opcode.TEXT
 _WHOLE_BINARY: Final = 0x80 | Opcode.BINARY
@@ -46,7 +50,17 @@ class _Stage(StrEnum):
     """The library reads everything: ``recv`` and the like may be used."""
 
 
-class HubSocket(ServerConnection):
+class _Received(threading.local):
+    """Where sockets are read to, one after the other: each read would cost 256 KiB of its own."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(READ_MAX_BYTES))
+
+
+_received = _Received()
+
+
+class HubSocket(ServerConnection, asyncio.BufferedProtocol):
     """After the handshake either ``attach`` or ``leave_to_library`` says who takes messages."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -56,6 +70,8 @@ class HubSocket(ServerConnection):
         self._deliver: Callable[[str | bytes], None] = _ignore
         self._over: Callable[[], None] = _nothing
         self._message_max_bytes = limits.CONTROL_MAX_BYTES
+        self._heard = True
+        self._beats_missed = 0
         self._paused = False
         self._resuming: asyncio.Handle | None = None
         self._fragments: list[bytes] = []
@@ -106,9 +122,28 @@ class HubSocket(ServerConnection):
         self.send_data()
         self._over()
 
+    def beat(self) -> None:
+        """Ask for a sign of life; end the connection if there was none for as long as that is too long."""
+        if self.protocol.state is not WebsocketState.OPEN:
+            return
+        self._beats_missed = 0 if self._heard else self._beats_missed + 1
+        self._heard = False
+        if self._beats_missed > BEATS_MISSED_MAX:
+            self.fail(CloseCode.INTERNAL_ERROR, "no sign of life")
+            self.transport.abort()
+        else:
+            self.transport.write(_PING)
+
     # -- from the transport ---------------------------------------------------------------------------
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _received.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(_received.buffer[:nbytes]))
+
     def data_received(self, data: bytes) -> None:
+        self._heard = True
         match self._stage:
             case _Stage.DIRECT if self.protocol.state is not WebsocketState.OPEN:
                 self._unread += data
