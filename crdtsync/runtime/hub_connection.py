@@ -59,7 +59,8 @@ class Connection:
         self.ended = websocket.loop.create_future()
         """Done when no frame will come any more, or none is wanted."""
         self._sent = sent
-        self._queue: deque[bytes | str | _Close] = deque()
+        self._queue: deque[bytes | str | _Close] | None = None
+        """Made with the first frame that has to wait."""
         self._writer: asyncio.Task[None] | None = None
         self._busy = False
         self._corked: list[bytes] = []
@@ -123,21 +124,25 @@ class Connection:
             await asyncio.gather(self._writer, return_exceptions=True)
 
     def _enqueue(self, item: bytes | str | _Close) -> None:
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append(item)
         if self._writer is None or self._writer.done():
-            self._writer = self.websocket.loop.create_task(self._write(), name=f"hub writer {self.number}")
+            self._writer = self.websocket.loop.create_task(
+                self._write(self._queue), name=f"hub writer {self.number}"
+            )
 
-    async def _write(self) -> None:
+    async def _write(self, queue: deque[bytes | str | _Close]) -> None:
         """Send what is queued, for as long as the connection is open."""
         try:
-            while self._queue:
-                item = self._queue.popleft()
+            while queue:
+                item = queue.popleft()
                 if isinstance(item, _Close):
                     await self.websocket.close(item.code, item.reason)
                     return
                 await self._send(item)
         except ConnectionClosed:
-            self._queue.clear()
+            queue.clear()
 
     async def _send(self, frame: bytes | str) -> None:
         self._busy = True

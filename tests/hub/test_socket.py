@@ -186,6 +186,29 @@ async def test_a_paused_member_is_not_read_without_end() -> None:
         assert len(await taker.until(401)) == 401
 
 
+async def test_who_gives_no_sign_of_life_is_let_go_and_who_does_stays() -> None:
+    async with (
+        taking() as taker,
+        raw(taker) as dead,
+        connect(f"ws://127.0.0.1:{taker.port}", compression=None) as alive,
+    ):
+        await dead.send(REQUEST + text("dead"))
+        await alive.send("alive")
+        await taker.until(2)
+        for _ in range(hub_socket.BEATS_MISSED_MAX + 2):
+            for socket in taker.sockets:
+                socket.beat()
+            await alive.ping()
+            await (await alive.ping())  # the hub has read by now what answers its own ping
+        with pytest.raises(ConnectionError):
+            while await dead.reader.read(1000):
+                await dead.send(text("too late"))
+            raise ConnectionResetError
+        await alive.send("still here")
+        assert sorted((await taker.until(3))[:2], key=str) == ["alive", "dead"]
+        assert taker.got[2:] == ["still here"]
+
+
 async def test_what_came_before_the_end_of_a_connection_is_delivered_also_to_whoever_waits() -> None:
     async with taking() as taker, raw(taker) as client:
         await client.send(REQUEST + text("pause") + text("the last word"))

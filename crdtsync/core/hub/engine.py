@@ -332,7 +332,9 @@ class HubEngine:
         """One transaction for everything that came while the last one was written."""
         if self._appending is not None:
             return
-        rows = [row for room in self._rooms.values() if room.has_unstored for row in room.take_unstored()]
+        unstored, self._shared.unstored = self._shared.unstored, {}
+        rooms = [room for name in unstored if (room := self._rooms.get(name)) is not None]
+        rows = [row for room in rooms for row in room.take_unstored()]
         if rows:
             self._appending = {row.room: row.entry.sequence for row in rows}
             self._shared.add(Append(tuple(rows)))

@@ -7,7 +7,6 @@ the log, is the listener's matter.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -70,7 +69,7 @@ class Room:
         self.presences: dict[int, Presence] = {}
         self.told_at_s = float("-inf")
         self._shared = shared
-        self._tail: deque[Outgoing] = deque()
+        self._tail: list[Outgoing] = []
         self._gathered: list[Outgoing] = []
         self._unstored: list[Row] = []
         self._news: dict[int, Presence | Left] = {}
@@ -98,6 +97,7 @@ class Room:
             self._tail.append(row)
             self._gathered.append(row)
             self._unstored.append(Row(self.name, entry))
+            self._shared.unstored[self.name] = None
             self._shared.uncommitted_bytes += len(row.encoded)
             self.size_bytes += len(update)
             self._shared.counts.updates += 1
@@ -135,17 +135,17 @@ class Room:
         rows, self._unstored = self._unstored, []
         return rows
 
-    @property
-    def has_unstored(self) -> bool:
-        return bool(self._unstored)
-
     def stored(self, through: int) -> None:
         """The log is durable up to ``through``."""
         self.durable = through
         self._touch()
-        tail = self._tail
-        while tail and tail[0].entry.sequence <= through:
-            self._shared.uncommitted_bytes -= len(tail.popleft().encoded)
+        done = 0
+        for row in self._tail:
+            if row.entry.sequence > through:
+                break
+            done += 1
+            self._shared.uncommitted_bytes -= len(row.encoded)
+        del self._tail[:done]
         for listener in list(self.awaiting_store.values()):
             listener.stored()
 

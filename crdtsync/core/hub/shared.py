@@ -75,6 +75,8 @@ class Shared:
         """Members that wait for the disk to keep up."""
         self.touched: dict[str, None] = {}
         """Rooms with something to give, to store or to tell."""
+        self.unstored: dict[str, None] = {}
+        """Rooms with rows for the next append."""
 
     def add(self, effect: Effect) -> None:
         self.effects.append(effect)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from crdtsync.core.hub.doors.channel import Channel, Phase
 
 
 class Receipts:
     def __init__(self) -> None:
-        self._owed: deque[tuple[int, Channel]] = deque()
+        self._owed: list[tuple[int, Channel]] = []
 
     def __len__(self) -> int:
         return len(self._owed)
@@ -17,10 +15,16 @@ class Receipts:
     def owe(self, channel: Channel, sequence: int, durable: int) -> None:
         """An answer is due when the log is durable up to ``sequence``; now it is up to ``durable``."""
         self._owed.append((sequence, channel))
-        self.pay(durable)
+        if self._owed[0][0] <= durable:
+            self.pay(durable)
 
     def pay(self, durable: int) -> None:
-        while self._owed and self._owed[0][0] <= durable:
-            _, channel = self._owed.popleft()
+        paid = 0
+        for sequence, _ in self._owed:
+            if sequence > durable:
+                break
+            paid += 1
+        owed, self._owed = self._owed[:paid], self._owed[paid:]
+        for _, channel in owed:
             if channel.phase is Phase.OPEN:
                 channel.connection.applied(channel, True)
