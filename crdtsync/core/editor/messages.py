@@ -140,5 +140,7 @@ def read(line: bytes | str) -> Asked | Wrong:
 
 def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "message"
+    if not first["loc"]:
+        return "it is no object"
+    where = ".".join(str(part) for part in first["loc"])
     return f"{where}: {first['msg']}"
