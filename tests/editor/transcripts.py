@@ -96,7 +96,7 @@ class Stage:
             case "quit":
                 self.sessions[""].end()
             case "read":
-                on_disk = scene.read(scene.a, rest or "a.md")
+                on_disk = scene.read(scene.a, rest or "a.md") or ""
                 text = other.read("a.md") if not rest else on_disk
                 self.told.append(f"= {json.dumps(text, ensure_ascii=False)}")
                 if not rest:

@@ -103,7 +103,10 @@ class Bridge:
                 self._forward(message, number)
             case "cursor":
                 self._cursor = message
-                self._forward(message, number)
+                if file is not None and not file.open:
+                    self._answer(number)  # it is told once the file is open
+                else:
+                    self._forward(message, number)
             case _:
                 self._forward(message, number)
 
