@@ -22,8 +22,9 @@ from crdtsync.core.replica.records import (
     Synced,
     Version,
 )
+from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.ids import DocumentId, EntryId
+from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.errors import StoreError
 
 
@@ -75,6 +76,10 @@ class MemoryReplicaStore:
             Version(entry=entry, digest=stored.digest, text=text, at_s=stored.at_s)
             for stored, text in reversed(self._versions.get(entry, []))
         ]
+
+    def texts(self) -> list[str]:
+        """What the logs of all texts come to."""
+        return [TextDocument(0, log).text for document, log in self._logs.items() if document != TREE]
 
     def close(self) -> None:
         """Nothing may be asked afterwards; a ``copy()`` goes on with the same contents."""

@@ -73,6 +73,14 @@ class Ledger:
         if before != after:
             self._torn.setdefault((who, after), set()).update(tokens(before))
 
+    def lost_with_state(self, who: str, remembered: Iterable[str], there: Iterable[bytes]) -> None:
+        """Whoever deletes what a replica remembers deletes what it had taken in and not written yet."""
+        kept = {token for data in there for token in tokens(data)}
+        for text in remembered:
+            for token in tokens(text.encode()) - kept:
+                if self.born.get(token) == who:
+                    self.excused.setdefault(token, f"lost with the state of {who}")
+
     def lost_with_power(self, who: str, before: Iterable[bytes], after: Iterable[bytes]) -> None:
         """What a power cut took from a disk was never safe there."""
         kept = {token for data in after for token in tokens(data)}

@@ -169,6 +169,8 @@ class VirtualDisk:
             self._add(folder, name(path), node)
             return old.inode
         aside = _ASIDE.format(name(path))
+        if self._filesystem.get(folder, aside) is not None:
+            self._filesystem.remove(folder, aside)  # left there by a power cut
         self._add(folder, aside, node)
         self._filesystem.rename(folder, aside, folder, name(path))
         return old.inode

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from crdtsync.core.text.classify import classify
 from crdtsync.core.values.paths import is_below, parent
 from crdtsync.core.values.reserved import reserved_path
 from crdtsync.testing.clock import Trace, shown
@@ -91,7 +92,7 @@ class Person:
         return "".join(line(self._token()) for _ in range(self._rng.randint(1, 5))).encode()
 
     def _is_text(self, data: bytes) -> bool:
-        return b"\0" not in data
+        return classify(data, known_text=True) is not None
 
     def _edited(self, data: bytes) -> bytes:
         return edited(data, self._rng, self._token, TEXT_EDITS)

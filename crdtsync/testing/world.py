@@ -166,6 +166,8 @@ class World:
                 self.clock.after(back_s * 3, lambda: setattr(replica, "trouble", None))
             case "state_lost":
                 replica.kill()
+                contents = [node.data for _, node in replica.disk.files()]
+                self.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
                 replica.lose_state()
                 next(person for person in self.people if person.name == replica.name).close_all()
                 self.clock.after(back_s, lambda: self._restart(replica))
