@@ -58,6 +58,7 @@ def test_equal_texts_need_no_edits() -> None:
         ("foo bar", "foobar", [Edit(3, 4, "")]),
         ("colour colours", "color colors", [Edit(4, 5, ""), Edit(11, 12, "")]),
         ("color = red", "color = green", [Edit(8, 11, "green")]),
+        ("one f8d8 of it and\nmore a8 of", "one 6658 of", [Edit(4, 26, "6658")]),
         ("getName()", "getFullNameOf()", [Edit(3, 3, "Full"), Edit(7, 7, "Of")]),
         ("你好世界今天", "你好美丽世界明天", [Edit(2, 2, "美丽"), Edit(4, 5, "明")]),
         ("ab\r\ncd\r\n", "ab\ncd\n", [Edit(2, 3, ""), Edit(6, 7, "")]),
@@ -79,6 +80,8 @@ def test_edits_are_small_and_mean_something(old: str, new: str, edits: list[Edit
         ("one three", "one two three", [Edit(4, 4, "two ")]),
         ("b aaaa", "b aaaaaa", [Edit(2, 2, "aa")]),
         ("x.y.z", "x.y.y.z", [Edit(4, 4, "y.")]),
+        ("a b of it\n", "a b of it now\na c of it\n", [Edit(9, 9, " now\na c of it")]),
+        ("a b of it", "a b of it\na c of it", [Edit(9, 9, "\na c of it")]),
     ],
 )
 def test_an_insertion_or_deletion_that_could_stand_elsewhere_stands_at_its_best_place(

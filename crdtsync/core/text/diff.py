@@ -7,6 +7,7 @@ to others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -45,6 +46,7 @@ _SKIM_WIDTH: Final = 32
 _SKIM_REACH: Final = 256
 _SMALL_CELLS: Final = 1 << 14
 
+_PHRASE: Final = re.compile(r"\w\s+\w")
 _JOINED_ACROSS_MAX: Final = 32
 """Replacements with at most this much between them may become one."""
 _SLIDE_MAX: Final = 4096
@@ -178,6 +180,14 @@ class _Comparison:
 
     def _letters(self, old: str, new: str, at: int) -> None:
         start, old_end, new_end = _unlike(old, new)
+        rest = old[start:old_end], new[start:new_end]
+        if all(rest) and any(map(_PHRASE.search, rest)):
+            # of a phrase that was rewritten, letters that it happens to begin and end with did not stay
+            if inside_word(old, start) or inside_word(new, start):
+                start = word_start(old, start)
+            if inside_word(old, old_end) or inside_word(new, new_end):
+                after = word_end(old, old_end) - old_end
+                old_end, new_end = old_end + after, new_end + after
         old, new, at = old[start:old_end], new[start:new_end], at + start
         runs: list[Run] = []
         if old and new:
@@ -291,17 +301,21 @@ def _slide(old: str, edit: Edit, low: int, high: int) -> Edit:
     moved = edit.text or old[edit.start : edit.end]
     around = old[edit.start - left : edit.start] + moved + old[edit.end : edit.end + right]
     character_before = old[edit.start - left - 1] if edit.start > left else "\n"
-    return shifted(old, edit, _best_shift(character_before + around, left + right, "\n" in moved) - left)
+    ends_line = old[edit.end + right : edit.end + right + 1] in ("", "\n")
+    shift = _best_shift(character_before + around, left + right, "\n" in moved, ends_line)
+    return shifted(old, edit, shift - left)
 
 
-def _best_shift(text: str, most: int, lines: bool) -> int:
-    """Of ``0 .. most``; a shift by n puts the start between ``text[n]`` and ``text[n + 1]``."""
+def _best_shift(text: str, most: int, lines: bool, ends_line: bool) -> int:
+    """Of ``0 .. most``; a shift by n puts the start between ``text[n]`` and ``text[n + 1]``.
+
+    ``ends_line``: a shift by ``most`` puts the end of what is moved at the end of a line.
+    """
     line = text.rfind("\n", 0, most + 1) if lines else -1
     if line >= 0:
         return line
-    line = text.find("\n", 1, most + 2) if lines else -1
-    if line >= 0:
-        return line - 1
+    if lines and ends_line:
+        return most
     best = None
     for shift in range(most, max(most - _SLIDE_WORDS_MAX, 0) - 1, -1):
         before, first = text[shift], text[shift + 1]
