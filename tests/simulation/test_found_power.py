@@ -72,3 +72,19 @@ def test_whoever_empties_a_file_while_the_machine_runs_on_has_emptied_it() -> No
     scene.b.start()
     scene.rest()
     assert scene.read(scene.a, "note.md") == ""
+
+
+def test_what_was_about_to_be_written_counts_as_seen_only_if_the_edit_shows_it() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", "one\ntwo\n")
+    scene.rest()
+    scene.b.work_s = 0.2  # b writes slowly: it is killed before it has
+    scene.save(scene.a, "note.md", "one\ntwo with seventh\n")
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    scene.b.kill()
+    scene.save(scene.b, "note.md", "one\ntwo with seventeenth\n")
+    scene.b.start()
+    scene.rest()
+    text = scene.read(scene.a, "note.md") or ""
+    assert "seventh" in text.split()
+    assert "seventeenth" in text.split()

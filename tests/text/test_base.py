@@ -90,6 +90,12 @@ def test_a_change_taken_out_in_vain_goes_when_it_is_taken_out_again() -> None:
     assert choose_base(taken_out, back, [taken_out, SECOND, FIRST]) is None
 
 
+def test_a_save_that_has_a_line_that_came_since_was_made_from_it() -> None:
+    version = "one of the lines\ntwo of the lines\n"
+    current = "one of the lines\ntwo of the lines with words\nthree brought wisdom\n"
+    assert choose_base("one of the lines\nthree brought wisdom today\n", current, [version]) is None
+
+
 def test_no_version_before_one_that_was_saved_here_is_a_base() -> None:
     undone_by_hand = "title\n\none\ntwo\nthree, edited\n"
     assert choose_base(undone_by_hand, SECOND, [FIRST], saved_here=[True, False]) is None

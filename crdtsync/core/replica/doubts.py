@@ -12,7 +12,8 @@ from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState, chain, confirmed
 from crdtsync.core.replica.trees import OnDisk, is_that
-from crdtsync.core.text.diff import diff
+from crdtsync.core.text.base import has_line_of
+from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import EntryId
@@ -124,21 +125,30 @@ class Doubts:
         return self._state.disk.get(path) if occupant is None or occupant == entry else None
 
     def _nearest(self, agreements: tuple[Synced, ...], saved: str) -> Synced | None:
-        """The agreement that an edited file was made from: the one that differs least from it.
+        """The agreement that an edited file was made from: the oldest one, unless the file shows a later one.
 
-        A file that was never seen here, only about to be written, must also have something in common with it.
-        Of two that are as near the older one: then nothing of the later one counts as taken out.
+        What a later one had added then comes back at worst; the other way round it would count as taken out.
         """
-        found: tuple[int, Synced] | None = None
-        for agreed in reversed(agreements):
+        found: tuple[str, Synced] | None = None
+        for agreed in agreements:
             text = None
             if agreed.digest is not None:
                 text = self._state.documents.version(agreed.entry, agreed.digest)
             if text is None:
                 continue
-            apart = sum(len(edit.text) + edit.end - edit.start for edit in diff(text, saved))
-            if agreed.fingerprint is None and 2 * apart > len(text) + len(saved):
-                continue
-            if found is None or apart <= found[0]:
-                found = apart, agreed
+            if agreed.fingerprint is None and 2 * _apart(text, saved) > len(text) + len(saved):
+                continue  # it was only about to be written, and has little in common with what is there
+            if found is None or _shows(saved, text, found[0], seen=agreed.fingerprint is not None):
+                found = text, agreed
         return None if found is None else found[1]
+
+
+def _shows(saved: str, later: str, older: str, *, seen: bool) -> bool:
+    """Whether a save was made from the later text; ``seen``: that did stand on disk once."""
+    if has_line_of(saved, older, later):
+        return False
+    return has_line_of(saved, later, older) or (seen and _apart(later, saved) < _apart(older, saved))
+
+
+def _apart(text: str, saved: str) -> int:
+    return size_of(diff(text, saved))

@@ -28,6 +28,8 @@ from typing import Final
 from crdtsync.core.text.diff import Edit, diff, size_of
 from crdtsync.core.text.words import word_end, word_start, words
 
+_TELLING_CHARS: Final = 8
+"""New words of at least this many characters in all do not stand in a line of the save by chance."""
 _AROUND: Final = 32
 """Half of the characters around an insertion must be there for its absence to mean something."""
 
@@ -55,9 +57,32 @@ def choose_base(
         known.add(version)
         own = diff(version, saved)
         distance = size_of(own)
-        if distance < nearest and _undone(version, diff(version, current), own):
+        if (
+            distance < nearest
+            and not has_line_of(saved, current, version)
+            and _undone(version, diff(version, current), own)
+        ):
             nearest, chosen = distance, index
     return chosen
+
+
+def has_line_of(saved: str, current: str, version: str) -> bool:
+    """Whether the save has a line of ``current`` that is not in ``version``, by the words of it that are new.
+
+    Then it was not made from that version; unless two wrote the same at once.
+    """
+    known = set(words(version))
+    known_lines = set(version.splitlines())
+    there = [set(words(line)) for line in saved.splitlines() if line not in known_lines]
+    for line in set(current.splitlines()) - known_lines:
+        new = {word for word in words(line) if not word.isspace()} - known
+        if _size(new) >= _TELLING_CHARS and any(5 * _size(new & each) >= 4 * _size(new) for each in there):
+            return True
+    return False
+
+
+def _size(words: Set[str]) -> int:
+    return sum(map(len, words))
 
 
 def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
