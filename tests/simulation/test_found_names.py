@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from crdtsync.testing.virtual_inodes import NodeKind
+from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.simulation.scene import Scene
 
 
@@ -40,3 +42,41 @@ def test_files_that_are_swapped_and_edited_at_once_are_swapped_and_edited() -> N
     scene.rest()
     assert scene.read(scene.a, "q.md") == "added by a\n" + text_of("p") + "added by b\n"
     assert scene.read(scene.a, "p.md") == text_of("q")
+
+
+def test_a_swapped_file_that_was_saved_anew_is_told_by_what_it_holds() -> None:
+    scene = Scene()
+    for name in ("apple", "bread"):
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    scene.a.link.online = False
+    scene.a.link.cut()
+    scene.save(scene.a, "bread.md", "first\n" + text_of("bread"))
+    disk = scene.b.disk
+    disk.exchange("apple.md", "bread.md")
+    scene.wait(0.001)  # one of them is looked at by then
+    disk.put("apple.md", disk.new_inode(NodeKind.FILE, (text_of("bread") + "more\n").encode()))
+    scene.wait(2.0)
+    scene.a.link.online = True
+    scene.rest()
+    assert scene.read(scene.a, "apple.md") == "first\n" + text_of("bread") + "more\n"
+    assert scene.read(scene.a, "bread.md") == text_of("apple")
+
+
+def test_a_link_that_was_made_anew_while_others_moved_it_is_in_the_room() -> None:
+    scene = Scene()
+
+    def link(replica: VirtualReplica, path: str, target: bytes) -> None:
+        replica.disk.put(path, replica.disk.new_inode(NodeKind.LINK, target))
+
+    link(scene.a, "one", b"first")
+    scene.rest()
+    scene.b.kill()
+    scene.a.disk.rename("one", "two")
+    scene.wait(2.0)
+    link(scene.a, "two", b"second")
+    scene.wait(2.0)
+    link(scene.b, "one", b"third")
+    scene.b.start()
+    scene.rest()
+    assert {node.data for _, node in scene.a.disk.files()} == {b"second", b"third"}

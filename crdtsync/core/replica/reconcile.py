@@ -12,6 +12,7 @@ from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.doubts import Doubts
 from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.ingest import Ingest, deletion
+from crdtsync.core.replica.links import edited_astray
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.mending import Mending
@@ -109,15 +110,15 @@ class Reconcile:
             self._deletions.forget([entry] if state.disk.get(agreed.path) is None else [])
         seen = self._doubts.standing(entry, agreed.path)
         disk, room = self._disk_fact(agreed, seen, passed), self._room_fact(agreed, placed)
-        if placed is not None and placed.path != agreed.path and disk in (Disk.SAME, Disk.EDITED):
+        here = disk is Disk.SAME or (disk is Disk.EDITED and not edited_astray(state, agreed, placed))
+        if placed is not None and placed.path != agreed.path and here:
             assert seen is not None
             if not self._hidden(placed.path) and not self.reading.makes_room(placed):
                 self._materialise.move(agreed, placed, seen, now)
             return
         if placed is None and self._succeeded(agreed, disk, now):
             return
-        digest = None if seen is None else seen.digest
-        equal = placed is not None and digest == state.room_digest(entry)
+        equal = placed is not None and state.room_digest(entry) == (None if seen is None else seen.digest)
         self._carry_out(plan(disk, room, equal=equal), agreed, placed, seen, content, now)
 
     # -- facts ----------------------------------------------------------------------------------------

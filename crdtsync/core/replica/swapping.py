@@ -31,7 +31,7 @@ class Swapping:
     def note(self, seen: Iterable[tuple[str, Seen]]) -> set[str]:
         """Returns the paths, of those looked at, where a file stands that was elsewhere before."""
         found = list(seen)
-        brought = {path for path, each in found if self._is_brought(path, each)}
+        brought = {path for path, each in [*self._held.items(), *found] if self._is_brought(path, each)}
         for path, each in found:
             self._leaves(path, each)
         return brought
@@ -45,6 +45,7 @@ class Swapping:
         if not state.running:
             return together
         came = {path: origin for path, each in together.items() if (origin := self._came_from(path, each))}
+        self._close(came, together)
         while left := [path for path, origin in came.items() if origin.path not in came]:
             for path in left:
                 source = came.pop(path).path
@@ -62,6 +63,26 @@ class Swapping:
         if came:
             self._swapped(came, together, now)
         return {path: each for path, each in together.items() if path not in came and path not in self._held}
+
+    def _close(self, came: dict[str, Synced], seen: Mapping[str, Seen]) -> None:
+        """One of a cycle may have been saved since as a new file: it is told by what it holds."""
+        synced = self._state.synced
+        for path in [
+            path for path, origin in came.items() if origin.path in seen and origin.path not in came
+        ]:
+            end, sources = came[path].path, {origin.path: at for at, origin in came.items()}
+            first = path
+            while first in sources:
+                first = sources[first]
+            entry, here, there = synced.at(first), synced.at(end), seen[end]
+            origin = None if entry is None else synced.get(entry)
+            if origin is None or here is None or origin.entry == here or not isinstance(there, Present):
+                continue
+            unknown = (
+                synced.with_inode(there.fingerprint) is None and not {entry, here} & self._state.unsure.keys()
+            )
+            if unknown and self._is_of(origin, there.content, synced.get(here)):
+                came[end] = origin
 
     def _is_brought(self, path: str, seen: Seen) -> bool:
         """Whether a known file stands at a path that was not its own, also if its own has another by now."""
