@@ -324,6 +324,8 @@ class Observing:
         if not below:
             self.scanned_once = True
             state.replan(state.out_of_step())
+            for path in state.unclaimed():
+                state.replan_path(path)
         return True
 
     def _unchanged(self, path: str, fingerprint: Fingerprint) -> bool:

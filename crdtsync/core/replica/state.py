@@ -346,7 +346,7 @@ class ReplicaState:
         return agreed is not None and agreed.kind is Kind.TEXT
 
     def out_of_step(self) -> list[EntryId]:
-        """Entries of which disk and room have not agreed on what the room says now.
+        """Entries of which disk and room have not agreed on what the room says, or the disk holds, now.
 
         Each is planned when something about it changes; whoever has looked at all of the folder plans what is
         left once more, so that nothing waits for ever for a change that was missed.
@@ -356,7 +356,15 @@ class ReplicaState:
             agreed = self.synced.get(entry)
             if agreed is None or agreed.path != placed.path or agreed.digest != self.room_digest(entry):
                 found.append(entry)
+        for agreed in self.synced:
+            seen = self.disk.get(agreed.path)
+            if self.view.get(agreed.entry) is None or (seen is not None and seen.digest != agreed.digest):
+                found.append(agreed.entry)
         return found
+
+    def unclaimed(self) -> list[str]:
+        """Paths where something stands that nothing was agreed on."""
+        return [path for path in self.disk.paths() if self.synced.at(path) is None]
 
     def room_digest(self, entry: EntryId) -> Digest | None:
         """The content that the room gives the entry; None for a folder or an entry that is not alive."""
