@@ -100,7 +100,7 @@ STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
 SEEDS: dict[str, tuple[Mutant, int]] = {
     "a deletion covers what its author had not seen": (
         lambda: patch.object(ingest, "deletion", _covers_everything),
-        2032,
+        2040,
     ),
     "our edits replace what others made meanwhile": (
         lambda: patch.object(ingest, "rebase", lambda base, ours, theirs: diff(theirs, ours)),
