@@ -70,6 +70,8 @@ class ReplicaStore:
         self._checkpointer = Checkpointer(path, vfs)
         self._written_bytes = 0
         self._round_under_way = False
+        self._cached = True
+        """Whether pages may be kept in memory; after a check of the whole file, or many rows, they are."""
         self._versions = VersionTable(self._execute, self._pinned)
 
     @staticmethod
@@ -94,15 +96,19 @@ class ReplicaStore:
             except BaseException:
                 self._roll_back()
                 raise
+        self._cached = True
         self._written_bytes += PAGE_BYTES * (len(records) + 1)
         if self._round_under_way or self._written_bytes >= CHECKPOINT_AFTER_BYTES:
             self._checkpoint()
 
     def shrink(self) -> bool:
-        """Give some free space back to the disk; returns whether there is more. For idle moments."""
+        """Give some free space back to the disk, at last memory; returns whether there is more. When idle."""
         more = False
         with suppress(sqlite3.Error):  # the next commit tells
             more = shrink(self._connection)
+            if not more and self._cached:
+                self._execute("PRAGMA shrink_memory")
+                self._cached = False
             self._written_bytes += PAGES_AT_ONCE * PAGE_BYTES if more else 0
         if self._round_under_way or self._written_bytes >= CHECKPOINT_AFTER_BYTES:
             self._checkpoint()

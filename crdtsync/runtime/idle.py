@@ -1,10 +1,12 @@
-"""When the store's free space is given back to the disk: now and then, in small parts, with pauses."""
+"""When free space is given back: to the disk in small parts, with pauses; and memory to the system."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
+
+from crdtsync.adapters.heap import Heap
 
 PERIOD_S: Final = 10.0
 PAUSE_S: Final = 0.05
@@ -13,7 +15,11 @@ PAUSE_S: Final = 0.05
 
 async def shrink_when_idle(shrink: Callable[[], Awaitable[bool]]) -> NoReturn:
     """Call ``shrink`` until cancelled; it returns whether there is more to do."""
+    heap = Heap()
     pause_s = PERIOD_S
     while True:
         await asyncio.sleep(pause_s)
-        pause_s = PAUSE_S if await shrink() else PERIOD_S
+        more = await shrink()
+        pause_s = PAUSE_S if more else PERIOD_S
+        if not more:
+            await asyncio.to_thread(heap.give_back)
