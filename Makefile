@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test lint types layers unit simulate authors fuzz node doors bench clean
+.PHONY: setup demo test lint types layers unit simulate authors fuzz node doors \
+        bench bench-quick bench-check bench-setup bench-peers clean
 
 setup: $(VENV)/.ready
 
@@ -65,8 +66,31 @@ examples/codemirror/dist/main.js: examples/codemirror/package.json examples/code
 doors: setup node
 	CRDTSYNC_NEED_NODE=1 CRDTSYNC_LONG_DOORS=1 $(BIN)/python -m pytest tests/doors
 
-bench: setup
-	$(BIN)/python -m benchmarks.latency
+# The measures, side by side with the floors and with the peers that are installed; benchmarks/README.md tells more.
+# Folders are made at PLACE, which should not be a tmpfs. make bench MEASURE='save keystroke' takes these only.
+PLACE ?= .
+MEASURE ?=
+bench: bench-setup
+	$(BIN)/python -m benchmarks --place $(PLACE) $(MEASURE)
+
+# Small amounts: does it all run?
+bench-quick: bench-setup
+	$(BIN)/python -m benchmarks --quick --results build/bench --place $(PLACE) $(MEASURE)
+
+# Counts of work, never seconds, of a small slice against those that are committed.
+bench-check: bench-setup
+	$(BIN)/python -m benchmarks.guard
+
+bench-setup: setup
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+
+# What the product is compared with; those that are not there are left out, and the results say so.
+PEERS := build/peers
+bench-peers:
+	-apt-get install -y --no-install-recommends syncthing unison git-annex rsync lsyncd
+	mkdir -p $(PEERS)/node && cp benchmarks/systems/package.json $(PEERS)/node/
+	-cd $(PEERS)/node && npm install --no-audit --no-fund --no-package-lock --loglevel=error
+	-$(PYTHON) -m venv $(PEERS)/pycrdt && $(PEERS)/pycrdt/bin/pip install --quiet pycrdt-websocket websockets
 
 clean:
 	rm -rf tests/doors/node_modules examples/codemirror/node_modules examples/codemirror/dist

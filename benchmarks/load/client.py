@@ -1,0 +1,159 @@
+"""One connection of the load generator: opens a document, sends prepared frames, tells which came through.
+
+Each update types a numbered tag, ``<00000042>``, at the end of the text. A reader looks for the last tag in
+what came, so merged updates count for as many as they hold, and reading costs the generator next to nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from pycrdt import Doc, Text, TransactionEvent
+
+from benchmarks.load.wire import Dialect, masked_frame, server_frame
+
+TAG_CHARS = 10
+OPEN_DEADLINE_S = 30.0
+
+Progress = Callable[[int, int, float], None]
+"""Called with the last number before, the last number now, and the time of ``time.perf_counter``."""
+
+
+def typed_updates(count: int, first: int = 0) -> list[bytes]:
+    """What ``count`` edits of one client make, in order; the tags are numbered from ``first``."""
+    document: Doc[Text] = Doc()
+    text = document.get("content", type=Text)
+    updates: list[bytes] = []
+
+    def keep(event: TransactionEvent) -> None:
+        updates.append(event.update)
+
+    subscription = document.observe(keep)
+    for number in range(first, first + count):
+        text.insert(TAG_CHARS * (number - first), f"<{number:08d}>")
+    document.unobserve(subscription)
+    return updates
+
+
+def last_tag(data: bytes | bytearray) -> int:
+    """The number of the last whole tag in ``data``, or -1."""
+    end = data.rfind(b">")
+    while end >= 0:
+        digits = data[end - 8 : end] if end > TAG_CHARS - 2 else b""
+        if digits.isdigit() and data[end - 9 : end - 8] == b"<":
+            return int(digits)
+        end = data.rfind(b">", 0, end)
+    return -1
+
+
+class Client(asyncio.Protocol):
+    """Ready once ``opened`` is; ``last`` is the highest tag that came."""
+
+    def __init__(self, dialect: Dialect, room: str, progress: Progress | None = None) -> None:
+        self.dialect = dialect
+        self.room = room
+        self.last = -1
+        self.closed = False
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._progress = progress
+        self._handshaken = False
+        self._live = False
+        self._buffer = bytearray()
+        self._tail = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        port = transport.get_extra_info("peername")[1]
+        transport.write(
+            f"GET {self.dialect.target(self.room)} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
+        if not self.opened.done():
+            self.opened.set_exception(
+                ConnectionError(f"closed while opening {self.room}: {self._tail[:80]!r}")
+            )
+
+    def data_received(self, data: bytes) -> None:
+        if self._live:
+            self._scan(data)
+            return
+        self._buffer += data
+        if not self._handshaken:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            self._tail = bytes(self._buffer[:end])
+            if b" 101 " not in self._buffer[:16]:
+                self._transport.abort()
+                return
+            del self._buffer[: end + 4]
+            self._handshaken = True
+            for message in self.dialect.opening(self.room):
+                self._transport.write(masked_frame(message))
+            if not self.dialect.opening(self.room):
+                self._go_live()
+                return
+        while (frame := server_frame(self._buffer)) is not None:
+            if frame[0] == 9:
+                self._transport.write(masked_frame(frame[1], 10))
+            elif self.dialect.is_open(self.room, frame[1]):
+                tag = last_tag(frame[1])
+                self._go_live()
+                self._scan(bytes(self._buffer))
+                self._advance(tag)
+                return
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        self._transport.write(b"".join(frames))
+
+    def waiting_bytes(self) -> int:
+        """What the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def close(self) -> None:
+        self._transport.abort()
+
+    def _go_live(self) -> None:
+        self._live = True
+        self._tail = b""
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    def _scan(self, data: bytes) -> None:
+        if data[:1] == b"\x89":  # a ping comes alone when nothing else does
+            self._transport.write(masked_frame(data[2 : 2 + (data[1] & 127)] if len(data) > 1 else b"", 10))
+        self._advance(last_tag(self._tail + data))
+        self._tail = (self._tail + data)[-(TAG_CHARS - 1) :]
+
+    def _advance(self, tag: int) -> None:
+        if tag > self.last:
+            before, self.last = self.last, tag
+            if self._progress is not None:
+                self._progress(before, tag, time.perf_counter())
+
+
+async def opened(
+    port: int,
+    dialect: Dialect,
+    room: str,
+    progress: Progress | None = None,
+    deadline_s: float = OPEN_DEADLINE_S,
+) -> Client:
+    """A client that has the document. Raises ConnectionError or TimeoutError."""
+    loop = asyncio.get_running_loop()
+    _, client = await loop.create_connection(lambda: Client(dialect, room, progress), "127.0.0.1", port)
+    try:
+        async with asyncio.timeout(deadline_s):
+            await client.opened
+    except BaseException:
+        client.close()
+        raise
+    return client

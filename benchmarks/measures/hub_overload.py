@@ -1,0 +1,50 @@
+"""Twice the most that the hub delivers to 50 readers, for seconds: is it still there, and when is it well?
+
+Meanwhile someone types in another room: the time of those keystrokes shows how long the hub is away.
+Well again is: those take under 50 ms, and every reader that was not let go has everything.
+"""
+
+import asyncio
+
+from benchmarks.bench import Bench
+from benchmarks.figures import Target
+from benchmarks.load.patterns import fan_out_per_s, scheduled
+from benchmarks.systems.hubs import HubSystem, Running, hub_systems
+
+TITLE = "hub at twice its limit"
+TARGETS = (
+    Target("well again within 5 s", "recovery_s", 5.0, statistic="max"),
+    Target("another room's keystroke, p95 ≤ 100 ms", "elsewhere_ms", 100.0, statistic="p95"),
+    Target(
+        "at half its limit another room waits ≤ 20 ms (p99)", "elsewhere_at_half_ms", 20.0, statistic="p99"
+    ),
+)
+READERS = 50
+RECOVER_S = 20.0
+
+
+def run(bench: Bench) -> None:
+    bench.rounds({s.name: lambda s=s: _turn(bench, s) for s in hub_systems()}, 1)  # type: ignore[misc]
+
+
+def _turn(bench: Bench, system: HubSystem) -> None:
+    bench.results.options[system.name] = system.options
+    if system.missing:
+        raise FileNotFoundError(system.missing)
+    with bench.folder(system.name) as place, system.run(place) as hub:
+        asyncio.run(_overload(bench, system.name, hub))
+
+
+async def _overload(bench: Bench, name: str, hub: Running) -> None:
+    count = {"pycrdt-websocket": 800, "y-websocket": 4000}.get(name, 12000)
+    most = await fan_out_per_s(hub.port, hub.dialect, "most", READERS, bench.pick(count, count // 8), 2000)
+    bench.record(name, "limit_per_s", most)
+    seconds = bench.pick(4.0, 1.0)
+    half = await scheduled(hub.port, hub.dialect, "half", READERS, most / 2, seconds, 5.0)
+    bench.record(name, "elsewhere_at_half_ms", *half.elsewhere_ms)
+    twice = await scheduled(hub.port, hub.dialect, "twice", READERS, most * 2, seconds, RECOVER_S)
+    bench.record(name, "elsewhere_ms", *twice.elsewhere_ms)
+    bench.record(name, "latency_ms", *twice.latencies_ms)
+    bench.record(name, "recovery_s", twice.recovery_s)
+    bench.record(name, "delivered_share", twice.delivered_share)
+    bench.record(name, "readers_let_go", twice.dropped)

@@ -1,0 +1,33 @@
+"""A keystroke from one Yjs client to another through the hub, 5 ms apart, one document of a room."""
+
+import asyncio
+
+from benchmarks.bench import Bench
+from benchmarks.figures import Target
+from benchmarks.load.patterns import keystrokes_ms
+from benchmarks.systems.hubs import FLOOR, HubSystem, hub_systems, our_hocuspocus_door
+
+TITLE = "keystroke in a Yjs client → other Yjs client through the hub"
+TARGETS = (
+    Target("p50 ≤ 1.5 × a bare relay", "keystroke_ms", 1.5, (FLOOR,)),
+    Target(
+        "p50 no more than the best peer",
+        "keystroke_ms",
+        1.0,
+        ("Hocuspocus", "y-websocket", "pycrdt-websocket"),
+    ),
+)
+
+
+def run(bench: Bench) -> None:
+    systems = (*hub_systems(), our_hocuspocus_door())
+    bench.rounds({s.name: lambda s=s: _turn(bench, s) for s in systems}, bench.pick(5, 1))  # type: ignore[misc]
+
+
+def _turn(bench: Bench, system: HubSystem) -> None:
+    bench.results.options[system.name] = system.options
+    if system.missing:
+        raise FileNotFoundError(system.missing)
+    with bench.folder(system.name) as place, system.run(place) as hub:
+        took = asyncio.run(keystrokes_ms(hub.port, hub.dialect, "keys", bench.pick(220, 70), 0.005))
+        bench.record(system.name, "keystroke_ms", *took[20:])
