@@ -68,7 +68,7 @@ doors: setup node
 
 # The measures, side by side with the floors and with the peers that are installed; benchmarks/README.md tells more.
 # Folders are made at PLACE, which should not be a tmpfs. make bench MEASURE='save keystroke' takes these only.
-PLACE ?= .
+PLACE ?= build
 MEASURE ?=
 bench: bench-setup
 	$(BIN)/python -m benchmarks --place $(PLACE) $(MEASURE)
@@ -82,6 +82,7 @@ bench-check: bench-setup
 	$(BIN)/python -m benchmarks.guard
 
 bench-setup: setup
+	mkdir -p build
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 
 # What the product is compared with; those that are not there are left out, and the results say so.

@@ -1,7 +1,7 @@
 """The naive pipeline that the product is measured against: everything it does, without any safety.
 
 Save → watch → diff → CRDT → websocket → CRDT → write a temporary file and rename it over the target. One
-file, no store, no acknowledgements, no settling, no inspection. ``python -m benchmarks.systems.naive ROLE ...``.
+file, no store, no acknowledgements, no settling, no inspection. Run as a module, with a role.
 """
 
 from __future__ import annotations
