@@ -36,7 +36,7 @@ class EditorPipes:
     def __init__(self, directory: str) -> None:
         """Connects. Raises FolderError if no replica runs for the folder."""
         self._joined = find_joined(directory)
-        self._bridge = Bridge(self._to_editor, self._to_replica)
+        self._bridge = Bridge(os.urandom(8).hex(), self._to_editor, self._to_replica)
         self._unframer = Unframer()
         self._socket: socket.socket | None = None
         self._heard = bytearray()

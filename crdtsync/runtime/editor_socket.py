@@ -58,7 +58,14 @@ class EditorSocket:
             send(answers.error(None, answers.REFUSED, "too many editors are connected; close one"))
             return
         session = EditorSession(
-            self._root, os.path.realpath, replica.attach, replica.detach, replica.say, send, drop
+            self._root,
+            os.path.realpath,
+            replica.attach,
+            replica.detach,
+            replica.say,
+            send,
+            drop,
+            replica.taken,
         )
         try:
             async for line in lines_of(reader):

@@ -139,6 +139,10 @@ class Replica:
         """Whether much waits to be carried out, as while the disk is full: who types should wait."""
         return len(self._owed) > OWED_MAX
 
+    def taken(self, program: str) -> int:
+        """The number of the last edit of a program that was taken, by its marks."""
+        return 0 if self._engine is None else self._engine.taken(program)
+
     def detach(self, holder: int) -> None:
         self._programs.go(holder)
         self.say(ev.HolderGone(holder))
@@ -147,8 +151,6 @@ class Replica:
         """Something of ours changed these paths on disk on a person's behalf."""
         for path in paths:
             self._events.put(ev.Hint(path, ev.HintKind.CLOSED))
-
-    # -- the loop -----------------------------------------------------------------------------------
 
     async def run(self, opened: Callable[[], Awaitable[None]] | None = None) -> None:
         """Join and keep in sync until ``stop``; ``opened`` is awaited once the folder is ours.
@@ -350,8 +352,6 @@ class Replica:
         else:
             self._events.put(event)
 
-    # -- the hub ------------------------------------------------------------------------------------
-
     def _connected(self) -> None:
         self._was_connected = True
         self.unreachable = None
@@ -388,8 +388,6 @@ class Replica:
                 case ef.MakeDurable(number):
                     if await self._disk.durable_now():
                         await self._carry_out(self._engine.handle(ev.MadeDurable(number), self._now()))
-
-    # -- the end ------------------------------------------------------------------------------------
 
     async def _close(self) -> None:
         """Let go of everything; steps that were begun are finished first."""

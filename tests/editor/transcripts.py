@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from crdtsync.core.editor.session import EditorSession
@@ -44,6 +45,12 @@ class Stage:
             self.sessions[who].receive(said)
         return [line, *self.told]
 
+    def listen(self, send: Callable[[str], None]) -> None:
+        """Let a new first editor connect that hears by ``send``."""
+        self.sessions[""] = EditorSession(
+            DIRECTORY, _real_path, self._attach, self._detach, self._say, send, send, self._taken
+        )
+
     def _session(self, who: str) -> EditorSession:
         def send(message: str) -> None:
             self.told.append(f"{who}< {message}")
@@ -52,6 +59,10 @@ class Stage:
             self.told.append(f"{who}dropped: {reason}")
 
         return EditorSession(DIRECTORY, _real_path, self._attach, self._detach, self._say, send, drop)
+
+    def _taken(self, program: str) -> int:
+        assert self.scene.a.engine is not None
+        return self.scene.a.engine.taken(program)
 
     def _attach(self, sink: object) -> int:
         self.holder += 1

@@ -24,6 +24,11 @@ def answer(number: Id) -> str:
     return _encoded({"id": number, "result": SUCCESS})
 
 
+def taken(number: Id, mark: int) -> str:
+    """To our own bridge: how far its edits were taken."""
+    return _encoded({"id": number, "result": {"taken": mark}})
+
+
 def error(number: Id, code: int, message: str, data: str = "") -> str:
     return _encoded({"id": number, "error": {"code": code, "message": message, "data": data}})
 

@@ -34,21 +34,28 @@ class _File:
         """At the replica."""
         self.sent = 0
         self.applied = 0
-        self.base: str | None = None
-        """What was shown before the first edit that the replica has not confirmed; None: it has all."""
-        self.unconfirmed: set[int] = set()
+        self.sendings: list[tuple[int, str]] = []
+        """What was sent and is not confirmed, by number, each with what was shown before."""
+        self.unsent: str | None = None
+        """What was shown before the first edit that was not sent; None: all were."""
         self.held: list[tuple[tuple[Edit, ...], str]] = []
         """Edits, each of the text beside it, made since the replica was asked to open the file."""
 
 
 class Bridge:
-    """``to_editor`` and ``to_replica`` take one message each, as JSON without line ends."""
+    """``name`` is its own: 16 random hex digits. ``to_editor`` and ``to_replica`` take one message each, as
+    JSON without line ends."""
 
-    def __init__(self, to_editor: Callable[[str], None], to_replica: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, to_editor: Callable[[str], None], to_replica: Callable[[str], None]
+    ) -> None:
+        self._name = name
         self._to_editor = to_editor
         self._to_replica = to_replica
         self._files: dict[str, _File] = {}
         self._connected = False
+        self._resuming = True
+        """Whether it is not known yet how far the replica got."""
         self._number = 0
         self._asked: dict[int, Callable[[Message], None]] = {}
         """What to do with the replica's answers."""
@@ -57,25 +64,34 @@ class Bridge:
     # -- the connection -------------------------------------------------------------------------------
 
     def connected(self) -> None:
-        """A replica listens: open everything again."""
+        """A replica listens: ask how far it got, and open everything again."""
         self._connected = True
+        self._ask({"method": "resume", "params": {"bridge": self._name}}, self._resumed)
+
+    def _resumed(self, answer: Message) -> None:
+        result = answer.get("result")
+        taken = result.get("taken") if isinstance(result, dict) else None
+        self._resuming = False
         for file in self._files.values():
-            self._open_at_replica(file)
+            self._open_at_replica(file, taken if isinstance(taken, int) else 0)
 
     def disconnected(self) -> None:
         """It is gone; the editor is not told, and types on."""
         self._connected = False
+        self._resuming = True
         self._asked.clear()
         for file in self._files.values():
-            if file.open and file.base is None:
-                file.base = file.revisions.text
+            if file.open:
+                file.unsent = file.revisions.text
             file.open = False
-            file.unconfirmed.clear()
 
     @property
     def unconfirmed(self) -> bool:
         """Whether something that was typed is not known to be in the room."""
-        return any(file.base is not None or file.held for file in self._files.values())
+        return any(
+            file.sendings or file.held or file.unsent not in (None, file.revisions.text)
+            for file in self._files.values()
+        )
 
     # -- from the editor --------------------------------------------------------------------------------
 
@@ -112,8 +128,8 @@ class Bridge:
 
     def _open(self, uri: str, content: str, number: Id) -> None:
         file = self._files[uri] = _File(uri, content, number)
-        if self._connected:
-            self._open_at_replica(file)
+        if not self._resuming:
+            self._open_at_replica(file, 0)
 
     def _edit(self, file: _File, number: Id, params: Message) -> None:
         revisions = file.revisions
@@ -135,18 +151,14 @@ class Bridge:
         self._tell(file, revisions.again())
 
     def _made(self, file: _File, edits: tuple[Edit, ...], before: str) -> None:
-        if not file.open:
-            if file.base is None and file.answered:
-                file.base = before
+        if file.open:
+            self._send_edit(file, edits, before)
+        else:
             file.held.append((edits, before))
-            return
-        if file.base is None:
-            file.base = before
-        self._send_edit(file, edits, before)
 
     def _forward(self, message: Message, number: Id) -> None:
         """What the replica itself answers, or nobody while there is none."""
-        if not self._connected:
+        if not self._connected or self._resuming:
             self._answer(number)
             return
         if number is None or not isinstance(message, dict):
@@ -171,6 +183,7 @@ class Bridge:
             file = self._files.get(message["params"]["uri"])
             if file is not None and message["params"]["revision"] == file.sent:
                 file.applied += 1
+                file.sendings.clear()  # it has counted all of ours
                 edits = _edits(message["params"]["delta"], file.revisions.text)
                 self._tell(file, self._told(file, edits))
         elif "method" in message:
@@ -188,18 +201,21 @@ class Bridge:
         except TooFarBehind:
             raise BridgeError(f"the editor has not answered to thousands of edits of {file.uri}") from None
 
-    def _open_at_replica(self, file: _File) -> None:
+    def _open_at_replica(self, file: _File, taken: int) -> None:
         file.sent = file.applied = 0
-        file.open = False
-        content = file.revisions.text
-        held = [] if file.answered else file.held  # what is opened again shows them
-        if held:
-            content = held[0][1]
-        file.held = held
-        params: Message = {"uri": file.uri, "content": content}
+        params: Message = {"uri": file.uri}
         if file.answered:
-            params["base"] = content if file.base is None else file.base
-        self._ask({"method": "open", "params": params}, lambda answer: self._opened(file, answer))
+            # what was typed since then is shown by the content, and what the replica took by the base
+            bases = [before for number, before in file.sendings if number > taken]
+            assert file.unsent is not None
+            file.held.clear()
+            params |= {"content": file.revisions.text, "base": bases[0] if bases else file.unsent}
+        else:
+            params["content"] = file.held[0][1] if file.held else file.revisions.text
+        file.unsent = params["content"]
+        params["mark"] = self._number + 1
+        number = self._ask({"method": "open", "params": params}, lambda answer: self._opened(file, answer))
+        file.sendings = [(number, params["base"])] if file.answered else []
 
     def _opened(self, file: _File, answer: Message) -> None:
         if self._files.get(file.uri) is not file:
@@ -214,7 +230,8 @@ class Bridge:
             file.answered = True
             self._answer(file.asked)
         file.open = True
-        file.base = None
+        file.unsent = None
+        file.sendings.clear()
         held, file.held = file.held, []
         for edits, before in held:
             self._made(file, edits, before)
@@ -227,17 +244,16 @@ class Bridge:
             {"range": answers.range_of(lines, edit.start, edit.end), "replacement": edit.text}
             for edit in edits
         ]
-        params = {"uri": file.uri, "revision": file.applied, "delta": delta}
+        mark = self._number + 1
+        params = {"uri": file.uri, "revision": file.applied, "delta": delta, "mark": mark}
         file.sent += 1
         number = self._ask(
             {"method": "edit", "params": params}, lambda answer: self._confirmed(file, answer["id"])
         )
-        file.unconfirmed.add(number)
+        file.sendings.append((number, before))
 
     def _confirmed(self, file: _File, number: int) -> None:
-        file.unconfirmed.discard(number)
-        if not file.unconfirmed:
-            file.base = None
+        file.sendings = [each for each in file.sendings if each[0] > number]
 
     def _ask(self, message: Message, heard: Callable[[Message], None]) -> int:
         self._number += 1

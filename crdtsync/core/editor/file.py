@@ -21,13 +21,16 @@ Send = Callable[[str], None]
 class OpenFile:
     """From the open request on. ``holder`` is its number at the replica, of its own."""
 
-    def __init__(self, holder: int, wanted: messages.Open, path: str, say: Say, send: Send) -> None:
+    def __init__(
+        self, holder: int, wanted: messages.Open, path: str, bridge: str, say: Say, send: Send
+    ) -> None:
         self.holder = holder
         self.uri = wanted.uri
         self.path = path
         self.text: EntryId | None = None
         """None until it is open."""
         self._wanted = wanted
+        self._bridge = bridge
         self._say = say
         self._send = send
         self._endings: Endings
@@ -46,7 +49,7 @@ class OpenFile:
         base = self._wanted.base
         if base is not None:
             kept = rebase(base, shown, self._endings.shown)
-            self._make(self._endings.to_text(kept))
+            self._make(self._endings.to_text(kept), self._wanted.mark)
         return self._revisions.told(diff(shown, self._endings.shown))
 
     def changed(self, edits: Sequence[Edit], origin: str) -> None:
@@ -78,7 +81,7 @@ class OpenFile:
             return str(problem)
         except ValueError as problem:
             return f"the delta does not fit: {problem}"
-        reason = self._make(self._endings.to_text(made))
+        reason = self._make(self._endings.to_text(made), params.mark)
         if reason is not None:
             revisions.refused(made, before)
         return reason
@@ -113,15 +116,16 @@ class OpenFile:
         if self.text is not None:
             self._say(ev.PlaceCursors(self.holder, self.text, ranges))
 
-    def _make(self, edits: tuple[Edit, ...]) -> str | None:
+    def _make(self, edits: tuple[Edit, ...], number: int | None) -> str | None:
         """Edits of the document; returns why they were refused, if they were."""
-        if not edits:
+        mark = ev.Mark(self._bridge, number) if self._bridge and number is not None else None
+        if not edits and mark is None:
             return None
         assert self.text is not None
         self._refusal = None
         shown = self._revisions.shown
         shown = shown.replace("\n", "\r\n") if self._endings.hidden else shown
-        self._say(ev.EditText(self.holder, self.text, edits, shown))
+        self._say(ev.EditText(self.holder, self.text, edits, shown, mark))
         if self._refusal is None:
             self._endings.take(edits)
         return self._refusal

@@ -48,6 +48,8 @@ class _Replacement(_Message):
 class Open(_Message):
     """``base`` is what our own bridge adds: what was in the room of ``content``, which is merged then."""
 
+    mark: _Count | None = None
+
     uri: _Uri
     content: _Text = ""
     base: _Text | None = None
@@ -58,7 +60,10 @@ class Close(_Message):
 
 
 class EditParams(_Message):
+    """``mark``: the number that our own bridge gives its edits."""
+
     uri: _Uri
+    mark: _Count | None = None
     revision: _Count
     delta: Annotated[list[_Replacement], Field(max_length=limits.EDITS_PER_MESSAGE_MAX)]
 
@@ -77,7 +82,13 @@ class CursorParams(_Message):
     ranges: Annotated[list[_Range], Field(max_length=limits.EDITS_PER_MESSAGE_MAX)]
 
 
-Params: TypeAlias = Open | Close | EditParams | CursorParams
+class Resume(_Message):
+    """Our own bridge says who it is, and asks how far its edits were taken."""
+
+    bridge: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+
+
+Params: TypeAlias = Open | Close | EditParams | CursorParams | Resume
 
 
 class _Envelope(_Message):
@@ -92,6 +103,7 @@ _METHODS: Final[dict[str, TypeAdapter[Any]]] = {
     "close": TypeAdapter(Close),
     "edit": TypeAdapter(EditParams),
     "cursor": TypeAdapter(CursorParams),
+    "resume": TypeAdapter(Resume),
 }
 Method: TypeAlias = Literal["open", "close", "edit", "cursor"]
 

@@ -34,6 +34,7 @@ class EditorSession:
         say: Say,
         send: Send,
         drop: Callable[[str], None],
+        taken: Callable[[str], int] = lambda program: 0,
     ) -> None:
         self._root = root
         self._real_path = real_path
@@ -42,6 +43,9 @@ class EditorSession:
         self._say = say
         self._send = send
         self._drop = drop
+        self._taken = taken
+        self._bridge = ""
+        """Who numbers its edits."""
         self._files: dict[str, OpenFile] = {}
         self._answering: dict[int, Id] = {}
         """The open requests that wait for an answer, by holder."""
@@ -72,6 +76,9 @@ class EditorSession:
                 self._edit(number, params)
             case messages.CursorParams() as params:
                 self._cursor(number, params)
+            case messages.Resume(bridge=bridge):
+                self._bridge = bridge
+                self._send(answers.taken(number, self._taken(bridge)))
             case _:
                 assert_never(message.params)
 
@@ -98,7 +105,7 @@ class EditorSession:
             self._refuse(number, uri, f"{len(self._files)} files are open already; close some")
             return
         holder = self._attach(lambda effect: self._told(uri, effect))
-        self._files[uri] = OpenFile(holder, params, path, self._say, self._send)
+        self._files[uri] = OpenFile(holder, params, path, self._bridge, self._say, self._send)
         self._answering[holder] = number
         self._say(ev.OpenText(holder, path, create=True, writes=True, content=params.content))
 

@@ -117,7 +117,8 @@ class ReplicaEngine:
         recall_doubts(self._state, remembered.synced, same_boot=boot is not None and boot == last)
         recall_reboot(self._state, remembered.synced, boot, last)
         self._deletions = Deletions()
-        self._live = LiveTexts(self._state)
+        self._live = LiveTexts(self._state, remembered.meta)
+        self.taken = self._live.marks.taken
         self._ingest = Ingest(self._state, client_id, self._live)
         self._materialise = Materialise(self._state)
         self._reconcile = Reconcile(self._state, self._ingest, self._materialise, self._deletions, self._live)

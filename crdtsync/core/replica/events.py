@@ -189,6 +189,17 @@ class RestoreRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Which edit of a program it is, remembered together with what it made.
+
+    A program that lost the connection learns from it what was taken. ``number`` grows.
+    """
+
+    program: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class FromProgram:
     """Said by a program that edits texts as they are typed; its ``holder`` is a number that it was given."""
 
@@ -219,6 +230,7 @@ class EditText(FromProgram):
     text: EntryId
     edits: tuple[Edit, ...]
     shown: str | None = None
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ up to date once it saves what it shows, or lets go.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.cursors import Cursors, Ranges
+from crdtsync.core.replica.marks import Marks
 from crdtsync.core.replica.opening import fits, obstacle
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.diff import Edit, diff, size_of
@@ -62,7 +63,7 @@ class _Held:
 
 
 class LiveTexts:
-    def __init__(self, state: ReplicaState) -> None:
+    def __init__(self, state: ReplicaState, meta: Mapping[str, str]) -> None:
         self._state = state
         state.documents.watched = self
         state.documents.tell = self.changed
@@ -75,6 +76,7 @@ class LiveTexts:
         """Take in what stands on disk before it is the time to; False if that cannot be."""
         self._now = 0.0
         self.cursors = Cursors()
+        self.marks = Marks(state.out, meta)
 
     def __contains__(self, entry: object) -> bool:
         return entry in self._texts
@@ -142,9 +144,11 @@ class LiveTexts:
         match event:
             case ev.OpenText(holder, path, create, writes, content):
                 self.open(holder, path, create=create, writes=writes, content=content)
-            case ev.EditText(holder, entry, edits, shown):
+            case ev.EditText(holder, entry, edits, shown, mark):
                 try:
                     self.edit(holder, entry, edits, now, shown)
+                    if mark is not None:
+                        self.marks.take(mark)
                 except InvalidEdit as error:
                     self._state.out.effect(ef.EditRefused(holder, entry, str(error)))
             case ev.PlaceCursors(holder, entry, ranges):
