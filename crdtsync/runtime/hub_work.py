@@ -39,8 +39,9 @@ from crdtsync.core.hub.events import (
     UpdatesChecked,
 )
 from crdtsync.core.hub.store import HubStore, StoreFailed
+from crdtsync.core.text.update import is_plain
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.messages import Difference
 from crdtsync.runtime.workers import Workers
 
@@ -188,11 +189,15 @@ def _compared(store: HubStore, request: CompareDocuments) -> Compared:
 
 def _loaded(store: HubStore, request: LoadDocuments) -> DocumentsLoaded:
     documents = []
+    plain = set()
     for document in request.documents:
         whole = store.whole(request.room, document)
         rows = store.read_document(request.room, document, None)
-        documents.append((document, load(_yielding(rows), whole)))
-    return DocumentsLoaded(request.desk, tuple(documents))
+        updates = load(_yielding(rows), whole)
+        documents.append((document, updates))
+        if document != TREE and updates and is_plain(updates[0]):  # known here, the loop need not look
+            plain.add(document)
+    return DocumentsLoaded(request.desk, tuple(documents), frozenset(plain))
 
 
 def _checked(updates: Iterable[tuple[DocumentId, bytes]]) -> str | None:

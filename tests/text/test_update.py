@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
 from crdtsync.core.text.content import MAX_NESTING
-from crdtsync.core.text.update import EMPTY_UPDATE, check_update, encode_update, read_structs
+from crdtsync.core.text.update import EMPTY_UPDATE, check_update, encode_update, is_plain, read_structs
 from crdtsync.core.wire.lib0 import varbytes, varuint
 from crdtsync.errors import MalformedUpdate
 from tests.text.updates import (
@@ -245,3 +245,30 @@ def test_pycrdt_survives_all_that_is_accepted_of_damaged_updates() -> None:
             doc.apply_update(bytes(damaged))
             str(doc.get("content", type=Text))
     assert accepted > 100
+
+
+@pytest.mark.parametrize(
+    ("state", "plain"),
+    [
+        (update([structs(7, 0, text("abc"))], [deletions(7, (0, 1))]), True),
+        (EMPTY_UPDATE, True),
+        (update([structs(7, 0, text("abc"), garbage(2))]), False),
+        (update([structs(7, 0, item(varuint(2), 7))]), False),
+        (update([structs(7, 0, item(string("x"), 4, parent=varuint(1) + string("other")))]), False),
+        (update([structs(7, 0, item(string("x"), 4, key="k"))]), False),
+        (b"no update", False),
+    ],
+)
+def test_a_state_of_characters_of_the_text_alone_is_plain(state: bytes, plain: bool) -> None:
+    assert is_plain(state) is plain
+
+
+def test_the_bodies_of_an_update_are_its_structs() -> None:
+    first, second = text("abc"), text("é", left=(7, 2))
+    whole = update([structs(7, 3, first, skip(2), second), structs(5, 0, text("x"))])
+    bodies = check_update(whole).bodies
+    assert {client: (body.structs, body.start, body.end) for client, body in bodies.items()} == {
+        7: (3, 3, 9),
+        5: (1, 0, 1),
+    }
+    assert whole[bodies[7].at_byte : bodies[7].to_byte] == first + skip(2) + second

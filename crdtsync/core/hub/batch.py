@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from crdtsync.core.values import limits
-from crdtsync.core.wire.codec import encode_relay
+from crdtsync.core.wire.codec import encode_log_entry, encode_relay
 from crdtsync.core.wire.messages import LogEntry
 
+ROW_EXTRA_BYTES: Final = 32
+"""Of an encoded row beside its update: at most three numbers of 8 bytes, a name of 13."""
 
-@dataclass(frozen=True, slots=True)
+
 class Outgoing:
     """A row with its encoding in a relay. ``author``: the member that made it, which needs no copy of it."""
 
-    author: int
-    entry: LogEntry
-    encoded: bytes
+    __slots__ = ("_encoded", "author", "entry", "size_bytes")
+
+    def __init__(self, author: int, entry: LogEntry) -> None:
+        self.author = author
+        self.entry = entry
+        self.size_bytes = len(entry.update) + ROW_EXTRA_BYTES
+        """Roughly of the encoding, which is made once somebody wants it: Yjs clients do not."""
+        self._encoded: bytes | None = None
+
+    @property
+    def encoded(self) -> bytes:
+        if self._encoded is None:
+            self._encoded = encode_log_entry(self.entry)
+        return self._encoded
 
 
 Rows: TypeAlias = list[tuple[int, bytes | None]]
@@ -50,7 +62,7 @@ def batches(rows: Iterable[Outgoing]) -> Iterator[Batch]:
     part: list[Outgoing] = []
     size_bytes = 0
     for row in rows:
-        size = len(row.encoded)
+        size = row.size_bytes
         if part and (
             size_bytes + size > limits.FRAME_BATCH_BYTES or len(part) >= limits.DOCUMENTS_PER_BATCH_MAX
         ):

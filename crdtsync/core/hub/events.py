@@ -132,10 +132,14 @@ class DocumentsFound:
 
 @dataclass(frozen=True, slots=True)
 class DocumentsLoaded:
-    """Each with updates that make it whole as far as it is durable; its state first, if it has one."""
+    """Each with updates that make it whole as far as it is durable; its state first, if it has one.
+
+    ``plain``: those of which the first update is known to hold characters of the text and nothing else.
+    """
 
     desk: int
     documents: tuple[tuple[DocumentId, tuple[bytes, ...]], ...]
+    plain: frozenset[DocumentId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from crdtsync.core.hub.store import Epoch, RoomRecord, Row
 from crdtsync.core.text.update import EMPTY_UPDATE
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import DocumentId
-from crdtsync.core.wire.codec import encode_log_entry
 from crdtsync.core.wire.control import Left, Presence
 from crdtsync.core.wire.messages import LogEntry
 
@@ -93,12 +92,12 @@ class Room:
                 continue
             self.head += 1
             entry = LogEntry(self.head, at_ms, document, update)
-            row = Outgoing(author, entry, encode_log_entry(entry))
+            row = Outgoing(author, entry)
             self._tail.append(row)
             self._gathered.append(row)
             self._unstored.append(Row(self.name, entry))
             self._shared.unstored[self.name] = None
-            self._shared.uncommitted_bytes += len(row.encoded)
+            self._shared.uncommitted_bytes += row.size_bytes
             self.size_bytes += len(update)
             self._shared.counts.updates += 1
             self._shared.counts.update_bytes += len(update)
@@ -144,14 +143,14 @@ class Room:
             if row.entry.sequence > through:
                 break
             done += 1
-            self._shared.uncommitted_bytes -= len(row.encoded)
+            self._shared.uncommitted_bytes -= row.size_bytes
         del self._tail[:done]
         for listener in list(self.awaiting_store.values()):
             listener.stored()
 
     def abandon(self) -> None:
         """The store did not take the tail; the room is about to be unloaded."""
-        self._shared.uncommitted_bytes -= sum(len(row.encoded) for row in self._tail)
+        self._shared.uncommitted_bytes -= sum(row.size_bytes for row in self._tail)
         self._tail.clear()
         self._gathered.clear()
         self._unstored.clear()

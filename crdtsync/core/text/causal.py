@@ -42,6 +42,7 @@ class CausalBuffer:
 
     ``known``: for each client the first clock that the document lacks (its state vector). ``states``: the
     updates that the document was made from, if it was not made by what this buffer handed out.
+    ``plain``: they are known to hold characters of the text and nothing else.
     ``values_only``: nothing else ever comes in, so that nobody can misplace an item.
     """
 
@@ -62,12 +63,13 @@ class CausalBuffer:
         states: Iterable[bytes] = (),
         *,
         values_only: bool = False,
+        plain: bool = False,
     ) -> None:
         self._in_lists = not values_only
         self.known: dict[int, int] = dict(known or {})
         self._pairs = Pairs()
         states = tuple(states)
-        self._places = Places(states)
+        self._places = Places(() if plain else states)
         for state in states:
             self._pairs.learn_state(state)
         self._waiting: dict[int, list[tuple[int, int, bytes]]] = {}
@@ -80,6 +82,8 @@ class CausalBuffer:
     @property
     def pending(self) -> tuple[bytes, ...]:
         """Updates that wait, in the order of their arrival."""
+        if not self._waiting:
+            return ()
         entries = [(order, update) for heap in self._waiting.values() for _, order, update in heap]
         return tuple(update for _, update in sorted(entries))
 

@@ -69,13 +69,14 @@ class TextDocument:
     _plain: bool
     """Whether the root type holds the characters of ``_text`` and nothing else."""
 
-    def __init__(self, client_id: int, updates: Iterable[bytes] = ()) -> None:
+    def __init__(self, client_id: int, updates: Iterable[bytes] = (), *, plain: bool = False) -> None:
+        """``plain``: the first update is known to be (``update.is_plain``), which spares reading it."""
         self._client_id = client_id
         self._journal: list[bytes] = []
         """What the document was made from: it is made anew when an update breaks it."""
         self._journal_bytes = 0
         self._open()
-        self._load(list(updates))
+        self._load(list(updates), plain)
 
     @property
     def text(self) -> str:
@@ -232,12 +233,12 @@ class TextDocument:
             located.append(position)
         return located
 
-    def _load(self, updates: list[bytes]) -> None:
-        if updates and len(updates[0]) > _UNREAD_ABOVE_BYTES and self._load_state(updates[0]):
+    def _load(self, updates: list[bytes], plain: bool) -> None:
+        if updates and len(updates[0]) > _UNREAD_ABOVE_BYTES and self._load_state(updates[0], plain):
             del updates[0]
         self._offer(updates)
 
-    def _load_state(self, state: bytes) -> bool:
+    def _load_state(self, state: bytes, plain: bool) -> bool:
         """Take in a state of our own without reading its structs, when it turns out to need nothing else."""
         try:
             self._doc.apply_update(state)
@@ -251,7 +252,7 @@ class TextDocument:
         if beyond.inserts or not is_ready(beyond, known):
             self._open()
             return False
-        self._buffer = CausalBuffer(known, (state,))
+        self._buffer = CausalBuffer(known, (state,), plain=plain)
         self._remember(state)
         return True
 

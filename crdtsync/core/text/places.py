@@ -24,6 +24,7 @@ from crdtsync.core.text.update import (
     Struct,
     UpdateShape,
     encode_update,
+    is_plain,
     read_structs,
 )
 from crdtsync.core.wire.lib0 import varuint
@@ -54,7 +55,8 @@ class Places:
         """The update, of which all dependencies are known, as it may be applied. Raises MalformedUpdate."""
         unread, self._unread = self._unread, ()
         for state in unread:
-            self._take(state)
+            if not is_plain(state):
+                self._take(state)
         if not (shape.elsewhere or self._ranges):
             return update
         return self._take(update)

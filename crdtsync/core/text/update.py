@@ -115,6 +115,15 @@ def check_update(update: bytes) -> UpdateShape:
     )
 
 
+def is_plain(state: bytes) -> bool:
+    """Whether a sound update inserts characters of the text and nothing else."""
+    try:
+        shape = check_update(state)
+    except MalformedUpdate:
+        return False
+    return not shape.elsewhere and not shape.types
+
+
 def read_structs(update: bytes) -> tuple[dict[int, list[Struct]], Mapping[int, Ranges]]:
     """The structs of each client, ascending, and the deletions. Raises MalformedUpdate like check_update."""
     structs: dict[int, list[Struct]] = {}

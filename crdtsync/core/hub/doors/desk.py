@@ -6,7 +6,7 @@ what is said on a channel stands in ``text``; presence in ``crossing``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from crdtsync.core.hub.doors.receipts import Receipts
 from crdtsync.core.hub.doors.strangers import Arrival, Proof, is_new, would_double
 from crdtsync.core.hub.doors.text import OpenText, malformed, too_large
 from crdtsync.core.hub.doors.texts import OpenTexts
+from crdtsync.core.hub.events import DocumentsLoaded
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
@@ -99,9 +100,9 @@ class Desk:
             self._room.leave(self.number)
             self._room = None
 
-    def loaded(self, documents: Iterable[tuple[DocumentId, tuple[bytes, ...]]]) -> None:
+    def loaded(self, event: DocumentsLoaded) -> None:
         """Raises MalformedUpdate when the tree cannot be read."""
-        for document, stored in documents:
+        for document, stored in event.documents:
             updates = self._loading.finish(document, stored)
             if document == TREE:
                 opened = partial(self._opened.at, self.name)
@@ -110,7 +111,8 @@ class Desk:
                     self._admit(channel)
             else:
                 entry = EntryId(document)
-                self.texts.made[entry] = self._new_text(entry, "", updates=updates)
+                text = self._new_text(entry, "", updates=updates, plain=document in event.plain)
+                self.texts.made[entry] = text
         for number in list(self._arriving):
             if (channel := self.channels[number]).phase is Phase.ATTACHING:
                 self._attach(channel)

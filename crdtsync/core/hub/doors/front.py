@@ -168,9 +168,9 @@ class Doors:
         if desk is None:
             return
         match event:
-            case DocumentsLoaded(_, documents):
+            case DocumentsLoaded():
                 try:
-                    desk.loaded(documents)
+                    desk.loaded(event)
                 except MalformedUpdate as error:
                     desk.refuse_all(TRY_AGAIN, f"The room cannot be read: {printable(str(error), 300)}.")
             case LoadFailed(_, reason):

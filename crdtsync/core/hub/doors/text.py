@@ -11,6 +11,7 @@ from crdtsync.core.hub.doors.awareness import Gathering
 from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.doors.telling import Telling
 from crdtsync.core.hub.shared import Shared
+from crdtsync.core.text import statevector
 from crdtsync.core.text.document import Change, TextDocument
 from crdtsync.core.text.update import check_update
 from crdtsync.core.values import limits
@@ -31,12 +32,13 @@ class OpenText:
         updates: Iterable[bytes],
         shared: Shared,
         soon: Callable[[OpenText], None],
+        plain: bool = False,
     ) -> None:
-        """``soon``: have ``flush`` called at the end of the turn."""
+        """``soon``: have ``flush`` called at the end of the turn. ``plain``: as for TextDocument."""
         self.entry = entry
         self.path = path
         self._client_id = client_id
-        self.document = TextDocument(client_id, updates)
+        self.document = TextDocument(client_id, updates, plain=plain)
         self.channels: dict[int, Channel] = {}
         self.telling = Telling(self.document, shared, lambda: soon(self))
         self.gathering = Gathering()
@@ -57,6 +59,9 @@ class OpenText:
 
     def holds(self, update: bytes) -> bool:
         """Whether the update is no news. Raises MalformedUpdate."""
+        known = statevector.decode(self.document.state_vector)
+        if any(ranges[-1][1] > known.get(by, 0) for by, ranges in check_update(update).inserts.items()):
+            return False
         scratch = TextDocument(self._client_id, [self.document.encode_state(), *self.document.pending])
         change = scratch.apply_update(update)
         return not (change.changed or change.pending)
