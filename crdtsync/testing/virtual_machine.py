@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from crdtsync.adapters.staging import BLOB_PREFIX
+from crdtsync.adapters.staging import BLOB_PREFIX, TEMPORARY_PREFIX
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.reserved import STATE_FOLDER, reserved_path
 from crdtsync.testing.clock import Clock
@@ -36,11 +36,12 @@ class VirtualMachine:
         return [dentry.inode.data for dentry in self._leaves()]
 
     def contents_to_share(self) -> list[bytes]:
-        """Of all files and links but those under names that never enter a room."""
+        """Of all files and links but those under names that never enter a room, or staged for a step."""
         return [
             dentry.inode.data
             for dentry in self._leaves()
             if not reserved_path(self.shared(dentry.folder, dentry.name) or "")
+            and not dentry.name.startswith(TEMPORARY_PREFIX)
         ]
 
     def delete_blobs(self) -> None:
