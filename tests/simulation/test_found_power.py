@@ -88,3 +88,24 @@ def test_what_was_about_to_be_written_counts_as_seen_only_if_the_edit_shows_it()
     text = scene.read(scene.a, "note.md") or ""
     assert "seventh" in text.split()
     assert "seventeenth" in text.split()
+
+
+def test_a_torn_file_that_was_taken_from_its_path_lacks_nothing_at_its_end() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    scene.wait(5.0)
+    saved = scene.b.disk.nodes["note.md"]
+    scene.save(scene.a, "note.md", LINES + "four of ann\n")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 2.0,
+        lambda: scene.b.disk.nodes["note.md"] is not saved and not scene.writing(scene.b),
+    )
+    scene.wait(1.0)
+    scene.b.kill()
+    assert scene.b.machine.holds(saved)
+    scene.b.machine.boots += 1
+    scene.b.disk.write_into(saved, b"")  # of a late save of an editor that had it open, nothing is left
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == LINES + "four of ann\n"

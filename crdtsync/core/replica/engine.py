@@ -201,7 +201,7 @@ class ReplicaEngine:
                 for step, outcome in outcomes:
                     self._step_done(step, outcome)
             case ev.DisplacedChanged(displaced):
-                state.displaced[displaced.token] = displaced
+                state.displace(displaced)
             case ev.MadeDurable(number):
                 self._housekeeping.made_durable(number)
             case ev.RootLost(reason):

@@ -324,8 +324,9 @@ class Observing:
         if not below:
             self.scanned_once = True
             state.replan(state.out_of_step())
-            for path in state.unclaimed():
-                state.replan_path(path)
+            for path in state.disk.paths():
+                if state.synced.at(path) is None:
+                    state.replan_path(path)
         return True
 
     def _unchanged(self, path: str, fingerprint: Fingerprint) -> bool:

@@ -118,6 +118,8 @@ class ReplicaState:
     unsure_at: dict[str, set[EntryId]] = field(default_factory=dict)
     """The paths of those."""
     displaced: dict[str, Displaced] = field(default_factory=dict)
+    displaced_torn: set[str] = field(default_factory=set)
+    """Of those, the tokens of files that a power cut may have torn."""
     uploading: dict[Digest, set[str]] = field(default_factory=dict)
     """Blobs on their way to the hub, with the paths that wait for them."""
     uploaded: dict[Digest, Digest | None] = field(default_factory=dict)
@@ -225,6 +227,12 @@ class ReplicaState:
             self.plan_entries.update(waiting)
             for entry in waiting:
                 self.give_up(entry)
+
+    def displace(self, displaced: Displaced) -> None:
+        """A file that was taken from its path has something that is to be taken in."""
+        self.displaced[displaced.token] = displaced
+        if displaced.entry in self.rebooted:
+            self.displaced_torn.add(displaced.token)
 
     def edited_here(self, path: str, now: float) -> None:
         """The person here saved this; the last few such paths are shown to others."""
@@ -348,8 +356,7 @@ class ReplicaState:
     def out_of_step(self) -> list[EntryId]:
         """Entries of which disk and room have not agreed on what the room says, or the disk holds, now.
 
-        Each is planned when something about it changes; whoever has looked at all of the folder plans what is
-        left once more, so that nothing waits for ever for a change that was missed.
+        Whoever has looked at all of the folder plans them once more: no change that was missed is waited for.
         """
         found = []
         for entry, placed in self.view.placements.items():
@@ -361,10 +368,6 @@ class ReplicaState:
             if self.view.get(agreed.entry) is None or (seen is not None and seen.digest != agreed.digest):
                 found.append(agreed.entry)
         return found
-
-    def unclaimed(self) -> list[str]:
-        """Paths where something stands that nothing was agreed on."""
-        return [path for path in self.disk.paths() if self.synced.at(path) is None]
 
     def room_digest(self, entry: EntryId) -> Digest | None:
         """The content that the room gives the entry; None for a folder or an entry that is not alive."""

@@ -12,11 +12,13 @@ from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
-from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.files import Content, Fingerprint, Present, Seen, kind_of
+from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.files import Content, Fingerprint, Present, Seen, TextContent, kind_of
 
 LEFT_MAX_COUNT = 1024
 """Files that were replaced, remembered in case they turn up at another path."""
+
+_EMPTY = TextContent("", digest_of(b""))
 
 
 class Swapping:
@@ -124,7 +126,7 @@ class Swapping:
 
     def _is_of(self, origin: Synced, content: Content, here: Synced | None) -> bool:
         """Whether it is the content of that file, or an edit of it rather than of what stood ``here``."""
-        if origin.digest == content.digest:
+        if origin.digest == content.digest or content == _EMPTY:
             return True
         documents = self._state.documents
         apart = documents.apart(origin, content)
@@ -145,6 +147,8 @@ class Swapping:
             state.edited_here(path, now)
             state.out.notice("sent", origin.path, f"renamed to {path}")
         self._stand(came, seen)
+        for path in came.keys() & state.reseeding:
+            state.looking.want(path)  # a blob that the hub lacks has yet to be read for it
         state.replan([origin.entry for origin in came.values()])
 
     def _stand(self, paths: Iterable[str], seen: Mapping[str, Seen]) -> None:

@@ -12,6 +12,7 @@ from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.records import PutMeta
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import Displaced
+from crdtsync.core.text.torn import looks_torn, mended
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind, TextContent
@@ -117,7 +118,8 @@ class Transfers:
                 self._remember(file, content.digest, now)
             state.out.effect(DropDisplaced(displaced.token))
         elif base is not None and isinstance(content, TextContent) and not state.session.read_only:
-            ingest.merge_text(entry, base, content.text, now)
+            torn = displaced.token in state.displaced_torn and looks_torn(base, content.text)
+            ingest.merge_text(entry, base, mended(base, content.text) if torn else content.text, now)
             self._remember(file, content.digest, now)
             state.out.effect(DropDisplaced(displaced.token))
         else:
