@@ -26,6 +26,7 @@ from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.holding import Holding
 from crdtsync.core.replica.housekeeping import BOOT_KEY, CURSOR_KEY, Housekeeping
 from crdtsync.core.replica.hub_side import HubSide
+from crdtsync.core.replica.in_step import replan_all
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.joining import FirstJoin
 from crdtsync.core.replica.live import LiveTexts
@@ -250,10 +251,7 @@ class ReplicaEngine:
         """From here on plans are carried out."""
         state = self._state
         state.running = True
-        state.replan(state.view.placements)
-        state.replan([agreed.entry for agreed in state.synced])
-        for path in state.disk.paths():
-            state.replan_path(path)
+        replan_all(state)
 
     def _decided(self, differing: ev.Differing) -> None:
         if self._first_join is None:

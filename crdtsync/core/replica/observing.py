@@ -348,11 +348,10 @@ class Observing:
 
     def _missing(self, below: str, scan: Scan, touched: set[str]) -> None:
         state = self._state
-        known = {*state.disk.below(below), *state.synced.below(below)}
+        known = {*state.disk.below(below), *state.synced.below(below)} - scan.files.keys()
         for path in sorted(known):
             if (
-                path not in scan.files
-                and path not in scan.links
+                path not in scan.links
                 and (path not in scan.folders or self._is_file(path))
                 and path not in touched
                 and state.disk.reason_unknown(path) is None

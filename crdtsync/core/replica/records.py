@@ -29,6 +29,21 @@ class Synced:
     fingerprint: Fingerprint | None
     provisional: Synced | None = None
 
+    def then(self, provisional: Synced | None) -> Synced:
+        """The same, with a later agreement; what ``replace`` would make, in a third of its time."""
+        if provisional is None and self.provisional is None:
+            return self
+        return Synced(
+            self.entry,
+            self.path,
+            self.kind,
+            self.digest,
+            self.executable,
+            self.state_vector,
+            self.fingerprint,
+            provisional,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Head:

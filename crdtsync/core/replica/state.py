@@ -184,7 +184,7 @@ class ReplicaState:
         rows = [durable, agreed if agreed is not durable else None, self.intended.get(entry)]
         later: Synced | None = None
         for row in reversed(rows):
-            later = later if row is None else replace(row, provisional=later)
+            later = later if row is None else row.then(later)
         if later is not None and durable is None:
             later = replace(later, digest=None, fingerprint=None, provisional=later)
         if later is not None:
@@ -385,7 +385,7 @@ def chain(row: Synced) -> tuple[Synced, ...]:
     at: Synced | None = row
     while at is not None:
         if at.digest is not None or at.kind is Kind.DIR or at.provisional is None:
-            agreements.append(at if at.provisional is None else replace(at, provisional=None))
+            agreements.append(at.then(None))
         at = at.provisional
     return tuple(agreements)
 

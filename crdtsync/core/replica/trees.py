@@ -48,6 +48,8 @@ class PathIndex:
 
     def below(self, folder: str) -> list[str]:
         """All paths below ``folder``, without the folder itself, in order."""
+        if not folder:
+            return sorted(self._here)
         found: list[str] = []
         stack = [folder]
         while stack:
