@@ -30,7 +30,7 @@ def wait_until(
 
 @contextmanager
 def started(
-    arguments: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    arguments: Sequence[object], log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own; afterwards the group is ended, gently and then for good."""
     with open(log, "ab") as output:
