@@ -2,7 +2,7 @@
 
 Editors never transform anything: they count. They apply an edit of ours only if it names the number of edits
 that they have made, and name in each of theirs how many of ours they have applied. See
-docs/decisions/0017-editor-revisions.md.
+docs/decisions/0018-editor-revisions.md.
 """
 
 from __future__ import annotations
