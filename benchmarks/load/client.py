@@ -56,6 +56,8 @@ class Client(asyncio.Protocol):
         self.room = room
         self.last = -1
         self.closed = False
+        self.opened_bytes = 0
+        """The size of the message in which the document came."""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._progress = progress
         self._handshaken = False
@@ -105,6 +107,7 @@ class Client(asyncio.Protocol):
             if frame[0] == 9:
                 self._transport.write(masked_frame(frame[1], 10))
             elif self.dialect.is_open(self.room, frame[1]):
+                self.opened_bytes = len(frame[1])
                 tag = last_tag(frame[1])
                 self._go_live()
                 self._scan(bytes(self._buffer))

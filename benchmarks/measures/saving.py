@@ -33,17 +33,27 @@ def first_save(pair: Pair, name: str, size_bytes: int, deadline_s: float = 60.0)
     wait_until(lambda: arrived(pair.two / name, content), f"the first save of {name}", deadline_s, 0.01)
 
 
+def _stamp(path: Path) -> tuple[int, int]:
+    """Tells without reading that nothing has happened to the file yet."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
+
+
 def save_ms(pair: Pair, name: str, rng: random.Random, deadline_s: float = 60.0) -> float:
     """Change one line in place, from just before the save to the moment a reader has it on the other disk."""
     source, target = pair.one / name, pair.two / name
     lines = source.read_bytes().splitlines(keepends=True)
     lines[rng.randrange(len(lines))] = f"{rng.getrandbits(192):049x}\n".encode()
     wanted = b"".join(lines)
+    before = _stamp(target)
     begun = time.perf_counter()
     with open(source, "wb") as file:
         file.write(wanted)
     end = begun + deadline_s
-    while not arrived(target, wanted):
+    while _stamp(target) == before or not arrived(target, wanted):
         if time.perf_counter() > end:
             raise TimeoutError(f"the save did not arrive at {target} within {deadline_s:g} s")
         time.sleep(LOOK_S)

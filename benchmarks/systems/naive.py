@@ -23,6 +23,7 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 
 NAME = "bench.txt"
+MOST_BYTES = 64 << 20
 
 
 async def relay(port_file: str) -> None:
@@ -37,7 +38,7 @@ async def relay(port_file: str) -> None:
         finally:
             members.discard(websocket)
 
-    async with serve(handle, "127.0.0.1", 0, compression=None) as server:
+    async with serve(handle, "127.0.0.1", 0, compression=None, max_size=MOST_BYTES) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         Path(port_file + ".tmp").write_text(str(port))
         os.replace(port_file + ".tmp", port_file)
@@ -68,7 +69,7 @@ async def replica(url: str, folder: str) -> None:
     observer = Observer()
     observer.schedule(Handler(), folder)
     observer.start()
-    async with connect(url, compression=None) as websocket:
+    async with connect(url, compression=None, max_size=MOST_BYTES) as websocket:
 
         async def upload() -> None:
             nonlocal written
