@@ -2,7 +2,7 @@
 
 The kernel of a virtual machine rarely counts instructions, so this counts what does not depend on the
 machine: calls made by the functions of ``crdtsync`` (Python's own profiler hook), modules loaded at a start,
-bytes of a document. A count above the committed one by more than TOLERANCE fails; ``--update`` takes new ones.
+bytes of a document. A count above the committed one by more than TOLERANCE fails; ``--update`` takes these.
 """
 
 from __future__ import annotations
