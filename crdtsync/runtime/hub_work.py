@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias, TypeVar, assert_never
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.documents import Compaction, compact, compare, load, problem_of
+from crdtsync.core.hub.documents import Compaction, checked, compact, compare, load
 from crdtsync.core.hub.effects import (
     Append,
     CheckUpdates,
@@ -36,7 +36,6 @@ from crdtsync.core.hub.events import (
     ReadFailed,
     RoomFailed,
     RoomOpened,
-    UpdatesChecked,
 )
 from crdtsync.core.hub.store import HubStore, StoreFailed
 from crdtsync.core.text.update import is_plain
@@ -116,8 +115,8 @@ class HubWork:
                     return await self._readers.run(_loaded, store, request)
                 case FindDocuments(member, room, documents):
                     return DocumentsFound(member, await self._readers.run(store.known, room, documents))
-                case CheckUpdates(member, updates):
-                    return UpdatesChecked(member, await self._readers.run(_checked, updates))
+                case CheckUpdates():
+                    return await self._readers.run(checked, request, _give_way)
                 case Compact():
                     return await self._compact(request)
                 case RememberOpened(room, path, document):
@@ -200,10 +199,6 @@ def _loaded(store: HubStore, request: LoadDocuments) -> DocumentsLoaded:
     return DocumentsLoaded(request.desk, tuple(documents), frozenset(plain))
 
 
-def _checked(updates: Iterable[tuple[DocumentId, bytes]]) -> str | None:
-    return problem_of(_yielding(updates))
-
-
 def _resting(rows: Iterable[T]) -> Iterator[T]:
     """Leaves most of the time to other threads: nobody waits for what is done."""
     started = time.perf_counter()
@@ -212,6 +207,10 @@ def _resting(rows: Iterable[T]) -> Iterator[T]:
             time.sleep(_REST_FOR_WORK * (time.perf_counter() - started))
             started = time.perf_counter()
         yield row
+
+
+def _give_way() -> None:
+    time.sleep(0)
 
 
 def _yielding(rows: Iterable[T]) -> Iterator[T]:

@@ -14,7 +14,7 @@ from typing import assert_never
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub import effects as ef
 from crdtsync.core.hub import events as ev
-from crdtsync.core.hub.documents import compact, compare, problem_of
+from crdtsync.core.hub.documents import checked, compact, compare
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.store import StoreFailed
 from crdtsync.core.values import limits
@@ -224,8 +224,8 @@ class VirtualHub:
                 return self._compared(effect)
             case ef.FindDocuments(member, room, documents):
                 return ev.DocumentsFound(member, store.known(room, documents))
-            case ef.CheckUpdates(member, updates):
-                return ev.UpdatesChecked(member, problem_of(updates))
+            case ef.CheckUpdates():
+                return checked(effect)
             case ef.Compact(room, document, through):
                 compaction = compact(document, store.read_document(room, document, through))
                 if compaction is None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.effects import Append, LoadDocuments
+from crdtsync.core.hub.effects import Append, CheckUpdates, LoadDocuments
 from crdtsync.core.hub.events import BinaryFrame
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.values import limits
@@ -584,3 +584,36 @@ def test_resynchronising_costs_nothing_and_changes_nothing() -> None:
         bench.settle()
     assert len(folder.member.entries) == rows
     assert client.page.text == "x"
+
+
+def test_a_large_update_is_read_by_a_worker_while_the_others_go_on() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    pasting, typing = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    bench.hold.add(CheckUpdates)
+    pasting.say(SyncUpdate(pasting.page.type("y" * (bounds.CHECK_INLINE_MAX_BYTES + 1))))
+    pasting.say(SyncUpdate(pasting.page.type("z")))
+    typing.type("t", at=0)
+    assert pasting.is_paused() and folder.read()["a.txt"] == "tx"
+    bench.release()
+    assert not pasting.is_paused()
+    assert pasting.page.text == typing.page.text == folder.read()["a.txt"]
+    assert typing.page.text.endswith("yz")
+
+
+def test_a_large_update_that_cannot_be_applied_is_refused_and_one_of_a_client_that_left_is_forgotten() -> (
+    None
+):
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "x")
+    evil, gone = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    bench.hold.add(CheckUpdates)
+    evil.say(SyncUpdate(b"\xff" * (bounds.CHECK_INLINE_MAX_BYTES + 1)))
+    gone.say(SyncUpdate(gone.page.type("y" * (bounds.CHECK_INLINE_MAX_BYTES + 1))))
+    gone.leave()
+    bench.release()
+    assert evil.closed is not None and evil.closed.code == 4400
+    assert folder.read() == {"a.txt": "x"}
+    assert YjsClient(bench, Page(7)).page.text == "x"

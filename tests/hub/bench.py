@@ -8,7 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.documents import compact, compare, load, problem_of
+from crdtsync.core.hub.documents import checked, compact, compare, load
 from crdtsync.core.hub.effects import (
     Admitted,
     Append,
@@ -49,7 +49,6 @@ from crdtsync.core.hub.events import (
     Stop,
     TextFrame,
     Tick,
-    UpdatesChecked,
 )
 from crdtsync.core.hub.store import HubStore, StoreFailed
 from crdtsync.core.values import limits
@@ -313,8 +312,8 @@ def answer(store: HubStore, request: Request) -> Event:
             )
         case FindDocuments(member, room, documents):
             return DocumentsFound(member, store.known(room, documents))
-        case CheckUpdates(member, updates):
-            return UpdatesChecked(member, problem_of(updates))
+        case CheckUpdates():
+            return checked(request)
         case Append(rows):
             try:
                 return Appended(store.append(rows))

@@ -6,7 +6,7 @@ read lazily, so that its reader can let other threads run between two rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 from pycrdt import Doc
 
 from crdtsync.core.hub.bounds import UPDATE_MAX_BYTES
+from crdtsync.core.hub.effects import CheckUpdates
+from crdtsync.core.hub.events import UpdatesChecked
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import CausalBuffer
 from crdtsync.core.text.update import EMPTY_UPDATE, UpdateShape, check_update
@@ -36,6 +38,27 @@ def problem_of(updates: Iterable[tuple[DocumentId, bytes]]) -> str | None:
         except MalformedUpdate as error:
             return f"an update of document {document} cannot be applied: {error}"
     return None
+
+
+def checked(request: CheckUpdates, pause: Callable[[], None] = lambda: None) -> UpdatesChecked:
+    """Answer; ``pause`` is called before each update, so that others may run."""
+    if not request.channel:
+        return UpdatesChecked(request.member, problem_of(_pausing(request.updates, pause)))
+    ((_, update),) = request.updates
+    try:
+        shape = check_update(update)
+        _apply(Doc(), update)
+    except MalformedUpdate as error:
+        return UpdatesChecked(request.member, str(error), request.channel)
+    return UpdatesChecked(request.member, None, request.channel, shape)
+
+
+def _pausing(
+    updates: Iterable[tuple[DocumentId, bytes]], pause: Callable[[], None]
+) -> Iterator[tuple[DocumentId, bytes]]:
+    for each in updates:
+        pause()
+        yield each
 
 
 @dataclass(frozen=True, slots=True)

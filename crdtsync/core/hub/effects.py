@@ -101,10 +101,14 @@ class FindDocuments:
 
 @dataclass(frozen=True, slots=True)
 class CheckUpdates:
-    """Check updates that are too large to be checked by the engine itself."""
+    """Check updates that are too large to be checked by the engine itself.
+
+    ``channel``: of a Yjs client, which wants to know what its one update holds; 0 for a replica.
+    """
 
     member: int
     updates: tuple[tuple[DocumentId, bytes], ...]
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,12 +156,11 @@ class HubEngine:
         return self._take()
 
     def _take(self) -> list[Effect]:
-        shared = self._shared
         self._let_go()
-        if shared.touched and not self._flush_asked:
+        if self._shared.touched and not self._flush_asked:
             self._flush_asked = True
-            shared.add(FlushSoon())
-        return shared.take()
+            self._shared.add(FlushSoon())
+        return self._shared.take()
 
     def _let_go(self) -> None:
         while self._shared.lost:
@@ -212,8 +211,7 @@ class HubEngine:
             self._show_out(now)
             return
         granted = replace(granted, read_only=granted.read_only or hello.read_only)
-        name = hello.room
-        loaded = self._rooms.get(name)
+        name, loaded = hello.room, self._rooms.get(hello.room)
         here = len(loaded.members) if loaded is not None else len(self._opening.get(name, ()))
         if here >= limits.MEMBERS_PER_ROOM_MAX:
             raise Refusal("limit", f"The room {name!r} has {here} members, as many as a hub takes.")
@@ -231,6 +229,8 @@ class HubEngine:
     def _answer(self, event: LogRead | Compared | DocumentsFound | UpdatesChecked | ReadFailed) -> None:
         session = self._sessions.get(event.member)
         if session is None:
+            if isinstance(event, UpdatesChecked):
+                self._doors.checked(event)
             return
         try:
             match event:
@@ -270,8 +270,7 @@ class HubEngine:
         session = self._sessions.pop(member, None)
         if session is None:
             return
-        opening = self._opening.get(session.hello.room)
-        if opening is not None and session in opening:
+        if session in (opening := self._opening.get(session.hello.room, [])):
             opening.remove(session)
         session.leave()
 
@@ -333,8 +332,7 @@ class HubEngine:
         if self._appending is not None:
             return
         unstored, self._shared.unstored = self._shared.unstored, {}
-        rooms = [room for name in unstored if (room := self._rooms.get(name)) is not None]
-        rows = [row for room in rooms for row in room.take_unstored()]
+        rows = [row for take in unstored.values() for row in take()]
         if rows:
             self._appending = {row.room: row.entry.sequence for row in rows}
             self._shared.add(Append(tuple(rows)))

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from crdtsync.core.hub.admission import HERE, Peer
 from crdtsync.core.hub.store import Appendix, LogPage, RoomRecord, Size
+from crdtsync.core.text.update import UpdateShape
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire.messages import Difference
 
@@ -150,10 +151,15 @@ class LoadFailed:
 
 @dataclass(frozen=True, slots=True)
 class UpdatesChecked:
-    """``problem``: what is wrong with one of them, naming its document; None: all are fit to be stored."""
+    """``problem``: what is wrong with one of them, naming its document; None: all are fit to be stored.
+
+    ``shape``: what the update of a ``channel`` holds.
+    """
 
     member: int
     problem: str | None
+    channel: int = 0
+    shape: UpdateShape | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Room:
             self._tail.append(row)
             self._gathered.append(row)
             self._unstored.append(Row(self.name, entry))
-            self._shared.unstored[self.name] = None
+            self._shared.unstored[self.name] = self.take_unstored
             self._shared.uncommitted_bytes += row.size_bytes
             self.size_bytes += len(update)
             self._shared.counts.updates += 1
@@ -152,6 +152,7 @@ class Room:
         """The store did not take the tail; the room is about to be unloaded."""
         self._shared.uncommitted_bytes -= sum(row.size_bytes for row in self._tail)
         self._tail.clear()
+        self._unstored.clear()
         self._gathered.clear()
         self._unstored.clear()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from crdtsync.core.hub.effects import Effect, Send
+from crdtsync.core.hub.store import Row
 
 RefusalCode: TypeAlias = Literal["version", "room", "denied", "limit", "protocol", "shutdown"]
 
@@ -75,8 +77,8 @@ class Shared:
         """Members that wait for the disk to keep up."""
         self.touched: dict[str, None] = {}
         """Rooms with something to give, to store or to tell."""
-        self.unstored: dict[str, None] = {}
-        """Rooms with rows for the next append."""
+        self.unstored: dict[str, Callable[[], list[Row]]] = {}
+        """By room, how to take its rows for the next append."""
 
     def add(self, effect: Effect) -> None:
         self.effects.append(effect)

@@ -13,7 +13,9 @@ from functools import partial
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.batch import Batch
+from crdtsync.core.hub.doors import codes
 from crdtsync.core.hub.doors.channel import Channel, Phase
+from crdtsync.core.hub.doors.checking import LargeUpdates
 from crdtsync.core.hub.doors.choosing import OtherHistory, check_state_vector, choose
 from crdtsync.core.hub.doors.crossing import Replicas
 from crdtsync.core.hub.doors.loading import Loading
@@ -21,17 +23,16 @@ from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.receipts import Receipts
-from crdtsync.core.hub.doors.strangers import Arrival, Proof, is_new, would_double
+from crdtsync.core.hub.doors.strangers import Arrival, Proof, is_new, objection
 from crdtsync.core.hub.doors.text import OpenText, malformed, too_large
 from crdtsync.core.hub.doors.texts import OpenTexts
-from crdtsync.core.hub.events import DocumentsLoaded
+from crdtsync.core.hub.events import DocumentsLoaded, UpdatesChecked
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
-from crdtsync.core.text.update import EMPTY_UPDATE
-from crdtsync.core.tree.rows import Create, Origin
+from crdtsync.core.text.update import EMPTY_UPDATE, UpdateShape
+from crdtsync.core.tree.rows import Origin
 from crdtsync.core.values import limits
-from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import (
     TREE,
     DocumentId,
@@ -51,8 +52,6 @@ from crdtsync.core.wire.yjs import (
     YjsMessage,
 )
 from crdtsync.errors import MalformedUpdate, PeerError
-
-MALFORMED, NOT_FOUND, OTHER_HISTORY, TOO_LARGE, TRY_AGAIN = 4400, 4404, 4409, 4413, 1013
 
 
 class Desk:
@@ -84,7 +83,10 @@ class Desk:
         self._arriving: dict[int, Arrival] = {}
         """Channels that are about to open a text."""
         self._receipts = Receipts()
-        self._people = People(self.texts.of, self._path_of)
+        self._large = LargeUpdates(shared)
+        self._people = People(
+            self.texts.of, lambda entry: self._places.path_of(entry) if self._places else None
+        )
 
     # -- the room -------------------------------------------------------------------------------------
 
@@ -187,7 +189,7 @@ class Desk:
         self._people.come(channel)
         channel.connection.wait()
         if len(self._people) > limits.MEMBERS_PER_ROOM_MAX:
-            self.refuse(channel, TRY_AGAIN, f"The room {self.name!r} has as many members as a hub takes.")
+            self.refuse(channel, codes.TRY_AGAIN, f"The room {self.name!r} has as many members as it may.")
             return
         if self._places is not None:
             self._admit(channel)
@@ -199,6 +201,7 @@ class Desk:
         if channel.phase in (Phase.ENTERING, Phase.ATTACHING):
             channel.connection.go_on()
         self._arriving.pop(channel.number, None)
+        self._large.done(channel.number)
         text = self.texts.of(channel)
         channel.phase = Phase.CLOSED
         if text is not None:
@@ -223,7 +226,7 @@ class Desk:
                 proof = Proof(update, at_ms)
                 self._arrive(channel, replace(self._arriving[channel.number], proof=proof))
             case SyncStep2(update) | SyncUpdate(update):
-                if text is not None:
+                if text is not None and not self._large.take(channel, update, at_ms):
                     self._update(channel, text, update, at_ms)
             case Awareness() if not channel.may_announce(at_ms / 1000):
                 self._shared.counts.refuse("awareness")  # the client says it all again within 15 s
@@ -251,7 +254,7 @@ class Desk:
         if channel.phase is not Phase.ENTERING:
             return
         if (problem := self._places.problem(channel.path)) is not None:
-            self.refuse(channel, NOT_FOUND, problem)
+            self.refuse(channel, codes.NOT_FOUND, problem)
             return
         channel.phase = Phase.READY
         channel.connection.go_on()
@@ -279,37 +282,34 @@ class Desk:
             return
         places.refresh(places.stood(path))
         if (problem := places.problem(path)) is not None:
-            self.refuse(channel, NOT_FOUND, problem)
+            self.refuse(channel, codes.NOT_FOUND, problem)
             return
         chosen = choose(places, path, state_vector)
         other = chosen if isinstance(chosen, OtherHistory) else None
         if other is not None:
             if not is_new(state_vector) or channel.granted.read_only:
-                self.refuse(channel, OTHER_HISTORY, other.reason)
+                self.refuse(channel, codes.OTHER_HISTORY, other.reason)
                 return
             if proof is None:
-                self._ask_for_proof(channel)
+                channel.phase = Phase.PROVING  # it is to show all that it has
+                channel.connection.go_on()
+                channel.say(SyncStep1(statevector.EMPTY))
                 return
             chosen = other.standing
         assert not isinstance(chosen, OtherHistory)
         text = self.texts.unmade.get(path) if chosen is None else self.texts.made.get(chosen)
         if text is None and not self._may_open():
-            self.refuse(channel, TRY_AGAIN, "This hub has as many documents open as it takes; try again.")
+            self.refuse(channel, codes.TRY_AGAIN, "This hub has as many documents open as it may.")
             return
         if text is None and chosen is not None:
             self._loading.ask(room, [DocumentId(chosen)])
             return
         if text is None:
             text = self.texts.unmade[path] = self._new_text(None, path, updates=())
-        if other is not None and proof is not None:
-            try:
-                if would_double(proof, text):
-                    self.refuse(channel, OTHER_HISTORY, other.reason)
-            except MalformedUpdate as error:
-                self.refuse(channel, MALFORMED, malformed(path, error))
-            if channel.phase is Phase.CLOSED:
-                self._close_if_unused(text)
-                return
+        if (refusal := objection(other, proof, text, path)) is not None:
+            self.refuse(channel, *refusal)
+            self._close_if_unused(text)
+            return
         del self._arriving[channel.number]
         channel.entry = chosen
         channel.phase = Phase.OPEN
@@ -322,12 +322,6 @@ class Desk:
         if proof is not None:
             self._update(channel, text, proof.update, proof.at_ms)
 
-    def _ask_for_proof(self, channel: Channel) -> None:
-        """Have the client show all that it has."""
-        channel.phase = Phase.PROVING
-        channel.connection.go_on()
-        channel.say(SyncStep1(statevector.EMPTY))
-
     def _close_if_unused(self, text: OpenText) -> None:
         if self.texts.close_if_unused(text) and self._places is not None:
             assert text.entry is not None
@@ -335,35 +329,47 @@ class Desk:
 
     # -- writing --------------------------------------------------------------------------------------
 
-    def _update(self, channel: Channel, text: OpenText, update: bytes, at_ms: int) -> None:
+    def checked(self, event: UpdatesChecked) -> None:
+        """A large update has been read."""
+        checking = self._large.done(event.channel)
+        if checking is None or (text := self.texts.of(checking.channel)) is None:
+            return
+        channel = checking.channel
+        if event.problem is None:
+            self._update(channel, text, checking.update, checking.at_ms, event.shape)
+        else:
+            self._refuse_update(channel, codes.MALFORMED, malformed(channel.path, event.problem))
+
+    def _refuse_update(self, channel: Channel, code: int, reason: str) -> None:
+        channel.connection.applied(channel, False)
+        self.refuse(channel, code, reason)
+
+    def _update(
+        self, channel: Channel, text: OpenText, update: bytes, at_ms: int, shape: UpdateShape | None = None
+    ) -> None:
         room = self._here()
         if update == EMPTY_UPDATE:
             self._owe(channel, room.durable)
             return
         if len(update) > bounds.UPDATE_MAX_BYTES or text.grows_too_large(update):
-            channel.connection.applied(channel, False)
-            self.refuse(channel, TOO_LARGE, too_large(channel.path))
+            self._refuse_update(channel, codes.TOO_LARGE, too_large(channel.path))
             return
         try:
             if channel.granted.read_only:
-                channel.connection.applied(channel, text.holds(update))
+                channel.connection.applied(channel, text.holds(update, shape))
                 return
-            if (full := room.full(len(update))) is not None and not text.holds(update):
-                channel.connection.applied(channel, False)
-                self.refuse(channel, TOO_LARGE, full)
+            if (full := room.full(len(update))) is not None and not text.holds(update, shape):
+                self._refuse_update(channel, codes.TOO_LARGE, full)
                 return
-            change = text.apply(update, channel.number)
+            change = text.apply(update, channel.number, shape)
         except MalformedUpdate as error:
-            channel.connection.applied(channel, False)
-            self.refuse(channel, MALFORMED, malformed(channel.path, error))
+            self._refuse_update(channel, codes.MALFORMED, malformed(channel.path, str(error)))
             return
         if change.changed or change.pending:
             if text.entry is not None:
                 room.add(self.number, [(DocumentId(text.entry), update)], at_ms)
-            else:
-                text.unmade.append(update)
-                if text.document.text:
-                    self._make(channel, text, at_ms)
+            elif text.keeps(update):
+                self._make(channel, text, at_ms)
         self._owe(channel, room.head)
 
     def _make(self, channel: Channel, text: OpenText, at_ms: int) -> None:
@@ -371,16 +377,12 @@ class Desk:
         room, places = self._here(), self._places
         assert places is not None
         if room.documents >= limits.DOCUMENTS_PER_ROOM_MAX:
-            self.refuse(channel, TOO_LARGE, f"The room {self.name!r} has as many files as a hub keeps.")
+            self.refuse(channel, codes.TOO_LARGE, f"The room {self.name!r} has as many files as a hub keeps.")
             return
+        origin = Origin(self._people.name(channel.connection.number), at_ms)
         entry = new_entry_id(self._rng)
         self._opened.add(self.name, text.path, entry)
-        self.texts.make(text, entry)
-        origin = Origin(self._people.name(channel.connection.number), at_ms)
-        tree = places.edit([Create(entry, Kind.TEXT, text.path, False, origin)])
-        updates = [(DocumentId(entry), update) for update in text.unmade]
-        text.unmade.clear()
-        room.add(self.number, [*updates, (TREE, tree)], at_ms)
+        room.add(self.number, self.texts.make(text, entry, places, origin), at_ms)
 
     def _owe(self, channel: Channel, sequence: int) -> None:
         room = self._here()
@@ -391,9 +393,6 @@ class Desk:
     def _flush_soon(self) -> None:
         if self._room is not None:
             self._room.await_flush(self)
-
-    def _path_of(self, entry: EntryId) -> str | None:
-        return None if self._places is None else self._places.path_of(entry)
 
     def _here(self) -> Room:
         assert self._room is not None

@@ -9,12 +9,20 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from crdtsync.core.hub.admission import Admit, Asking, Denied, Granted, Peer
-from crdtsync.core.hub.doors.desk import TRY_AGAIN, Desk
+from crdtsync.core.hub.doors.codes import TRY_AGAIN
+from crdtsync.core.hub.doors.desk import Desk
 from crdtsync.core.hub.doors.hocuspocus import HocuspocusConnection
 from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.yjs import YjsConnection
 from crdtsync.core.hub.effects import Admitted, RememberOpened
-from crdtsync.core.hub.events import BinaryFrame, DocumentsLoaded, HocuspocusDoor, LoadFailed, YjsDoor
+from crdtsync.core.hub.events import (
+    BinaryFrame,
+    DocumentsLoaded,
+    HocuspocusDoor,
+    LoadFailed,
+    UpdatesChecked,
+    YjsDoor,
+)
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import RefusalCode, Shared
 from crdtsync.core.values import limits
@@ -178,6 +186,12 @@ class Doors:
             case _:
                 assert_never(event)
         self._leave_empty()
+
+    def checked(self, event: UpdatesChecked) -> None:
+        """An update of a channel has been read."""
+        for desk in list(self._desks.values()):
+            if event.channel in desk.channels:
+                desk.checked(event)
 
     def _desk(self, name: str) -> Desk | str:
         """The desk of a room, or why there is none."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from crdtsync.core.hub.admission import Denied, Granted
 from crdtsync.core.hub.doors.channel import Channel
+from crdtsync.core.hub.doors.codes import MALFORMED, TRY_AGAIN
 from crdtsync.core.hub.doors.connection import Wire
-from crdtsync.core.hub.doors.desk import MALFORMED, TRY_AGAIN, Desk
+from crdtsync.core.hub.doors.desk import Desk
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.values import limits
 from crdtsync.core.wire.hocuspocus import (

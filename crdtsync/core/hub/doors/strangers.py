@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from crdtsync.core.hub.doors.text import OpenText
+from crdtsync.core.hub.doors.choosing import OtherHistory
+from crdtsync.core.hub.doors.codes import MALFORMED, OTHER_HISTORY
+from crdtsync.core.hub.doors.text import OpenText, malformed
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.wire.awareness import ClientState
+from crdtsync.errors import MalformedUpdate
 
 _NOBODY: Final = 1
 """The client of a document that is only read."""
@@ -38,6 +41,18 @@ class Arrival:
 def is_new(state_vector: bytes) -> bool:
     """Whether one client alone has typed into the document. Raises ValueError for a malformed one."""
     return len([clock for clock in statevector.decode(state_vector).values() if clock]) == 1
+
+
+def objection(
+    other: OtherHistory | None, proof: Proof | None, text: OpenText, path: str
+) -> tuple[int, str] | None:
+    """The close code and the reason when a client's document of another history must not be merged."""
+    if other is None or proof is None:
+        return None
+    try:
+        return (OTHER_HISTORY, other.reason) if would_double(proof, text) else None
+    except MalformedUpdate as error:
+        return MALFORMED, malformed(path, str(error))
 
 
 def would_double(proof: Proof, text: OpenText) -> bool:

@@ -13,12 +13,11 @@ from crdtsync.core.hub.doors.telling import Telling
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import Change, TextDocument
-from crdtsync.core.text.update import check_update
+from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId, printable
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, SyncUpdate
-from crdtsync.errors import MalformedUpdate
 
 
 class OpenText:
@@ -57,22 +56,31 @@ class OpenText:
         self._size_max_bytes = size
         return False
 
-    def holds(self, update: bytes) -> bool:
-        """Whether the update is no news. Raises MalformedUpdate."""
+    def holds(self, update: bytes, shape: UpdateShape | None = None) -> bool:
+        """Whether the update is no news. ``shape`` as for ``apply``. Raises MalformedUpdate."""
+        shape = shape or check_update(update)
         known = statevector.decode(self.document.state_vector)
-        if any(ranges[-1][1] > known.get(by, 0) for by, ranges in check_update(update).inserts.items()):
+        if any(ranges[-1][1] > known.get(by, 0) for by, ranges in shape.inserts.items()):
             return False
         scratch = TextDocument(self._client_id, [self.document.encode_state(), *self.document.pending])
-        change = scratch.apply_update(update)
+        change = scratch.apply_update(update, shape)
         return not (change.changed or change.pending)
 
-    def apply(self, update: bytes, author: int = 0) -> Change:
-        """Take an update in, and tell everyone but the channel ``author``. Raises MalformedUpdate."""
-        shape = check_update(update)
+    def apply(self, update: bytes, author: int = 0, shape: UpdateShape | None = None) -> Change:
+        """Take an update in, and tell everyone but the channel ``author``. Raises MalformedUpdate.
+
+        ``shape``: what ``check_update`` has returned for it, if it was called.
+        """
+        shape = shape or check_update(update)
         change = self.document.apply_update(update, shape)
         if change.changed or change.pending or not author:
             self.telling.update(update, None if change.pending else shape, author)
         return change
+
+    def keeps(self, update: bytes) -> bool:
+        """Keep an update of a file that is not made yet; whether there is a character now."""
+        self.unmade.append(update)
+        return bool(self.document.text)
 
     def flush(self) -> None:
         """Send what is to be told."""
@@ -100,9 +108,9 @@ class OpenText:
                 self.telling.awareness(left)
 
 
-def malformed(path: str, error: MalformedUpdate) -> str:
+def malformed(path: str, problem: str) -> str:
     """What to say to whoever sends an update that cannot be applied."""
-    return f"An update of {printable(path)!r} was refused: {printable(str(error), 300)}."
+    return f"An update of {printable(path)!r} was refused: {printable(problem, 300)}."
 
 
 def too_large(path: str) -> str:

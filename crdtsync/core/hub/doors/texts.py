@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from crdtsync.core.hub.doors.channel import Channel, Phase
+from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.text import OpenText
-from crdtsync.core.values.ids import EntryId
+from crdtsync.core.tree.rows import Create, Origin
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.core.wire.awareness import ClientState
 
 
@@ -42,12 +45,18 @@ class OpenTexts:
         text = self.made.get(entry)
         return None if text is None else text.document.state_vector
 
-    def make(self, text: OpenText, entry: EntryId) -> None:
-        """The file of a text exists from now on."""
+    def make(
+        self, text: OpenText, entry: EntryId, places: Places, origin: Origin
+    ) -> list[tuple[DocumentId, bytes]]:
+        """The file of a text exists from now on; returns the updates that say so."""
         text.entry = entry
         self.made[entry] = self.unmade.pop(text.path)
         for channel in text.channels.values():
             channel.entry = entry
+        tree = places.edit([Create(entry, Kind.TEXT, text.path, False, origin)])
+        updates = [(DocumentId(entry), update) for update in text.unmade]
+        text.unmade.clear()
+        return [*updates, (TREE, tree)]
 
     def close_if_unused(self, text: OpenText) -> bool:
         """Forget a text that no channel has open; True for one of a file that exists."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from crdtsync.core.hub.admission import Granted
 from crdtsync.core.hub.doors.channel import Channel
+from crdtsync.core.hub.doors.codes import MALFORMED
 from crdtsync.core.hub.doors.connection import Wire
-from crdtsync.core.hub.doors.desk import MALFORMED, Desk
+from crdtsync.core.hub.doors.desk import Desk
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.wire.yjs import PermissionDenied, YjsMessage, decode_yjs, encode_yjs
 from crdtsync.errors import PeerError
