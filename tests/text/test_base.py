@@ -96,6 +96,13 @@ def test_a_save_that_has_a_line_that_came_since_was_made_from_it() -> None:
     assert choose_base("one of the lines\nthree brought wisdom today\n", current, [version]) is None
 
 
+def test_words_that_two_lines_share_do_not_show_that_one_was_seen() -> None:
+    version = "alike\nfor all\n"
+    current = "a line of text with wisdom\nalike\nfor all\n"
+    saved = "alike\na line of text with folly\nfor all\n"
+    assert choose_base(saved, current, [version]) == 0
+
+
 def test_no_version_before_one_that_was_saved_here_is_a_base() -> None:
     undone_by_hand = "title\n\none\ntwo\nthree, edited\n"
     assert choose_base(undone_by_hand, SECOND, [FIRST], saved_here=[True, False]) is None

@@ -325,7 +325,8 @@ class Observing:
             self.scanned_once = True
             state.replan(state.out_of_step())
             for path in state.disk.paths():
-                if state.synced.at(path) is None:
+                seen = state.disk.get(path)
+                if state.synced.at(path) is None and seen is not None and seen.kind is not Kind.DIR:
                     state.replan_path(path)
         return True
 

@@ -121,7 +121,7 @@ def _in_whole_words(version: str, edit: Edit) -> str:
 
 
 def _holds(version: str, edit: Edit, part: str, known: Set[str]) -> bool:
-    """Whether at least half of the words of ``part`` are in what the edit of the version inserts.
+    """Whether most of the words of ``part``, by their letters, are in what the edit of the version inserts.
 
     Those that are ``known`` count only if all are: lines of one file have many words in common.
     """
@@ -130,4 +130,4 @@ def _holds(version: str, edit: Edit, part: str, known: Set[str]) -> bool:
     found = set(words(edit.text))
     if new:
         found.update(words(_in_whole_words(version, edit)))
-    return bool(wanted) and 2 * len((new or wanted) & found) >= len(new or wanted)
+    return bool(wanted) and 5 * _size((new or wanted) & found) >= 4 * _size(new or wanted)
