@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 from urllib.parse import quote
 
+from crdtsync.core.editor.bridge import Bridge
 from crdtsync.core.editor.positions import Lines, Position
 from crdtsync.core.editor.session import EditorSession
 from crdtsync.core.replica import effects as ef
@@ -20,6 +21,7 @@ from crdtsync.testing.virtual_machine import DIRECTORY
 from crdtsync.testing.virtual_replica import VirtualReplica
 
 DELAY_MAX_S = 0.05
+LOOK_EVERY_S = 0.1
 
 
 class Plugin:
@@ -87,70 +89,113 @@ class Plugin:
 
 
 class VirtualEditor:
-    """A connection to a virtual replica with one open file; it ends with the replica's process."""
+    """A plugin behind a bridge, which connects again when its replica is started anew."""
 
     def __init__(self, replica: VirtualReplica, clock: Clock, rng: Random, path: str, content: str) -> None:
         self._replica = replica
         self._clock = clock
         self._rng = rng
-        self._holders: list[int] = []
+        self._connection: _Connection | None = None
+        self._arrived = {"plugin": 0.0, "bridge": 0.0}
+        name = f"{rng.getrandbits(64):016x}"
+        self.bridge = Bridge(name, self._to_plugin, self._to_replica)
+        self._look()
+        self.plugin = Plugin("file://" + quote(f"{DIRECTORY}/{path}"), content, self._to_bridge)
+
+    def _look(self) -> None:
+        """Whether the replica is still the same one, every now and then."""
+        connection = self._connection
+        if connection is not None and not connection.open:
+            self._connection = None
+            self.bridge.disconnected()
+        if self._connection is None and self._replica.engine is not None:
+            self._connection = _Connection(self._replica, self._clock, self._rng, self._from_replica)
+            self.bridge.connected()
+        self._clock.after(LOOK_EVERY_S, self._look)
+
+    def _to_bridge(self, message: dict[str, Any]) -> None:
+        line = json.dumps(message).encode()
+        self._later("bridge", lambda: self.bridge.from_editor(line))
+
+    def _to_plugin(self, line: str) -> None:
+        self._later("plugin", lambda: self.plugin.hear(json.loads(line)))
+
+    def _to_replica(self, line: str) -> None:
+        if self._connection is not None:
+            self._connection.send(line)
+
+    def _from_replica(self, connection: _Connection, line: str) -> None:
+        if connection is self._connection:
+            self.bridge.from_replica(line.encode())
+
+    def _later(self, way: str, action: Callable[[], None]) -> None:
+        at = max(self._clock.now_s + self._rng.uniform(0, DELAY_MAX_S), self._arrived[way] + 1e-6)
+        self._arrived[way] = at
+        self._clock.after(at - self._clock.now_s, action)
+
+
+class _Connection:
+    """Between a bridge and one life of a replica; messages travel in order, and are lost with it."""
+
+    def __init__(
+        self,
+        replica: VirtualReplica,
+        clock: Clock,
+        rng: Random,
+        heard: Callable[[_Connection, str], None],
+    ) -> None:
+        self._replica = replica
+        self._clock = clock
+        self._rng = rng
+        self._heard = heard
+        self._engine = replica.engine
         self._sinks: dict[int, Callable[[ef.ForPrograms], None]] = {}
         self._arrived = {True: 0.0, False: 0.0}
-        self._engine = replica.engine
+        self._dropped = False
         replica.programs.append(self._told)
-        self.dropped: str | None = None
-        self.session = EditorSession(
-            DIRECTORY, lambda given: given, self._attach, self._detach, self._say, self._hear, self._drop
+        self._session = EditorSession(
+            DIRECTORY,
+            lambda given: given,
+            self._attach,
+            self._detach,
+            self._say,
+            lambda line: self._later(False, lambda: heard(self, line)),
+            self._drop,
+            lambda program: 0 if replica.engine is None else replica.engine.taken(program),
         )
-        self.plugin = Plugin("file://" + quote(f"{DIRECTORY}/{path}"), content, self._send)
 
     @property
-    def connected(self) -> bool:
-        """Whether the process that it is connected to still runs."""
-        return self.dropped is None and self._engine is not None and self._replica.engine is self._engine
+    def open(self) -> bool:
+        return not self._dropped and self._replica.engine is self._engine
 
-    def end(self) -> None:
-        """The editor is closed."""
-        if self.connected:
-            self.session.end()
-        self._leave()
-
-    def _leave(self) -> None:
-        if self._told in self._replica.programs:
-            self._replica.programs.remove(self._told)
-
-    def _send(self, message: dict[str, Any]) -> None:
-        line = json.dumps(message)
-        self._later(True, lambda: self.session.receive(line))
-
-    def _hear(self, line: str) -> None:
-        self._later(False, lambda: self.plugin.hear(json.loads(line)))
+    def send(self, line: str) -> None:
+        self._later(True, lambda: self._session.receive(line))
 
     def _later(self, outwards: bool, action: Callable[[], None]) -> None:
         at = max(self._clock.now_s + self._rng.uniform(0, DELAY_MAX_S), self._arrived[outwards] + 1e-6)
         self._arrived[outwards] = at
-        self._clock.after(at - self._clock.now_s, lambda: action() if self.connected else None)
+        self._clock.after(at - self._clock.now_s, lambda: action() if self.open else None)
 
     def _attach(self, sink: Callable[[ef.ForPrograms], None]) -> int:
         self._replica.last_holder += 1
-        holder = self._replica.last_holder
-        self._sinks[holder] = sink
-        return holder
+        self._sinks[self._replica.last_holder] = sink
+        return self._replica.last_holder
 
     def _detach(self, holder: int) -> None:
         self._sinks.pop(holder, None)
         self._say(ev.HolderGone(holder))
 
     def _say(self, event: ev.Said) -> None:
-        if self.connected:
+        if self.open:
             self._replica.handle(event)
 
     def _drop(self, reason: str) -> None:
-        self.dropped = reason
+        self._dropped = True
 
     def _told(self, effect: ef.ForPrograms) -> None:
-        holders = getattr(effect, "holders", None) or (getattr(effect, "holder", 0),)
-        for holder in holders:
+        if not self.open:
+            return
+        for holder in getattr(effect, "holders", None) or (getattr(effect, "holder", 0),):
             if holder in self._sinks:
                 self._sinks[holder](effect)
 

@@ -11,7 +11,6 @@ from crdtsync.core.editor.revisions import RevisionError, Revisions, Told, ascen
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.text.diff import Edit, diff
-from crdtsync.core.text.rebase import rebase
 from crdtsync.core.values.ids import EntryId
 
 Say = Callable[[ev.Said], None]
@@ -40,16 +39,11 @@ class OpenFile:
     # -- what the replica tells -----------------------------------------------------------------------
 
     def opened(self, text: EntryId, content: str) -> list[Told]:
-        """The room wins, but for what a bridge kept from a lost connection; returns what to tell after the
-        answer. Raises TooFarBehind."""
+        """The room wins; returns what to tell after the answer. Raises TooFarBehind."""
         self.text = text
         shown = self._wanted.content
         self._endings = Endings(content, hidden=hides_endings(content, shown))
         self._revisions = Revisions(shown)
-        base = self._wanted.base
-        if base is not None:
-            kept = rebase(base, shown, self._endings.shown)
-            self._make(self._endings.to_text(kept), self._wanted.mark)
         return self._revisions.told(diff(shown, self._endings.shown))
 
     def changed(self, edits: Sequence[Edit], origin: str) -> None:
@@ -116,9 +110,18 @@ class OpenFile:
         if self.text is not None:
             self._say(ev.PlaceCursors(self.holder, self.text, ranges))
 
+    def ask(self) -> None:
+        """Ask the replica for the text."""
+        wanted = self._wanted
+        mark = self._mark(wanted.mark)
+        self._say(ev.OpenText(self.holder, self.path, True, True, wanted.content, wanted.base, mark))
+
+    def _mark(self, number: int | None) -> ev.Mark | None:
+        return ev.Mark(self._bridge, number) if self._bridge and number is not None else None
+
     def _make(self, edits: tuple[Edit, ...], number: int | None) -> str | None:
         """Edits of the document; returns why they were refused, if they were."""
-        mark = ev.Mark(self._bridge, number) if self._bridge and number is not None else None
+        mark = self._mark(number)
         if not edits and mark is None:
             return None
         assert self.text is not None

@@ -16,7 +16,6 @@ from crdtsync.core.editor.messages import Wrong
 from crdtsync.core.editor.revisions import TooFarBehind
 from crdtsync.core.editor.uris import BadUri, path_of
 from crdtsync.core.replica import effects as ef
-from crdtsync.core.replica import events as ev
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
 
@@ -105,9 +104,9 @@ class EditorSession:
             self._refuse(number, uri, f"{len(self._files)} files are open already; close some")
             return
         holder = self._attach(lambda effect: self._told(uri, effect))
-        self._files[uri] = OpenFile(holder, params, path, self._bridge, self._say, self._send)
+        file = self._files[uri] = OpenFile(holder, params, path, self._bridge, self._say, self._send)
         self._answering[holder] = number
-        self._say(ev.OpenText(holder, path, create=True, writes=True, content=params.content))
+        file.ask()
 
     def _told(self, uri: str, effect: ef.ForPrograms) -> None:
         file = self._files.get(uri)

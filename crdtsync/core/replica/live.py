@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.cursors import Cursors, Ranges
 from crdtsync.core.replica.marks import Marks
-from crdtsync.core.replica.opening import fits, obstacle
+from crdtsync.core.replica.opening import as_in, fits, obstacle
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.diff import Edit, diff, size_of
 from crdtsync.core.text.offsets import well_formed
+from crdtsync.core.text.rebase import rebase
 from crdtsync.core.tree.rows import Create, Origin
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of_text
@@ -34,15 +35,6 @@ KEEP_EVERY_S = 2.0
 """So often at most is what an open text has become kept as a version, against a kill."""
 SHOWN_MAX = 8
 """Texts of which a program may still make a save, kept for each open text."""
-
-
-@dataclass(slots=True)
-class _Opening:
-    holder: int
-    path: str
-    create: bool
-    writes: bool
-    content: str | None
 
 
 @dataclass(slots=True)
@@ -69,7 +61,7 @@ class LiveTexts:
         state.documents.tell = self.changed
         state.saved_by_program = self.saved_by_program
         self._texts: dict[EntryId, _Held] = {}
-        self._opening: list[_Opening] = []
+        self._opening: list[ev.OpenText] = []
         self._editing: int | None = None
         """The holder whose edit is being made."""
         self.take_save: Callable[[EntryId, str, float], bool]
@@ -142,15 +134,10 @@ class LiveTexts:
     ) -> None:
         self._now = now
         match event:
-            case ev.OpenText(holder, path, create, writes, content):
-                self.open(holder, path, create=create, writes=writes, content=content)
-            case ev.EditText(holder, entry, edits, shown, mark):
-                try:
-                    self.edit(holder, entry, edits, now, shown)
-                    if mark is not None:
-                        self.marks.take(mark)
-                except InvalidEdit as error:
-                    self._state.out.effect(ef.EditRefused(holder, entry, str(error)))
+            case ev.OpenText():
+                self.open(event)
+            case ev.EditText():
+                self._said(event, now)
             case ev.PlaceCursors(holder, entry, ranges):
                 self.place(holder, entry, ranges)
             case ev.CloseText(holder, entry):
@@ -160,15 +147,24 @@ class LiveTexts:
             case _:
                 assert_never(event)
 
+    def _said(self, event: ev.EditText, now: float) -> None:
+        try:
+            self.edit(event.holder, event.text, event.edits, now, event.shown)
+        except InvalidEdit as error:
+            self._state.out.effect(ef.EditRefused(event.holder, event.text, str(error)))
+        else:
+            if event.mark is not None:
+                self.marks.take(event.mark)
+
     # -- holders --------------------------------------------------------------------------------------
 
-    def open(self, holder: int, path: str, *, create: bool, writes: bool, content: str | None = None) -> None:
+    def open(self, event: ev.OpenText) -> None:
         """Answered by TextOpened or TextRefused, once what stands on disk is known."""
-        self._opening.append(
-            _Opening(holder, path, create, writes, None if content is None else well_formed(content))
-        )
-        if path_problem(path) is None:
-            self._state.looking.want(path)
+        if event.content is not None:
+            event = replace(event, content=well_formed(event.content))
+        self._opening.append(event)
+        if path_problem(event.path) is None:
+            self._state.looking.want(event.path)
 
     def close(self, holder: int, entry: EntryId, now: float) -> None:
         held = self._texts.get(entry)
@@ -334,7 +330,7 @@ class LiveTexts:
             if not self._open(opening, now):
                 self._opening.append(opening)
 
-    def _open(self, opening: _Opening, now: float) -> bool:
+    def _open(self, opening: ev.OpenText, now: float) -> bool:
         state, path = self._state, opening.path
         if (reason := obstacle(state, path)) is not None:
             state.out.effect(ef.TextRefused(opening.holder, path, reason))
@@ -348,7 +344,8 @@ class LiveTexts:
                 self._refuse(opening, f"{printable(path)} is not a text")
                 return True
             if not state.may_ingest and opening.content is not None:
-                self.take_save(placed.entry, opening.content, now)
+                text = state.documents.text(placed.entry)
+                self.take_save(placed.entry, as_in(text, opening.content), now)
             self._opened(opening, placed.entry, now)
             return True
         if state.disk.get(path) is not None:
@@ -364,10 +361,10 @@ class LiveTexts:
             self._create(opening, now)
         return True
 
-    def _refuse(self, opening: _Opening, reason: str) -> None:
+    def _refuse(self, opening: ev.OpenText, reason: str) -> None:
         self._state.out.effect(ef.TextRefused(opening.holder, opening.path, reason))
 
-    def _create(self, opening: _Opening, now: float) -> None:
+    def _create(self, opening: ev.OpenText, now: float) -> None:
         """The entry is there at once; its file is written as others' are."""
         state = self._state
         entry = new_entry_id(state.rng)
@@ -378,12 +375,16 @@ class LiveTexts:
         state.operate(Create(entry, Kind.TEXT, state.view.room_path(opening.path), False, origin))
         self._opened(opening, entry, now)
 
-    def _opened(self, opening: _Opening, entry: EntryId, now: float) -> None:
+    def _opened(self, opening: ev.OpenText, entry: EntryId, now: float) -> None:
         state = self._state
-        text = state.documents.text(entry)
         held = self._texts.setdefault(entry, _Held())
         held.holders[opening.holder] = opening.writes
         held.path = opening.path
+        if opening.base is not None and opening.content is not None:
+            text = state.documents.text(entry)
+            merged = rebase(as_in(text, well_formed(opening.base)), as_in(text, opening.content), text)
+            self._said(ev.EditText(opening.holder, entry, merged, None, opening.mark), now)
+        text = state.documents.text(entry)
         held.digests[digest_of_text(text)] = None
         held.shown.append(text)
         state.out.effect(ef.TextOpened(opening.holder, entry, opening.path, text))

@@ -33,3 +33,8 @@ def fits(edits: Sequence[Edit], length: int) -> bool:
             return False
         at = edit.end
     return True
+
+
+def as_in(text: str, shown: str) -> str:
+    """What an editor shows, with the line ends of the text: some editors keep ``\\r\\n`` to themselves."""
+    return shown.replace("\n", "\r\n") if "\r\n" in text and "\r" not in shown else shown
