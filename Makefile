@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test lint types layers unit simulate authors fuzz node doors \
+.PHONY: setup demo test lint types layers unit simulate small-worlds authors fuzz node doors \
         bench bench-quick bench-check bench-setup bench-peers clean
 
 setup: $(VENV)/.ready
@@ -39,6 +39,10 @@ SEEDS ?= 1000
 FIRST_SEED ?= 1
 simulate: setup
 	$(BIN)/python -m crdtsync.testing.simulate --seeds $(SEEDS) --first-seed $(FIRST_SEED)
+
+# Every two and three deeds of people who do not know of each other, in every order: some 40,000 worlds.
+small-worlds: setup
+	CRDTSYNC_ALL_SMALL_WORLDS=1 $(BIN)/python -m pytest tests/simulation/test_small_worlds.py -n $(JOBS)
 
 # Two recorded authors, a save for every keystroke; the tests save by runs of keystrokes.
 authors: setup

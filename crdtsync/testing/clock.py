@@ -41,12 +41,17 @@ class Clock:
         self._until_s = EPOCH_S
         self._heap: list[Timer] = []
         self._number = 0
+        self._before: tuple[int, Callable[[], None]] | None = None
 
     def after(self, delay_s: float, action: Callable[[], None]) -> Timer:
         self._number += 1
         timer = Timer(self.now_s + max(0.0, delay_s), self._number, action)
         heapq.heappush(self._heap, timer)
         return timer
+
+    def after_events(self, count: int, action: Callable[[], None]) -> None:
+        """Have that done once so many more things have happened, whenever that is, and the next is due."""
+        self._before = self.handled + count, action
 
     def passes(self, duration_s: float) -> bool:
         """Let time pass, if nothing else is to happen meanwhile; returns whether it has passed."""
@@ -69,6 +74,9 @@ class Clock:
                 return enough()
             timer = heapq.heappop(self._heap)
             self.now_s = max(self.now_s, timer.at_s)
+            if self._before is not None and self._before[0] <= self.handled:
+                (_, action), self._before = self._before, None
+                action()
             self.handled += 1
             timer.action()
         return True

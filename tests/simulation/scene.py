@@ -15,8 +15,8 @@ class Scene:
     def __init__(self, disk_of_a: str = "plain", disk_of_b: str = "plain") -> None:
         """What each disk takes for one name, out of ``crdtsync.testing.folding.MODES``."""
         self.clock = Clock()
-        streams = Streams(1)
-        trace = Trace(self.clock)
+        self.streams = streams = Streams(1)
+        self.trace = trace = Trace(self.clock)
         self.hub = VirtualHub(self.clock, streams["hub"], trace)
         self.hub.start()
         self.a = VirtualReplica("a", self.clock, streams["a"], trace, self.hub, disk_of_a)
