@@ -47,7 +47,7 @@ def main() -> int:
 
 def _take(name: str, place: Path, results: Path, *, quick: bool, only: frozenset[str]) -> None:
     module = measures.module_of(name)
-    taken = Results(name, module.TITLE, quick, _file_system(place))
+    taken = Results(name, module.TITLE, quick, _file_system(place), getattr(module, "FLOOR", ""))
     bench = Bench(taken, place, quick=quick, only=only)
     begun = time.monotonic()
     bench.turn(WHOLE, lambda: module.run(bench))

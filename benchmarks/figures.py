@@ -73,6 +73,8 @@ class Results:
     title: str
     quick: bool
     file_system: str
+    floor: str = ""
+    """The system to which the tables give ratios."""
     taken_at: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
     python: str = field(default_factory=platform.python_version)
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)

@@ -50,13 +50,15 @@ def _section(results: Results) -> list[str]:
         f"{results.taken_at}, {results.file_system}, Python {results.python}{small}.",
         f"![{results.title}]({results.measure}.svg)",
         "",
-        "| system | metric | median | p95 | p99 | n |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| system | metric | median | × floor | p95 | p99 | n |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for system, metrics in results.samples.items():
         for metric, values in metrics.items():
-            shown = [number(statistic_of(values, s)) for s in ("median", "p95", "p99")]
-            lines.append(f"| {system} | {metric} | {' | '.join(shown)} | {len(values)} |")
+            median, p95, p99 = (number(statistic_of(values, s)) for s in ("median", "p95", "p99"))
+            floor = results.find(results.floor, metric, "median")
+            times = number(statistic_of(values, "median") / floor) if floor else ""
+            lines.append(f"| {system} | {metric} | {median} | {times} | {p95} | {p99} | {len(values)} |")
     lines += [""] if results.options or results.failures else []
     lines += [f"- {system}: {text}" for system, text in results.options.items()]
     lines += [f"- {system} **failed**: {reason}" for system, reason in results.failures.items()]

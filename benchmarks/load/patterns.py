@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from benchmarks.load.client import Client, opened, typed_updates
+from benchmarks.load.client import Client, Progress, opened, typed_updates
 from benchmarks.load.wire import Dialect, masked_frame
 
 LOOK_S = 0.001
@@ -103,6 +103,44 @@ async def pairs_per_s(port: int, dialect: Dialect, room: str, rooms: int, each: 
             await asyncio.sleep(LOOK_S)
     finally:
         await all_closed(client for reader, writer, _ in pairs for client in (reader, writer))
+
+
+async def pairs_scheduled_ms(
+    port: int, dialect: Dialect, room: str, rooms: int, rate_per_s: float, seconds: float
+) -> list[float]:
+    """Send to the rooms in turn at ``rate_per_s`` in all; each update's time from when it was due."""
+    each = int(rate_per_s * seconds / rooms)
+    latencies: list[float] = []
+    begun = 0.0
+
+    def noting(index: int) -> Progress:
+        def note(before: int, now: int, at: float) -> None:
+            due = ((number * rooms + index) / rate_per_s for number in range(before + 1, now + 1))
+            latencies.extend((at - begun - each_due) * 1000 for each_due in due)
+
+        return note
+
+    readers: list[Client] = []
+    writers: list[tuple[Client, list[bytes]]] = []
+    for index in range(rooms):
+        name = f"{room}{index}"
+        readers.append(await opened(port, dialect, name, noting(index)))
+        writers.append((await opened(port, dialect, name), frames_of(dialect, name, each)))
+    begun = time.perf_counter()
+    sent, count = 0, each * rooms
+    try:
+        while len(latencies) < count and time.perf_counter() - begun < seconds + STILL_S:
+            due = min(count, int((time.perf_counter() - begun) * rate_per_s) + 1)
+            for number in range(sent, due):
+                writer, frames = writers[number % rooms]
+                writer.send((frames[number // rooms],))
+            sent = due
+            await asyncio.sleep(LOOK_S)
+        if len(latencies) < count:
+            raise TimeoutError(f"only {len(latencies)} of {count} updates came")
+        return latencies
+    finally:
+        await all_closed((*readers, *(writer for writer, _ in writers)))
 
 
 @dataclass(slots=True)

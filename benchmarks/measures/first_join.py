@@ -19,6 +19,7 @@ from tests.processes.harness import Hub
 from tests.processes.harness import run as command
 
 TITLE = "first join: the standard library"
+FLOOR = "rsync"
 TARGETS = (
     Target("up ≤ 2 × rsync -a", "up_s", 2.0, ("rsync",)),
     Target("down ≤ 2 × rsync -a", "down_s", 2.0, ("rsync",)),

@@ -9,6 +9,7 @@ from benchmarks.processes import cpu_s, resident_bytes
 from benchmarks.systems.hubs import HubSystem, Running, hub_systems
 
 TITLE = "hub: 1,000 idle rooms"
+FLOOR = "bare relay"
 TARGETS = (Target("memory per idle room ≤ 50 kB", "per_room_kB", 50),)
 
 

@@ -18,6 +18,7 @@ from tests.processes.harness import Hub, Joined
 
 TITLE = "100,000 small files"
 ALLOWED = "two walks plus 1 s"
+FLOOR = "scandir + stat"
 TARGETS = (
     Target("rejoin ≤ 2 × a walk plus 1 s", "rejoin_100000_s", 1.0, (ALLOWED,)),
     Target("replica ≤ 250 MB at rest", "replica_100000_rss_MB", 250.0),
