@@ -53,6 +53,7 @@ def offline(hub: Hub, pair: Pair, ann_does: Work, bob_does: Work) -> None:
         Joined(hub.url, bob.folder, name="Bob") as bob_again,
     ):
         ann_again.wait_for("state", state="settled")
+        bob_again.wait_for("joining")  # Ann may be done before Bob can be asked for anything
         settle(ann_again, bob_again)
 
 
