@@ -9,6 +9,7 @@ NAMES = (
     "save",
     "first_join",
     "keystroke",
+    "editor",
     "hub_relay",
     "hub_rooms",
     "hub_idle_rooms",
