@@ -102,3 +102,7 @@ async def test_the_embedded_hub_tells_who_is_here() -> None:
             await until(lambda: "- Ann\n- Bob\n" in document.text)
         await until(lambda: "Bob" not in document.text)
     await ended(process)
+
+
+def test_two_members_are_driven_by_hand() -> None:
+    assert set(example("by_hand").main().values()) == {"2 l of milk\nbread\n"}
