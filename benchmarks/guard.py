@@ -57,7 +57,7 @@ def relaying() -> None:
     """200 updates of one member of a room, to ten others."""
     hub = Bench()
     writer, *_ = [hub.join() for _ in range(11)]
-    for update in typed_updates(200):
+    for update in typed_updates(200, client=7):
         writer.push((NOTES, update))
         hub.settle()
 
@@ -80,7 +80,7 @@ def rebasing() -> None:
 
 def history_bytes() -> int:
     """The state of a text that was typed in 2,000 steps."""
-    return len(TextDocument(7, typed_updates(2000)).encode_state())
+    return len(TextDocument(7, typed_updates(2000, client=8)).encode_state())
 
 
 def modules_of(*arguments: str) -> int:

@@ -7,12 +7,12 @@ what came, so merged updates count for as many as they hold, and reading costs t
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Sequence
 
-from pycrdt import Doc, Text, TransactionEvent
-
 from benchmarks.load.wire import Dialect, masked_frame, server_frame
+from crdtsync.core.wire.lib0 import varbytes, varuint
 
 TAG_CHARS = 10
 OPEN_DEADLINE_S = 30.0
@@ -21,19 +21,20 @@ Progress = Callable[[int, int, float], None]
 """Called with the last number before, the last number now, and the time of ``time.perf_counter``."""
 
 
-def typed_updates(count: int, first: int = 0) -> list[bytes]:
-    """What ``count`` edits of one client make, in order; the tags are numbered from ``first``."""
-    document: Doc[Text] = Doc()
-    text = document.get("content", type=Text)
+def typed_updates(count: int, first: int = 0, client: int | None = None) -> list[bytes]:
+    """What ``count`` edits of one client make, in order; the tags are numbered from ``first``.
+
+    Written by hand (Yjs update, version 1: one client, one struct, its origin, no deletions): a document
+    would take the longer for each edit, the longer the text is.
+    """
+    author = varuint(random.getrandbits(32) if client is None else client)
     updates: list[bytes] = []
-
-    def keep(event: TransactionEvent) -> None:
-        updates.append(event.update)
-
-    subscription = document.observe(keep)
-    for number in range(first, first + count):
-        text.insert(TAG_CHARS * (number - first), f"<{number:08d}>")
-    document.unobserve(subscription)
+    for number in range(count):
+        content = varbytes(b"<%08d>" % (first + number))
+        clock = number * TAG_CHARS
+        head = b"\1\1" + author + varuint(clock)
+        place = b"\x84" + author + varuint(clock - 1) if number else b"\4\1" + varbytes(b"content")
+        updates.append(head + place + content + b"\0")
     return updates
 
 
