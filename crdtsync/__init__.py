@@ -18,6 +18,7 @@ from crdtsync import errors
 from crdtsync.errors import CrdtsyncError
 
 if TYPE_CHECKING:
+    from crdtsync.api import blocking
     from crdtsync.api.connected import connect
     from crdtsync.api.document import Document
     from crdtsync.api.hub import Hub
@@ -39,11 +40,13 @@ __all__ = [
     "Status",
     "TextEdit",
     "TreeChange",
+    "blocking",
     "connect",
     "errors",
 ]
 
 _PLACES = {
+    "blocking": "crdtsync.api.blocking",
     "connect": "crdtsync.api.connected",
     "Document": "crdtsync.api.document",
     "Hub": "crdtsync.api.hub",
@@ -64,7 +67,8 @@ def __getattr__(name: str) -> object:
     place = _PLACES.get(name)
     if place is None:
         raise AttributeError(f"module 'crdtsync' has no attribute {name!r}")
-    found: object = getattr(import_module(place), name)
+    module = import_module(place)
+    found: object = module if name == "blocking" else getattr(module, name)
     globals()[name] = found
     return found
 
