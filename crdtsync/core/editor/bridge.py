@@ -1,8 +1,8 @@
 """Between one editor and a replica that may end and start again: nothing typed meanwhile is lost.
 
 To the editor the bridge is the replica, with revisions that go on; to the replica it is an editor that keeps
-the plugins' rules. After a new connection it opens the files again with what they show, and with what of that
-was known to be in the room, from which the replica merges. Knows messages, no pipes.
+the plugins' rules. After a new connection it opens the files again with what the replica has of them, and
+sends the rest again. Knows messages, no pipes.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class _File:
         """At the replica."""
         self.sent = 0
         self.applied = 0
-        self.sendings: list[tuple[int, str]] = []
-        """What was sent and is not confirmed, by number, each with what was shown before."""
-        self.unsent: str | None = None
-        """What was shown before the first edit that was not sent; None: all were."""
-        self.held: list[tuple[tuple[Edit, ...], str]] = []
-        """Edits, each of the text beside it, made since the replica was asked to open the file."""
+        self.sendings: list[tuple[int, tuple[Edit, ...], str]] = []
+        """What was sent and is not confirmed: numbers and edits, each with the text before it."""
+        self.held: list[tuple[Edit, ...]] = []
+        """Edits that wait for the file to be open at the replica, ..."""
+        self.held_from = content
+        """... and what was shown before the first of them."""
 
 
 class Bridge:
@@ -82,16 +82,13 @@ class Bridge:
         self._asked.clear()
         for file in self._files.values():
             if file.open:
-                file.unsent = file.revisions.text
+                file.held_from = file.revisions.text
             file.open = False
 
     @property
     def unconfirmed(self) -> bool:
         """Whether something that was typed is not known to be in the room."""
-        return any(
-            file.sendings or file.held or file.unsent not in (None, file.revisions.text)
-            for file in self._files.values()
-        )
+        return any(file.sendings or file.held for file in self._files.values())
 
     # -- from the editor --------------------------------------------------------------------------------
 
@@ -154,7 +151,7 @@ class Bridge:
         if file.open:
             self._send_edit(file, edits, before)
         else:
-            file.held.append((edits, before))
+            file.held.append(edits)
 
     def _forward(self, message: Message, number: Id) -> None:
         """What the replica itself answers, or nobody while there is none."""
@@ -202,20 +199,15 @@ class Bridge:
             raise BridgeError(f"the editor has not answered to thousands of edits of {file.uri}") from None
 
     def _open_at_replica(self, file: _File, taken: int) -> None:
+        """With what the replica is known to have of ours; the other edits follow, one by one."""
         file.sent = file.applied = 0
-        params: Message = {"uri": file.uri}
-        if file.answered:
-            # what was typed since then is shown by the content, and what the replica took by the base
-            bases = [before for number, before in file.sendings if number > taken]
-            assert file.unsent is not None
-            file.held.clear()
-            params |= {"content": file.revisions.text, "base": bases[0] if bases else file.unsent}
-        else:
-            params["content"] = file.held[0][1] if file.held else file.revisions.text
-        file.unsent = params["content"]
-        params["mark"] = self._number + 1
-        number = self._ask({"method": "open", "params": params}, lambda answer: self._opened(file, answer))
-        file.sendings = [(number, params["base"])] if file.answered else []
+        lost = [sending for sending in file.sendings if sending[0] > taken]
+        file.sendings.clear()
+        if lost:
+            file.held = [edits for _, edits, _ in lost] + file.held
+            file.held_from = lost[0][2]
+        params = {"uri": file.uri, "content": file.held_from}
+        self._ask({"method": "open", "params": params}, lambda answer: self._opened(file, answer))
 
     def _opened(self, file: _File, answer: Message) -> None:
         if self._files.get(file.uri) is not file:
@@ -230,15 +222,14 @@ class Bridge:
             file.answered = True
             self._answer(file.asked)
         file.open = True
-        file.unsent = None
-        file.sendings.clear()
-        held, file.held = file.held, []
-        for edits, before in held:
-            self._made(file, edits, before)
+        shown, held, file.held = file.held_from, file.held, []
+        for edits in held:
+            self._send_edit(file, edits, shown)
+            shown = apply_edits(shown, edits)
         if self._cursor is not None and self._cursor["params"].get("uri") == file.uri:
             self._ask({**self._cursor, "id": 0}, lambda _: None)
 
-    def _send_edit(self, file: _File, edits: Iterable[Edit], before: str) -> None:
+    def _send_edit(self, file: _File, edits: tuple[Edit, ...], before: str) -> None:
         lines = Lines(before)
         delta = [
             {"range": answers.range_of(lines, edit.start, edit.end), "replacement": edit.text}
@@ -250,7 +241,7 @@ class Bridge:
         number = self._ask(
             {"method": "edit", "params": params}, lambda answer: self._confirmed(file, answer["id"])
         )
-        file.sendings.append((number, before))
+        file.sendings.append((number, edits, before))
 
     def _confirmed(self, file: _File, number: int) -> None:
         file.sendings = [each for each in file.sendings if each[0] > number]

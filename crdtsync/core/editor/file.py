@@ -112,9 +112,8 @@ class OpenFile:
 
     def ask(self) -> None:
         """Ask the replica for the text."""
-        wanted = self._wanted
-        mark = self._mark(wanted.mark)
-        self._say(ev.OpenText(self.holder, self.path, True, True, wanted.content, wanted.base, mark))
+        content = self._wanted.content
+        self._say(ev.OpenText(self.holder, self.path, create=True, writes=True, content=content))
 
     def _mark(self, number: int | None) -> ev.Mark | None:
         return ev.Mark(self._bridge, number) if self._bridge and number is not None else None

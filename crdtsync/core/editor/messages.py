@@ -46,13 +46,8 @@ class _Replacement(_Message):
 
 
 class Open(_Message):
-    """``base`` is what our own bridge adds: what was in the room of ``content``, which is merged then."""
-
-    mark: _Count | None = None
-
     uri: _Uri
     content: _Text = ""
-    base: _Text | None = None
 
 
 class Close(_Message):

@@ -210,16 +210,13 @@ class FromProgram:
 class OpenText(FromProgram):
     """``create``: make the file if there is none. ``writes``: the program saves the file itself, and is not
     to be surprised by others who do. ``content`` is what an editor shows: the text of a new file, or a save
-    that the room lacks while the hub is away. With a ``base``, the edits that lead from there to the content
-    are made first, as those of the ``mark``. Answered by TextOpened or TextRefused.
+    that the room lacks while the hub is away. Answered by TextOpened or TextRefused.
     """
 
     path: str
     create: bool = True
     writes: bool = False
     content: str | None = None
-    base: str | None = None
-    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from crdtsync.core.replica.opening import as_in, fits, obstacle
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.diff import Edit, diff, size_of
 from crdtsync.core.text.offsets import well_formed
-from crdtsync.core.text.rebase import rebase
 from crdtsync.core.tree.rows import Create, Origin
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of_text
@@ -380,10 +379,6 @@ class LiveTexts:
         held = self._texts.setdefault(entry, _Held())
         held.holders[opening.holder] = opening.writes
         held.path = opening.path
-        if opening.base is not None and opening.content is not None:
-            text = state.documents.text(entry)
-            merged = rebase(as_in(text, well_formed(opening.base)), as_in(text, opening.content), text)
-            self._said(ev.EditText(opening.holder, entry, merged, None, opening.mark), now)
         text = state.documents.text(entry)
         held.digests[digest_of_text(text)] = None
         held.shown.append(text)
