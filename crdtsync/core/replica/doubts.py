@@ -39,6 +39,10 @@ def recall_doubts(state: ReplicaState, rows: Iterable[Synced], *, same_boot: boo
             state.unborn.add(row.entry)
         if len(agreements) > 1 or stood is None or row.entry in state.unborn:
             state.doubt(agreements)
+            last = agreements[-1].digest
+            if row.kind is Kind.TEXT and last is not None:
+                # it may stand there, edited: others' changes, which come first, must leave its text known
+                state.documents.intended[row.entry] = last
 
 
 class Doubts:
