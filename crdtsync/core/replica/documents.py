@@ -65,6 +65,8 @@ class Documents:
         """Updates of the present event, which the store does not hold yet."""
         self._fresh: dict[EntryId, list[Version]] = {}
         """Versions of the present event, likewise."""
+        self._dropped: set[tuple[EntryId, Digest]] = set()
+        """Versions that the store still has, and drops with the present event."""
         self.watched: Container[EntryId] = ()
         """Texts of which ``tell`` is told every change, and whether it was made on this machine."""
         self.tell: Callable[[EntryId, tuple[Edit, ...], bool], None]
@@ -219,6 +221,7 @@ class Documents:
         while self._recent_chars > limits.VERSIONS_MAX_BYTES:
             self._recent_chars -= len(self._recent.popitem(last=False)[1])
         self._fresh.setdefault(entry, []).append(version)
+        self._dropped.discard((entry, version.digest))
         self._out.record(AddVersion(version))
 
     def intention_ended(self, entry: EntryId, *, stood: bool) -> None:
@@ -230,6 +233,7 @@ class Documents:
         self._recent_chars -= len(self._recent.pop((entry, digest), ""))
         if entry in self._fresh:
             self._fresh[entry] = [version for version in self._fresh[entry] if version.digest != digest]
+        self._dropped.add((entry, digest))
         self._out.record(DropVersions(entry, (digest,)))
 
     def keep_agreed(self, agreed: Synced, now: float) -> None:
@@ -269,7 +273,7 @@ class Documents:
         recent = self._recent.get((entry, digest))
         if recent is not None:
             return recent
-        return next((v.text for v in self._recall.versions(entry) if v.digest == digest), None)
+        return next((v.text for v in self._stored(entry) if v.digest == digest), None)
 
     def apart(self, agreed: Synced, content: Content) -> float | None:
         """How much of both is another text: 0 if they are equal, 1 at most. None if nobody can tell."""
@@ -282,12 +286,16 @@ class Documents:
 
     def versions(self, entry: EntryId) -> list[Version]:
         """Recent versions, newest first."""
-        return [*reversed(self._fresh.get(entry, ())), *self._recall.versions(entry)]
+        return [*reversed(self._fresh.get(entry, ())), *self._stored(entry)]
 
     def written(self) -> None:
         """The records of this event are on their way to the store: ask it from now on."""
         self._fresh.clear()
+        self._dropped.clear()
         self._unwritten.clear()
+
+    def _stored(self, entry: EntryId) -> list[Version]:
+        return [v for v in self._recall.versions(entry) if (entry, v.digest) not in self._dropped]
 
     def _keep_version(self, entry: EntryId, now: float) -> None:
         """Before the first change of an event: what the document holds may be what stands on disk."""

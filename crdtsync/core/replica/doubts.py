@@ -71,7 +71,7 @@ class Doubts:
         for agreed in reversed(agreements):
             seen = self.standing(entry, agreed.path)
             if seen is not None and seen.digest == agreed.digest and seen.kind is agreed.kind:
-                state.agree(replace(agreed, fingerprint=seen.fingerprint))
+                self._holds(replace(agreed, fingerprint=seen.fingerprint), agreements)
                 return True
         first, last = agreements[0], agreements[-1]
         seen = self.standing(entry, last.path)
@@ -80,7 +80,7 @@ class Doubts:
             for version in state.documents.versions(entry):
                 if version.digest == seen.digest:
                     between = replace(first, path=last.path, digest=seen.digest)
-                    state.agree(replace(between, fingerprint=seen.fingerprint))
+                    self._holds(replace(between, fingerprint=seen.fingerprint), agreements)
                     return True
             if not isinstance(content, TextContent) or content.digest != seen.digest:
                 state.looking.want(last.path)
@@ -88,7 +88,8 @@ class Doubts:
             nearest = self._nearest(agreements, content.text)
             if nearest is not None:
                 # It is edited, and may not be ingested before the next start: that must read it again.
-                state.agree(replace(nearest, path=last.path, fingerprint=seen.fingerprint_of(nearest.digest)))
+                nearest = replace(nearest, path=last.path, fingerprint=seen.fingerprint_of(nearest.digest))
+                self._holds(nearest, agreements)
                 return True
         for agreed in reversed(agreements):
             if is_that(self.standing(entry, agreed.path), agreed):
@@ -102,6 +103,11 @@ class Doubts:
                 state.replan_path(agreed.path)
         state.sure(entry)
         return True
+
+    def _holds(self, agreed: Synced, agreements: tuple[Synced, ...]) -> None:
+        """That is what the disk held. If it is not the last one, no save was made from the last one."""
+        self._state.documents.intention_ended(agreed.entry, stood=agreed.digest == agreements[-1].digest)
+        self._state.agree(agreed)
 
     def evicted(self, agreed: Synced, now: float) -> bool:
         """Another entry has been put where this one's file had stood: whether that is now taken for deleted.
