@@ -4,8 +4,8 @@
         async with await room.open("todo.md", create=True) as document:
             document.append("- milk\\n")
 
-Begin with ``connect`` (a room, without a folder) or ``Hub`` (a hub in your own program); ``crdtsync.errors``
-lists what may be raised. Importing this costs next to nothing: each name is loaded when
+Begin with ``connect`` (a room, without a folder), ``join`` (a folder) or ``Hub`` (a hub in your own program);
+``crdtsync.errors`` lists what may be raised. Importing this costs next to nothing: each name is loaded when
 it is used.
 """
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crdtsync.api.connected import connect
     from crdtsync.api.document import Document
     from crdtsync.api.hub import Hub
+    from crdtsync.api.joined import join
     from crdtsync.api.room import Room
     from crdtsync.api.values import Change, Cursor, Entry, Event, Origin, TextEdit, TreeChange
     from crdtsync.core.replica.status import Conflict, Status
@@ -43,11 +44,13 @@ __all__ = [
     "blocking",
     "connect",
     "errors",
+    "join",
 ]
 
 _PLACES = {
     "blocking": "crdtsync.api.blocking",
     "connect": "crdtsync.api.connected",
+    "join": "crdtsync.api.joined",
     "Document": "crdtsync.api.document",
     "Hub": "crdtsync.api.hub",
     "Room": "crdtsync.api.room",

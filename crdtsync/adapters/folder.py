@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from crdtsync.adapters.disk import Disk
-from crdtsync.adapters.filesystem import split
+from crdtsync.adapters.exchange import put_new
+from crdtsync.adapters.filesystem import Blocked, split
+from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.replica_store import ReplicaStore, StoreCorrupt
 from crdtsync.adapters.scanner import refuse_nested
 from crdtsync.adapters.trash import Trashed
@@ -26,13 +28,14 @@ from crdtsync.core.replica.steps import Displaced, Outcome, Step
 from crdtsync.core.values.files import Seen
 from crdtsync.core.values.folding import Folding
 from crdtsync.core.values.ids import printable
-from crdtsync.errors import AlreadyJoined, FolderError
+from crdtsync.errors import AlreadyJoined, FolderError, NameTaken
 
 STATE_FILE = "state.db"
 ROOM_KEY = "room"
 HUB_KEY = "hub"
 REPLICA_KEY = "replica"
 RESOLVED = "conflict resolved"
+REPLACED = "replaced by a program"
 
 
 class JoinedFolder:
@@ -177,6 +180,31 @@ class JoinedFolder:
     def open_file(self, path: str) -> int:
         """Open a room path for reading, following no link on the way. Raises OSError."""
         return self.disk.open_file(path)
+
+    # -- for programs -------------------------------------------------------------------------------
+
+    def put_file(self, staged: str, path: str) -> None:
+        """Give the file of that name in staging its place; a file that stands there goes to the trash.
+
+        Raises NameTaken, FolderError.
+        """
+        above, last = split(path)
+        tree, calls, staging_fd = self.disk.tree, self.disk.tree.calls, self.disk.folder.staging_fd
+        try:
+            with tree.made_folder(above) as fd:
+                try:
+                    put_new(calls, staged, staging_fd, last, fd)
+                except FileExistsError:
+                    if not is_regular(calls.lstat(last, fd)):
+                        raise
+                    calls.exchange(staged, staging_fd, last, fd)
+                    if self.disk.trash.keep(staged, staging_fd, path, REPLACED):
+                        calls.unlink(staged, staging_fd)
+        except (FileExistsError, Blocked) as error:
+            in_the_way = error.path if isinstance(error, Blocked) else path
+            raise NameTaken(f"{printable(in_the_way)} is there already, and no plain file") from error
+        except OSError as error:
+            raise FolderError(f"{printable(path)} cannot be written: {error.strerror}") from error
 
     # -- for people ---------------------------------------------------------------------------------
 

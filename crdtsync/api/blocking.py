@@ -12,6 +12,7 @@ TimeoutError where ``timeout_s`` is given, and by Ctrl-C.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -19,7 +20,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
-from crdtsync.api import connected
+from crdtsync.api import connected, joined
 from crdtsync.api import document as asynchronous
 from crdtsync.api import hub as hubs
 from crdtsync.api import room as rooms
@@ -270,6 +271,11 @@ class Hub(_Entered[hubs.Hub]):
 def connect(hub: str, room: str | None = None, **options: Any) -> Room:
     """A room without a folder; takes what ``crdtsync.connect`` takes."""
     return Room(lambda: connected.connect(hub, room, **options))
+
+
+def join(hub: str, room: str | None = None, *, directory: str | os.PathLike[str], **options: Any) -> Room:
+    """A room with a folder; takes what ``crdtsync.join`` takes."""
+    return Room(lambda: joined.join(hub, room, directory=directory, **options))
 
 
 def _iterated(thread: _Thread, source: AsyncIterator[T], timeout_s: float | None) -> Iterator[T]:

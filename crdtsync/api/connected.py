@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from crdtsync.api.content import gather
 from crdtsync.api.document import Document
+from crdtsync.api.entries import entry_of
 from crdtsync.api.room import Content, Room
 from crdtsync.api.values import Entry, Event, Origin, TextEdit, TreeChange
 from crdtsync.api.watching import Watch
@@ -20,8 +21,6 @@ from crdtsync.api.who import Address, address_of, person
 from crdtsync.core.replica.cursors import Ranges
 from crdtsync.core.replica.status import Conflict, Status
 from crdtsync.core.room.effects import CursorsMoved, EntriesChanged, TextChanged
-from crdtsync.core.tree.rows import Version
-from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import Digest, encode_text
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId, printable
@@ -103,11 +102,14 @@ class ConnectedRoom(Room):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        over = self._over
         try:
             await self._leave(hurried=error is not None)
         finally:
             await self._runner.close()
             await self._blobs.close()
+        if error is None and over is not None:
+            raise type(over)(str(over))
 
     async def _leave(self, *, hurried: bool) -> None:
         """What was done last reaches the hub before the end."""
@@ -158,13 +160,13 @@ class ConnectedRoom(Room):
     async def list(self, folder: str = "") -> list[Entry]:
         self._check()
         below = f"{folder}/" if folder else ""
-        found = [_entry(placed) for placed in self._engine.files if placed.path.startswith(below)]
+        found = [entry_of(placed) for placed in self._engine.files if placed.path.startswith(below)]
         return sorted(found, key=lambda entry: entry.path)
 
     async def entry(self, path: str) -> Entry | None:
         self._check()
         placed = self._engine.files.at(path)
-        return None if placed is None else _entry(placed)
+        return None if placed is None else entry_of(placed)
 
     def watch(self) -> AsyncIterator[TreeChange]:
         watch = Watch(self._engine.files, self._engine.get)
@@ -299,9 +301,3 @@ class _Port:
     def close(self) -> None:
         if self._room._documents.pop(self._holder, None) is not None and self._room._over is None:
             self._room._runner.act(lambda: self._room._engine.close(self._entry, self._holder))
-
-
-def _entry(placed: Placement) -> Entry:
-    version: Version | None = placed.version
-    size_bytes = None if version is None else version.size_bytes
-    return Entry(placed.path, placed.kind.value, size_bytes, placed.executable, placed.entry)

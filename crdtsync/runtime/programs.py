@@ -51,9 +51,16 @@ class Programs:
 
     def _tell(self, effect: ef.ForPrograms) -> None:
         match effect:
-            case ef.TextOpened(holder) | ef.TextRefused(holder) | ef.EditRefused(holder):
+            case (
+                ef.TextOpened(holder) | ef.TextRefused(holder) | ef.EditRefused(holder) | ef.Arranged(holder)
+            ):
                 holders: tuple[int, ...] = (holder,)
-            case ef.TextChanged(holders) | ef.TextMoved(holders) | ef.CursorsMoved(holders):
+            case (
+                ef.TextChanged(holders)
+                | ef.TextMoved(holders)
+                | ef.CursorsMoved(holders)
+                | ef.EntriesChanged(holders)
+            ):
                 pass
             case _:
                 raise AssertionError(f"nobody knows whom {effect} is for")

@@ -90,6 +90,11 @@ class Replica:
         return [] if self._engine is None else self._transfers.progress()
 
     @property
+    def engine(self) -> ReplicaEngine | None:
+        """To be asked what stands where, told things by ``say`` alone. None before the folder is open."""
+        return self._engine
+
+    @property
     def folder(self) -> JoinedFolder:
         return self._folder
 

@@ -10,6 +10,7 @@ import pytest
 
 import crdtsync
 from crdtsync import Cursor, TextEdit, TreeChange, errors
+from crdtsync.api.hub import Invitation
 from crdtsync.core.values import limits
 
 DEADLINE_S = 30.0
@@ -288,23 +289,28 @@ async def test_a_revoked_invite_ends_the_room_with_access_denied() -> None:
             async with crdtsync.connect(hub.url, "notes"):
                 pass
         invite = await hub.invite("notes", name="Ann")
-        async with crdtsync.connect(invite.link) as room:
-            document = await room.open("a.txt", create=True)
+        with pytest.raises(errors.AccessDenied):
+            await _use_until_revoked(hub, invite)
+
+
+async def _use_until_revoked(hub: crdtsync.Hub, invite: Invitation) -> None:
+    async with crdtsync.connect(invite.link) as room:
+        document = await room.open("a.txt", create=True)
+        await room.settled()
+        changes, events = document.changes(), room.events()
+        assert await hub.revoke(invite.id) == 1
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(errors.AccessDenied):
+                await room.closed()
+            with pytest.raises(errors.AccessDenied):
+                await anext(changes)
+            with pytest.raises(errors.AccessDenied):
+                while True:
+                    await anext(events)
+        with pytest.raises(errors.AccessDenied):
+            document.append("x")
+        with pytest.raises(errors.AccessDenied):
             await room.settled()
-            changes, events = document.changes(), room.events()
-            assert await hub.revoke(invite.id) == 1
-            async with asyncio.timeout(DEADLINE_S):
-                with pytest.raises(errors.AccessDenied):
-                    await room.closed()
-                with pytest.raises(errors.AccessDenied):
-                    await anext(changes)
-                with pytest.raises(errors.AccessDenied):
-                    while True:
-                        await anext(events)
-            with pytest.raises(errors.AccessDenied):
-                document.append("x")
-            with pytest.raises(errors.AccessDenied):
-                await room.settled()
 
 
 async def test_who_may_only_read_is_told_so() -> None:

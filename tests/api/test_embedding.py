@@ -9,13 +9,16 @@ import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
+
 import crdtsync
 from tests.api.test_connect import DEADLINE_S
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "embedding.md"
 
 
-async def test_every_block_of_the_page_runs() -> None:
+async def test_every_block_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     page = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"^```python run\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 5

@@ -12,6 +12,7 @@ from crdtsync.core.text.diff import Edit
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Manifest
 from crdtsync.core.values.ids import EntryId
+from crdtsync.errors import CrdtsyncError
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,22 @@ class CursorsMoved(ForPrograms):
     ranges: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EntriesChanged(ForPrograms):
+    """These may be another than before: elsewhere, of other content, or gone."""
+
+    holders: tuple[int, ...]
+    entries: frozenset[EntryId]
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged(ForPrograms):
+    """What was asked is done in the room, and will be on disk; or it cannot be, and nothing is."""
+
+    holder: int
+    error: CrdtsyncError | None
+
+
 Effect: TypeAlias = (
     Look
     | ScanFolder
@@ -240,4 +257,6 @@ Effect: TypeAlias = (
     | TextChanged
     | TextMoved
     | CursorsMoved
+    | EntriesChanged
+    | Arranged
 )

@@ -14,14 +14,7 @@ from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.doubts import recall_doubts
-from crdtsync.core.replica.effects import (
-    Connect,
-    Disconnect,
-    Effect,
-    Halt,
-    Look,
-    LookAt,
-)
+from crdtsync.core.replica.effects import Connect, Disconnect, Effect, Halt, Look, LookAt
 from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.holding import Holding
 from crdtsync.core.replica.housekeeping import BOOT_KEY, CURSOR_KEY, Housekeeping
@@ -134,7 +127,8 @@ class ReplicaEngine:
         self._reconnecting = Reconnecting(rng)
         self._flushing = Flushing(self._state)
         self._rehashing = Rehashing(self._state)
-        self._halted = False
+        self.halted = False
+        """Whether it has ended for good: it takes no event any more."""
         self._now = 0.0
 
     def start(self, now: float) -> list[Effect]:
@@ -147,7 +141,7 @@ class ReplicaEngine:
     def handle(self, event: ev.Event, now: float) -> list[Effect]:
         """Take one event at ``now`` (seconds since 1970, never going back); returns effects, in order."""
         self._now = self._hub_side.now = now
-        if self._halted:
+        if self.halted:
             return []
         self._dispatch(event)
         self._tick()
@@ -178,7 +172,12 @@ class ReplicaEngine:
     @property
     def status(self) -> Status:
         """A snapshot for people and programs."""
-        return status_of(self._state, self._deletions, halted=self._halted)
+        return status_of(self._state, self._deletions, halted=self.halted)
+
+    @property
+    def state(self) -> ReplicaState:
+        """What it knows: to be looked at, never to be changed."""
+        return self._state
 
     @property
     def conflicts(self) -> list[Conflict]:
@@ -206,7 +205,7 @@ class ReplicaEngine:
             case ev.MadeDurable(number):
                 self._housekeeping.made_durable(number)
             case ev.RootLost(reason):
-                self._halted = True
+                self.halted = True
                 self._out.effect(Halt(reason))
             case ev.Connected():
                 self._session.connected()
@@ -307,7 +306,7 @@ class ReplicaEngine:
         """The hub will not have us."""
         match refused.code:
             case "denied" | "room" | "version":
-                self._halted = True
+                self.halted = True
                 mismatch = refused.code == "version"
                 self._out.effect(Halt(refused.message, denied=not mismatch, mismatch=mismatch))
             case "limit" | "protocol":

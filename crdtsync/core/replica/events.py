@@ -251,7 +251,35 @@ class HolderGone(FromProgram):
     """The program has ended, or let go of everything."""
 
 
-Said: TypeAlias = OpenText | EditText | PlaceCursors | CloseText | HolderGone
+@dataclass(frozen=True, slots=True)
+class WatchFiles(FromProgram):
+    """From here on the program is told, by EntriesChanged, which entries may be another than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveFiles(FromProgram):
+    """A file, or a folder with all that is in it. Answered by Arranged, as those below."""
+
+    path: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFiles(FromProgram):
+    """A file, or a folder with all that is in it: as far as it is here now."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeFolder(FromProgram):
+    """An empty one; those of files are made with them."""
+
+    path: str
+
+
+Arrange: TypeAlias = MoveFiles | DeleteFiles | MakeFolder
+Said: TypeAlias = OpenText | EditText | PlaceCursors | CloseText | WatchFiles | Arrange | HolderGone
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ up to date once it saves what it shows, or lets go.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.arranging import arrange
 from crdtsync.core.replica.cursors import Cursors, Ranges
 from crdtsync.core.replica.marks import Marks
 from crdtsync.core.replica.opening import as_in, fits, obstacle
@@ -61,6 +62,7 @@ class LiveTexts:
         state.saved_by_program = self.saved_by_program
         self._texts: dict[EntryId, _Held] = {}
         self._opening: list[ev.OpenText] = []
+        self._watchers: dict[int, None] = {}
         self._editing: int | None = None
         """The holder whose edit is being made."""
         self.take_save: Callable[[EntryId, str, float], bool]
@@ -141,6 +143,10 @@ class LiveTexts:
                 self.place(holder, entry, ranges)
             case ev.CloseText(holder, entry):
                 self.close(holder, entry, now)
+            case ev.WatchFiles(holder):
+                self._watchers[holder] = None
+            case ev.MoveFiles() | ev.DeleteFiles() | ev.MakeFolder():
+                arrange(self._state, event, now)
             case ev.HolderGone(holder):
                 self.gone(holder, now)
             case _:
@@ -177,6 +183,7 @@ class LiveTexts:
 
     def gone(self, holder: int, now: float) -> None:
         """The holder is no more."""
+        self._watchers.pop(holder, None)
         self._opening = [each for each in self._opening if each.holder != holder]
         for entry in list(self._texts):
             self.close(holder, entry, now)
@@ -237,8 +244,10 @@ class LiveTexts:
         if others:
             self._state.out.effect(ef.TextChanged(others, entry, edits, origin))
 
-    def settled(self, entries: Iterable[EntryId]) -> None:
+    def settled(self, entries: Collection[EntryId]) -> None:
         """These documents have changed, or may stand elsewhere; the view knows."""
+        if self._watchers and (changed := frozenset(entries)):
+            self._state.out.effect(ef.EntriesChanged(tuple(self._watchers), changed))
         if not self._texts:
             return
         for entry in entries:

@@ -25,8 +25,7 @@ from crdtsync.core.tree.view import Placement, RoomView
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import DocumentId, EntryId, Randomness, new_entry_id, printable
-from crdtsync.core.values.paths import is_below, parents, path_problem
-from crdtsync.core.values.reserved import reserved_path
+from crdtsync.core.values.paths import check_path, is_below, parents
 from crdtsync.errors import InvalidName, NameTaken, NoSuchFile, NotText
 
 
@@ -196,14 +195,3 @@ class Files:
 
 
 _WORDS = {Kind.TEXT: "text", Kind.BLOB: "binary file", Kind.LINK: "link", Kind.DIR: "folder"}
-
-
-def check_path(path: str) -> None:
-    """Raises InvalidName for what cannot be the path of a file of a room."""
-    problem = path_problem(path)
-    if problem is not None:
-        raise InvalidName(f"{printable(path)!r} cannot be a path in a room: {problem}")
-    if reserved_path(path):
-        raise InvalidName(
-            f"{printable(path)} has a name that never enters a room (editors' and tools' own files)"
-        )

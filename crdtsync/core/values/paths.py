@@ -6,7 +6,8 @@ import re
 
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import person_name, printable
-from crdtsync.core.values.reserved import REPOSITORY_FOLDERS
+from crdtsync.core.values.reserved import REPOSITORY_FOLDERS, reserved_path
+from crdtsync.errors import InvalidName
 
 _SPELLING = re.compile(
     r"(?P<stem>.+) \(other spelling, (?P<identity>[0-9a-f]{8})\)(?P<extension>\..*)?", re.DOTALL
@@ -34,6 +35,17 @@ def path_problem(text: str) -> str | None:
         if len(part) > limits.NAME_MAX_BYTES // 4 and len(part.encode("utf-8")) > limits.NAME_MAX_BYTES:
             return f"the name {printable(part, 40)!r} is longer than {limits.NAME_MAX_BYTES} bytes"
     return None
+
+
+def check_path(path: str) -> None:
+    """Raises InvalidName for what cannot be the path of a file of a room."""
+    problem = path_problem(path)
+    if problem is not None:
+        raise InvalidName(f"{printable(path)!r} cannot be a path in a room: {problem}")
+    if reserved_path(path):
+        raise InvalidName(
+            f"{printable(path)} has a name that never enters a room (editors' and tools' own files)"
+        )
 
 
 def parent(path: str) -> str:

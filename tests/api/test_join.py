@@ -1,0 +1,143 @@
+"""A joined folder inside a program: ``crdtsync.join``."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import crdtsync
+from crdtsync import TextEdit, blocking, errors
+from tests.api.test_connect import DEADLINE_S, until
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[crdtsync.Hub]:
+    async with crdtsync.Hub() as running:
+        yield running
+
+
+async def test_a_document_is_shared_with_the_disk_and_the_others(hub: crdtsync.Hub, tmp_path: Path) -> None:
+    file = tmp_path / "todo.md"
+    file.write_text("milk\n")
+    async with (
+        crdtsync.join(hub.url, "notes", directory=tmp_path, name="Ann") as room,
+        crdtsync.connect(hub.url, "notes", name="Bob") as bob,
+    ):
+        await room.settled()
+        document = await room.open("todo.md")
+        assert document.text == "milk\n"
+        changes = document.changes()
+        document.edit([TextEdit(0, 0, "# To buy 🛒\n")])
+        await until(lambda: file.read_text() == "# To buy 🛒\nmilk\n")
+        file.write_text("# To buy 🛒\nmilk\nbread\n")
+        await until(lambda: document.text.endswith("bread\n"))
+        await bob.settled()
+        theirs = await bob.open("todo.md")
+        theirs.append("eggs\n")
+        await until(lambda: file.read_text() == document.text == "# To buy 🛒\nmilk\nbread\neggs\n")
+        kinds = [(await anext(changes)).origin.kind for _ in range(3)]
+        assert kinds == ["self", "disk", "room"]
+        assert document.undo() and document.text == "milk\nbread\neggs\n"
+
+
+async def test_files_are_made_moved_and_deleted_on_disk(hub: crdtsync.Hub, tmp_path: Path) -> None:
+    async with crdtsync.join(hub.url, "notes", directory=tmp_path / "new") as room:
+        folder = tmp_path / "new"
+        watch = room.watch()
+        await room.write("a/b.bin", b"\0\1")
+        assert (folder / "a" / "b.bin").read_bytes() == b"\0\1"
+        assert await room.read_bytes("a/b.bin") == b"\0\1"
+        await room.write("a/b.bin", b"\0\2")
+        await room.create("note.md", "text\n")
+        with pytest.raises(errors.NameTaken):
+            await room.create("note.md")
+        await room.move("a/b.bin", "c.bin")
+        await room.settled()
+        assert (folder / "c.bin").read_bytes() == b"\0\2" and (folder / "note.md").read_text() == "text\n"
+        await room.delete("c.bin")
+        await room.settled()
+        assert not (folder / "c.bin").exists()
+        assert [entry.path for entry in await room.list()] == ["note.md"]
+        async with asyncio.timeout(DEADLINE_S):
+            assert (await anext(watch)).path
+        with pytest.raises(errors.NoSuchFile):
+            await room.open("missing.md")
+        with pytest.raises(errors.NotText):
+            await room.write("x.bin", b"\0")
+            await room.open("x.bin")
+
+
+async def test_a_folder_that_is_joined_by_another_is_refused(hub: crdtsync.Hub, tmp_path: Path) -> None:
+    async with crdtsync.join(hub.url, "notes", directory=tmp_path):
+        with pytest.raises(errors.AlreadyJoined):
+            async with crdtsync.join(hub.url, "notes", directory=tmp_path):
+                pass
+
+
+async def test_what_is_done_offline_is_on_disk_and_goes_out_later(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with crdtsync.Hub(data=data) as first:
+        url, port = first.url, int(first.url.rpartition(":")[2])
+        async with crdtsync.join(first.url, "notes", directory=tmp_path / "ann") as room:
+            document = await room.open("a.txt", create=True)
+            await room.settled()
+    async with crdtsync.join(url, "notes", directory=tmp_path / "ann") as room:
+        document = await room.open("a.txt")
+        document.append("offline\n")
+        await until(lambda: (tmp_path / "ann" / "a.txt").read_text() == "offline\n")
+        async with crdtsync.Hub(port=port, data=data) as again, asyncio.timeout(DEADLINE_S):
+            await room.settled()
+            async with crdtsync.connect(again.url, "notes") as other:
+                assert await other.read_text("a.txt") == "offline\n"
+
+
+async def test_a_folder_that_goes_away_ends_the_room(hub: crdtsync.Hub, tmp_path: Path) -> None:
+    folder = tmp_path / "ann"
+    with pytest.raises(errors.RootGone):
+        async with crdtsync.join(hub.url, "notes", directory=folder) as room:
+            await room.settled()
+            folder.rename(tmp_path / "elsewhere")
+            async with asyncio.timeout(DEADLINE_S):
+                await room.closed()
+
+
+async def test_who_may_only_read_is_told_so(hub: crdtsync.Hub, tmp_path: Path) -> None:
+    async with crdtsync.connect(hub.url, "notes") as other:
+        await other.write("a.txt", "theirs\n")
+        await other.settled()
+        async with crdtsync.join(hub.url, "notes", directory=tmp_path, read_only=True) as room:
+            await room.settled()
+            document = await room.open("a.txt")
+            with pytest.raises(errors.ReadOnly):
+                document.append("mine\n")
+            with pytest.raises(errors.ReadOnly):
+                await room.write("b.txt", "mine\n")
+            assert document.text == await other.read_text("a.txt") == "theirs\n"
+
+
+async def test_nothing_is_left_running(hub: crdtsync.Hub, tmp_path: Path) -> None:
+    async with crdtsync.join(hub.url, "notes", directory=tmp_path / "warm") as room:
+        await room.settled()
+    tasks, threads = len(asyncio.all_tasks()), threading.active_count()
+    async with crdtsync.join(hub.url, "notes", directory=tmp_path / "ann") as room:
+        document = await room.open("a.txt", create=True)
+        document.append("x")
+    assert threading.active_count() <= threads
+    await until(lambda: len(asyncio.all_tasks()) <= tasks)
+    with pytest.raises(errors.Closed):
+        document.append("y")
+
+
+def test_a_folder_is_joined_without_asyncio(tmp_path: Path) -> None:
+    with (
+        blocking.Hub() as hub,
+        blocking.join(hub.url, "notes", directory=tmp_path) as room,
+        room.open("a.txt", create=True) as document,
+    ):
+        document.append("x\n")
+        room.settled(DEADLINE_S)
+        assert (tmp_path / "a.txt").read_text() == "x\n"
