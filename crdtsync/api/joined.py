@@ -23,6 +23,7 @@ from crdtsync.api.watching import Watch
 from crdtsync.api.who import address_of, person
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.opening import obstacle
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.status import Conflict, Status
 from crdtsync.core.tree.view import Placement
@@ -241,6 +242,8 @@ class JoinedRoom(Room):
             return NotText(str(refused))
         if self._state.view.holds_below(path):
             return NameTaken(str(refused)) if create else NotText(str(refused))
+        if create and obstacle(self._state, path) is not None:
+            return NameTaken(str(refused))
         if not create and self._state.disk.get(path) is None:
             return NoSuchFile(str(refused))
         return ReadOnly(str(refused)) if self._state.session.read_only else refused
@@ -323,6 +326,8 @@ class JoinedRoom(Room):
             text, gathered = gathered, self._scratch(staged)
             await asyncio.to_thread(os.write, gathered, text.encode())
         os.close(gathered)
+        if is_text:
+            await self._written(path)
         await asyncio.to_thread(self._replica.folder.put_file, staged, path)
         self._replica.look_again([path])
         await self._taken_in(path)
@@ -333,6 +338,16 @@ class JoinedRoom(Room):
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise StoreError(f"{printable(str(path))} cannot be written: {error.strerror}") from error
+
+    async def _written(self, path: str) -> None:
+        """Return once the disk has the text that the room has: what replaces it has seen it then."""
+        while (placed := self._at(path)) is not None:
+            agreed = self._state.synced.get(placed.entry)
+            if agreed is not None and agreed.digest == self._state.room_digest(placed.entry):
+                return
+            if path in self._state.attention:
+                return  # it cannot be written, and a person was told
+            await self._something_changed()
 
     async def _taken_in(self, path: str) -> None:
         """Return once the room has what stands on disk now; without a hub it gets it later."""

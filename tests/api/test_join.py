@@ -71,6 +71,35 @@ async def test_files_are_made_moved_and_deleted_on_disk(hub: crdtsync.Hub, tmp_p
             await room.open("x.bin")
 
 
+async def test_bytes_may_replace_a_text_that_was_just_written(hub: crdtsync.Hub, tmp_path: Path) -> None:
+    async with crdtsync.join(hub.url, "notes", directory=tmp_path) as room, asyncio.timeout(DEADLINE_S):
+        for number in range(5):
+            await room.write("a", f"text {number}\n")
+            await room.write("a", bytes([0, number]))
+            assert await room.read_bytes("a") == bytes([0, number])
+            await room.delete("a")
+            await room.settled()
+        assert await room.list() == [] and await room.conflicts() == []
+
+
+async def test_nothing_is_made_where_no_folder_can_be(hub: crdtsync.Hub, tmp_path: Path) -> None:
+    (tmp_path / "joined").mkdir()
+    (tmp_path / "joined" / "out").symlink_to(tmp_path)
+    async with (
+        crdtsync.join(hub.url, "notes", directory=tmp_path / "joined") as room,
+        asyncio.timeout(DEADLINE_S),
+    ):
+        await room.settled()
+        await room.write("file.md", "text\n")
+        for path in ("out/evil.txt", "file.md/x.md"):
+            with pytest.raises(errors.NameTaken):
+                await room.write(path, "x")
+            with pytest.raises(errors.NameTaken):
+                await room.open(path, create=True)
+        await room.settled()
+    assert not (tmp_path / "evil.txt").exists()
+
+
 async def test_a_folder_that_is_joined_by_another_is_refused(hub: crdtsync.Hub, tmp_path: Path) -> None:
     async with crdtsync.join(hub.url, "notes", directory=tmp_path):
         with pytest.raises(errors.AlreadyJoined):

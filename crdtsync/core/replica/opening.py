@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.diff import Edit
+from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import printable
-from crdtsync.core.values.paths import path_problem
+from crdtsync.core.values.paths import parents, path_problem
 from crdtsync.core.values.reserved import reserved_path
 
 
@@ -22,6 +23,12 @@ def obstacle(state: ReplicaState, path: str) -> str | None:
         return f"{shown} is not shared: {reason}"
     if state.view.holds_below(path):
         return f"{shown} is a folder"
+    for folder in parents(path):
+        entry, seen = state.view.at(folder), state.disk.get(folder)
+        placed = None if entry is None else state.view.get(entry)
+        no_folder = placed is not None and placed.kind is not Kind.DIR
+        if no_folder or folder in state.disk.unknown or (seen is not None and seen.kind is not Kind.DIR):
+            return f"{printable(folder)} is no folder: nothing can be in it"
     return None
 
 
