@@ -81,6 +81,8 @@ class Results:
     options: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    summary: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    """Of all samples, also of those that are not kept; made by ``save``."""
 
     def add(self, system: str, metric: str, values: Iterable[float]) -> None:
         self.samples.setdefault(system, {}).setdefault(metric, []).extend(values)
@@ -103,11 +105,8 @@ class Results:
     def save(self, path: Path) -> None:
         """Raw samples beyond 400 of a metric are thinned out evenly, after the statistics are taken."""
         data = asdict(self)
-        data["summary"] = {
-            system: {
-                metric: {"median": statistic_of(v, "median"), "p95": statistic_of(v, "p95"), "n": len(v)}
-                for metric, v in metrics.items()
-            }
+        data["summary"] = self.summary = {
+            system: {metric: _summary(values) for metric, values in metrics.items()}
             for system, metrics in self.samples.items()
         }
         data["samples"] = {
@@ -118,9 +117,12 @@ class Results:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        data = json.loads(path.read_text())
-        del data["summary"]
-        return cls(**data)
+        return cls(**json.loads(path.read_text()))
+
+
+def _summary(values: Sequence[float]) -> dict[str, float]:
+    statistics: tuple[Statistic, ...] = ("median", "p95", "p99")
+    return {"n": len(values)} | {name: statistic_of(values, name) for name in statistics}
 
 
 def _thin(values: Sequence[float], most: int = 400) -> list[float]:

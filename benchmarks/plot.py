@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from benchmarks.figures import OURS, Results, statistic_of
+from benchmarks.figures import OURS, Results
 
 WIDTH, LEFT, ROW, BAR = 760, 220, 24, 14
 _OURS, _OTHER, _INK = "#2563eb", "#9ca3af", "#111827"
@@ -15,13 +15,13 @@ def bars(results: Results) -> str:
     parts: list[str] = []
     top = 10
     for metric in _metrics(results):
-        rows = [(name, values) for name, found in results.samples.items() if (values := found.get(metric))]
-        longest = max(statistic_of(values, "p95") for _, values in rows) or 1.0
+        rows = [(name, figures) for name, found in results.summary.items() if (figures := found.get(metric))]
+        longest = max(figures["p95"] for _, figures in rows) or 1.0
         top += ROW
         parts.append(_text(10, top, f"{metric}", weight="bold"))
-        for name, values in rows:
+        for name, figures in rows:
             top += ROW
-            median, p95 = (statistic_of(values, s) for s in ("median", "p95"))
+            median, p95 = figures["median"], figures["p95"]
             scale = (WIDTH - LEFT - 120) / longest
             parts.append(_text(LEFT - 8, top, name, anchor="end"))
             colour = _OURS if name.startswith(OURS) else _OTHER
@@ -50,7 +50,7 @@ def bars(results: Results) -> str:
 
 
 def _metrics(results: Results) -> list[str]:
-    return list(dict.fromkeys(metric for metrics in results.samples.values() for metric in metrics))
+    return list(dict.fromkeys(metric for metrics in results.summary.values() for metric in metrics))
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", weight: str = "normal") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks import measures, plot
-from benchmarks.figures import Results, statistic_of
+from benchmarks.figures import Results
 
 
 def write(folder: Path) -> None:
@@ -53,12 +53,13 @@ def _section(results: Results) -> list[str]:
         "| system | metric | median | × floor | p95 | p99 | n |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for system, metrics in results.samples.items():
-        for metric, values in metrics.items():
-            median, p95, p99 = (number(statistic_of(values, s)) for s in ("median", "p95", "p99"))
-            floor = results.find(results.floor, metric, "median")
-            times = number(statistic_of(values, "median") / floor) if floor else ""
-            lines.append(f"| {system} | {metric} | {median} | {times} | {p95} | {p99} | {len(values)} |")
+    at_floor = results.summary.get(results.floor, {})
+    for system, metrics in results.summary.items():
+        for metric, found in metrics.items():
+            floor = at_floor.get(metric, {}).get("median")
+            times = number(found["median"] / floor) if floor else ""
+            median, p95, p99 = (number(found[name]) for name in ("median", "p95", "p99"))
+            lines.append(f"| {system} | {metric} | {median} | {times} | {p95} | {p99} | {found['n']:.0f} |")
     lines += [""] if results.options or results.failures else []
     lines += [f"- {system}: {text}" for system, text in results.options.items()]
     lines += [f"- {system} **failed**: {reason}" for system, reason in results.failures.items()]

@@ -64,6 +64,8 @@ class Client(asyncio.Protocol):
         self._handshaken = False
         self._live = False
         self._buffer = bytearray()
+        self._message = b""
+        """The fragments of a message that has not ended."""
         self._tail = b""
         self._transport: asyncio.Transport
 
@@ -105,14 +107,19 @@ class Client(asyncio.Protocol):
                 self._go_live()
                 return
         while (frame := server_frame(self._buffer)) is not None:
-            if frame[0] == 9:
-                self._transport.write(masked_frame(frame[1], 10))
-            elif self.dialect.is_open(self.room, frame[1]):
-                self.opened_bytes = len(frame[1])
-                tag = last_tag(frame[1])
+            opcode, final, payload = frame
+            if opcode == 9:
+                self._transport.write(masked_frame(payload, 10))
+                continue
+            self._message += payload
+            if not final:
+                continue
+            message, self._message = self._message, b""
+            if self.dialect.is_open(self.room, message):
+                self.opened_bytes = len(message)
                 self._go_live()
+                self._advance(last_tag(message))
                 self._scan(bytes(self._buffer))
-                self._advance(tag)
                 return
 
     def send(self, frames: Sequence[bytes]) -> None:

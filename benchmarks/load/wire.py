@@ -102,8 +102,8 @@ def masked_frame(payload: bytes, opcode: int = 2) -> bytes:
     return head + b"\0\0\0\0" + payload
 
 
-def server_frame(buffer: bytearray) -> tuple[int, bytes] | None:
-    """Take one unmasked frame off the front, if it is whole: opcode and payload."""
+def server_frame(buffer: bytearray) -> tuple[int, bool, bytes] | None:
+    """Take one unmasked frame off the front, if it is whole: opcode, whether it ends a message, payload."""
     if len(buffer) < 2:
         return None
     size, start = buffer[1] & 127, 2
@@ -113,6 +113,6 @@ def server_frame(buffer: bytearray) -> tuple[int, bytes] | None:
         size, start = int.from_bytes(buffer[2:10], "big"), 10
     if len(buffer) < start + size:
         return None
-    frame = buffer[0] & 15, bytes(buffer[start : start + size])
+    frame = buffer[0] & 15, buffer[0] >= 128, bytes(buffer[start : start + size])
     del buffer[: start + size]
     return frame

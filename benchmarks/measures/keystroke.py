@@ -6,7 +6,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Target
 from benchmarks.load.patterns import keystrokes_ms
 from benchmarks.systems.hubs import FLOOR as FLOOR
-from benchmarks.systems.hubs import HubSystem, hub_systems, our_hocuspocus_door
+from benchmarks.systems.hubs import HubSystem, hub_systems, library_relay, our_hocuspocus_door
 
 TITLE = "keystroke in a Yjs client → other Yjs client through the hub"
 TARGETS = (
@@ -21,7 +21,7 @@ TARGETS = (
 
 
 def run(bench: Bench) -> None:
-    systems = (*hub_systems(), our_hocuspocus_door())
+    systems = (*hub_systems(), library_relay(), our_hocuspocus_door())
     bench.rounds({s.name: lambda s=s: _turn(bench, s) for s in systems}, bench.pick(4, 1))  # type: ignore[misc]
 
 

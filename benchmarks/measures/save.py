@@ -32,6 +32,8 @@ TARGETS = (
 )
 SIZE_BYTES = 10_000
 PAUSE_S = 0.05
+PEER_PAUSE_S = 1.1
+"""rsync takes a file of the same size and the same whole second for the same."""
 
 
 def run(bench: Bench) -> None:
@@ -69,5 +71,5 @@ def _peer(bench: Bench, system: FolderSystem, rng: random.Random) -> None:
     with bench.folder(system.name) as place, system.pair(place, nothing) as pair:
         first_save(pair, NAME, SIZE_BYTES, 30.0)
         for _ in range(bench.pick(8, 2)):
-            time.sleep(0.5)
+            time.sleep(PEER_PAUSE_S)
             bench.record(system.name, "save_ms", save_ms(pair, NAME, rng, 30.0))

@@ -45,6 +45,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 def save_ms(pair: Pair, name: str, rng: random.Random, deadline_s: float = 60.0) -> float:
     """Change one line in place, from just before the save to the moment a reader has it on the other disk."""
     source, target = pair.one / name, pair.two / name
+    wait_until(source.exists, f"{source} is there", deadline_s)  # some tools take it away for a moment
     lines = source.read_bytes().splitlines(keepends=True)
     lines[rng.randrange(len(lines))] = f"{rng.getrandbits(192):049x}\n".encode()
     wanted = b"".join(lines)

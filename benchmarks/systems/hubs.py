@@ -105,5 +105,19 @@ def hub_systems() -> tuple[HubSystem, ...]:
     )
 
 
+@contextmanager
+def _library(place: Path) -> Iterator[Running]:
+    port = place / "port"
+    command = [sys.executable, "-m", "benchmarks.systems.naive", "relay", port]
+    with started(command, place / "hub.log") as process:
+        wait_until(port.exists, "the relay listens")
+        yield Running(int(port.read_text()), process.pid, Bare())
+
+
+def library_relay() -> HubSystem:
+    """Knows one room only."""
+    return HubSystem("relay on a library", "Python's websockets package; else as the bare relay", _library)
+
+
 def our_hocuspocus_door() -> HubSystem:
     return HubSystem("crdtsync, Hocuspocus door", "as crdtsync; each update acknowledged", _ours_hocuspocus)

@@ -44,7 +44,7 @@ def running(place: Path) -> Iterator[dict[str, int]]:
         pids: dict[str, int] = {}
         for name, home in homes.items():
             command = ["syncthing", "serve", "--no-browser", "--no-restart", "--home", home]
-            env = {"STNOUPGRADE": "1", "HOME": str(place)}
+            env = {"STNOUPGRADE": "1", "STMONITORED": "yes", "HOME": str(place)}  # one process, no monitor
             pids[name] = stack.enter_context(started(command, place / f"{name}.log", env)).pid
         for gui in guis.values():
             wait_until(lambda gui=gui: listens(gui), "syncthing answers")  # type: ignore[misc]
