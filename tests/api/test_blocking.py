@@ -9,6 +9,7 @@ import pytest
 
 from crdtsync import blocking, errors
 from crdtsync.api.blocking import Hub, Room
+from tests.processes.harness import eventually
 
 WAIT_S = 30.0
 
@@ -85,7 +86,7 @@ def test_what_is_left_is_closed_and_leaves_no_thread() -> None:
         changes = document.changes()
         document.append("x")
         assert next(changes).own
-    assert threading.active_count() == before
+    eventually(lambda: threading.active_count() == before, "all threads have ended")
     for ask in (lambda: room.list(), lambda: document.text, lambda: hub.url, lambda: next(changes)):
         with pytest.raises(errors.Closed):
             ask()
@@ -96,7 +97,7 @@ def test_an_error_while_entering_leaves_no_thread() -> None:
     before = threading.active_count()
     with pytest.raises(errors.HubUnreachable), blocking.connect("ws://127.0.0.1:1", "notes", timeout_s=0.2):
         pass
-    assert threading.active_count() == before
+    eventually(lambda: threading.active_count() == before, "all threads have ended")
 
 
 def test_a_call_back_into_the_room_is_told_and_does_not_hang(room: Room) -> None:
