@@ -151,11 +151,12 @@ async def test_who_may_only_read_is_told_so(hub: crdtsync.Hub, tmp_path: Path) -
 async def test_nothing_is_left_running(hub: crdtsync.Hub, tmp_path: Path) -> None:
     async with crdtsync.join(hub.url, "notes", directory=tmp_path / "warm") as room:
         await room.settled()
-    tasks, threads = len(asyncio.all_tasks()), threading.active_count()
+    tasks, threads = len(asyncio.all_tasks()), set(threading.enumerate())
     async with crdtsync.join(hub.url, "notes", directory=tmp_path / "ann") as room:
         document = await room.open("a.txt", create=True)
         document.append("x")
-    await until(lambda: threading.active_count() <= threads and len(asyncio.all_tasks()) <= tasks)
+    await until(lambda: len(asyncio.all_tasks()) <= tasks)
+    await until(lambda: all(t.name.startswith("asyncio_") for t in set(threading.enumerate()) - threads))
     with pytest.raises(errors.Closed):
         document.append("y")
 
