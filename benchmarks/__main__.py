@@ -34,7 +34,7 @@ def main() -> int:
     results.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(
-        prefix="crdtsync-bench-", dir=options.place, ignore_cleanup_errors=True
+        prefix="crdtsync-bench-", dir=options.place and options.place.resolve(), ignore_cleanup_errors=True
     ) as at:
         for name in options.measures or measures.NAMES:
             if options.minutes and time.monotonic() - begun > options.minutes * 60:
