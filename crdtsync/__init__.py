@@ -4,7 +4,8 @@
         async with await room.open("todo.md", create=True) as document:
             document.append("- milk\\n")
 
-Begin with ``connect`` (a room, without a folder), ``join`` (a folder) or ``Hub`` (a hub in your own program);
+Begin with ``connect`` (a room, without a folder), ``join`` (a folder), ``attach`` (a folder that another
+program keeps joined) or ``Hub`` (a hub in your own program);
 ``crdtsync.errors`` lists what may be raised. Importing this costs next to nothing: each name is loaded when
 it is used.
 """
@@ -19,6 +20,7 @@ from crdtsync.errors import CrdtsyncError
 
 if TYPE_CHECKING:
     from crdtsync.api import blocking
+    from crdtsync.api.attached import attach
     from crdtsync.api.connected import connect
     from crdtsync.api.document import Document
     from crdtsync.api.hub import Hub
@@ -41,6 +43,7 @@ __all__ = [
     "Status",
     "TextEdit",
     "TreeChange",
+    "attach",
     "blocking",
     "connect",
     "errors",
@@ -48,6 +51,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "attach": "crdtsync.api.attached",
     "blocking": "crdtsync.api.blocking",
     "connect": "crdtsync.api.connected",
     "join": "crdtsync.api.joined",

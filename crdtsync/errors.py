@@ -103,3 +103,9 @@ class StoreError(CrdtsyncError):
 
 class StoreInUse(StoreError):
     """Another process holds the state."""
+
+
+def class_named(name: str) -> type[CrdtsyncError]:
+    """The error of that name, as another process told it; the base of all for one of another version."""
+    found = globals().get(name)
+    return found if isinstance(found, type) and issubclass(found, CrdtsyncError) else CrdtsyncError

@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from crdtsync import errors
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.reserved import STATE_FOLDER
-from crdtsync.errors import CrdtsyncError, FolderError, PeerError
+from crdtsync.errors import FolderError, PeerError, class_named
 
 SOCKET_NAME: Final = "socket"
 ANSWER_MAX_BYTES: Final = 256 << 20
@@ -81,7 +80,7 @@ def call(
         try:
             _connect(connection, joined / STATE_FOLDER)
         except OSError as problem:
-            raise _none_runs(joined, problem) from problem
+            raise none_runs(joined, problem) from problem
         return _ask(connection, who, method, params, answer_within_s)
 
 
@@ -127,7 +126,8 @@ def _ask(
     return _result(line)
 
 
-def _none_runs(joined: Path, problem: OSError) -> FolderError:
+def none_runs(joined: Path, problem: OSError) -> FolderError:
+    """Why the socket of a joined folder cannot be connected to, and what to do."""
     shown = printable(str(joined))
     if isinstance(problem, PermissionError):
         return FolderError(f"The replica of {shown} belongs to another user; ask as that one")
@@ -161,10 +161,4 @@ def _result(line: bytes) -> Any:
             "The replica's answer cannot be understood; it may be of another version of crdtsync:"
             " end it and join again"
         ) from problem
-    raise _error_class(code)(message)
-
-
-def _error_class(code: str) -> type[CrdtsyncError]:
-    """The class of that name among ours; the base of all for a name of another version."""
-    found = getattr(errors, code, None)
-    return found if isinstance(found, type) and issubclass(found, CrdtsyncError) else CrdtsyncError
+    raise class_named(code)(message)

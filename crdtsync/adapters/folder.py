@@ -186,7 +186,7 @@ class JoinedFolder:
     def put_file(self, staged: str, path: str) -> None:
         """Give the file of that name in staging its place; a file that stands there goes to the trash.
 
-        Raises NameTaken, FolderError.
+        Raises NameTaken and FolderError; the file is gone then.
         """
         above, last = split(path)
         tree, calls, staging_fd = self.disk.tree, self.disk.tree.calls, self.disk.folder.staging_fd
@@ -198,13 +198,25 @@ class JoinedFolder:
                     if not is_regular(calls.lstat(last, fd)):
                         raise
                     calls.exchange(staged, staging_fd, last, fd)
-                    if self.disk.trash.keep(staged, staging_fd, path, REPLACED):
+                    try:
+                        still_there = self.disk.trash.keep(staged, staging_fd, path, REPLACED)
+                    except OSError:
+                        calls.exchange(staged, staging_fd, last, fd)  # what cannot be kept is not replaced
+                        raise
+                    if still_there:
                         calls.unlink(staged, staging_fd)
         except (FileExistsError, Blocked) as error:
+            self.unstage(staged)
             in_the_way = error.path if isinstance(error, Blocked) else path
             raise NameTaken(f"{printable(in_the_way)} is there already, and no plain file") from error
         except OSError as error:
+            self.unstage(staged)
             raise FolderError(f"{printable(path)} cannot be written: {error.strerror}") from error
+
+    def unstage(self, staged: str) -> None:
+        """The file of that name in staging is not needed."""
+        with suppress(OSError):
+            self.disk.tree.calls.unlink(staged, self.disk.folder.staging_fd)
 
     # -- for people ---------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
-from crdtsync.api import connected, joined
+from crdtsync.api import attached, connected, joined
 from crdtsync.api import document as asynchronous
 from crdtsync.api import hub as hubs
 from crdtsync.api import room as rooms
@@ -276,6 +276,11 @@ def connect(hub: str, room: str | None = None, **options: Any) -> Room:
 def join(hub: str, room: str | None = None, *, directory: str | os.PathLike[str], **options: Any) -> Room:
     """A room with a folder; takes what ``crdtsync.join`` takes."""
     return Room(lambda: joined.join(hub, room, directory=directory, **options))
+
+
+def attach(directory: str | os.PathLike[str]) -> Room:
+    """A folder that another program keeps joined; see ``crdtsync.attach``."""
+    return Room(lambda: attached.attach(directory))
 
 
 def _iterated(thread: _Thread, source: AsyncIterator[T], timeout_s: float | None) -> Iterator[T]:

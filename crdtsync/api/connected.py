@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from crdtsync.api.content import gather
+from crdtsync.api.content import gather, pieces_of
 from crdtsync.api.document import Document
 from crdtsync.api.entries import entry_of
 from crdtsync.api.room import Content, Room
@@ -27,7 +27,7 @@ from crdtsync.core.values.ids import EntryId, printable
 from crdtsync.errors import Closed, CrdtsyncError, HubUnreachable, NameTaken, NoSuchFile, NotText
 from crdtsync.runtime.blob_job import Transfer
 from crdtsync.runtime.room import ConnectOptions, RoomRunner
-from crdtsync.runtime.room_blobs import PIECE_BYTES, RoomBlobs
+from crdtsync.runtime.room_blobs import RoomBlobs
 
 LEAVE_TIMEOUT_S: Final = 10.0
 """How long a clean end waits for the hub to take what was done last."""
@@ -210,8 +210,8 @@ class ConnectedRoom(Room):
             raise NoSuchFile(f"There is no {printable(path)} in the room")
         if placed.kind is Kind.TEXT:
             data = encode_text(self._engine.files.text(placed.entry))
-            for at in range(0, len(data), PIECE_BYTES):
-                yield data[at : at + PIECE_BYTES]
+            for piece in pieces_of(data):
+                yield piece
             return
         if placed.kind is not Kind.BLOB or placed.version is None:
             raise NotText(f"{printable(path)} is a link or a folder: it has no content")

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
 from crdtsync.api.room import Content
 from crdtsync.core.text.classify import classify
 from crdtsync.core.values import limits
-from crdtsync.errors import StoreError
+from crdtsync.core.values.ids import printable
+from crdtsync.errors import FileError, StoreError
+
+PIECE_BYTES: Final = 256 << 10
+"""What a reader is given at a time, at most."""
 
 
 async def gather(content: Content, scratch: Callable[[], int], *, known_text: bool) -> str | int:
@@ -38,6 +46,66 @@ async def gather(content: Content, scratch: Callable[[], int], *, known_text: bo
             os.close(fd)
         raise
     return fd
+
+
+class Staged:
+    """The name of a file to be in a staging folder, which is on the disk of the folder it is for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / f"program-{secrets.token_hex(8)}"
+        self.given = False
+
+    def create(self) -> int:
+        """Raises StoreError."""
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise StoreError(f"{printable(str(self.path))} cannot be written: {error.strerror}") from error
+
+    async def holding(self, text: str) -> int:
+        """The file, made with that text in it. Raises StoreError."""
+        fd = self.create()
+        try:
+            await asyncio.to_thread(_write, fd, text.encode("utf-8", "replace"))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def give(self) -> str:
+        """Its name: what becomes of it is the matter of whoever is given it."""
+        self.given = True
+        return self.path.name
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Staged]:
+    """A file that is gone afterwards, unless it was given away."""
+    staged = Staged(folder)
+    try:
+        yield staged
+    finally:
+        if not staged.given:
+            staged.path.unlink(missing_ok=True)
+
+
+def pieces_of(data: bytes) -> Iterator[bytes]:
+    """What a reader is given one by one."""
+    for at in range(0, len(data), PIECE_BYTES):
+        yield data[at : at + PIECE_BYTES]
+
+
+async def file_pieces(fd: int, path: str) -> AsyncGenerator[bytes, None]:
+    """All of an open file, which is closed afterwards. Raises FileError."""
+    try:
+        offset = 0
+        while piece := await asyncio.to_thread(os.pread, fd, PIECE_BYTES, offset):
+            offset += len(piece)
+            yield piece
+    except OSError as error:
+        raise FileError(f"{printable(path)} cannot be read: {error.strerror}") from error
+    finally:
+        os.close(fd)
 
 
 async def _pieces(content: Content) -> AsyncIterator[bytes]:

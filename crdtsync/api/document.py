@@ -35,6 +35,18 @@ class TextPort(Protocol):
     def close(self) -> None: ...
 
 
+class Shown(Protocol):
+    """What an open text is told by its room: a document here, or one of another process."""
+
+    def _changed(self, edits: tuple[TextEdit, ...], origin: Origin) -> None: ...
+
+    def _stands(self, path: str | None) -> None: ...
+
+    def _cursors_moved(self, person: str, name: str, ranges: Ranges) -> None: ...
+
+    def _ended(self, error: Exception) -> None: ...
+
+
 class Document:
     """One open text. Made by ``Room.open``; use it on the loop of its room.
 

@@ -4,51 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 from crdtsync.adapters import saved_token
-from crdtsync.adapters.control_socket import ControlServer
-from crdtsync.api.content import gather
-from crdtsync.api.document import Document
-from crdtsync.api.entries import entry_of
-from crdtsync.api.joined_text import JoinedText
-from crdtsync.api.room import Content, Room
-from crdtsync.api.values import Entry, Event, TreeChange
-from crdtsync.api.watching import Watch
+from crdtsync.api.folder import FolderRoom
+from crdtsync.api.served import listen
 from crdtsync.api.who import address_of, person
-from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
-from crdtsync.core.replica.opening import obstacle
-from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.replica.status import Conflict, Status
-from crdtsync.core.tree.view import Placement
-from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import printable
-from crdtsync.core.values.paths import check_path
-from crdtsync.errors import (
-    Closed,
-    CrdtsyncError,
-    FileError,
-    InvalidName,
-    NameTaken,
-    NoSuchFile,
-    NotText,
-    ReadOnly,
-    StoreError,
-)
-from crdtsync.runtime.blob_job import Transfer
-from crdtsync.runtime.control import handlers_for
-from crdtsync.runtime.editor_socket import EditorSocket
+from crdtsync.errors import Closed, CrdtsyncError
 from crdtsync.runtime.joining import JoinOptions
 from crdtsync.runtime.replica import Replica
-
-PIECE_BYTES: Final = 256 << 10
-"""What a reader is given at a time, at most."""
 
 
 def join(
@@ -75,7 +44,7 @@ def join(
     ``connect``; ``token`` is remembered in the folder.
 
     Raises InvalidName or ProtocolMismatch for an unusable room or address. Entering raises FolderError,
-    AlreadyJoined (to another room, or by another process) and StoreError.
+    AlreadyJoined (to another room, or by another process: see ``attach``) and StoreError.
     """
     address = address_of(hub, room, token)
     folder = Path(directory).expanduser()
@@ -92,21 +61,13 @@ def join(
     return JoinedRoom(options)
 
 
-class JoinedRoom(Room):
+class JoinedRoom(FolderRoom):
     """See ``join``."""
 
     def __init__(self, options: JoinOptions) -> None:
-        super().__init__()
-        self._options = options
-        self._replica = Replica(options, self)
+        super().__init__(Replica(options, self))
         self._task: asyncio.Task[None] | None = None
         self._opened_event = asyncio.Event()
-        self._ended_event = asyncio.Event()
-        self._end: Exception | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._texts: set[JoinedText] = set()
-        self._holder = 0
-        self._arranged: CrdtsyncError | None = None
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="joined folder")
@@ -134,14 +95,8 @@ class JoinedRoom(Room):
         """The whole life of the replica; whatever ends it is remembered."""
 
         async def opened() -> None:
-            control = ControlServer(self._replica.folder.state_folder, handlers_for(self._replica))
-            extras.push_async_callback(control.close)
-            await control.start()
-            editors = EditorSocket(self._replica)
-            extras.push_async_callback(editors.close)
-            await editors.start()
-            self._holder = self._replica.attach(self._told)
-            self._replica.say(ev.WatchFiles(self._holder))
+            await listen(self._replica, extras)
+            self._begin()
             self._opened_event.set()
 
         end: Exception = Closed(f"{printable(str(self.directory))} has been closed")
@@ -152,286 +107,7 @@ class JoinedRoom(Room):
                 end = error if isinstance(error, CrdtsyncError) else _unforeseen(error)
             finally:
                 self._ended(end)
-
-    # -- the room -------------------------------------------------------------------------------------
-
-    @property
-    def directory(self) -> Path:
-        """The folder."""
-        return self._options.directory
-
-    @property
-    def name(self) -> str:
-        return self._options.room
-
-    @property
-    def hub(self) -> str:
-        return self._replica.hub
-
-    async def status(self) -> Status:
-        self._check()
-        status = self._replica.status
-        assert status is not None
-        return status
-
-    async def settled(self) -> None:
-        self._check()
-        try:
-            await self._replica.flush()
-        except CrdtsyncError:
-            self._check()
-            raise
-
-    async def closed(self) -> None:
-        await self._ended_event.wait()
-        with suppress(Closed):
-            self._check()
-
-    async def conflicts(self) -> list[Conflict]:
-        self._check()
-        return self._replica.conflicts
-
-    async def transfers(self) -> list[Transfer]:
-        self._check()
-        return self._replica.transfers
-
-    async def confirm(self) -> None:
-        """Send the deletions of very many files that were held for safety; ``status`` tells of them."""
-        self._check()
-        self._replica.confirm()
-
-    async def restore(self) -> None:
-        """Bring the files of held deletions back."""
-        self._check()
-        self._replica.restore()
-
-    # -- its files ------------------------------------------------------------------------------------
-
-    async def list(self, folder: str = "") -> list[Entry]:
-        below = f"{folder}/" if folder else ""
-        placements = (await self._ready()).view.placements.values()
-        found = [entry_of(placed) for placed in placements if placed.path.startswith(below)]
-        return sorted(found, key=lambda entry: entry.path)
-
-    async def entry(self, path: str) -> Entry | None:
-        await self._ready()
-        placed = self._at(path)
-        return None if placed is None else entry_of(placed)
-
-    def watch(self) -> AsyncIterator[TreeChange]:
-        view = self._state.view
-        watch = Watch(view.placements.values(), view.get)
-        self._watches.add(watch)
-        self._end_if_over(watch)
-        return watch
-
-    async def open(self, path: str, *, create: bool = False) -> Document:
-        check_path(path)
-        await self._ready()
-        text = JoinedText(self._replica, self._check, self._texts.discard)
-        self._texts.add(text)
-        try:
-            return await text.open(path, create=create)
-        except FileError as refused:
-            raise self._why_not(path, create, refused) from None
-
-    def _why_not(self, path: str, create: bool, refused: FileError) -> CrdtsyncError:
-        """The engine says why for a person; which of our errors that is tells the state."""
-        placed = self._at(path)
-        if placed is not None and placed.kind is not Kind.TEXT:
-            return NotText(str(refused))
-        if self._state.view.holds_below(path):
-            return NameTaken(str(refused)) if create else NotText(str(refused))
-        if create and obstacle(self._state, path) is not None:
-            return NameTaken(str(refused))
-        if not create and self._state.disk.get(path) is None:
-            return NoSuchFile(str(refused))
-        return ReadOnly(str(refused)) if self._state.session.read_only else refused
-
-    async def create(self, path: str, content: Content = "") -> None:
-        check_path(path)
-        state = await self._ready()
-        if self._at(path) is not None or state.view.holds_below(path) or state.disk.get(path) is not None:
-            raise NameTaken(f"{printable(path)} is there already")
-        await self.write(path, content)
-
-    async def make_folder(self, path: str) -> None:
-        await self._arrange(lambda: ev.MakeFolder(self._holder, path))
-
-    async def move(self, path: str, to: str) -> None:
-        await self._arrange(lambda: ev.MoveFiles(self._holder, path, to))
-
-    async def delete(self, path: str) -> None:
-        await self._arrange(lambda: ev.DeleteFiles(self._holder, path))
-
-    async def _arrange(self, event: Callable[[], ev.Arrange]) -> None:
-        await self._ready()
-        self._arranged = Closed("The replica is about to end")
-        self._replica.say(event())
-        arranged, self._arranged = self._arranged, None
-        if arranged is not None:
-            raise arranged
-
-    async def read(self, path: str) -> AsyncGenerator[bytes, None]:
-        check_path(path)
-        await self._ready()
-        placed = self._at(path)
-        if placed is not None and placed.kind is Kind.TEXT:
-            async with await self.open(path) as document:
-                data = document.text.encode()
-            for at in range(0, len(data), PIECE_BYTES):
-                yield data[at : at + PIECE_BYTES]
-            return
-        if placed is not None and placed.kind is not Kind.BLOB:
-            raise NotText(f"{printable(path)} is a link or a folder: it has no content")
-        fd = await self._open_file(path)
-        try:
-            offset = 0
-            while piece := await asyncio.to_thread(os.pread, fd, PIECE_BYTES, offset):
-                offset += len(piece)
-                yield piece
-        except OSError as error:
-            raise FileError(f"{printable(path)} cannot be read: {error.strerror}") from error
-        finally:
-            os.close(fd)
-
-    async def _open_file(self, path: str) -> int:
-        """The file as it stands on disk; one that the room has and the disk not yet is waited for."""
-        while True:
-            try:
-                return await asyncio.to_thread(self._replica.folder.open_file, path)
-            except FileNotFoundError:
-                if self._at(path) is None:
-                    raise NoSuchFile(f"There is no {printable(path)} in the room") from None
-            except OSError as error:
-                raise FileError(f"{printable(path)} cannot be read: {error.strerror}") from error
-            await self._something_changed()
-
-    async def write(self, path: str, content: Content) -> None:
-        check_path(path)
-        state = await self._ready()
-        if state.session.read_only:
-            raise ReadOnly("This folder may only read the room: nothing of it is sent")
-        if state.ignored(path):
-            raise InvalidName(f"{printable(path)} is ignored in this folder: it is never shared")
-        placed = self._at(path)
-        is_text = placed is not None and placed.kind is Kind.TEXT
-        staged = f"program-{secrets.token_hex(8)}"
-        gathered = await gather(content, lambda: self._scratch(staged), known_text=is_text)
-        if isinstance(gathered, str) and (is_text or (placed is None and state.disk.get(path) is None)):
-            async with await self.open(path, create=True) as document:
-                document.set_text(gathered)
-            return
-        if isinstance(gathered, str):
-            text, gathered = gathered, self._scratch(staged)
-            await asyncio.to_thread(os.write, gathered, text.encode())
-        os.close(gathered)
-        if is_text:
-            await self._written(path)
-        await asyncio.to_thread(self._replica.folder.put_file, staged, path)
-        self._replica.look_again([path])
-        await self._taken_in(path)
-
-    def _scratch(self, name: str) -> int:
-        path = self._replica.folder.staging / name
-        try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise StoreError(f"{printable(str(path))} cannot be written: {error.strerror}") from error
-
-    async def _written(self, path: str) -> None:
-        """Return once the disk has the text that the room has: what replaces it has seen it then."""
-        while (placed := self._at(path)) is not None:
-            agreed = self._state.synced.get(placed.entry)
-            if agreed is not None and agreed.digest == self._state.room_digest(placed.entry):
-                return
-            if path in self._state.attention:
-                return  # it cannot be written, and a person was told
-            await self._something_changed()
-
-    async def _taken_in(self, path: str) -> None:
-        """Return once the room has what stands on disk now; without a hub it gets it later."""
-        flushed = asyncio.ensure_future(self._replica.flush())
-        try:
-            while not flushed.done() and self._state.session.live:
-                await self._something_changed(flushed)
-        finally:
-            flushed.cancel()
-            await asyncio.gather(flushed, return_exceptions=True)
-        self._check()
-
-    # -- for the replica --------------------------------------------------------------------------------
-
-    @property
-    def _over(self) -> Exception | None:
-        return self._end
-
-    @property
-    def _state(self) -> ReplicaState:
-        engine = self._replica.engine
-        if engine is None:
-            raise Closed("The folder is not joined: use it inside of ``async with``")
-        return engine.state
-
-    async def _ready(self) -> ReplicaState:
-        """Once the room is here, whole."""
-        self._check()
-        state = self._state
-        while not state.running or state.catching_up:
-            await self._something_changed()
-        return state
-
-    def _at(self, path: str) -> Placement | None:
-        entry = self._state.view.at(path)
-        return None if entry is None else self._state.view.get(entry)
-
-    async def _something_changed(self, other: asyncio.Future[None] | None = None) -> None:
-        """Wait for the replica to have done something, or for ``other``. Raises what ended the room."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        try:
-            futures = {future} if other is None else {future, other}
-            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._waiting.discard(future)
-            future.cancel()
-        self._check()
-
-    def changed(self) -> None:
-        """The replica has done something."""
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
-
-    def notice(self, kind: str, path: str, message: str) -> None:
-        self._tell(Event(kind, path, message))
-
-    async def ask(self, question: ef.AskDiffering) -> ev.Differing:
-        return self._options.differing or ev.Differing.BOTH
-
-    def _told(self, effect: ef.ForPrograms) -> None:
-        match effect:
-            case ef.EntriesChanged(_, entries):
-                for text in list(self._texts):
-                    text.entries_changed(entries)
-                for watch in list(self._watches):
-                    assert isinstance(watch, Watch)
-                    watch.touch(entries)
-            case ef.Arranged(_, error):
-                self._arranged = error
-            case _:
-                raise AssertionError(f"not for the folder as a whole: {effect}")
-
-    def _ended(self, end: Exception) -> None:
-        self._end = end
-        told = None if isinstance(end, Closed) else end
-        for text in list(self._texts):
-            text.ended(end)
-        self._texts.clear()
-        self._end_streams(told)
-        self._ended_event.set()
-        self._opened_event.set()
-        self.changed()
+                self._opened_event.set()
 
 
 def _unforeseen(error: Exception) -> CrdtsyncError:

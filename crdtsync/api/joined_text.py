@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Set
+from typing import Generic, TypeVar
 
-from crdtsync.api.document import Document
+from crdtsync.api.document import Shown, TextPort
 from crdtsync.api.values import Origin, TextEdit
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
@@ -14,24 +15,32 @@ from crdtsync.core.values.ids import EntryId
 from crdtsync.errors import Closed, FileError, InvalidEdit, ReadOnly
 from crdtsync.runtime.replica import Replica
 
+S = TypeVar("S", bound=Shown)
 
-class JoinedText:
+
+class JoinedText(Generic[S]):
     """The document's port; ``open`` comes first, and makes the document."""
 
     def __init__(
-        self, replica: Replica, check: Callable[[], None], done: Callable[[JoinedText], None]
+        self,
+        replica: Replica,
+        check: Callable[[], None],
+        done: Callable[[JoinedText[S]], None],
+        make: Callable[[TextPort, str, str], S],
     ) -> None:
+        """``make`` is given this port, the path and the text, and makes what is told of changes."""
         self._replica = replica
         self._check = check
         self._done = done
+        self._make = make
         self._holder = replica.attach(self._told)
         self._entry = EntryId("")
-        self._document: Document | None = None
-        self._opening: asyncio.Future[Document] = asyncio.get_running_loop().create_future()
+        self._document: S | None = None
+        self._opening: asyncio.Future[S] = asyncio.get_running_loop().create_future()
         self._refused: list[str] = []
         """Why the edit that is being made was refused."""
 
-    async def open(self, path: str, *, create: bool) -> Document:
+    async def open(self, path: str, *, create: bool) -> S:
         """Raises FileError with the engine's reason, and what ends the room meanwhile."""
         try:
             self._replica.say(ev.OpenText(self._holder, path, create))
@@ -81,7 +90,7 @@ class JoinedText:
         match effect:
             case ef.TextOpened(_, entry, path, content):
                 self._entry = entry
-                document = self._document = Document(self, path, content)
+                document = self._document = self._make(self, path, content)
                 if not self._opening.done():
                     self._opening.set_result(document)
             case ef.TextRefused(_, _, reason):

@@ -6,15 +6,14 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
-from crdtsync.adapters.control_socket import ControlServer
+from crdtsync.api.served import listen
 from crdtsync.cli.exit_codes import EXIT_DONE
 from crdtsync.cli.views import JsonView, PlainView, TerminalView, View
 from crdtsync.core.replica.effects import AskDiffering
 from crdtsync.core.replica.events import Differing
 from crdtsync.errors import CrdtsyncError
-from crdtsync.runtime.control import handlers_for
-from crdtsync.runtime.editor_socket import EditorSocket
 from crdtsync.runtime.joining import JoinOptions
 from crdtsync.runtime.replica import Replica
 
@@ -39,6 +38,7 @@ class JoinCommand:
             self._view = PlainView(options.room, hub, folder)
         self._redraw: asyncio.TimerHandle | None = None
         self._failed: CrdtsyncError | None = None
+        self._extras = AsyncExitStack()
 
     async def run(self, opened: Callable[[], Awaitable[None]] | None = None) -> int:
         """Returns the exit code. Raises CrdtsyncError for what ended it."""
@@ -60,20 +60,14 @@ class JoinCommand:
     async def _opened(self) -> None:
         """The folder is ours: listen for commands, show, and with --once wait for the end."""
         replica = self._replica
-        self._control = ControlServer(replica.folder.state_folder, handlers_for(replica))
-        await self._control.start()
-        self._editors = EditorSocket(replica)
-        await self._editors.start()
+        await listen(replica, self._extras)
         self._view.start()
         self._once_task = asyncio.create_task(self._end_when_settled()) if self._once else None
         if self._opened_first is not None:
             await self._opened_first()
 
     async def _stop_extras(self) -> None:
-        if hasattr(self, "_control"):
-            await self._control.close()
-        if hasattr(self, "_editors"):
-            await self._editors.close()
+        await self._extras.aclose()
         task = getattr(self, "_once_task", None)
         if task is not None:
             task.cancel()

@@ -26,6 +26,25 @@ class JoinOptions:
     """Follow the room, and send nothing that is changed here."""
 
 
+class Observers:
+    """The observer of a replica, and others that come and go; the first alone is asked."""
+
+    def __init__(self, first: Observer) -> None:
+        self._first = first
+        self.others: set[Observer] = set()
+
+    def notice(self, kind: str, path: str, message: str) -> None:
+        for observer in (self._first, *self.others):
+            observer.notice(kind, path, message)
+
+    async def ask(self, question: ef.AskDiffering) -> ev.Differing:
+        return await self._first.ask(question)
+
+    def changed(self) -> None:
+        for observer in (self._first, *self.others):
+            observer.changed()
+
+
 class Observer(Protocol):
     """Whoever shows or logs what a replica does. Called on the loop."""
 

@@ -39,7 +39,7 @@ from crdtsync.runtime.blob_transfer import BlobTransfers
 from crdtsync.runtime.disk_tasks import DiskTasks
 from crdtsync.runtime.event_queue import EventQueue
 from crdtsync.runtime.idle import shrink_when_idle
-from crdtsync.runtime.joining import JoinOptions, Observer
+from crdtsync.runtime.joining import JoinOptions, Observer, Observers
 from crdtsync.runtime.programs import Programs, Sink
 
 PERSIST_RETRY_S = 1.0
@@ -56,7 +56,7 @@ class Replica:
         self.hub = hub_address(options.hub)
         self._tls = client_context(options.ca) if self.hub.startswith("wss://") else None
         check_room_name(options.room)
-        self._observer = observer
+        self._observer = Observers(observer)
         self._events: EventQueue[ev.Event]
         self._folder: JoinedFolder
         self._engine: ReplicaEngine | None = None
@@ -93,6 +93,16 @@ class Replica:
     def engine(self) -> ReplicaEngine | None:
         """To be asked what stands where, told things by ``say`` alone. None before the folder is open."""
         return self._engine
+
+    @property
+    def end(self) -> BaseException | None:
+        """What ended it, or is about to; None while it runs, and after ``stop``."""
+        return self._end
+
+    @property
+    def observers(self) -> set[Observer]:
+        """Those who are told, too."""
+        return self._observer.others
 
     @property
     def folder(self) -> JoinedFolder:

@@ -43,6 +43,17 @@ EDITS_UNTAKEN_MAX: Final = 20_000
 EDITOR_QUEUE_MAX_BYTES: Final = 64 * MiB
 """Written to an editor and not read by it; then it is dropped."""
 
+# -- programs that use a joined folder from outside -------------------------------------------------
+PROGRAM_LINE_MAX_BYTES: Final = 128 * MiB
+"""One message: a text at its limit, or the list of all files of a room."""
+PROGRAM_QUEUE_MAX_BYTES: Final = 256 * MiB
+"""Written to a program and not read by it; then it is dropped."""
+PROGRAM_CONNECTIONS_MAX: Final = 64
+PROGRAM_REQUESTS_MAX: Final = 1000
+"""Open at a time, on one connection; so are those below."""
+PROGRAM_STREAMS_MAX: Final = 100
+PROGRAM_TEXTS_MAX: Final = 1000
+
 # -- recent versions of a text (the bases of stale editor buffers) ----------------------------------
 VERSIONS_MAX_COUNT: Final = 16
 VERSIONS_MAX_AGE_S: Final = 30 * 60.0
