@@ -19,6 +19,7 @@ from crdtsync.core.replica.arranging import arrange
 from crdtsync.core.replica.cursors import Cursors, Ranges
 from crdtsync.core.replica.marks import Marks
 from crdtsync.core.replica.opening import as_in, fits, obstacle
+from crdtsync.core.replica.shown import ShownContents
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.diff import Edit, diff, size_of
 from crdtsync.core.text.offsets import well_formed
@@ -43,8 +44,7 @@ class _Held:
 
     holders: dict[int, bool] = field(default_factory=dict)
     shown: deque[str] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
-    digests: dict[Digest, float | None] = field(default_factory=dict)
-    """What a program may save that says nothing new, each with until when; None: what the text is."""
+    contents: ShownContents = field(default_factory=ShownContents)
     write_at: float | None = None
     """When the file is written for its editors; None: it need not be."""
     due: float | None = None
@@ -221,7 +221,7 @@ class LiveTexts:
         finally:
             self._editing = None
         if shown is not None:
-            held.digests[digest_of_text(shown)] = now + limits.EDITOR_BEHIND_S
+            held.contents.showed(digest_of_text(shown), now)
         if update:
             state.session.push(DocumentId(entry), update)
             state.replan([entry])
@@ -254,7 +254,7 @@ class LiveTexts:
             held = self._texts.get(entry)
             if held is None:
                 continue
-            self._show(entry, held)
+            held.contents.becomes(self._state.documents.text_digest(entry), self._now)
             placed = self._state.view.get(entry)
             path = None if placed is None else placed.path
             if path != held.path and path is not None:
@@ -292,10 +292,7 @@ class LiveTexts:
     def shows(self, entry: EntryId, digest: Digest) -> bool:
         """Whether a save of that content says no more than what its program has been told, or told us."""
         held = self._texts.get(entry)
-        if held is None or digest not in held.digests:
-            return False
-        until = held.digests[digest]
-        return until is None or self._now < until
+        return held is not None and held.contents.knows(digest, self._now)
 
     def base_of(self, entry: EntryId, agreed: str | None, saved: str) -> str | None:
         """What a save of an open text was made from: what stood on disk, or what its program shows."""
@@ -306,17 +303,6 @@ class LiveTexts:
         if agreed is not None and size_of(diff(agreed, saved)) <= size_of(diff(chosen, saved)):
             return agreed
         return chosen
-
-    def _show(self, entry: EntryId, held: _Held) -> None:
-        current = self._state.documents.text_digest(entry)
-        if held.digests.get(current, 0.0) is None:
-            return
-        until = self._now + limits.EDITOR_BEHIND_S
-        known = held.digests.items()
-        held.digests = {
-            digest: until if end is None else end for digest, end in known if end is None or self._now < end
-        }
-        held.digests[current] = None
 
     def _keep(self, entry: EntryId, held: _Held, now: float) -> None:
         if not held.unkept:
@@ -389,7 +375,7 @@ class LiveTexts:
         held.holders[opening.holder] = opening.writes
         held.path = opening.path
         text = state.documents.text(entry)
-        held.digests[digest_of_text(text)] = None
+        held.contents.becomes(digest_of_text(text), now)
         held.shown.append(text)
         state.out.effect(ef.TextOpened(opening.holder, entry, opening.path, text))
         for (member, there), ranges in self.cursors.there.items():

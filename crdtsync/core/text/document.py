@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from itertools import cycle
 from typing import Any, Final, NoReturn, cast
 
 import pycrdt
-from pycrdt import Doc, Text, TransactionEvent
+from pycrdt import Doc, Text, TextEvent, TransactionEvent
 
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import CausalBuffer, is_ready
@@ -149,18 +150,17 @@ class TextDocument:
 
     def _apply_telling(self, update: bytes) -> tuple[Change, tuple[Edit, ...] | None]:
         before = self.text
-        deltas: list[list[dict[str, Any]]] = []
+        deltas = _Deltas()
         # a lasting subscription would keep the document alive for ever: pycrdt cannot see the cycle
         content = self._content
-        # pycrdt's types do not tell of the delta
-        subscription = content.observe(lambda event: deltas.append(cast(Any, event).delta))
+        subscription = content.observe(deltas)
         try:
             change = self.apply_update(update)
         finally:
             content.unobserve(subscription)
-        if len(deltas) > 1 or self._content is not content:
+        if len(deltas.seen) > 1 or self._content is not content:
             return change, None
-        edits = edits_of(deltas[0], before) if deltas else ()
+        edits = edits_of(deltas.seen[0], before) if deltas.seen else ()
         return change, None if edits is None or apply_edits(before, edits) != self.text else edits
 
     def edit(self, edits: Sequence[Edit]) -> bytes:
@@ -338,6 +338,18 @@ class TextDocument:
         ):
             self._journal = [self.encode_state()]
             self._journal_bytes = len(self._journal[0])
+
+
+class _Deltas:
+    """Gathers what transactions change. It tells how it is called, which pycrdt would find out each time."""
+
+    __signature__: Final = signature(lambda event: None)
+
+    def __init__(self) -> None:
+        self.seen: list[list[dict[str, Any]]] = []
+
+    def __call__(self, event: TextEvent) -> None:
+        self.seen.append(cast(Any, event).delta)  # pycrdt's types do not tell of it
 
 
 def _reraise_unless_refused(error: BaseException) -> None:
