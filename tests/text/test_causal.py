@@ -12,8 +12,9 @@ from pycrdt import Doc, Text
 from crdtsync.core.text.causal import CausalBuffer, is_ready, split
 from crdtsync.core.text.statevector import decode
 from crdtsync.core.text.update import EMPTY_UPDATE, check_update
+from crdtsync.core.wire.lib0 import varuint
 from crdtsync.errors import MalformedUpdate
-from tests.text.updates import Author, deletions, skip, structs, text, update
+from tests.text.updates import Author, deletions, garbage, item, skip, string, structs, text, update
 
 
 def insert(client: int, clock: int, characters: str = "a", **origins: tuple[int, int]) -> bytes:
@@ -187,3 +188,20 @@ def test_random_orders_of_a_longer_history_end_the_same() -> None:
             for ready in buffer.take(received).ready:
                 doc.apply_update(ready)
         assert str(doc.get("content", type=Text)) == str(author.text)
+
+
+def test_a_gap_among_items_in_another_list_is_passed_once_it_is_known() -> None:
+    elsewhere = item(string("x"), 4, parent=varuint(1) + string("other"))
+    gapped = update([structs(1, 0, elsewhere, skip(2), text("d", left=(2, 0)))])
+    buffer = CausalBuffer({1: 3, 2: 1})
+    assert buffer.take(gapped).ready == [gapped]
+    # and what stands left of it is in the other list, whatever is said of it later
+    assert buffer.take(insert(3, 0, left=(1, 0), right=(2, 0))).ready == [insert(3, 0, left=(1, 0))]
+
+
+def test_what_comes_first_under_an_identity_is_what_it_stands_for() -> None:
+    buffer = CausalBuffer()
+    buffer.take(update([structs(1, 0, garbage(2))]))
+    contradiction = update([structs(1, 0, item(string("xy"), 4, parent=varuint(1) + string("other")))])
+    assert buffer.take(contradiction).ready == [contradiction]
+    assert buffer.take(insert(2, 0, left=(1, 1))).ready == [update([structs(2, 0, garbage(1))])]

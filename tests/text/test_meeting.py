@@ -60,6 +60,18 @@ def test_an_update_that_waits_for_another_tells_nothing() -> None:
     assert TextDocument(2).apply_telling(later) is None
 
 
+def test_an_update_that_others_waited_for_tells_of_them_too() -> None:
+    author = TextDocument(1)
+    first, second, third = (author.edit([Edit(at, at, char)]) for at, char in ((0, "b"), (1, "c"), (0, "a")))
+    reader = TextDocument(2)
+    assert not reader.apply_update(third).changed
+    assert reader.apply_update_telling(second) == (reader.apply_update(second).__class__(False, True), ())
+    change, edits = reader.apply_update_telling(first)
+    assert change.changed
+    assert edits == (Edit(0, 0, "abc"),)
+    assert reader.text == "abc"
+
+
 @pytest.mark.parametrize(
     "delta",
     [
@@ -96,6 +108,7 @@ def test_the_ranges_of_what_was_inserted_follow_later_edits(before: str, texts: 
         ("[c] [c]\nlast\n", "first [c]\nlast\n", [], "[c] [c]\nlast\n"),
         ("one and two\n", "one two and\n", [], "one two and\n"),
         ("one and two\n", "one more\n", [], "one and two\n"),
+        ("one\n\n\ntwo\nlast\n", "one\n\ntwo\nlast words\n", [(5, 6)], "one\n\n\ntwo\nlast\n"),
     ],
 )
 def test_what_stands_twice_goes_and_nothing_else(

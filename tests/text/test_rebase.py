@@ -50,6 +50,9 @@ def merged(base: str, ours: str, theirs: str) -> str:
         ("abc", "aX", "aY", "aYX"),
         ("value: 1", "value: 10", "value: 20", "value: 200"),
         ("hello\n", "alice was here\n", "bob was here\n", "bob was herealice was here\n"),
+        # who spaces a word otherwise as another does, has it spaced by the other
+        ("bbc da", "bb c da", "bb\nc da", "bb\nc da"),
+        ("xx", "x\t ", "x\t\t", "x\t\t"),
         # deletions
         ("aXb", "ab", "aXYb", "aYb"),
         ("one two three", "one three", "one three", "one three"),

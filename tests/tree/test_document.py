@@ -24,6 +24,7 @@ from crdtsync.core.tree.rows import (
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId, new_entry_id
+from crdtsync.errors import MalformedUpdate
 
 DIGEST = digest_of(b"a")
 
@@ -127,3 +128,50 @@ def test_identities_and_paths_that_are_known_are_not_kept_twice() -> None:
     loaded = TreeDocument(2, [written.encode_state()], {entry: entry, path: path})
     assert next(iter(loaded.rows)) is entry
     assert loaded.rows[entry].path is path
+
+
+class PanicException(BaseException):
+    """Stands in for that of pycrdt, which cannot be imported."""
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (PanicException("out of bounds"), MalformedUpdate),
+        (RuntimeError("refused"), MalformedUpdate),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_a_tree_goes_on_whatever_goes_wrong_within_pycrdt(
+    error: BaseException, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author, reader = TreeDocument(1), TreeDocument(2)
+    operations = _some_operations(random.Random(1))
+    reader.apply_update(author.edit(operations[:3])[0])
+    before = dict(reader.rows)
+
+    def fails(*_: object) -> None:
+        raise error
+
+    lost, _ = author.edit(operations[3:])
+    with monkeypatch.context() as broken, pytest.raises(raised):
+        broken.setattr(Doc, "apply_update", fails_once(fails))
+        reader.apply_update(lost)
+    assert reader.rows == before
+    made, _ = reader.edit([SetPath(next(iter(before)), "goes on")])
+    author.apply_update(made)
+    reader.apply_update(author.diff_update(reader.state_vector))
+    assert reader.rows == author.rows
+
+
+def fails_once(failing: Callable[..., None]) -> Callable[..., None]:
+    """``Doc.apply_update`` that fails at first."""
+    works = Doc.apply_update
+    calls: list[None] = []
+
+    def apply(*arguments: Any) -> None:
+        calls.append(None)
+        (failing if len(calls) == 1 else works)(*arguments)
+
+    return apply

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from crdtsync.core.tree.rows import (
     Version,
 )
 from crdtsync.core.tree.view import RoomView, derived_entry
+from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId
@@ -215,3 +217,23 @@ def test_replicas_that_repair_apart_end_alike(history: list[tuple[int, int, int,
         assert len(paths_taken) == len(set(paths_taken))
         fresh = RoomView(replica.tree.rows, replica.texts)
         assert fresh.placements == replica.view.placements, "what is kept up to date is what is computed anew"
+
+
+def test_versions_that_are_deleted_before_anybody_repaired_leave_no_copy() -> None:
+    room = Replica(1)
+    room.edit(create(1, "a.bin", Kind.BLOB, b"one"))
+    room.edit(PutVersion(entry(1), version(b"two"), ()))
+    room.edit(DropVersions(entry(1), (digest_of(b"one"), digest_of(b"two"))))
+    assert room.view.repairs() == []
+    assert room.places == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "usable"),
+    [("notes.md", True), (None, False), ("a\0b", False), ("x" * (limits.LINK_TARGET_MAX_BYTES + 1), False)],
+)
+def test_a_link_stands_where_its_target_is_one(target: str | None, usable: bool) -> None:
+    room = Replica(1)
+    content = Version(digest_of((target or "").encode()), 1, "Ann", 0, None, target)
+    room.edit(Create(entry(1), Kind.LINK, "link", False, Origin("Ann", 0), content))
+    assert ("link" in room.places) is usable

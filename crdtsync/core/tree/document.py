@@ -224,7 +224,7 @@ class TreeDocument:
                 row.gone = bytes(value) if isinstance(value, bytes | bytearray) else None
             case "origin":
                 row.origin = _decode_origin(value)
-            case "versions":
+            case _:  # the versions
                 version = _decode_version(digest, value)
                 others = {known: each for known, each in row.versions.items() if known != digest}
                 row.versions = others if version is None else {**others, version.digest: version}

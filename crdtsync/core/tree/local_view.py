@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import count
 from unicodedata import normalize
 
 from crdtsync.core.tree.rows import Operation
@@ -252,14 +251,15 @@ class LocalView:
 
     def _derived(self, own: str, names: Mapping[str, set[str]], taken: set[str]) -> str:
         """A name that nothing else in the folder has, in the room or on this disk."""
-        for attempt in count():
+        attempt = 0
+        while True:
             identity = _identity(own, attempt)
             here = self.folding.spelled(spelling_name(self.folding.spelled(own), identity))
             key = self.folding.key(here)
             if key not in names and key not in taken:
                 taken.add(key)
                 return here
-        raise AssertionError("a folder holds every name there is")
+            attempt += 1
 
     def _original(self, here: str) -> str:
         """A derived name is no name of the room, even when what had it is gone and left a folder behind."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from crdtsync.core.text.statevector import covers
 from crdtsync.core.tree.rows import (
@@ -110,12 +110,8 @@ class RoomView:
         for entry in sorted(forked):
             operations += self._split_versions(entry)
         unchecked, self._unchecked = self._unchecked, set()
-        moved: set[EntryId] = set()
         for path in sorted(unchecked):
-            for operation in self._resolve(path):
-                if operation.entry not in moved:
-                    moved.add(operation.entry)
-                    operations.append(operation)
+            operations += self._resolve(path)
         return operations
 
     def _place(self, entry: EntryId) -> Placement | None:
@@ -139,6 +135,8 @@ class RoomView:
                 version = min(usable, key=lambda v: v.digest)
                 if len(usable) > 1:
                     self._forked.add(entry)
+            case _:
+                assert_never(row.kind)
         return Placement(entry, row.path, row.kind, row.executable, version)
 
     def _add(self, placement: Placement) -> None:
@@ -175,9 +173,9 @@ class RoomView:
     def _split_versions(self, entry: EntryId) -> list[Operation]:
         """Each live version but the winner becomes a conflict copy with an identity derived from it."""
         placement = self._placements.get(entry)
-        row = self._rows.get(entry)
-        if placement is None or placement.version is None or row is None:
+        if placement is None or placement.version is None:
             return []
+        row = self._rows[entry]
         operations: list[Operation] = []
         for digest in sorted(row.versions):
             version = row.versions[digest]
@@ -250,18 +248,10 @@ def _usable(kind: Kind, version: Version) -> bool:
         return (
             target is not None
             and len(target) <= limits.LINK_TARGET_MAX_BYTES
-            and _encodable(target)
+            and "\0" not in target
             and digest_of(target.encode()) == version.digest
         )
     return version.target is None
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
 
 
 def _covers(gone: bytes, state_vector: bytes) -> bool:

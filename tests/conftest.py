@@ -1,0 +1,9 @@
+"""What holds for all tests: how long an example of hypothesis takes on a busy machine is no promise."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.register_profile("repeatable", settings.get_profile("untimed"), derandomize=True, database=None)
+settings.load_profile("untimed")

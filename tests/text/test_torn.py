@@ -1,0 +1,43 @@
+"""What is left of a text that a power cut kept from being saved whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.core.text.torn import beginning, looks_torn, mended
+
+BASE = "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize(
+    ("left", "text"),
+    [
+        ("", BASE),
+        ("one\ntw", BASE),
+        ("one\nnew\ntwo\n", "one\nnew\ntwo\nthree\n"),
+        # what was being written when it was cut is not in the text before: it stands on a line of its own
+        ("one\nne", "one\nne\ntwo\nthree\n"),
+        ("zero\none\ntwo\nthree\nfo", "zero\none\ntwo\nthree\nfo\n"),
+    ],
+)
+def test_the_end_that_a_save_lacks_is_that_of_the_text_before(left: str, text: str) -> None:
+    assert mended(BASE, left) == text
+
+
+@pytest.mark.parametrize(
+    ("left", "torn"), [("", True), ("one\ntw", True), (BASE, False), ("one\n", False), ("other\n", False)]
+)
+def test_what_is_empty_or_ends_within_a_line_may_have_been_cut(left: str, torn: bool) -> None:
+    assert looks_torn(BASE, left) is torn
+
+
+def test_a_text_without_an_end_of_line_is_no_sign_of_a_cut() -> None:
+    assert not looks_torn("one", "on")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [(b"abc\0\0", "abc"), ("né".encode()[:-1], "n"), (b"", ""), (b"a\0b", None), (b"\xff\xfe", None)],
+)
+def test_the_text_before_zeros_or_half_a_character_is_known(data: bytes, text: str | None) -> None:
+    assert beginning(data) == text
