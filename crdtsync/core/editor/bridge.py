@@ -114,14 +114,17 @@ class Bridge:
             case "close" if file is not None:
                 del self._files[file.uri]
                 self._forward(message, number)
-            case "cursor":
+            case "cursor" if isinstance(uri, str):
                 self._cursor = message
                 if file is not None and not file.open:
                     self._answer(number)  # it is told once the file is open
                 else:
                     self._forward(message, number)
             case _:
-                self._forward(message, number)
+                try:
+                    self._forward(message, number)
+                except RecursionError:  # it can be read, and just not be written
+                    self._to_editor(answers.error(None, answers.NOT_JSON, "this is too deep"))
 
     def _open(self, uri: str, content: str, number: Id) -> None:
         file = self._files[uri] = _File(uri, content, number)
@@ -226,7 +229,7 @@ class Bridge:
         for edits in held:
             self._send_edit(file, edits, shown)
             shown = apply_edits(shown, edits)
-        if self._cursor is not None and self._cursor["params"].get("uri") == file.uri:
+        if self._cursor is not None and self._cursor["params"]["uri"] == file.uri:
             self._ask({**self._cursor, "id": 0}, lambda _: None)
 
     def _send_edit(self, file: _File, edits: tuple[Edit, ...], before: str) -> None:
@@ -247,9 +250,10 @@ class Bridge:
         file.sendings = [each for each in file.sendings if each[0] > number]
 
     def _ask(self, message: Message, heard: Callable[[Message], None]) -> int:
+        line = json.dumps({"jsonrpc": "2.0", **message, "id": self._number + 1})
         self._number += 1
         self._asked[self._number] = heard
-        self._to_replica(json.dumps({"jsonrpc": "2.0", **message, "id": self._number}))
+        self._to_replica(line)
         return self._number
 
     def _tell(self, file: _File, told: Iterable[Told]) -> None:

@@ -25,7 +25,7 @@ class OpenFile:
     ) -> None:
         self.holder = holder
         self.uri = wanted.uri
-        self.path = path
+        self._path = path
         self.text: EntryId | None = None
         """None until it is open."""
         self._wanted = wanted
@@ -99,21 +99,17 @@ class OpenFile:
         """The person's cursor is elsewhere."""
         self._put(())
 
-    def close(self) -> None:
-        if self.text is not None:
-            self._say(ev.CloseText(self.holder, self.text))
-
     def _offset(self, lines: Lines, position: messages.RangeEnd) -> int:
         return self._endings.to_text_offset(lines.nearest(position.value))
 
     def _put(self, ranges: tuple[tuple[int, int], ...]) -> None:
-        if self.text is not None:
-            self._say(ev.PlaceCursors(self.holder, self.text, ranges))
+        assert self.text is not None
+        self._say(ev.PlaceCursors(self.holder, self.text, ranges))
 
     def ask(self) -> None:
         """Ask the replica for the text."""
         content = self._wanted.content
-        self._say(ev.OpenText(self.holder, self.path, create=True, writes=True, content=content))
+        self._say(ev.OpenText(self.holder, self._path, create=True, writes=True, content=content))
 
     def _mark(self, number: int | None) -> ev.Mark | None:
         return ev.Mark(self._bridge, number) if self._bridge and number is not None else None

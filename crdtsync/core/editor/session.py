@@ -133,8 +133,8 @@ class EditorSession:
                 file.changed(edits, origin)
             case ef.CursorsMoved(person=person, name=name, ranges=ranges):
                 file.cursors(person, name, ranges)
-            case ef.TextMoved(path=path):
-                file.path = path
+            case _:
+                pass  # an editor knows a file by the URI under which it opened it, wherever that is now
 
     def _close(self, file: OpenFile) -> None:
         del self._files[file.uri]
