@@ -1,7 +1,7 @@
 """A keystroke from one editor to another: two joined folders, an editor at each, 5 ms apart.
 
 ``at the socket``: the editor speaks to its replica itself; otherwise through ``crdtsync client``, as plugins
-do.
+do. The floor is the way to the socket and back with processes that only hand bytes on.
 Beside it, in the same run, a keystroke from one Yjs client to another through the same kind of hub.
 """
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.bench import Bench
@@ -24,6 +24,8 @@ from tests.processes.harness import Hub, Joined, eventually
 TITLE = "keystroke in an editor → other editor, at two joined folders"
 DOOR = "Yjs client → Yjs client"
 SOCKET = "at the socket"
+CHAIN = "bare processes"
+FLOOR = CHAIN
 TARGETS = (
     Target("p50 ≤ 2 × a Yjs client's", "editor_ms", 2.0, (DOOR,)),
     Target("p95 ≤ 2 × a Yjs client's", "editor_ms", 2.0, (DOOR,), statistic="p95"),
@@ -34,6 +36,7 @@ PAUSE_S = 0.005
 def run(bench: Bench) -> None:
     turns: dict[str, Callable[[], None]] = {
         DOOR: lambda: _door(bench),
+        CHAIN: lambda: _chain(bench),
         SOCKET: lambda: _editors(bench, SOCKET),
         OURS: lambda: _editors(bench, OURS),
     }
@@ -45,6 +48,35 @@ def _door(bench: Bench) -> None:
     with bench.folder("door") as place, ours.run(place) as hub:
         took = asyncio.run(keystrokes_ms(hub.port, hub.dialect, "keys", bench.pick(220, 70), PAUSE_S))
         bench.record(DOOR, "editor_ms", *took[20:])
+
+
+def _chain(bench: Bench) -> None:
+    with bench.folder("chain") as place, ExitStack() as started:
+        port_file, sockets = place / "port", [place / "ann", place / "bob"]
+        started.enter_context(_bare("hub", port_file))
+        eventually(lambda: port_file.exists() and port_file.read_text() != "", "the hub listens")
+        for each in sockets:
+            started.enter_context(_bare("replica", port_file.read_text(), each))
+        eventually(lambda: all(each.exists() for each in sockets), "the replicas listen")
+        writer, reader = (started.enter_context(_connected(each)) for each in sockets)
+        took = []
+        for _ in range(bench.pick(220, 70)):
+            begun = time.perf_counter()
+            writer.sendall(b"x" * 200)
+            reader.recv(200, socket.MSG_WAITALL)
+            took.append((time.perf_counter() - begun) * 1000)
+            time.sleep(PAUSE_S)
+        bench.record(CHAIN, "editor_ms", *took[20:])
+
+
+@contextmanager
+def _bare(*arguments: str | Path) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.systems.bare_chain", *map(str, arguments)])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _editors(bench: Bench, system: str) -> None:
@@ -128,9 +160,15 @@ class _Editor:
 
 @contextmanager
 def _socket(folder: Path) -> Iterator[_Editor]:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(folder / ".crdtsync" / "editors"))
+    with _connected(folder / ".crdtsync" / "editors") as connection:
         yield _Editor(connection.recv, connection.sendall, framed=False)
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        yield connection
 
 
 @contextmanager

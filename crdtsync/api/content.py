@@ -14,7 +14,7 @@ from crdtsync.api.room import Content
 from crdtsync.core.text.classify import classify
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
-from crdtsync.errors import FileError, StoreError
+from crdtsync.errors import FileError, NotText, StoreError
 
 PIECE_BYTES: Final = 256 << 10
 """What a reader is given at a time, at most."""
@@ -96,12 +96,14 @@ def pieces_of(data: bytes) -> Iterator[bytes]:
 
 
 async def file_pieces(fd: int, path: str) -> AsyncGenerator[bytes, None]:
-    """All of an open file, which is closed afterwards. Raises FileError."""
+    """All of an open file, which is closed afterwards. Raises NotText for a folder, and FileError."""
     try:
         offset = 0
         while piece := await asyncio.to_thread(os.pread, fd, PIECE_BYTES, offset):
             offset += len(piece)
             yield piece
+    except IsADirectoryError:
+        raise NotText(f"{printable(path)} is a folder: it has no content") from None
     except OSError as error:
         raise FileError(f"{printable(path)} cannot be read: {error.strerror}") from error
     finally:

@@ -170,3 +170,29 @@ def test_a_folder_is_joined_without_asyncio(tmp_path: Path) -> None:
         document.append("x\n")
         room.settled(DEADLINE_S)
         assert (tmp_path / "a.txt").read_text() == "x\n"
+
+
+async def test_what_is_ignored_and_what_is_a_folder_is_not_written_over(
+    hub: crdtsync.Hub, tmp_path: Path
+) -> None:
+    (tmp_path / ".crdtsyncignore").write_text("*.log\n")
+    (tmp_path / "day.log").write_text("mine\n")
+    async with crdtsync.join(hub.url, "notes", directory=tmp_path) as room:
+        await room.write("docs/a.md", "a\n")
+        await room.settled()
+        for write in (room.write, room.create):
+            with pytest.raises(errors.InvalidName, match="ignored"):
+                await write("day.log", "theirs\n")
+            with pytest.raises(errors.InvalidName):
+                await write("../x", "out\n")
+            with pytest.raises(errors.NameTaken):
+                await write("docs", b"\0")
+            with pytest.raises(errors.NameTaken):
+                await write("docs/a.md/b.bin", b"\0")
+        assert await room.read_text("day.log") == "mine\n"  # it may be read: it is one's own
+        with pytest.raises(errors.NotText):
+            await room.read_text("docs")
+        with pytest.raises(errors.InvalidName):
+            await room.read_bytes("../x")
+        assert (tmp_path / "docs" / "a.md").read_text() == "a\n"
+        assert not list((tmp_path / ".crdtsync" / "staging").glob("program-*"))
