@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import DATA_OPCODES, CloseCode, Frame
@@ -103,8 +103,8 @@ class _Counted(HubSocket):
         self._held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._stays = self._entrance.arrive(self, transport)
+        # uvloop's is none by its class
+        self._stays = self._entrance.arrive(self, cast(asyncio.Transport, transport))
         if self._stays:
             super().connection_made(transport)
 

@@ -74,6 +74,8 @@ class HubLoop:
         self._handling = False
         self._flush = False
         self._turning = False
+        self._crowded = False
+        """Something was flushed a moment ago: what comes now is gathered for the turn."""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._end: asyncio.Future[None] = self._loop.create_future()
@@ -119,7 +121,7 @@ class HubLoop:
                 else:
                     self._handle(TextFrame(number, frame))
 
-            websocket.attach(deliver, connection.over)
+            websocket.attach(deliver, connection.over, self._heard)
             await connection.ended
             self._handle(Closed(number))
             await connection.finish()
@@ -180,6 +182,9 @@ class HubLoop:
                         connection.websocket, granted, lambda reason: self._handle(Expelled(member, reason))
                     )
                     self._leave.setdefault(member, []).append(leave)
+            case Append():
+                self._write_corked()  # before the time that it takes to begin the append
+                self._ask(effect)
             case (
                 OpenRoom()
                 | ReadLog()
@@ -187,12 +192,10 @@ class HubLoop:
                 | LoadDocuments()
                 | FindDocuments()
                 | CheckUpdates()
-                | Append()
                 | Compact()
                 | RememberOpened()
             ):
-                if self._tasks is not None:
-                    self._tasks.create_task(self._answer(effect), name=type(effect).__name__)
+                self._ask(effect)
             case Notice():
                 self._noticed(effect)
             case Stopped():
@@ -224,6 +227,10 @@ class HubLoop:
         for size, members in by_size.items():
             self._events.append(Sent(tuple(members), size))
 
+    def _ask(self, request: Request) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(self._answer(request), name=type(request).__name__)
+
     async def _answer(self, request: Request) -> None:
         """The store's corruption ends the run; so does any error that nobody foresaw."""
         try:
@@ -233,6 +240,13 @@ class HubLoop:
         else:
             if answer is not None:
                 self._handle(answer)
+
+    def _heard(self) -> None:
+        """All that could be read from one socket was handled: in a quiet moment it goes out at once."""
+        if self._flush and not self._crowded:
+            self._flush = False
+            self._crowded = True
+            self._handle(Flush())
 
     def _turn_soon(self) -> None:
         """Once the events at hand have been handled, flush, and look at the time."""
@@ -246,7 +260,11 @@ class HubLoop:
             return
         if self._flush:
             self._flush = False
+            self._crowded = True
             self._handle(Flush())
+            self._turn_soon()
+        else:
+            self._crowded = False
         now = self._loop.time()
         deadline = self.engine.deadline
         if deadline is not None and deadline <= now:

@@ -60,6 +60,14 @@ class _Received(threading.local):
 _received = _Received()
 
 
+def _ignore(_: str | bytes) -> None:
+    pass
+
+
+def _nothing() -> None:
+    pass
+
+
 class HubSocket(ServerConnection, asyncio.BufferedProtocol):
     """After the handshake either ``attach`` or ``leave_to_library`` says who takes messages."""
 
@@ -69,6 +77,7 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
         self._unread = bytearray()
         self._deliver: Callable[[str | bytes], None] = _ignore
         self._over: Callable[[], None] = _nothing
+        self._taken: Callable[[], None] = _nothing
         self._message_max_bytes = limits.CONTROL_MAX_BYTES
         self._heard = True
         self._beats_missed = 0
@@ -78,13 +87,20 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
         self._fragments_bytes = 0
         self._fragments_text = False
 
-    def attach(self, deliver: Callable[[str | bytes], None], over: Callable[[], None]) -> None:
+    def attach(
+        self,
+        deliver: Callable[[str | bytes], None],
+        over: Callable[[], None],
+        taken: Callable[[], None] = _nothing,
+    ) -> None:
         """Have every message delivered from now on, and ``over`` called when none will come any more.
 
-        ``over`` may be called more than once. ``deliver`` may call ``pause`` and ``end``.
+        ``taken`` is called after some were delivered, the last for the moment. ``over`` may be called more
+        than once. ``deliver`` may call ``pause`` and ``end``.
         """
         self._deliver = deliver
         self._over = over
+        self._taken = taken
         self._stage = _Stage.DIRECT
         self._go_on()
 
@@ -156,6 +172,7 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
                 taken = self._take(data, MESSAGES_PER_TURN)
                 if taken < len(data):
                     self._rest(memoryview(data)[taken:])
+                self._taken()
             case _Stage.REQUEST:
                 self._take_request(data)
             case _Stage.HELD:
@@ -173,7 +190,7 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
         self._unread = bytearray()
         super().connection_lost(exc)
         self._over()
-        self._deliver, self._over = _ignore, _nothing  # they lead back here
+        self._deliver, self._over, self._taken = _ignore, _nothing, _nothing  # they lead back here
 
     def process_event(self, event: Event) -> None:
         """Data frames that the library has read: fragments, of which messages are made here."""
@@ -240,6 +257,7 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
             taken = self._take(unread, MESSAGES_PER_TURN)
             del unread[:taken]
             self._rest(unread)
+            self._taken()
         if not self._paused and self._resuming is None:
             self.transport.resume_reading()
 
@@ -313,11 +331,3 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
             self.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
         else:
             self._deliver(text)
-
-
-def _ignore(_: str | bytes) -> None:
-    pass
-
-
-def _nothing() -> None:
-    pass

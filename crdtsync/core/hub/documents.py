@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from pycrdt import Doc
 
@@ -18,11 +18,15 @@ from crdtsync.core.hub.effects import CheckUpdates
 from crdtsync.core.hub.events import UpdatesChecked
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import CausalBuffer
+from crdtsync.core.text.merging import merge_updates
 from crdtsync.core.text.update import EMPTY_UPDATE, UpdateShape, check_update
 from crdtsync.core.tree.document import check_tree_update
 from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.messages import LogEntry
 from crdtsync.errors import MalformedUpdate
+
+_MERGED_MAX_UPDATES: Final = 128
+"""Applied as one; each by itself costs as much as the whole of these, and in more than 1,000 costs grow."""
 
 
 def problem_of(updates: Iterable[tuple[DocumentId, bytes]]) -> str | None:
@@ -187,12 +191,23 @@ class _Log:
                     self.rows.append(_Row(entry.sequence, entry.at_ms, None))
                     break
                 earlier.append(entry)
+        ready: list[tuple[bytes, UpdateShape | None]] = []
         for entry in chain(earlier, entries):
             shape = check_update(entry.update)
-            for ready in self.causal.take(entry.update, shape).ready:
-                _apply(self.doc, ready)
+            ready += (
+                (update, shape if update is entry.update else None)
+                for update in self.causal.take(entry.update, shape).ready
+            )
+            if len(ready) >= _MERGED_MAX_UPDATES:
+                self._integrate(ready)
             waits = not _is_below(shape, self.causal.known)
             self.rows.append(_Row(entry.sequence, entry.at_ms, shape if waits else None))
+        self._integrate(ready)
+
+    def _integrate(self, ready: list[tuple[bytes, UpdateShape | None]]) -> None:
+        for update in merge_updates(ready):
+            _apply(self.doc, update)
+        ready.clear()
 
 
 def _is_below(shape: UpdateShape, state: Mapping[int, int]) -> bool:

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from inspect import signature
+from typing import Any, Final, cast
+
+from pycrdt import TextEvent
 
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.offsets import from_utf8_many
+
+
+class Deltas:
+    """Gathers what transactions change. It tells how it is called, which pycrdt would find out each time."""
+
+    __signature__: Final = signature(lambda event: None)
+
+    def __init__(self) -> None:
+        self.seen: list[list[dict[str, Any]]] = []
+
+    def __call__(self, event: TextEvent) -> None:
+        self.seen.append(cast(Any, event).delta)  # pycrdt's types do not tell of it
 
 
 def edits_of(delta: Iterable[Mapping[str, Any]], before: str) -> tuple[Edit, ...] | None:

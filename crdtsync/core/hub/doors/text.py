@@ -72,7 +72,7 @@ class OpenText:
         ``shape``: what ``check_update`` has returned for it, if it was called.
         """
         shape = shape or check_update(update)
-        change = self.document.apply_update(update, shape)
+        change = self.document.apply_later(update, shape)
         if change.changed or change.pending or not author:
             self.telling.update(update, None if change.pending else shape, author)
         return change
