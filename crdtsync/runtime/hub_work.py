@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias, TypeVar, assert_never
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.documents import Compaction, checked, compact, compare, load
+from crdtsync.core.hub.answering import compared, loaded
+from crdtsync.core.hub.documents import Compaction, checked, compact
 from crdtsync.core.hub.effects import (
     Append,
     CheckUpdates,
@@ -27,9 +28,7 @@ from crdtsync.core.hub.events import (
     Appended,
     AppendFailed,
     Compacted,
-    Compared,
     DocumentsFound,
-    DocumentsLoaded,
     Event,
     LoadFailed,
     LogRead,
@@ -38,10 +37,7 @@ from crdtsync.core.hub.events import (
     RoomOpened,
 )
 from crdtsync.core.hub.store import HubStore, StoreFailed
-from crdtsync.core.text.update import is_plain
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import TREE, DocumentId
-from crdtsync.core.wire.messages import Difference
 from crdtsync.runtime.workers import Workers
 
 T = TypeVar("T")
@@ -110,9 +106,9 @@ class HubWork:
                     )
                     return LogRead(member, page)
                 case CompareDocuments():
-                    return await self._readers.run(_compared, store, request)
+                    return await self._readers.run(compared, store, request, _yielding)
                 case LoadDocuments():
-                    return await self._readers.run(_loaded, store, request)
+                    return await self._readers.run(loaded, store, request, _yielding)
                 case FindDocuments(member, room, documents):
                     return DocumentsFound(member, await self._readers.run(store.known, room, documents))
                 case CheckUpdates():
@@ -162,41 +158,6 @@ def _compacted(store: HubStore, request: Compact) -> Compaction | None:
     whole = store.whole(request.room, request.document)
     rows = store.read_document(request.room, request.document, request.through)
     return compact(request.document, _resting(rows), whole)
-
-
-def _compared(store: HubStore, request: CompareDocuments) -> Compared:
-    """Answer at least one document, then as many as fit one frame."""
-    differences: list[Difference] = []
-    incomplete: set[DocumentId] = set()
-    size_bytes = 0
-    for document, state_vector in request.documents:
-        whole = store.whole(request.room, document)
-        rows = store.read_document(request.room, document, None)
-        try:
-            comparison = compare(_yielding(rows), state_vector, whole)
-        except ValueError as error:
-            problem = f"the state vector of document {document} is wrong: {error}"
-            return Compared(request.member, tuple(differences), frozenset(incomplete), problem)
-        size_bytes += len(comparison.state_vector) + len(comparison.update)
-        if differences and size_bytes > limits.FRAME_BATCH_BYTES:
-            break
-        differences.append(Difference(document, comparison.state_vector, comparison.update))
-        if not comparison.complete:
-            incomplete.add(document)
-    return Compared(request.member, tuple(differences), frozenset(incomplete))
-
-
-def _loaded(store: HubStore, request: LoadDocuments) -> DocumentsLoaded:
-    documents = []
-    plain = set()
-    for document in request.documents:
-        whole = store.whole(request.room, document)
-        rows = store.read_document(request.room, document, None)
-        updates = load(_yielding(rows), whole)
-        documents.append((document, updates))
-        if document != TREE and updates and is_plain(updates[0]):  # known here, the loop need not look
-            plain.add(document)
-    return DocumentsLoaded(request.desk, tuple(documents), frozenset(plain))
 
 
 def _resting(rows: Iterable[T]) -> Iterator[T]:

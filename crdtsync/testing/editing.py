@@ -1,4 +1,4 @@
-"""Worlds in which editors, tools and people at several folders all edit one file: ``python -m
+"""Worlds in which editors, Yjs clients, tools and people at several folders all edit one file: ``python -m
 crdtsync.testing.editing --seeds N --first-seed K``. Replicas and hub are killed, links cut; all end equal."""
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ import sys
 import time
 
 from crdtsync.testing.clock import Clock, Streams, Trace
-from crdtsync.testing.oracles import Broken
+from crdtsync.testing.oracles import Broken, check_page
 from crdtsync.testing.plugins import VirtualEditor
 from crdtsync.testing.tokens import FIRST_TOKEN
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
+from crdtsync.testing.yjs_page import YjsPage
 
 PATH = "a.md"
 START = "one\ntwo\nthree\n"
@@ -39,6 +40,9 @@ class EditingWorld:
         self._streams = streams
         self._faults = [fault for fault in FAULTS if rng.random() < 0.4]
         self.editors: list[VirtualEditor] = []
+        self.pages: list[YjsPage] = []
+        self._rng_of_pages = streams["pages"]
+        self._trace = trace
         self._tokens: list[str] = []
         self.acts = 0
 
@@ -55,8 +59,14 @@ class EditingWorld:
             replica = rng.choice(self.replicas)
             stream = self._streams[f"editor {number}"]
             self.editors.append(VirtualEditor(replica, self.clock, stream, PATH, START))
+        for number in range(self._rng_of_pages.choice((0, 1, 1, 2))):
+            stream, latency_s = self._streams[f"page {number}"], self._rng_of_pages.choice((0.0005, 0.05))
+            page = YjsPage(f"p{number}", self.clock, stream, self._trace, self.hub, PATH, latency_s)
+            self.pages.append(page)
         for _ in range(rng.choice((10, 30, 60))):
             self._act()
+            if self.pages and self._rng_of_pages.random() < 0.4:
+                self._act_in(self._rng_of_pages.choice(self.pages))
             self._wait(rng.choice((0.0, 0.01, 0.05, 0.3, 2.0)))
         self._calm()
         self._settle()
@@ -81,6 +91,28 @@ class EditingWorld:
             at = rng.randint(0, len(plugin.buffer))
             plugin.replace(at, at, token + rng.choice(("", "", "\n")))
             self._tokens.append(token)
+
+    def _act_in(self, page: YjsPage) -> None:
+        """Someone in a page types, takes out a part of the first text, or loses the network for a while."""
+        rng = self._rng_of_pages
+        if not page.text:
+            return  # not loaded yet
+        self.acts += 1
+        match rng.randrange(8):
+            case 0:
+                at = page.text.find(rng.choice(("one", "two", "three")))
+                if at >= 0:
+                    page.replace(at, at + 2, "")
+            case 1 if self._faults:
+                page.go_offline()
+                self.clock.after(rng.choice((0.05, 0.5, 5.0)), page.go_online)
+            case 2:
+                page.announce({"user": {"name": page.name}})
+            case _:
+                token = chr(FIRST_TOKEN + self.acts)
+                at = rng.randint(0, len(page.text))
+                page.replace(at, at, token + rng.choice(("", "", "\n")))
+                self._tokens.append(token)
 
     def _save(self, replica: VirtualReplica, token: str) -> None:
         """A tool reads the file, adds a line and writes it."""
@@ -127,6 +159,8 @@ class EditingWorld:
             replica.link.online = True
             replica.kill_within_effects(1 << 60)
             self._restart(replica)
+        for page in self.pages:
+            page.go_online()
         self._wait(20.0)
 
     def _settle(self) -> None:
@@ -152,11 +186,16 @@ class EditingWorld:
             if others:
                 raise Broken("copies", f"{replica.name} has {others}")
         texts += [editor.plugin.buffer for editor in self.editors]
+        texts += [page.text for page in self.pages]
         if len(set(texts)) != 1:
             raise Broken("unequal", f"{texts!r}")
         wrong = {token: texts[0].count(token) for token in self._tokens if texts[0].count(token) != 1}
         if wrong:
             raise Broken("tokens", f"{wrong!r} in {texts[0]!r}")
+        for page in self.pages:
+            check_page(page, self.hub.store)
+            if page.refused is not None:
+                raise Broken("refused", page.refused)
         errors = [error for editor in self.editors for error in editor.plugin.errors]
         if errors:
             raise Broken("errors", f"{errors!r}")
@@ -169,14 +208,16 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true")
     arguments = parser.parse_args()
     began = time.monotonic()
-    broken = 0
+    broken = acts = 0
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        world = EditingWorld(seed, shown=arguments.trace)
         try:
-            EditingWorld(seed, shown=arguments.trace).run()
+            world.run()
         except Broken as error:
             broken += 1
             print(f"seed {seed}: {error}; replay: --seeds 1 --first-seed {seed} --trace", flush=True)
-    print(f"{arguments.seeds} worlds in {time.monotonic() - began:.1f} s; broken: {broken}")
+        acts += world.acts
+    print(f"{arguments.seeds} worlds, {acts} acts in {time.monotonic() - began:.1f} s; broken: {broken}")
     return 1 if broken else 0
 
 

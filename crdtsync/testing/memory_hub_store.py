@@ -18,7 +18,8 @@ from crdtsync.core.hub.store import (
     StoreFailed,
     Wanted,
 )
-from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.messages import LogEntry
 
 
@@ -130,6 +131,14 @@ class MemoryHubStore:
 
     def known(self, room: str, documents: Iterable[DocumentId]) -> frozenset[DocumentId]:
         return frozenset(documents) & {entry.document for entry in self._room(room).log.values()}
+
+    def texts(self, room: str) -> list[tuple[DocumentId, TextDocument]]:
+        """What the log of a room comes to, but for its tree."""
+        logs: dict[DocumentId, list[bytes]] = {}
+        for _, entry in sorted(self._rooms[room].log.items()) if room in self._rooms else ():
+            if entry.document != TREE:
+                logs.setdefault(entry.document, []).append(entry.update)
+        return [(document, TextDocument(1, log)) for document, log in logs.items()]
 
     def close(self) -> None:
         pass

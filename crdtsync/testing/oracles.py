@@ -6,14 +6,17 @@ Everything that people save carries tokens that occur nowhere else, so that it c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from crdtsync.core.hub.doors.places import shares_history
 from crdtsync.core.values.digests import encode_text
 from crdtsync.core.values.files import Kind
+from crdtsync.testing.memory_hub_store import MemoryHubStore
 from crdtsync.testing.texts import formatted
 from crdtsync.testing.tokens import FIRST_COMMON_TOKEN, FIRST_TOKEN, TOKEN, token_name, tokens
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
+from crdtsync.testing.yjs_page import YjsPage
 
 Picture = Mapping[str, tuple[NodeKind, bytes, bool]]
 
@@ -80,6 +83,13 @@ class Ledger:
             for token in tokens(text.encode()) - kept:
                 if self.born.get(token) == who:
                     self.excused.setdefault(token, f"lost with the state of {who}")
+
+    def lost_with_pages(self, names: Collection[str], there: Iterable[bytes]) -> None:
+        """What these typed into a page that is gone was never safe as long as nothing else had it."""
+        kept = {token for data in there for token in tokens(data)}
+        for token, who in self.born.items():
+            if who in names and token not in kept:
+                self.excused.setdefault(token, f"lost with a page of {who}")
 
     def lost_with_power(self, who: str, before: Iterable[bytes], after: Iterable[bytes]) -> None:
         """What a power cut took from a disk was never safe there."""
@@ -179,6 +189,24 @@ def check_nothing_doubled(replicas: Sequence[VirtualReplica]) -> None:
                 token.decode() in formatted(line) for line in _before(data, token)
             ):
                 raise Broken("doubled", f"{token_name(token)} stands twice in {path}")
+
+
+def check_page(page: YjsPage, store: MemoryHubStore) -> None:
+    """An open page shows the text whose history it has, as the hub stored it."""
+    if page.refused is not None:
+        return
+    if not page.synced:
+        raise Broken("page", f"{page.name} waits for {page.path}")
+    found = {
+        document: text
+        for document, text in store.texts("room")
+        if shares_history(page.state_vector, text.state_vector)
+    }
+    if len(found) > 1:
+        raise Broken("page", f"{page.name} has the histories of {sorted(found)} in {page.path}")
+    text = next(iter(found.values())).text if found else ""
+    if page.text != text:
+        raise Broken("page", f"{page.path} is {page.text!r} for {page.name} and {text!r} for the hub")
 
 
 def _is_common(token: bytes) -> bool:

@@ -30,12 +30,16 @@ DISK_FAULTS = ("kill_at", "power", "trouble", "coarse")
 FOLDING_SHARE = 0.25
 """Of worlds with disks that take several names for one, and people who spell names in several ways."""
 
+TYPISTS_SHARES = (0.7, 0.2, 0.1)
+"""Of worlds with none, one and two people who type in pages at the hub's Yjs door."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run is made of. ``groups`` and ``faults`` are names of the tables above.
 
     ``disks``: which names each replica's disk takes for one (``folding.MODES``), in turn; empty: none does.
+    ``typists``: how many type in pages.
     """
 
     replicas: int = 2
@@ -45,12 +49,14 @@ class Plan:
     faults: frozenset[str] = frozenset()
     turns: int = 6
     disks: tuple[str, ...] = ()
+    typists: int = 0
 
     def __str__(self) -> str:
         groups, faults = "+".join(sorted(self.groups)), "+".join(sorted(self.faults))
         return (
             f"replicas={self.replicas},acts={self.acts},pause_s={self.pause_s:g},"
-            f"groups={groups},faults={faults},turns={self.turns},disks={'+'.join(self.disks)}"
+            f"groups={groups},faults={faults},turns={self.turns},disks={'+'.join(self.disks)},"
+            f"typists={self.typists}"
         )
 
     @staticmethod
@@ -65,6 +71,7 @@ class Plan:
             faults=frozenset(found["faults"].split("+")) - {""},
             turns=int(found["turns"]),
             disks=tuple(each for each in found.get("disks", "").split("+") if each),
+            typists=int(found.get("typists", "0")),
         )
 
     @staticmethod
@@ -80,4 +87,5 @@ class Plan:
             faults=frozenset(name for name in FAULTS if rng.random() < 0.2)
             | frozenset(name for name in DISK_FAULTS if disk.random() < 0.15),
             disks=tuple(names.choices(sorted(MODES), k=4)) if names.random() < FOLDING_SHARE else (),
+            typists=streams["typists"].choices((0, 1, 2), TYPISTS_SHARES)[0],
         )

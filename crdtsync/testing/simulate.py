@@ -48,6 +48,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
     for fewer in sorted({plan.acts // 2, plan.acts * 3 // 4, plan.acts - 1}):
         if 0 <= fewer < plan.acts:
             yield replace(plan, acts=fewer)
+    if plan.typists:
+        yield replace(plan, typists=plan.typists - 1)
     if plan.replicas > 2:
         yield replace(plan, replicas=plan.replicas - 1)
 

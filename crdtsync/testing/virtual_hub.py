@@ -14,13 +14,12 @@ from typing import assert_never
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub import effects as ef
 from crdtsync.core.hub import events as ev
-from crdtsync.core.hub.documents import checked, compact, compare
+from crdtsync.core.hub.answering import compared, loaded
+from crdtsync.core.hub.documents import checked, compact
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.store import StoreFailed
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.ids import DocumentId
-from crdtsync.core.wire.messages import Difference
 from crdtsync.testing.clock import Clock, Timer, Trace
 from crdtsync.testing.memory_hub_store import MemoryHubStore
 
@@ -31,6 +30,9 @@ class Line:
 
     deliver: Callable[[bytes | str], None]
     ended: Callable[[str], None]
+    door: ev.YjsDoor | ev.HocuspocusDoor | None = None
+    close_code: int = 0
+    """Of the hub's close frame; 0 before that, or if there was none."""
     paused: bool = False
     waiting: deque[bytes | str] = field(default_factory=deque)
 
@@ -84,7 +86,7 @@ class VirtualHub:
         """A new connection; the number by which the network speaks of it."""
         self._member += 1
         self._lines[self._member] = line
-        self._handle(ev.Connected(self._member))
+        self._handle(ev.Connected(self._member, door=line.door))
         return self._member
 
     def take(self, member: int, frame: bytes | str) -> None:
@@ -153,9 +155,10 @@ class VirtualHub:
                 if member in self._lines:
                     self._lines[member].paused = False
                     self._later(0.0, lambda: self._drain(member))
-            case ef.Close(member, _, reason):
+            case ef.Close(member, code, reason):
                 line = self._lines.pop(member, None)
                 if line is not None:
+                    line.close_code = code
                     line.ended(reason)
             case ef.Append(rows):
                 self.updates += len(rows)
@@ -221,29 +224,23 @@ class VirtualHub:
                 )
                 return ev.LogRead(member, page)
             case ef.CompareDocuments():
-                return self._compared(effect)
+                return compared(store, effect)
+            case ef.LoadDocuments():
+                return loaded(store, effect)
             case ef.FindDocuments(member, room, documents):
                 return ev.DocumentsFound(member, store.known(room, documents))
             case ef.CheckUpdates():
                 return checked(effect)
             case ef.Compact(room, document, through):
-                compaction = compact(document, store.read_document(room, document, through))
+                compaction = compact(
+                    document, store.read_document(room, document, through), store.whole(room, document)
+                )
                 if compaction is None:
                     return ev.Compacted(room, document, None)
                 size = store.replace(room, document, compaction.sequences, compaction.entry)
                 return ev.Compacted(room, document, size)
             case _:
                 raise AssertionError(f"{effect} is not answered")
-
-    def _compared(self, request: ef.CompareDocuments) -> ev.Compared:
-        differences: list[Difference] = []
-        incomplete: set[DocumentId] = set()
-        for document, state_vector in request.documents:
-            comparison = compare(self.store.read_document(request.room, document, None), state_vector)
-            differences.append(Difference(document, comparison.state_vector, comparison.update))
-            if not comparison.complete:
-                incomplete.add(document)
-        return ev.Compared(request.member, tuple(differences), frozenset(incomplete))
 
 
 def _failed(effect: ef.Effect, reason: str) -> ev.Event:
@@ -254,6 +251,8 @@ def _failed(effect: ef.Effect, reason: str) -> ev.Event:
             return ev.AppendFailed(reason)
         case ef.ReadLog(member) | ef.CompareDocuments(member) | ef.FindDocuments(member):
             return ev.ReadFailed(member, reason)
+        case ef.LoadDocuments(desk):
+            return ev.LoadFailed(desk, reason)
         case ef.Compact(room, document):
             return ev.Compacted(room, document, None, reason)
         case _:

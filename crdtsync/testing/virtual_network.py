@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from crdtsync.core.hub.events import HocuspocusDoor, YjsDoor
 from crdtsync.testing.clock import Clock
 from crdtsync.testing.virtual_hub import Line, VirtualHub
 
 
 class VirtualLink:
-    """One replica's way to the hub. ``opened``, ``received`` and ``ended`` tell of the latest connection."""
+    """A way to the hub: of a replica, or of a Yjs client, which says at its ``door`` what it wants.
+
+    ``opened``, ``received`` and ``ended`` tell of the latest connection.
+    """
 
     def __init__(
         self,
@@ -29,6 +33,9 @@ class VirtualLink:
         self._ended = ended
         self.online = True
         self.latency_s = 0.001
+        self.door: YjsDoor | HocuspocusDoor | None = None
+        self.close_code = 0
+        """Why the latest connection ended, as the hub's close frame says; 0 if there was none."""
         self._connection = 0
         self._member: int | None = None
         self._up_free_s = 0.0
@@ -68,13 +75,15 @@ class VirtualLink:
             self._ended("the hub cannot be reached")
             return
         connection = self._connection
+        self.close_code = 0
         self._up_free_s = self._down_free_s = self._clock.now_s
         self._opened_as(connection)
 
     def _opened_as(self, connection: int) -> None:
         line = Line(
             deliver=lambda frame: self._deliver(connection, frame),
-            ended=lambda reason: self._hub_ended(connection, reason),
+            ended=lambda reason: self._hub_ended(connection, reason, line.close_code),
+            door=self.door,
         )
         self._member = self._hub.connect(line)
         self._opened()
@@ -88,13 +97,14 @@ class VirtualLink:
         if connection == self._connection:
             self._later(self._down_free_s - self._clock.now_s, lambda: self._received(frame))
 
-    def _hub_ended(self, connection: int, reason: str) -> None:
+    def _hub_ended(self, connection: int, reason: str, code: int) -> None:
         """After everything that the hub has sent before."""
         if connection == self._connection:
             self._down_free_s = max(self._down_free_s, self._clock.now_s + self._delay_s())
-            self._later(self._down_free_s - self._clock.now_s, lambda: self._closed_by_hub(reason))
+            self._later(self._down_free_s - self._clock.now_s, lambda: self._closed_by_hub(reason, code))
 
-    def _closed_by_hub(self, reason: str) -> None:
+    def _closed_by_hub(self, reason: str, code: int) -> None:
+        self.close_code = code
         self._member = None
         self._connection += 1
         self._ended(reason)

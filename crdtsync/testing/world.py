@@ -20,9 +20,11 @@ from crdtsync.testing.oracles import (
     check_nothing_lost,
     picture,
 )
+from crdtsync.testing.pages import Pages
 from crdtsync.testing.plan import BASIC, GROUPS, Plan
 from crdtsync.testing.spellers import Speller
 from crdtsync.testing.trouble import ERRORS, Trouble
+from crdtsync.testing.typists import Typist
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
@@ -59,6 +61,7 @@ class World:
         self.hub = VirtualHub(self.clock, self.streams["hub"], self.trace)
         self.replicas = [self._replica(number) for number in range(self.plan.replicas)]
         self.people = [self._person(replica) for replica in self.replicas]
+        self.pages = Pages(self.clock, self.streams, self.trace, self.hub, self.ledger, self.replicas)
         self._backup = self.hub.backup()
 
     def run(self) -> Result:
@@ -67,7 +70,7 @@ class World:
         self._join()
         for _ in range(self.plan.acts):
             self._wait(self._rng.expovariate(1 / self.plan.pause_s))
-            self._rng.choice(self.people).act()
+            self._rng.choice(self._actors).act()
             if self.plan.faults and self._rng.random() < 0.25:
                 self._fault(self._rng.choice(sorted(self.plan.faults)))
         self._calm()
@@ -78,10 +81,14 @@ class World:
         return Result(
             self.trace.digest,
             self.clock.handled,
-            sum(person.done for person in self.people),
+            sum(person.done for person in self._actors),
             sum(replica.performed for replica in self.replicas),
             self.clock.now_s,
         )
+
+    @property
+    def _actors(self) -> list[Editor | Typist]:
+        return [*self.people, *self.pages.typists]
 
     # -- the parts --------------------------------------------------------------------------------------
 
@@ -132,6 +139,7 @@ class World:
                 person.act()
             replica.start()
             self._wait(self._rng.choice([0.0, 0.1, 3.0]))
+        self.pages.open(self.plan.typists)
 
     def _wait(self, duration_s: float) -> None:
         self.clock.run_until(self.clock.now_s + duration_s)
@@ -170,9 +178,11 @@ class World:
                 self.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
                 replica.lose_state()
                 next(person for person in self.people if person.name == replica.name).close_all()
+                self.pages.something_went()
                 self.clock.after(back_s, lambda: self._restart(replica))
             case "hub_kill":
                 self.hub.kill()
+                self.pages.something_went()
                 self.clock.after(back_s, self._restart_hub)
             case "hub_restore":
                 if rng.random() < 0.5:
@@ -180,6 +190,7 @@ class World:
                 else:
                     self.hub.kill()
                     self.hub.restore(self._backup)
+                    self.pages.something_went()
                     self.clock.after(back_s, self._restart_hub)
             case _:
                 pass  # happens all the time, not now
@@ -199,6 +210,7 @@ class World:
         self.ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
         for node, data in held:
             self.ledger.torn(replica.name, data, node.data)
+        self.pages.something_went()
         self.clock.after(back_s, lambda: self._restart(replica))
 
     def _restart(self, replica: VirtualReplica) -> None:
@@ -222,6 +234,7 @@ class World:
             replica.kill_within_effects(1 << 60)
             self._restart(replica)
         self._until(lambda: not any(person.busy for person in self.people), 10.0, "people finish")
+        self.pages.calm(self._until)
         self._wait(2.0)
 
     # -- coming to rest ---------------------------------------------------------------------------------
@@ -255,6 +268,7 @@ class World:
             self.hub.updates,
             *(replica.performed for replica in self.replicas),
             *(tuple(picture(replica).items()) for replica in self.replicas),
+            *self.pages.activity(),
         )
 
     def _until(self, enough: Callable[[], bool], at_most_s: float, what: str) -> None:
@@ -276,6 +290,7 @@ class World:
 
     def _judge(self) -> None:
         check_equal(self.replicas)
+        self.pages.judge(self.streams["pages"], self._until)
         check_nothing_doubled(self.replicas)
         check_nothing_lost(self.ledger, self.replicas)
         before = self._activity()
@@ -285,7 +300,11 @@ class World:
 
     def _take_turn(self) -> None:
         """One person does one thing while everyone is at rest: everyone gets just that."""
-        person = self._rng.choice(self.people)
+        person = self._rng.choice(self._actors)
+        if isinstance(person, Typist):
+            self.pages.take_turn(person, self.settle)
+            check_equal(self.replicas)
+            return
         person.act()
         self._until(lambda: not person.busy, 10.0, "people finish")
         self._wait(2.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -29,6 +30,7 @@ from crdtsync.core.replica.unaccepted import UnacceptedEdits
 from crdtsync.core.text.diff import diff
 from crdtsync.core.tree.rows import Operation, SetGone
 from crdtsync.testing.oracles import Broken
+from crdtsync.testing.plan import Plan
 from crdtsync.testing.world import World
 from tests.simulation import test_found as stories
 
@@ -141,6 +143,7 @@ def test_a_mutant_spoils_its_story(name: str) -> None:
 @pytest.mark.parametrize("name", SEEDS)
 def test_a_mutant_breaks_the_world_of_its_seed(name: str) -> None:
     mutant, seed = SEEDS[name]
-    World(seed).run()
+    plan = replace(Plan.of_seed(seed), typists=0)
+    World(seed, plan).run()
     with mutant(), pytest.raises(Broken):
-        World(seed).run()
+        World(seed, plan).run()

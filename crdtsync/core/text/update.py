@@ -124,6 +124,17 @@ def is_plain(state: bytes) -> bool:
     return not shape.elsewhere and not shape.types
 
 
+def beginners(state: bytes) -> list[int]:
+    """The clients that began to type when there was nothing yet. Raises MalformedUpdate."""
+    structs, _ = read_structs(state)
+    placed = HAS_ORIGIN | HAS_RIGHT_ORIGIN
+    return [
+        client
+        for client, (first, *_) in structs.items()
+        if first.start == 0 and not first.gap and first.encoded[0] != GC and not first.encoded[0] & placed
+    ]
+
+
 def read_structs(update: bytes) -> tuple[dict[int, list[Struct]], Mapping[int, Ranges]]:
     """The structs of each client, ascending, and the deletions. Raises MalformedUpdate like check_update."""
     structs: dict[int, list[Struct]] = {}

@@ -44,6 +44,11 @@ def new_client_id(rng: Randomness) -> int:
     return rng.getrandbits(_CLIENT_ID_BITS - 1) | 1 << (_CLIENT_ID_BITS - 1)
 
 
+def is_client_id_of_ours(client_id: int) -> bool:
+    """Whether a folder typed under it, not a Yjs client."""
+    return client_id >> (_CLIENT_ID_BITS - 1) == 1
+
+
 def client_id_in(document: EntryId, client_id: int) -> int:
     """The id under which ``client_id`` types into one document.
 
@@ -54,6 +59,13 @@ def client_id_in(document: EntryId, client_id: int) -> int:
     drawn = hashlib.blake2b(document.encode(), digest_size=8, key=key).digest()
     lower = (1 << _CLIENT_ID_BITS // 2) - 1
     return client_id & ~lower | int.from_bytes(drawn, "little") & lower
+
+
+def entry_of_client(path: str, client_id: int) -> EntryId:
+    """The identity of the file that a Yjs client makes at ``path``, with that id as its document's first."""
+    key = client_id.to_bytes(8, "little")
+    made = hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=ENTRY_ID_BYTES, key=key)
+    return EntryId(made.hexdigest())
 
 
 def is_entry_id(value: object) -> TypeGuard[EntryId]:

@@ -28,10 +28,10 @@ def choose(places: Places, path: str, client: bytes) -> EntryId | OtherHistory |
 
     All texts that ``places.stood`` tells of must be known. Raises ValueError for a malformed state vector.
     """
-    standing = places.at(path)
+    standing = places.text_at(path)
     if not any(statevector.decode(client).values()):
         return standing
-    for entry in places.stood(path):
+    for entry in places.stood(path, client):
         if shares_history(client, places.state_vector(entry)):
             return entry
     if standing is None or not any(statevector.decode(places.state_vector(standing)).values()):

@@ -16,14 +16,14 @@ from crdtsync.core.hub.batch import Batch
 from crdtsync.core.hub.doors import codes
 from crdtsync.core.hub.doors.channel import Channel, Phase
 from crdtsync.core.hub.doors.checking import LargeUpdates
-from crdtsync.core.hub.doors.choosing import OtherHistory, check_state_vector, choose
+from crdtsync.core.hub.doors.choosing import OtherHistory, check_state_vector
 from crdtsync.core.hub.doors.crossing import Replicas
 from crdtsync.core.hub.doors.loading import Loading
 from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.receipts import Receipts
-from crdtsync.core.hub.doors.strangers import Arrival, Proof, is_new, objection
+from crdtsync.core.hub.doors.strangers import Arrival, Proof, Refused, Show, decide, objection
 from crdtsync.core.hub.doors.text import OpenText, malformed, too_large
 from crdtsync.core.hub.doors.texts import OpenTexts
 from crdtsync.core.hub.events import DocumentsLoaded, UpdatesChecked
@@ -55,7 +55,10 @@ from crdtsync.errors import MalformedUpdate, PeerError
 
 
 class Desk:
-    """``number`` is its own as a member of the room, below 0. ``may_open``: whether the hub takes more."""
+    """``number`` is its own as a member of the room, below 0. ``may_open``: whether the hub takes more.
+
+    ``folders_return``: whether folders are still coming back to a hub that has just started.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Desk:
         rng: Randomness,
         opened: Opened,
         may_open: Callable[[], bool],
+        folders_return: Callable[[], bool],
     ) -> None:
         self._opened = opened
         self.number = number
@@ -74,6 +78,7 @@ class Desk:
         self._shared = shared
         self._rng = rng
         self._may_open = may_open
+        self._folders_return = folders_return
         self._client_id = new_client_id(rng)
         self._new_text = partial(OpenText, client_id=self._client_id, shared=shared, soon=self.texts.soon)
         self._replicas = Replicas(rng)
@@ -175,11 +180,11 @@ class Desk:
                 self._people.announce(self._here(), channel.connection.number)
 
     def _move(self, channel: Channel, text: OpenText) -> None:
-        """Someone else has made the file that this client was about to make: it goes on with that one."""
+        """Someone made what stands where this client was about to make a file: a text it goes on with."""
         people = text.gathering.of(channel.number)
         text.leave(channel)
         self._close_if_unused(text)
-        self._arrive(channel, Arrival(statevector.EMPTY, people))
+        self._arrive(channel, Arrival(statevector.EMPTY, people, may_type=True))
 
     # -- channels -------------------------------------------------------------------------------------
 
@@ -253,7 +258,7 @@ class Desk:
         assert self._places is not None
         if channel.phase is not Phase.ENTERING:
             return
-        if (problem := self._places.problem(channel.path)) is not None:
+        if (problem := self._places.impossible(channel.path)) is not None:
             self.refuse(channel, codes.NOT_FOUND, problem)
             return
         channel.phase = Phase.READY
@@ -274,29 +279,23 @@ class Desk:
         room, places = self._here(), self._places
         assert places is not None
         arrival = self._arriving[channel.number]
-        state_vector, proof = arrival.state_vector, arrival.proof
-        path = channel.path
-        unknown = [entry for entry in places.stood(path) if not places.is_known(entry)]
+        path, stood = channel.path, places.stood(channel.path, arrival.state_vector)
+        unknown = [DocumentId(entry) for entry in stood if not places.is_known(entry)]
         if unknown:
-            self._loading.ask(room, [DocumentId(entry) for entry in unknown])
+            self._loading.ask(room, unknown)
             return
-        places.refresh(places.stood(path))
-        if (problem := places.problem(path)) is not None:
-            self.refuse(channel, codes.NOT_FOUND, problem)
+        places.refresh(stood)
+        decided = decide(places, path, arrival, channel.granted.read_only, self._folders_return())
+        if isinstance(decided, Refused):
+            self.refuse(channel, decided.code, decided.reason)
             return
-        chosen = choose(places, path, state_vector)
-        other = chosen if isinstance(chosen, OtherHistory) else None
-        if other is not None:
-            if not is_new(state_vector) or channel.granted.read_only:
-                self.refuse(channel, codes.OTHER_HISTORY, other.reason)
-                return
-            if proof is None:
-                channel.phase = Phase.PROVING  # it is to show all that it has
-                channel.connection.go_on()
-                channel.say(SyncStep1(statevector.EMPTY))
-                return
-            chosen = other.standing
-        assert not isinstance(chosen, OtherHistory)
+        if decided is Show.ALL:
+            channel.phase = Phase.PROVING
+            channel.connection.go_on()
+            channel.say(SyncStep1(statevector.EMPTY))
+            return
+        other = decided if isinstance(decided, OtherHistory) else None
+        chosen = decided.standing if isinstance(decided, OtherHistory) else decided
         text = self.texts.unmade.get(path) if chosen is None else self.texts.made.get(chosen)
         if text is None and not self._may_open():
             self.refuse(channel, codes.TRY_AGAIN, "This hub has as many documents open as it may.")
@@ -306,8 +305,8 @@ class Desk:
             return
         if text is None:
             text = self.texts.unmade[path] = self._new_text(None, path, updates=())
-        if (refusal := objection(other, proof, text, path)) is not None:
-            self.refuse(channel, *refusal)
+        if (refused := objection(other, arrival.proof, text, path)) is not None:
+            self.refuse(channel, refused.code, refused.reason)
             self._close_if_unused(text)
             return
         del self._arriving[channel.number]
@@ -315,11 +314,11 @@ class Desk:
         channel.phase = Phase.OPEN
         if chosen is not None:
             self._opened.add(self.name, path, chosen)
-        text.greet(channel, state_vector, self._replicas.states())
+        text.greet(channel, arrival.state_vector, self._replicas.states())
         if arrival.people:
             text.telling.awareness(text.gathering.take(channel.number, arrival.people))
         channel.connection.go_on()
-        if proof is not None:
+        if (proof := arrival.proof) is not None:
             self._update(channel, text, proof.update, proof.at_ms)
 
     def _close_if_unused(self, text: OpenText) -> None:
@@ -380,7 +379,7 @@ class Desk:
             self.refuse(channel, codes.TOO_LARGE, f"The room {self.name!r} has as many files as a hub keeps.")
             return
         origin = Origin(self._people.name(channel.connection.number), at_ms)
-        entry = new_entry_id(self._rng)
+        entry = places.new_entry(text.path, text.document.encode_state()) or new_entry_id(self._rng)
         self._opened.add(self.name, text.path, entry)
         room.add(self.number, self.texts.make(text, entry, places, origin), at_ms)
 

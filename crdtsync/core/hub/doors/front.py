@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
+from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import Admit, Asking, Denied, Granted, Peer
 from crdtsync.core.hub.doors.codes import TRY_AGAIN
 from crdtsync.core.hub.doors.desk import Desk
@@ -65,6 +66,8 @@ class Doors:
         """What is to be done when, for which connection."""
         self._renew_at_s: float | None = None
         self._now_s = 0.0
+        self._first_s: float | None = None
+        """When the first client came."""
 
     def __contains__(self, member: int) -> bool:
         return member in self._connections
@@ -88,6 +91,8 @@ class Doors:
     def connected(self, member: int, door: YjsDoor | HocuspocusDoor, peer: Peer, now_s: float) -> None:
         """``now_s``: as for the engine, which has told of a time that is not before this one."""
         self._now_s = now_s
+        if self._first_s is None:
+            self._first_s = now_s
         match door:
             case YjsDoor():
                 self._connections[member] = connection = YjsConnection(member, self._shared)
@@ -202,7 +207,15 @@ class Doors:
             except InvalidName as error:
                 return printable(str(error), 300)
             self._last_desk -= 1
-            desk = Desk(self._last_desk, name, self._shared, self._rng, self._opened, self._may_open)
+            desk = Desk(
+                self._last_desk,
+                name,
+                self._shared,
+                self._rng,
+                self._opened,
+                self._may_open,
+                self._folders_return,
+            )
             self._desks[name] = self._by_number[desk.number] = desk
             if self._renew_at_s is None:
                 self._renew_at_s = self._now_s + limits.AWARENESS_RENEW_S
@@ -213,6 +226,9 @@ class Doors:
     def _may_open(self) -> bool:
         texts = sum(len(desk.texts) for desk in self._desks.values())
         return texts < limits.OPEN_TEXTS_MAX
+
+    def _folders_return(self) -> bool:
+        return self._first_s is not None and self._now_s < self._first_s + bounds.RESEED_WAIT_S
 
     def _leave_empty(self) -> None:
         for name in [name for name, desk in self._desks.items() if not desk.channels]:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from crdtsync.core.text import statevector
+from crdtsync.core.text.update import beginners
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.rows import Operation
 from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
-from crdtsync.core.values.ids import EntryId, printable
+from crdtsync.core.values.ids import EntryId, entry_of_client, printable
 from crdtsync.core.values.paths import parents, path_problem
 from crdtsync.core.values.reserved import reserved_path
 
@@ -55,13 +56,18 @@ class Places:
 
     # -- what is known --------------------------------------------------------------------------------
 
-    def problem(self, path: str) -> str | None:
-        """Why no client can open a text at this path, or None. The next step is with whoever chose it."""
+    def impossible(self, path: str) -> str | None:
+        """Why there can never be a text at this path, or None."""
         shown = printable(path)
         if (problem := path_problem(path)) is not None:
             return f"No file can have the path {shown!r}: {problem}."
         if reserved_path(path):
             return f"{shown!r} is never shared: it belongs to version control, an editor or the system."
+        return None
+
+    def problem(self, path: str) -> str | None:
+        """What stands in the way of a text at a path that could be one's, or None."""
+        shown = printable(path)
         standing = self.at(path)
         kind = None if standing is None else self._tree.rows[standing].kind
         match kind:
@@ -85,15 +91,30 @@ class Places:
         """The entry that stands at the path."""
         return self._view.at(path)
 
+    def text_at(self, path: str) -> EntryId | None:
+        """The entry that stands at the path, if it is a text."""
+        standing = self.at(path)
+        return standing if standing is not None and self._tree.rows[standing].kind is Kind.TEXT else None
+
     def path_of(self, entry: EntryId) -> str | None:
         row = self._tree.rows.get(entry)
         return None if row is None else row.path
 
-    def stood(self, path: str) -> tuple[EntryId, ...]:
-        """The texts that stand at the path or stood there, whoever stands there now first."""
-        standing = self.at(path)
+    def stood(self, path: str, client: bytes) -> tuple[EntryId, ...]:
+        """The texts that stand at the path or stood there, whoever stands there now first; and those that
+        were made there by clients of which ``client``, a state vector, knows. Raises ValueError."""
+        standing = self.text_at(path)
         first = () if standing is None else (standing,)
-        return tuple(dict.fromkeys((*first, *self._opened(path), *self._stood.get(path, ()))))
+        made = (entry_of_client(path, author) for author in statevector.decode(client))
+        rows = self._tree.rows
+        known = (entry for entry in made if entry in rows and rows[entry].kind is Kind.TEXT)
+        return tuple(dict.fromkeys((*first, *self._opened(path), *self._stood.get(path, ()), *known)))
+
+    def new_entry(self, path: str, state: bytes) -> EntryId | None:
+        """The identity of a file that is made with that state: the same if its client has to make it again,
+        because the hub lost it. None if there is such an entry."""
+        entry = entry_of_client(path, min(authors)) if (authors := beginners(state)) else None
+        return None if entry is None or entry in self._tree.rows else entry
 
     def is_known(self, entry: EntryId) -> bool:
         """Whether its state vector is known, so that what is said of it here is right."""

@@ -1,4 +1,4 @@
-"""Clients whose document shares no history with the text at their path, and whether the two may be merged.
+"""Clients whose document shares no history with what stands at their path, and whether they may open it.
 
 Two people who typed into one empty file while both were offline are such; so is a page that fills its
 document with a template before it is synced, which would then be there twice. What a client has tells.
@@ -7,13 +7,16 @@ document with a template before it is synced, which would then be there twice. W
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
-from crdtsync.core.hub.doors.choosing import OtherHistory
-from crdtsync.core.hub.doors.codes import MALFORMED, OTHER_HISTORY
+from crdtsync.core.hub.doors.choosing import OtherHistory, choose
+from crdtsync.core.hub.doors.codes import MALFORMED, NOT_FOUND, OTHER_HISTORY, TRY_AGAIN
+from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.text import OpenText, malformed
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.values.ids import EntryId, is_client_id_of_ours, printable
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.errors import MalformedUpdate
 
@@ -31,11 +34,59 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A client that is about to open a text: what it has, and who it said is there where it comes from."""
+    """A client that is about to open a text: what it has, and who it said is there where it comes from.
+
+    ``may_type``: it had a file open that was not made yet, so it may have typed into that meanwhile.
+    """
 
     state_vector: bytes
     people: tuple[ClientState, ...] = ()
+    may_type: bool = False
     proof: Proof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """``code``: of the close frame."""
+
+    code: int
+    reason: str
+
+
+class Show(Enum):
+    """The client is to show all that it has, by which it is decided."""
+
+    ALL = "all"
+
+
+def decide(
+    places: Places, path: str, arrival: Arrival, read_only: bool, folders_return: bool
+) -> EntryId | OtherHistory | Show | Refused | None:
+    """As ``choose``; and where no text can be, only who has typed something may make one beside.
+
+    ``folders_return``: what the hub lost may still come back with them, so it is not to be made anew.
+    """
+    chosen = choose(places, path, arrival.state_vector)
+    authors = statevector.decode(arrival.state_vector)
+    if folders_return and not isinstance(chosen, str) and any(map(is_client_id_of_ours, authors)):
+        return Refused(TRY_AGAIN, f"The hub has yet to get {printable(path)!r} from a folder that has it.")
+    if isinstance(chosen, OtherHistory):
+        if read_only or not is_new(arrival.state_vector):
+            return Refused(OTHER_HISTORY, chosen.reason)
+        return Show.ALL if arrival.proof is None else chosen
+    problem = places.problem(path)
+    if problem is None:
+        return chosen
+    if not arrival.may_type and not any(authors.values()):
+        return Refused(NOT_FOUND, problem)
+    if chosen is not None:
+        return chosen
+    if arrival.proof is None:
+        return Refused(NOT_FOUND, problem) if read_only else Show.ALL
+    try:
+        return None if _shown(arrival.proof) else Refused(NOT_FOUND, problem)
+    except MalformedUpdate as error:
+        return Refused(MALFORMED, malformed(path, str(error)))
 
 
 def is_new(state_vector: bytes) -> bool:
@@ -43,25 +94,28 @@ def is_new(state_vector: bytes) -> bool:
     return len([clock for clock in statevector.decode(state_vector).values() if clock]) == 1
 
 
-def objection(
-    other: OtherHistory | None, proof: Proof | None, text: OpenText, path: str
-) -> tuple[int, str] | None:
-    """The close code and the reason when a client's document of another history must not be merged."""
+def objection(other: OtherHistory | None, proof: Proof | None, text: OpenText, path: str) -> Refused | None:
+    """Why a client's document of another history must not be merged."""
     if other is None or proof is None:
         return None
     try:
-        return (OTHER_HISTORY, other.reason) if would_double(proof, text) else None
+        return Refused(OTHER_HISTORY, other.reason) if would_double(proof, text) else None
     except MalformedUpdate as error:
-        return MALFORMED, malformed(path, str(error))
+        return Refused(MALFORMED, malformed(path, str(error)))
 
 
 def would_double(proof: Proof, text: OpenText) -> bool:
     """Whether something would stand in the text twice if it were merged. Raises MalformedUpdate."""
-    theirs = TextDocument(_NOBODY, [proof.update]).text
+    theirs = _shown(proof)
     ours = text.document.text
     if theirs.strip() in ours or ours.strip() in theirs:
         return bool(theirs.strip())
     return bool(_lines(theirs) & _lines(ours))
+
+
+def _shown(proof: Proof) -> str:
+    """The text that the client shows. Raises MalformedUpdate."""
+    return TextDocument(_NOBODY, [proof.update]).text
 
 
 def _lines(text: str) -> set[str]:

@@ -1,0 +1,122 @@
+"""All who type in pages of one world, what they lose with a page, and what their pages must show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from crdtsync.core.text.classify import classify
+from crdtsync.testing.clock import Clock, Streams, Trace
+from crdtsync.testing.oracles import Broken, Ledger, check_page, picture
+from crdtsync.testing.tokens import tokens
+from crdtsync.testing.typists import Typist
+from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_inodes import NodeKind
+from crdtsync.testing.virtual_replica import VirtualReplica
+from crdtsync.testing.yjs_page import YjsPage
+
+Until = Callable[[Callable[[], bool], float, str], None]
+"""Let time pass until that holds, at most so many seconds; raises Broken."""
+
+
+class Pages:
+    def __init__(
+        self,
+        clock: Clock,
+        streams: Streams,
+        trace: Trace,
+        hub: VirtualHub,
+        ledger: Ledger,
+        replicas: Sequence[VirtualReplica],
+    ) -> None:
+        self.typists: list[Typist] = []
+        self._clock = clock
+        self._streams = streams
+        self._trace = trace
+        self._hub = hub
+        self._ledger = ledger
+        self._replicas = replicas
+
+    def open(self, count: int) -> None:
+        """So many more people open a page."""
+        for number in range(count):
+            name = f"p{number}"
+            rng = self._streams[f"typist {name}"]
+            self.typists.append(
+                Typist(
+                    name,
+                    self._clock,
+                    rng,
+                    self._trace,
+                    self._hub,
+                    self._ledger,
+                    self.paths,
+                    self.something_went,
+                )
+            )
+
+    def paths(self) -> list[str]:
+        """Of the texts on all disks."""
+        return sorted(
+            {
+                path
+                for replica in self._replicas
+                for path, node in replica.disk.files()
+                if node.kind is NodeKind.FILE and classify(node.data, known_text=True) is not None
+            }
+        )
+
+    def something_went(self) -> None:
+        """A page was closed, or the hub or a replica lost something: what was typed in pages, and is by now
+        in no place that is safe or still open, is lost."""
+        if not self.typists:
+            return
+        texts = [text.text for _, text in self._hub.store.texts("room")]
+        texts += [text for replica in self._replicas for text in replica.store.texts()]
+        texts += [typist.page.text for typist in self.typists if typist.page.open]
+        there = [data for replica in self._replicas for data in replica.machine.contents()]
+        there += [text.encode() for text in texts]
+        self._ledger.lost_with_pages({typist.name for typist in self.typists}, there)
+
+    def calm(self, until: Until) -> None:
+        """From here on the network works, and everyone is there."""
+        for typist in self.typists:
+            typist.page.go_online()
+        until(self._rest, 30.0, "connecting pages")
+
+    def _rest(self) -> bool:
+        return all(typist.page.synced or not typist.page.open for typist in self.typists)
+
+    def activity(self) -> tuple[object, ...]:
+        return tuple(typist.page.text for typist in self.typists)
+
+    def judge(self, rng: Random, until: Until) -> None:
+        """The pages that are open, and one that is opened just now."""
+        for typist in self.typists:
+            check_page(typist.page, self._hub.store)
+        paths = self.paths()
+        if not self.typists or not paths:
+            return
+        path = rng.choice(paths)
+        page = YjsPage("pn", self._clock, rng, self._trace, self._hub, path, 0.001)
+        until(lambda: page.synced or not page.open, 30.0, f"loading {path} in a page")
+        check_page(page, self._hub.store)
+        expected = {shown: data for shown, (_, data, _) in picture(self._replicas[0]).items()}
+        if page.open and path in expected and page.text.encode() != expected[path]:
+            raise Broken("page", f"{path} is {page.text!r} in a page and {expected[path]!r} on disk")
+        page.close()
+
+    def take_turn(self, typist: Typist, settle: Callable[[], None]) -> None:
+        """One of them types while everyone is at rest: nothing else changes, whatever comes back by that."""
+        if not typist.page.open:
+            return
+        before = picture(self._replicas[0])
+        seen = tokens(typist.page.text.encode())
+        typist.perform("type_line")
+        settle()
+        now = tokens(typist.page.text.encode())
+        check_page(typist.page, self._hub.store)
+        there = {token for _, data, _ in picture(self._replicas[0]).values() for token in tokens(data)}
+        kept = {token for _, data, _ in before.values() for token in tokens(data)}
+        if missing := (kept | (now if now != seen else set())) - there:
+            raise Broken("serial", f"{sorted(missing)} of {typist.page.path} are in no file")

@@ -1,0 +1,131 @@
+"""Clients whose text the hub has lost, or whose path something else took: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+from crdtsync.core.hub import bounds
+from crdtsync.core.values.ids import TREE, DocumentId
+from tests.doors.clients import Page, YjsClient
+from tests.doors.rooms import Folder
+from tests.hub.bench import Bench
+
+
+def test_what_was_typed_offline_into_a_text_is_kept_beside_the_blob_that_took_its_place() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    page = Page(5)
+    YjsClient(bench, page).leave()
+    page.type("!")
+    folder.delete(entry)
+    folder.create_blob("a.txt")
+    client = YjsClient(bench, page)
+    assert client.closed is None
+    found = folder.read()
+    assert found.pop("a.txt") == "<blob>"
+    assert [*found.values()] == ["text!"]
+
+
+def test_what_was_typed_offline_into_a_new_file_is_kept_beside_what_took_its_path() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    page = Page(5)
+    YjsClient(bench, page).leave()
+    page.type("typed")
+    folder.create_blob("a.txt")
+    client = YjsClient(bench, page)
+    assert client.closed is None
+    assert sorted(folder.read().values()) == ["<blob>", "typed"]
+
+
+def test_what_is_typed_while_a_blob_appears_is_kept_beside_it() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    client = YjsClient(bench, Page(5))
+    update = client.page.type("typed")  # the hub hears of the blob first
+    folder.create_blob("a.txt")
+    assert update
+    assert client.closed is None
+    assert sorted(folder.read().values()) == ["<blob>", "typed"]
+
+
+def test_who_has_typed_nothing_that_is_left_is_refused_where_a_blob_is() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    page = Page(5)
+    page.type("x")
+    page.erase(0, 1)
+    folder.create_blob("a.txt")
+    client = YjsClient(bench, page)
+    assert client.closed is not None
+    assert client.closed.code == 4404
+    assert folder.read() == {"a.txt": "<blob>"}
+
+
+def test_a_file_that_a_client_made_and_the_hub_lost_is_made_again_as_the_same_file() -> None:
+    page = Page(5)
+    bench = Bench()
+    folder = Folder(bench)
+    YjsClient(bench, page).type("text")
+    entry = folder.at("a.txt")
+    again = Bench(epoch="e2")
+    YjsClient(again, page).type("!")
+    newcomer = Folder(again)
+    assert newcomer.at("a.txt") == entry
+    newcomer._push((DocumentId(entry), folder.text(entry).encode_state()))
+    assert newcomer.read() == {"a.txt": "text!"}
+
+
+def test_two_clients_with_one_id_at_two_paths_make_two_files() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    YjsClient(bench, Page(5), "a.txt").type("one")
+    YjsClient(bench, Page(5), "b.txt").type("two")
+    assert folder.read() == {"a.txt": "one", "b.txt": "two"}
+
+
+def test_a_file_made_again_by_a_client_of_the_same_id_is_another() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    YjsClient(bench, Page(5)).type("one")
+    first = folder.at("a.txt")
+    folder.rename(first, "b.txt")
+    bench.settle()
+    other = Folder(Bench(bench.store, "e2"))
+    other.delete(first)
+    YjsClient(other.bench, Page(5)).type("two")
+    assert other.read() == {"a.txt": "two"}
+    assert other.at("a.txt") != first
+
+
+def test_a_text_of_a_folder_that_the_hub_lost_is_waited_for_a_while_and_not_doubled() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    page = Page(5)
+    YjsClient(bench, page).type("!")
+    folder.read()
+    again = Bench(epoch="e2")
+    early = YjsClient(again, page)
+    assert early.closed is not None
+    assert early.closed.code == 1013
+    returned = Folder(again)
+    text, tree = folder.text(entry).encode_state(), folder.tree.encode_state()
+    returned._push((DocumentId(entry), text), (TREE, tree))
+    client = YjsClient(again, page)
+    assert client.closed is None
+    client.type("?")
+    assert Folder(again).read() == {"a.txt": "text!?"}
+
+
+def test_a_text_that_no_folder_brings_back_is_made_of_what_the_client_has() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    folder.create("a.txt", "text")
+    page = Page(5)
+    YjsClient(bench, page).type("!")
+    again = Bench(epoch="e2")
+    YjsClient(again, page)
+    again.tick(bounds.RESEED_WAIT_S)
+    client = YjsClient(again, page)
+    assert client.closed is None
+    assert Folder(again).read() == {"a.txt": "text!"}
