@@ -18,6 +18,7 @@ from crdtsync.adapters.kernel import Kernel, Unsupported
 
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
+_SYNC_FILE_RANGE_WRITE: Final = 2
 # renameat2 in linux/include/uapi/asm-generic/unistd.h and the tables of the older architectures; for a
 # libc without a wrapper (musl, glibc before 2.28).
 _RENAMEAT2_NUMBERS = {
@@ -105,6 +106,15 @@ class SystemCalls(Kernel):
     def syncfs(self, fd: int) -> None:
         """Make all that is on the descriptor's file system durable (Linux 5.8: errors are reported)."""
         self._check(self._libc.syncfs(fd))
+
+    def begin_writing(self, fd: int) -> None:
+        """Have the disk begin with what was written to the file, without waiting (sync_file_range(2)).
+
+        Makes nothing durable, and so tells of no error; ``fsync`` does.
+        """
+        if hasattr(self._libc, "sync_file_range"):
+            everything = ctypes.c_int64(0)
+            self._libc.sync_file_range(fd, everything, everything, _SYNC_FILE_RANGE_WRITE)
 
     # -- looking ----------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import functools
 import os
 from typing import Final
 
+from crdtsync.adapters.alike import take_alike
 from crdtsync.adapters.blob_staging import Arrived, offsets_of
 from crdtsync.adapters.chunker import manifest_of_file, read_chunk
 from crdtsync.adapters.compression import unseal
@@ -104,7 +105,7 @@ async def _in_parts(job: FetchJob, index: Digest, tools: Tools) -> None:
         await threads.run(_take_near, part, job, tools)
         tools.parts.add(part)
         await _take_from_hub(part, job, tools)
-        whole = await threads.run(part.is_whole)
+        whole = await _checked(part, tools)
     finally:
         tools.parts.discard(part)
         await threads.run(part.close)
@@ -112,6 +113,17 @@ async def _in_parts(job: FetchJob, index: Digest, tools: Tools) -> None:
         await threads.run(tools.staging.drop_part, job.digest)
         raise PeerError("its index lists chunks that do not make it up")
     await tools.arrivals.commit([Arrived(job.digest, None)])
+
+
+async def _checked(part: PartFile, tools: Tools) -> bool:
+    """Whether the part is the blob; by then it is on the disk itself, which works while it is hashed."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            checking = tasks.create_task(tools.long_workers.run(part.is_whole))
+            tasks.create_task(tools.workers.run(part.flush))
+    except BaseExceptionGroup as group:
+        raise first_error(group) from None
+    return checking.result()
 
 
 async def _manifest(job: FetchJob, index: Digest, tools: Tools) -> Manifest:
@@ -146,7 +158,8 @@ def _take_near(part: PartFile, job: FetchJob, tools: Tools) -> None:
     def take_from(path: str) -> None:
         fd = tools.opener(path)
         try:
-            part.take(fd, offsets_of(manifest_of_file(fd, stopped=job.stopped.is_set)))
+            if take_alike(part, fd):
+                part.take(fd, offsets_of(manifest_of_file(fd, stopped=job.stopped.is_set)))
         finally:
             os.close(fd)
 

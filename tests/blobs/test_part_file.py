@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crdtsync.adapters import part_file
+from crdtsync.adapters.alike import NOT_WORTH_CUTTING, take_alike
 from crdtsync.adapters.blob_staging import KEPT_S, Arrived, BlobStaging, offsets_of
 from crdtsync.adapters.chunker import manifest_of_bytes
 from crdtsync.adapters.part_file import PartFile
@@ -298,3 +299,96 @@ def test_real_chunks_of_an_edited_file_are_found_in_the_old_one(staging: BlobSta
     os.close(fd)
     assert 1 <= len(part.missing()) <= 2
     part.close()
+
+
+EARLIER = random.Random(9).randbytes(3_000_000)
+
+
+def alike(tmp_path: Path, open_part: Callable[..., PartFile], earlier: bytes, wanted: bytes) -> PartFile:
+    """A part of ``wanted`` that took over what it could from a file of ``earlier``."""
+    (tmp_path / "earlier").write_bytes(earlier)
+    part = open_part(manifest_of_bytes(wanted))
+    with open(tmp_path / "earlier", "rb") as file:
+        take_alike(part, file.fileno())
+    return part
+
+
+@pytest.mark.parametrize(
+    ("what", "wanted"),
+    [
+        ("changed in the middle", EARLIER[:1_500_000] + b"!" + EARLIER[1_500_001:]),
+        ("grown in the middle", EARLIER[:1_500_000] + b"new" + EARLIER[1_500_000:]),
+        ("cut in the middle", EARLIER[:1_500_000] + EARLIER[1_600_000:]),
+        ("grown at the start", b"new" + EARLIER),
+        ("grown at the end", EARLIER + b"new"),
+        ("cut at the end", EARLIER[:2_900_000]),
+    ],
+)
+def test_what_stands_as_far_from_an_end_is_taken_over_without_cutting(
+    what: str, wanted: bytes, open_part: Callable[..., PartFile], tmp_path: Path
+) -> None:
+    part = alike(tmp_path, open_part, EARLIER, wanted)
+    changed = {chunk.digest for chunk in manifest_of_bytes(wanted).chunks} - {
+        chunk.digest for chunk in manifest_of_bytes(EARLIER).chunks
+    }
+    assert {chunk.digest for chunk in part.missing()} <= changed, what
+    for chunk in part.missing():
+        start = offsets_of(manifest_of_bytes(wanted))[chunk.digest]
+        part.write(chunk.digest, wanted[start : start + chunk.size_bytes])
+    assert part.is_whole()
+    part.flush()
+    assert (tmp_path / "part").read_bytes() == wanted
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 300_000), st.binary(max_size=40)), max_size=5)
+)
+def test_nothing_wrong_is_ever_taken_over(
+    edits: list[tuple[float, int, bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    earlier = wanted = EARLIER[:1_000_000]
+    for where, gone, new in edits:
+        at = int(where * len(wanted))
+        wanted = wanted[:at] + new + wanted[at + gone :]
+    place = tmp_path_factory.mktemp("alike")
+    (place / "earlier").write_bytes(earlier)
+    part = PartFile(str(place / "part"), manifest_of_bytes(wanted), never)
+    try:
+        with open(place / "earlier", "rb") as file:
+            take_alike(part, file.fileno())
+        offsets = offsets_of(manifest_of_bytes(wanted))
+        for chunk in part.missing():
+            start = offsets[chunk.digest]
+            part.write(chunk.digest, wanted[start : start + chunk.size_bytes])
+        assert part.present_bytes == len(wanted)
+        assert part.is_whole()
+    finally:
+        part.close()
+
+
+def test_a_rearranged_file_is_worth_cutting_and_an_edit_in_place_is_not(
+    open_part: Callable[..., PartFile], tmp_path: Path
+) -> None:
+    large = random.Random(3).randbytes(40_000_000)
+    (tmp_path / "earlier").write_bytes(large)
+    with open(tmp_path / "earlier", "rb") as file:
+        edited = large[:20_000_000] + b"!" + large[20_000_001:]
+        manifest = manifest_of_bytes(edited)
+        part = PartFile(str(tmp_path / "edited"), manifest, never)
+        assert take_alike(part, file.fileno()) is (
+            sum(chunk.size_bytes for chunk in part.missing()) * NOT_WORTH_CUTTING > len(edited)
+        )
+        assert len(part.missing()) <= 2
+        part.close()
+        turned = open_part(manifest_of_bytes(large[25_000_000:] + large[:25_000_000]))
+        assert take_alike(turned, file.fileno())
+
+
+def test_taking_over_stops_when_nobody_wants_the_blob_any_more(
+    open_part: Callable[..., PartFile], tmp_path: Path
+) -> None:
+    (tmp_path / "earlier").write_bytes(EARLIER)
+    part = open_part(manifest_of_bytes(EARLIER), stopped=lambda: True)
+    with open(tmp_path / "earlier", "rb") as file, pytest.raises(InterruptedError):
+        take_alike(part, file.fileno())
