@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from crdtsync.core.hub.doors import awareness
 from crdtsync.core.hub.doors.awareness import OURS, Gathering
 from crdtsync.core.values import limits
 from crdtsync.core.wire.awareness import NOBODY, ClientState
@@ -154,3 +157,23 @@ def test_a_client_is_still_there_when_the_file_it_waits_for_appears() -> None:
         "Ann": ("a.txt",),
         "Carl": ("a.txt",),
     }
+
+
+def test_a_late_word_of_someone_s_end_ends_nobody() -> None:
+    gathering = Gathering()
+    ann = ClientState(5, 3, '{"a":1}')
+    assert gathering.take(1, [ann]) == (ann,)
+    assert gathering.take(1, [ClientState(5, 2, NOBODY), ClientState(6, 9, NOBODY)]) == ()
+    assert gathering.all() == (ann,)
+    assert gathering.take(1, [ClientState(5, 4, NOBODY)]) != ()
+    assert gathering.all() == ()
+
+
+def test_of_many_who_left_the_first_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(awareness, "_GONE_MAX", 1)
+    gathering = Gathering()
+    for client in (5, 6):
+        gathering.take(client, [ClientState(client, 3, "{}")])
+        gathering.leave(client)
+    assert gathering.take(9, [ClientState(6, 3, "{}")]) == (), "it is known to have left"
+    assert gathering.take(9, [ClientState(5, 3, "{}")]) == (ClientState(5, 3, "{}"),)

@@ -14,6 +14,8 @@ CHECK_INLINE_MAX_BYTES: Final = 8 * KiB
 QUEUE_LOW_BYTES: Final = limits.FRAME_BATCH_BYTES
 """A member reads on in the log when its outgoing queue is below this: one page waits, one is being read."""
 QUEUE_HIGH_BYTES: Final = limits.MEMBER_QUEUE_MAX_BYTES
+SHORT_ANSWER_BYTES: Final = limits.CONTROL_MAX_BYTES
+"""An answer to a Yjs client that a full queue takes, too: the client is not read from until it has room."""
 UNCOMMITTED_MAX_BYTES: Final = 4 * limits.MEMBER_QUEUE_MAX_BYTES
 """When the disk cannot keep up, members are not read from until it has."""
 PROBES_MAX: Final = 64

@@ -345,8 +345,7 @@ class HubEngine:
             self._store_trouble = ""
             self._shared.add(Notice("recovered", "", "The hub's store takes updates again."))
         for name, count in appendix.documents:
-            if (room := self._rooms.get(name)) is not None:
-                room.documents = count
+            self._rooms[name].documents = count
         for name, through in appending.items():
             self._rooms[name].stored(through)
         self._compacting.grown(appendix.sizes, appending)

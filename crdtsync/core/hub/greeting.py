@@ -45,6 +45,6 @@ def _version(frame: str) -> int | None:
         return None
     if isinstance(message, dict) and message.get("type") == "hello":
         version = message.get("version", PROTOCOL_VERSION)
-        if isinstance(version, int) and not isinstance(version, bool) and abs(version) < 1 << 31:
+        if isinstance(version, int) and not isinstance(version, bool):
             return version
     return None

@@ -196,10 +196,6 @@ class ReplicaSession:
         if self._room is not None:
             self._room.leave(self.number)
 
-    @property
-    def room(self) -> Room | None:
-        return self._room
-
     # -- from the room --------------------------------------------------------------------------------
 
     def take(self, batch: Batch) -> bytes | None:

@@ -97,8 +97,5 @@ class Channel:
     def encode(self, message: YjsMessage) -> bytes:
         return self.connection.encode(self.dialect, message)
 
-    def send(self, frame: bytes) -> None:
-        self.connection.send(frame)
-
-    def say(self, message: YjsMessage) -> None:
-        self.connection.send(self.encode(message))
+    def say(self, *messages: YjsMessage) -> None:
+        self.connection.send(*map(self.encode, messages))

@@ -29,16 +29,19 @@ class Wire:
         self._waiting = 0
         self._paused = False
 
-    def send(self, frame: bytes) -> None:
-        """A client that does not read is let go: it comes back and is told only what it lacks."""
+    def send(self, *frames: bytes) -> None:
+        """What answers one request goes out as a whole, however large a text is: more than a queue and one
+        answer never waits, for then the client is not read from. One that does not read and was promised
+        more is let go: it comes back and is told only what it lacks."""
         if self.farewell is not None:
             return
-        if self._outlet.has_room(len(frame)):
-            self._outlet.send(frame)
-            self.settle()
-        else:
+        if self._outlet.is_over and sum(map(len, frames)) > bounds.SHORT_ANSWER_BYTES:
             self._shared.counts.dropped += 1
             self.end(1013, "this client does not read")
+            return
+        for frame in frames:
+            self._outlet.send(frame)
+        self.settle()
 
     def takes(self, size: int) -> bool:
         """Count frames that go out to many; False, counting nothing, while it does not keep up."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from typing import assert_never
 
 from crdtsync.core.hub.doors.awareness import OURS
 from crdtsync.core.values import limits
@@ -47,6 +48,8 @@ class Replicas:
                 self._here[member] = news
                 over = len(self._here) > limits.AWARENESS_REPLICAS_MAX
                 return None if over else self._state(news)
+            case _:
+                assert_never(news)
 
     def _state(self, presence: Presence) -> ClientState:
         name = printable(presence.name, limits.PERSON_NAME_MAX_CHARS) or SOMEONE

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import assert_never
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.batch import Batch
@@ -201,8 +202,7 @@ class Desk:
 
     def close(self, channel: Channel) -> None:
         """The client is done with the document, or gone."""
-        if self.channels.pop(channel.number, None) is None:
-            return
+        del self.channels[channel.number]
         if channel.phase in (Phase.ENTERING, Phase.ATTACHING):
             channel.connection.go_on()
         self._arriving.pop(channel.number, None)
@@ -245,6 +245,8 @@ class Desk:
                     channel.say(Awareness((*text.gathering.all(), *self._replicas.states())))
             case PermissionDenied():
                 raise PeerError("a permission that is not a client's to deny")
+            case _:
+                assert_never(message)
 
     def refuse(self, channel: Channel, code: int, reason: str) -> None:
         self.close(channel)
@@ -256,8 +258,6 @@ class Desk:
 
     def _admit(self, channel: Channel) -> None:
         assert self._places is not None
-        if channel.phase is not Phase.ENTERING:
-            return
         if (problem := self._places.impossible(channel.path)) is not None:
             self.refuse(channel, codes.NOT_FOUND, problem)
             return
@@ -305,7 +305,7 @@ class Desk:
             return
         if text is None:
             text = self.texts.unmade[path] = self._new_text(None, path, updates=())
-        if (refused := objection(other, arrival.proof, text, path)) is not None:
+        if (refused := objection(other, arrival.proof, text)) is not None:
             self.refuse(channel, refused.code, refused.reason)
             self._close_if_unused(text)
             return
@@ -390,8 +390,7 @@ class Desk:
             room.awaiting_store[self.number] = self
 
     def _flush_soon(self) -> None:
-        if self._room is not None:
-            self._room.await_flush(self)
+        self._here().await_flush(self)
 
     def _here(self) -> Room:
         assert self._room is not None

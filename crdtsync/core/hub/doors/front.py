@@ -113,8 +113,8 @@ class Doors:
         """Returns whether the connection was let into any room."""
         self._now_s = now_s
         connection = self._connections[frame.member]
-        if connection.farewell is None:
-            connection.binary(frame.data, frame.at_ms)
+        connection.binary(frame.data, frame.at_ms)
+        connection.settle()  # a y-websocket client that only writes is told nothing, and would never wait
         return frame.member in self._inside
 
     def sent(self, member: int, size: int) -> None:
@@ -242,9 +242,8 @@ class Doors:
         self._now_s = now_s
         due = [each for each in self._later if each[0] <= now_s]
         self._later = [each for each in self._later if each[0] > now_s]
-        for _, member, what in due:
-            if member in self._connections:
-                what()
+        for _, _, what in due:
+            what()
         if self._renew_at_s is not None and self._renew_at_s <= now_s:
             for desk in self._desks.values():
                 desk.renew()

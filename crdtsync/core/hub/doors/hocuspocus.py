@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import assert_never
 
 from crdtsync.core.hub.admission import Denied, Granted
 from crdtsync.core.hub.doors.channel import Channel
@@ -64,6 +65,8 @@ class HocuspocusConnection(Wire):
                     pass
                 case Named(name, message):
                     self._hear(name, message, at_ms)
+                case other:
+                    assert_never(other)
         except PeerError as error:
             self.end(1002, f"The hub cannot read what this client sent: {error}.")
 
@@ -92,9 +95,8 @@ class HocuspocusConnection(Wire):
             case Stateless():
                 if known is not None:
                     self._pass_on(*known, message)
-            case Authenticated() | SyncStatus():
-                raise PeerError("an answer that only a hub gives")
             case _:
+                assert not isinstance(message, Authenticated | SyncStatus), "these are not decoded"
                 if known is not None:
                     known[1].hear(known[0], message, at_ms)
 

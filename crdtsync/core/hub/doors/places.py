@@ -51,7 +51,7 @@ class Places:
         held = self._held(entry)
         return held if held is not None else self._vectors.get(entry, statevector.EMPTY)
 
-    def text_digest(self, entry: EntryId) -> Digest:
+    def text_digest(self, entry: EntryId) -> Digest:  # pragma: no cover - no repair is asked for here
         raise NotImplementedError(f"only repairs compare texts, and the hub makes none ({entry})")
 
     # -- what is known --------------------------------------------------------------------------------

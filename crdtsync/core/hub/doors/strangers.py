@@ -11,14 +11,13 @@ from enum import Enum
 from typing import Final
 
 from crdtsync.core.hub.doors.choosing import OtherHistory, choose
-from crdtsync.core.hub.doors.codes import MALFORMED, NOT_FOUND, OTHER_HISTORY, TRY_AGAIN
+from crdtsync.core.hub.doors.codes import NOT_FOUND, OTHER_HISTORY, TRY_AGAIN
 from crdtsync.core.hub.doors.places import Places
-from crdtsync.core.hub.doors.text import OpenText, malformed
+from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values.ids import EntryId, is_client_id_of_ours, printable
 from crdtsync.core.wire.awareness import ClientState
-from crdtsync.errors import MalformedUpdate
 
 _NOBODY: Final = 1
 """The client of a document that is only read."""
@@ -83,10 +82,7 @@ def decide(
         return chosen
     if arrival.proof is None:
         return Refused(NOT_FOUND, problem) if read_only else Show.ALL
-    try:
-        return None if _shown(arrival.proof) else Refused(NOT_FOUND, problem)
-    except MalformedUpdate as error:
-        return Refused(MALFORMED, malformed(path, str(error)))
+    return None if _shown(arrival.proof) else Refused(NOT_FOUND, problem)
 
 
 def is_new(state_vector: bytes) -> bool:
@@ -94,18 +90,15 @@ def is_new(state_vector: bytes) -> bool:
     return len([clock for clock in statevector.decode(state_vector).values() if clock]) == 1
 
 
-def objection(other: OtherHistory | None, proof: Proof | None, text: OpenText, path: str) -> Refused | None:
+def objection(other: OtherHistory | None, proof: Proof | None, text: OpenText) -> Refused | None:
     """Why a client's document of another history must not be merged."""
     if other is None or proof is None:
         return None
-    try:
-        return Refused(OTHER_HISTORY, other.reason) if would_double(proof, text) else None
-    except MalformedUpdate as error:
-        return Refused(MALFORMED, malformed(path, str(error)))
+    return Refused(OTHER_HISTORY, other.reason) if would_double(proof, text) else None
 
 
 def would_double(proof: Proof, text: OpenText) -> bool:
-    """Whether something would stand in the text twice if it were merged. Raises MalformedUpdate."""
+    """Whether something would stand in the text twice if it were merged; what cannot be read does not."""
     theirs = _shown(proof)
     ours = text.document.text
     if theirs.strip() in ours or ours.strip() in theirs:
@@ -114,7 +107,7 @@ def would_double(proof: Proof, text: OpenText) -> bool:
 
 
 def _shown(proof: Proof) -> str:
-    """The text that the client shows. Raises MalformedUpdate."""
+    """The text that the client shows; none if it cannot be read."""
     return TextDocument(_NOBODY, [proof.update]).text
 
 

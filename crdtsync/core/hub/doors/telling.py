@@ -124,11 +124,11 @@ class Telling:
         if self._behind.get(channel.number) is not behind:
             return
         del self._behind[channel.number]
-        channel.say(SyncUpdate(self._document.diff_update(statevector.encode(behind.clocks))))
-        for update in self._document.pending:
-            channel.say(SyncUpdate(update))
-        if behind.states:
-            channel.say(Awareness(tuple(behind.states.values())))
+        channel.say(
+            SyncUpdate(self._document.diff_update(statevector.encode(behind.clocks))),
+            *map(SyncUpdate, self._document.pending),
+            *([Awareness(tuple(behind.states.values()))] if behind.states else []),
+        )
 
 
 def _messages(updates: Iterable[tuple[int, bytes, UpdateShape | None]], spared: int) -> list[YjsMessage]:

@@ -17,7 +17,7 @@ from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId, printable
 from crdtsync.core.wire.awareness import ClientState
-from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, SyncUpdate
+from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, SyncUpdate, YjsMessage
 
 
 class OpenText:
@@ -89,23 +89,24 @@ class OpenText:
     def greet(self, channel: Channel, state_vector: bytes, replicas: tuple[ClientState, ...]) -> None:
         """The channel opens the text, and holds ``state_vector``. Raises ValueError."""
         self.flush()
-        self.answer(channel, state_vector)
+        states = (*self.gathering.all(), *replicas)
+        self.answer(channel, state_vector, *([Awareness(states)] if states else []))
         self.channels[channel.number] = channel
-        if states := (*self.gathering.all(), *replicas):
-            channel.say(Awareness(states))
 
-    def answer(self, channel: Channel, state_vector: bytes) -> None:
+    def answer(self, channel: Channel, state_vector: bytes, *also: YjsMessage) -> None:
         """What the channel lacks, and what is lacked here: to this channel only. Raises ValueError."""
-        channel.say(SyncStep2(self.document.diff_update(state_vector)))
-        for update in self.document.pending:
-            channel.say(SyncUpdate(update))
-        channel.say(SyncStep1(self.document.state_vector))
+        channel.say(
+            SyncStep2(self.document.diff_update(state_vector)),
+            *map(SyncUpdate, self.document.pending),
+            SyncStep1(self.document.state_vector),
+            *also,
+        )
 
     def leave(self, channel: Channel) -> None:
-        if self.channels.pop(channel.number, None) is not None:
-            self.telling.forget(channel)
-            if left := self.gathering.leave(channel.number):
-                self.telling.awareness(left)
+        del self.channels[channel.number]
+        self.telling.forget(channel)
+        if left := self.gathering.leave(channel.number):
+            self.telling.awareness(left)
 
 
 def malformed(path: str, problem: str) -> str:

@@ -64,8 +64,7 @@ class OpenTexts:
             return False
         if text.entry is not None:
             return self.made.pop(text.entry, None) is not None
-        if self.unmade.get(text.path) is text:
-            del self.unmade[text.path]
+        del self.unmade[text.path]
         return False
 
     def soon(self, text: OpenText) -> None:
