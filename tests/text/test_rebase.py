@@ -306,5 +306,44 @@ def test_of_two_functions_added_at_one_place_each_stays_whole_however_alike_they
     assert apply_edits(base + second, rebase(base, base + first, base + second)) == base + second + first
 
 
+FORMATTED = "scarlet fox 1 runs [checked]\n", "grey cat 2 sits [checked]\n", "blue jay 3 sings [checked]\n"
+PLAIN = "scarlet fox 1 runs\n", "grey cat 2 sits\n", "blue jay 3 sings\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
+        # both have the fox, each went on around it, and one of them ran a formatter
+        ((), (PLAIN[1], PLAIN[0]), (PLAIN[0], PLAIN[2]), (PLAIN[1], PLAIN[0], PLAIN[2])),
+        ((), (PLAIN[1], FORMATTED[0]), (PLAIN[0], PLAIN[2]), (PLAIN[1], FORMATTED[0], PLAIN[2])),
+        (
+            ("end\n",),
+            (PLAIN[1], PLAIN[0], "end\n"),
+            (PLAIN[2], PLAIN[0], "end\n"),
+            (*PLAIN[2:0:-1], PLAIN[0], "end\n"),
+        ),
+    ],
+)
+def test_a_line_that_both_have_and_the_base_has_not_is_there_once(
+    base: tuple[str, ...], ours: tuple[str, ...], theirs: tuple[str, ...], result: tuple[str, ...]
+) -> None:
+    assert merged("".join(base), "".join(ours), "".join(theirs)) == "".join(result)
+
+
+def test_of_two_functions_with_one_line_in_common_each_stays_whole() -> None:
+    first = "def load_users(path):\n    with open(path) as users:\n        return parse(users)\n"
+    second = "def count_groups(path):\n    with open(path) as groups:\n        return len(groups)\n"
+    assert merged("", first, second) == second + first
+
+
+def test_a_line_that_one_deleted_is_not_taken_for_the_next_one_that_the_other_changed() -> None:
+    line_1, line_2 = "line c283 one b1b1 of text\n", "line 1324 two 87f2 of text\n"
+    ours = line_1.replace("text", "text [checked 1]")
+    theirs = line_1.replace("text", "text with more of text") + line_2
+    assert merged(line_1 + line_2, ours, theirs) == line_1.replace(
+        "text", "text with more of text [checked 1]"
+    )
+
+
 def test_the_edits_are_the_same_as_a_diff_where_nobody_else_changed_anything() -> None:
     assert rebase("a b c", "a x c", "a b c") == diff("a b c", "a x c")

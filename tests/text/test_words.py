@@ -69,3 +69,14 @@ def test_what_corresponds_is_equal_and_in_order(old_text: str, new_text: str) ->
         assert new_start >= j
         assert old[old_start : old_start + length] == new[new_start : new_start + length]
         i, j = old_start + length, new_start + length
+
+
+def test_words_that_few_lines_have_tell_more_than_words_that_all_have() -> None:
+    old, new = words("line 1 of text\nline 2 of text\n"), words("line 2 of long text with more of it\n")
+    pairs = {old[i + k] for i, _, length in align_words(old, new, Budget()) for k in range(length)}
+    assert "2" in pairs
+
+
+def test_a_space_is_no_other_space_where_a_line_went() -> None:
+    old, new = words("the same\nfor all"), words("the same [checked]")
+    assert align_words(old, new, Budget()) == [(0, 0, 3)]

@@ -147,9 +147,12 @@ class Doubts:
             if text is None:
                 continue
             if agreed.fingerprint is None and 2 * _apart(text, saved) > len(text) + len(saved):
-                continue  # it was only about to be written, and has little in common with what is there
-            if found is None or _shows(saved, text, found[0], seen=agreed.fingerprint is not None):
-                found = text, agreed
+                # it was only about to be written, and has little in common with what is there
+                if found is None or not _shows(saved, text, found[0], seen=False):
+                    continue
+            elif found is not None and not _shows(saved, text, found[0], seen=agreed.fingerprint is not None):
+                continue
+            found = text, agreed
         return None if found is None else found[1]
 
 

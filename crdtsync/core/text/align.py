@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import lt
 from typing import Final, TypeAlias, TypeVar
 
 T = TypeVar("T", bound=Hashable)
@@ -193,6 +194,11 @@ def runs_of(pairs: Iterable[tuple[int, int]]) -> list[Run]:
     return joined((i, j, 1) for i, j in pairs)
 
 
+def unique_pairs(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """Elements that occur just once on either side, as many as keep their order."""
+    return ascending(_unique_pairs(old, new))
+
+
 @dataclass(frozen=True, slots=True)
 class _Region:
     old_start: int
@@ -262,7 +268,7 @@ def _anchors(old: Sequence[T], new: Sequence[T]) -> list[Run]:
     for length in _GRAMS if len(old) + len(new) <= _GRAMS_MAX else _GRAMS[:1]:
         pairs = _unique_pairs(_grams(old, length), _grams(new, length))
         if pairs:
-            runs = [(i, j, length) for i, j in _ascending(pairs)]
+            runs = [(i, j, length) for i, j in ascending(pairs)]
             return joined(runs if length == 1 else _without_overlap(runs))
     return []
 
@@ -282,10 +288,10 @@ def _unique_pairs(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[tupl
     return [(i, new_at[gram]) for i, gram in enumerate(old) if gram in unique]
 
 
-def _ascending(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def ascending(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The longest run of pairs whose second parts ascend as the first do."""
     seconds = [j for _, j in pairs]
-    if seconds == sorted(seconds):
+    if all(map(lt, seconds, seconds[1:])):
         return pairs
     tails: list[int] = []  # for each length the smallest last second part
     ends: list[int] = []  # and which pair has it

@@ -104,7 +104,7 @@ def diff(old: str, new: str) -> tuple[Edit, ...]:
         old_line_end = _line_end(old, old_end)
         line_suffix = len(old) - old_line_end
         compare.lines(old[line_start:old_line_end], new[line_start : len(new) - line_suffix], line_start)
-    return slid(old, _joined(old, _by_lines(old, _joined(old, compare.edits))))
+    return slid(old, _joined(old, by_lines(old, _joined(old, compare.edits))))
 
 
 def _line_end(text: str, at: int) -> int:
@@ -219,7 +219,7 @@ def _unlike(old: str, new: str) -> tuple[int, int, int]:
     return start, len(old) - suffix, len(new) - suffix
 
 
-def _by_lines(old: str, edits: Iterable[Edit]) -> Iterator[Edit]:
+def by_lines(old: str, edits: Iterable[Edit]) -> Iterator[Edit]:
     """Set apart what was changed at the end of a line from what became of the lines after it: of two ends of
     lines, the first is the one that stayed."""
     for edit in edits:
@@ -314,7 +314,7 @@ def _best_shift(text: str, most: int, lines: bool, ends_line: bool) -> int:
     line = text.rfind("\n", 0, most + 1) if lines else -1
     if line >= 0:
         return line
-    if lines and ends_line:
+    if ends_line and (lines or not (text[most].isalnum() and text[most + 1].isalnum())):
         return most
     best = None
     for shift in range(most, max(most - _SLIDE_WORDS_MAX, 0) - 1, -1):

@@ -57,4 +57,4 @@ def _much_the_same(one: str, other: str) -> bool:
     begin = common_prefix(one, other)
     end = common_suffix(one, other, shorter - begin)
     alike = one[:begin] + one[len(one) - end :]
-    return not alike.isspace() and 2 * len(alike) >= shorter
+    return not alike.isspace() and (2 * len(alike) >= shorter or len(one[:begin].split()) > 2)

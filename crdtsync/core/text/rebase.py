@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from crdtsync.core.text.align import Budget, Run
+from crdtsync.core.text.align import Budget, Run, align
 from crdtsync.core.text.combine import Place, combine, moved, touching_joined
-from crdtsync.core.text.diff import Edit, apply_edits, diff, slid
+from crdtsync.core.text.diff import Edit, apply_edits, by_lines, diff, slid
 from crdtsync.core.text.interleave import interleave, joined_insertions
 from crdtsync.core.text.meeting import told_alike
+from crdtsync.core.text.shared import with_shared_lines
 from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
 
 _CHARACTERS_MAX: Final = 1 << 20
@@ -77,13 +78,21 @@ class _Places:
             return ()
         if not self._characters.spend(len(base) + len(ours) + len(theirs)):
             return self._by_edits(place, place.our_edits, place.their_edits)
-        decided = self._decide(base, ours, theirs, _lines, _TELLING_LINE_CHARS)
+        decided = self._decide_lines(base, ours, theirs)
         if decided is None:
-            decided = self._decide(base, ours, theirs, words, _TELLING_CHARS)
+            shared = with_shared_lines(base, ours, theirs, self._budget)
+            if shared != base:
+                base = shared
+                place = replace(place, base=base)
+                decided = self._decide_lines(base, ours, theirs)
         if decided is None:
             our_words, their_words = self._word_edits(base, ours), self._word_edits(base, theirs)
             decided = _refined(theirs, self._by_edits(place, our_words, their_words))
         return decided
+
+    def _decide_lines(self, base: str, ours: str, theirs: str) -> Sequence[Edit] | None:
+        decided = self._decide(base, ours, theirs, _lines, _TELLING_LINE_CHARS)
+        return self._decide(base, ours, theirs, words, _TELLING_CHARS) if decided is None else decided
 
     def _by_edits(self, place: Place, ours: Sequence[Edit], theirs: Sequence[Edit]) -> list[Edit]:
         ours, theirs = told_alike(place.base, ours, theirs)
@@ -145,10 +154,15 @@ class _Places:
         )
 
     def _word_edits(self, old: str, new: str) -> Sequence[Edit]:
-        old_words, new_words = words(old), words(new)
-        hunks = gaps(old_words, new_words, align_words(old_words, new_words, self._budget))
-        edits = [Edit(hunk.at, hunk.at + sum(map(len, hunk.old)), "".join(hunk.new)) for hunk in hunks]
-        return slid(old, edits)
+        """By whole words, within lines that are not equal as a whole."""
+        edits: list[Edit] = []
+        old_lines, new_lines = _lines(old), _lines(new)
+        for lines in gaps(old_lines, new_lines, align(old_lines, new_lines, self._budget)):
+            old_words, new_words = words("".join(lines.old)), words("".join(lines.new))
+            for hunk in gaps(old_words, new_words, align_words(old_words, new_words, self._budget)):
+                start = lines.at + hunk.at
+                edits.append(Edit(start, start + sum(map(len, hunk.old)), "".join(hunk.new)))
+        return slid(old, touching_joined(by_lines(old, edits)))
 
 
 def _refined(text: str, edits: Sequence[Edit]) -> list[Edit]:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
-from crdtsync.core.text.align import Budget, Run, align, joined
+from crdtsync.core.text.align import (
+    DIRECT_CELLS,
+    Budget,
+    Run,
+    align,
+    common_prefix,
+    common_suffix,
+    joined,
+    unique_pairs,
+)
 
 # Scripts written without spaces (Thai, Lao, kana, Han, Hangul) count by characters.
 _SPACELESS = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
@@ -19,6 +29,10 @@ _LETTERS_BEFORE = re.compile(rf"[^\W{_SPACELESS}]*\Z")
 
 WORD_MAX: Final = 64
 """Longer runs of letters are data, not words."""
+
+
+_UNIQUE: Final = 1 << 20
+"""What it tells that two words correspond which occur once; of others, that divided by how often they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +81,55 @@ def align_words(old: Sequence[str], new: Sequence[str], budget: Budget) -> list[
     i = j = 0
     pairs = [
         (old_at[start + k], new_at[new_start + k])
-        for start, new_start, length in align([old[i] for i in old_at], [new[j] for j in new_at], budget)
+        for start, new_start, length in _align([old[i] for i in old_at], [new[j] for j in new_at], budget)
         for k in range(length)
     ]
     for old_word, new_word in [*pairs, (len(old), len(new))]:
-        if old[i:old_word] == new[j:new_word]:
-            runs.append((i, j, old_word - i))
-        else:
-            runs += [
-                (i + start, j + new_start, length)
-                for start, new_start, length in align(old[i:old_word], new[j:new_word], budget)
-            ]
+        runs += [
+            (i + start, j + new_start, length)
+            for start, new_start, length in _between(old[i:old_word], new[j:new_word], budget)
+        ]
         runs.append((old_word, new_word, 1))
         i, j = old_word + 1, new_word + 1
     runs.pop()
     return joined(runs)
+
+
+def _align(old: Sequence[str], new: Sequence[str], budget: Budget) -> list[Run]:
+    """As many words as possible; or fewer, if those are rarer: what all lines have tells them apart least."""
+    runs = align(old, new, budget)
+    if len(old) * len(new) > DIRECT_CELLS:
+        return runs  # by the words that are unique already
+    anchors = unique_pairs(old, new)
+    matched = {(i + k, j + k) for i, j, length in runs for k in range(length)}
+    if matched.issuperset(anchors):
+        return runs
+    among: list[Run] = []
+    i = j = 0
+    for old_word, new_word in [*anchors, (len(old), len(new))]:
+        among += [
+            (i + start, j + new_start, length)
+            for start, new_start, length in align(old[i:old_word], new[j:new_word], budget)
+        ]
+        among.append((old_word, new_word, 1))
+        i, j = old_word + 1, new_word + 1
+    among.pop()
+    counts, new_counts = Counter(old), Counter(new)
+    rarity = {word: _UNIQUE // max(count, new_counts[word]) for word, count in counts.items()}
+    return max(joined(runs), joined(among), key=lambda found: _rarity(old, found, rarity))
+
+
+def _between(old: Sequence[str], new: Sequence[str], budget: Budget) -> list[Run]:
+    """What else corresponds between words that do. Where lines came or went, no space is the same space."""
+    if old.count("\n") == new.count("\n"):
+        return align(old, new, budget)
+    start = common_prefix(old, new)
+    end = common_suffix(old, new, min(len(old), len(new)) - start)
+    return [(0, 0, start), (len(old) - end, len(new) - end, end)]
+
+
+def _rarity(old: Sequence[str], runs: Iterable[Run], rarity: Mapping[str, int]) -> int:
+    return sum(rarity[old[at]] for start, _, length in runs for at in range(start, start + length))
 
 
 def gaps(old: Sequence[str], new: Sequence[str], runs: Iterable[Run]) -> list[Hunk]:
