@@ -302,6 +302,8 @@ class RoomEngine:
                 self._out.effect(Disconnect(refused.message))
             case "shutdown":
                 self._out.effect(Disconnect(refused.message))
+            case _:
+                assert_never(refused.code)
 
     def _edited(self, entry: EntryId, edits: tuple[Edit, ...]) -> None:
         self._cursors.changed(entry, edits, here=False)
@@ -338,9 +340,8 @@ class RoomEngine:
         """Change the tree. Texts are pushed before the tree that names them."""
         self.check_writable()
         update, changed = self._tree.edit(operations)
-        if update:
-            self._session.flush()
-            self._push(TREE, update)
+        self._session.flush()
+        self._push(TREE, update)
         self._hub_side.refresh(changed)
 
     def _repair(self) -> None:
@@ -362,11 +363,8 @@ class RoomEngine:
         self._settle()
         effects: list[Effect] = []
         for effect in self._out.take():
-            match effect:
-                case Connect() | Disconnect() | SendText() | SendBinary() | Halt() | Notice():
-                    effects.append(effect)
-                case _:
-                    raise AssertionError(f"a room without a folder asks for {type(effect).__name__}")
+            assert isinstance(effect, Connect | Disconnect | SendText | SendBinary | Halt | Notice), effect
+            effects.append(effect)
         effects += [told for told in self._told if told.entry in self._holders]
         effects += self._true
         self._told.clear()
@@ -394,7 +392,7 @@ class RoomEngine:
         news = paths, self._wanted, self._cursors.told()
         only_cursors = news[:2] == self._announced[:2]
         if news != self._announced and not (
-            only_cursors and self._now - self._announced_at < limits.PRESENCE_EVERY_S
+            only_cursors and self._now < self._announced_at + limits.PRESENCE_EVERY_S
         ):
             self._announced, self._announced_at = news, self._now
             self._session.announce(*news)

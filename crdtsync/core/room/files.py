@@ -7,9 +7,11 @@ the view's to say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import assert_never
 
 from crdtsync.core.room.texts import RoomTexts
 from crdtsync.core.text.diff import Edit, diff
+from crdtsync.core.text.offsets import well_formed
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.rows import (
     Create,
@@ -26,7 +28,7 @@ from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import DocumentId, EntryId, Randomness, new_entry_id, printable
 from crdtsync.core.values.paths import check_path, is_below, parents
-from crdtsync.errors import InvalidName, NameTaken, NoSuchFile, NotText
+from crdtsync.errors import InvalidEdit, InvalidName, NameTaken, NoSuchFile, NotText
 
 
 class Files:
@@ -83,8 +85,13 @@ class Files:
     # -- changing -------------------------------------------------------------------------------------
 
     def make_text(self, path: str, text: str, *, replace: bool = False) -> EntryId:
-        """``replace`` what is there, unless it is a folder. Raises InvalidName, NameTaken, ReadOnly."""
+        """``replace`` what is there, unless it is a folder.
+
+        Raises InvalidEdit, InvalidName, NameTaken, ReadOnly; nothing is changed then.
+        """
         self._writable()
+        if well_formed(text) != text:
+            raise InvalidEdit("The file was not made: it holds half of a surrogate pair, which is no text")
         if replace:
             self._make_way(path)
         self._check_free(path)
@@ -161,6 +168,8 @@ class Files:
                 return SetGone(entry, b"")
             case Kind.BLOB | Kind.LINK:
                 return DropVersions(entry, tuple(self._tree.rows[entry].versions))
+            case _:
+                assert_never(placed.kind)
 
     def _there(self, path: str) -> Placement:
         check_path(path)
