@@ -68,7 +68,7 @@ class Disk:
         replacing = Replacing(tree, staging, self.trash, self._displaced, spelling, look)
         rearranging = Rearranging(tree, staging, self.trash, self._displaced, replacing, spelling, look)
         self._writer = DiskWriter(tree, self.guard, staging, self._displaced, replacing, rearranging)
-        self._recovery = Recovery(tree, staging, self.trash, self._displaced, replacing)
+        self._recovery = Recovery(tree, staging, self.trash, self._displaced, replacing, utc_s)
 
     def close(self) -> None:
         """Let go of the folder; what is displaced is found again by ``recover`` at the next start."""

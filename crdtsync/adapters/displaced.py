@@ -60,16 +60,20 @@ class DisplacedFiles:
 
     # -- coming in --------------------------------------------------------------------------------------
 
-    def keep(self, held: Held, signature: tuple[int, int] = (-1, 0)) -> None:
+    def keep(self, held: Held, signature: tuple[int, int] = (-1, 0), age_s: float = 0.0) -> None:
         """Watch a file whose content is ``held.base``, or may turn out to be another: then it is reported.
 
-        ``signature`` is its size and mtime when it was found to hold that.
+        ``signature`` is its size and mtime when it was found to hold that; ``age_s`` how long ago it was
+        displaced, for which a clock that was set forth or back counts little.
         """
         assert held.base is not None
         now_s = self._clock()
         due_s = now_s + (_POLL_FIRST_S if signature[0] >= 0 else limits.SETTLE_QUIET_S)
+        if age_s >= limits.DISPLACED_MIN_S:
+            due_s = now_s
+        since_s = now_s - min(max(0.0, age_s), limits.DISPLACED_MIN_S)
         with self._lock:
-            self._kept[held.nonce] = _Kept(held, now_s, due_s, held.base, signature)
+            self._kept[held.nonce] = _Kept(held, since_s, due_s, held.base, signature)
 
     def racing(self, held: Held, seen: Present) -> Displaced:
         """Watch a file that holds a save that raced us; the report is returned, not given again."""

@@ -10,14 +10,22 @@ from collections.abc import Iterable
 
 from crdtsync.adapters.contents import CHANGING, link_problem, observe
 from crdtsync.adapters.failures import unreadable_reason
-from crdtsync.adapters.filesystem import Blocked, Tree, split
+from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
 from crdtsync.adapters.ignores import FolderRules, Ignores, is_ignore_file
 from crdtsync.adapters.kernel import Entry
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import NESTED
 from crdtsync.adapters.spelling import Listings
 from crdtsync.core.replica.effects import LookAt
-from crdtsync.core.values.files import Absent, Folder, Seen, Unreadable, Unshareable
+from crdtsync.core.values.files import (
+    Absent,
+    Fingerprint,
+    Folder,
+    Seen,
+    Unchanged,
+    Unreadable,
+    Unshareable,
+)
 from crdtsync.core.values.paths import path_problem
 from crdtsync.core.values.reserved import STATE_FOLDER
 
@@ -45,14 +53,21 @@ class Looker:
         listings = Listings(self._tree)
         with self._guard.guarded():
             return tuple(
-                (wanted.path, self.look_at(wanted.path, wanted.known_text, listings)) for wanted in paths
+                (wanted.path, self.look_at(wanted.path, wanted.known_text, listings, wanted.unless))
+                for wanted in paths
             )
 
-    def look_at(self, path: str, known_text: bool, listings: Listings | None = None) -> Seen:
+    def look_at(
+        self,
+        path: str,
+        known_text: bool,
+        listings: Listings | None = None,
+        unless: Fingerprint | None = None,
+    ) -> Seen:
         """One look, by a caller that guards the root itself.
 
         What is there under another spelling is not at this path. ``listings`` may be of a moment ago: of
-        what has changed since, a hint will tell.
+        what has changed since, a hint will tell. For ``unless`` see LookAt.
         """
         problem = path_problem(path)
         if problem is not None:
@@ -70,6 +85,8 @@ class Looker:
                         return IGNORED
                     if is_dir:
                         return self._folder(path, name, dir_fd, rules)
+                    if unless is not None and unless.tells_writes and fingerprint_of(status) == unless:
+                        return Unchanged(unless)
                     return observe(self._calls, dir_fd, name, path, known_text)
             except (FileNotFoundError, Blocked):
                 # Every folder above could be read, or one of them is no folder: nothing can be at this path.

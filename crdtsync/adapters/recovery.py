@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -27,7 +28,13 @@ _SWAP_REASON: Final = "was being swapped with another file"
 
 class Recovery:
     def __init__(
-        self, tree: Tree, staging: Staging, trash: Trash, displaced: DisplacedFiles, replacing: Replacing
+        self,
+        tree: Tree,
+        staging: Staging,
+        trash: Trash,
+        displaced: DisplacedFiles,
+        replacing: Replacing,
+        utc_s: Callable[[], float],
     ) -> None:
         self._tree = tree
         self._calls = tree.calls
@@ -35,6 +42,7 @@ class Recovery:
         self._trash = trash
         self._displaced = displaced
         self._replacing = replacing
+        self._utc_s = utc_s
 
     def recover(self) -> list[Displaced]:
         """Clear the staging folder; returns the saves that nobody has taken note of yet.
@@ -87,14 +95,18 @@ class Recovery:
             self._calls.close(file)
 
     def _known(self, held: Held, fd: int, status: os.stat_result) -> None:
-        """The expected file: into the trash, unless it is there; and kept, for writers that have it open."""
+        """The expected file: into the trash, unless it is there; and kept, for writers that have it open.
+
+        For how long is counted from when it was displaced, or runs that end soon would leave more and more.
+        """
         if held.stage is not Stage.DISPLACED and held.trash is not None:
             in_trash = status.st_nlink > 1 and self._trash.holds(held.path, status.st_dev, status.st_ino)
             if not in_trash and not self._trash.keep(held.name, fd, held.path, held.trash):
                 self._staging.forget(held)
                 return
             held = self._staging.rename(held, stage=Stage.DISPLACED, new=None)
-        self._displaced.keep(held, (status.st_size, status.st_mtime_ns))
+        age_s = self._utc_s() - status.st_ctime_ns / 1e9
+        self._displaced.keep(held, (status.st_size, status.st_mtime_ns), age_s)
 
     def _put_back(self, held: Held, fd: int) -> None:
         """A folder or a link came out where a file was expected, and the kill came before it went back."""

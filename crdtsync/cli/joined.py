@@ -74,7 +74,7 @@ class JoinCommand:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _end_when_settled(self) -> None:
-        await self._replica.flush()
+        await self._replica.flush(since_start=True)
         self._show()
         self._replica.stop()
 

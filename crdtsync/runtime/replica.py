@@ -37,7 +37,7 @@ from crdtsync.errors import (
 from crdtsync.runtime.blob_job import Transfer
 from crdtsync.runtime.blob_transfer import BlobTransfers
 from crdtsync.runtime.disk_tasks import DiskTasks
-from crdtsync.runtime.event_queue import EventQueue
+from crdtsync.runtime.event_queue import EventQueue, together
 from crdtsync.runtime.idle import shrink_when_idle
 from crdtsync.runtime.joining import JoinOptions, Observer, Observers
 from crdtsync.runtime.programs import Programs, Sink
@@ -112,13 +112,16 @@ class Replica:
         """End cleanly; ``run`` returns soon after."""
         self._stopping.set()
 
-    async def flush(self) -> None:
-        """Return once all that is on disk now is on the hub, and all that the hub has is on disk."""
+    async def flush(self, *, since_start: bool = False) -> None:
+        """Return once all that is on disk now is on the hub, and all that the hub has is on disk.
+
+        With ``since_start`` what was on disk at the start is meant, which saves a walk through the folder.
+        """
         self._flush_number += 1
         number = self._flush_number
         future = asyncio.get_running_loop().create_future()
         self._flushes[number] = future
-        self._events.put(ev.FlushRequested(number))
+        self._events.put(ev.FlushRequested(number, since_start))
         try:
             await future
         finally:
@@ -238,7 +241,7 @@ class Replica:
                 await self._events.wait(None if deadline is None else max(0.0, deadline - self._now()))
                 events = self._events.take()
                 yielded_at = time.monotonic()
-                for event in events or [ev.Tick()]:
+                for event in together(events) or [ev.Tick()]:
                     await self._carry_out(self._programs.tell(engine.handle(event, self._now())))
                     if isinstance(event, ev.TextFrame | ev.BinaryFrame):
                         self._link.taken(event.data)

@@ -282,3 +282,16 @@ def test_a_poll_after_a_large_batch_is_short_and_the_next_one_due_at_once(joined
     assert due_s is not None and due_s <= joined.clock.now_s
     assert joined.disk.poll_displaced(joined.clock.now_s) == ([], None)
     assert joined.staged() == []
+
+
+def test_what_short_runs_have_replaced_leaves_staging_in_time(joined: Joined) -> None:
+    (joined.root / "a").write_text("one\n")
+    done(joined.write("a", "two\n", joined.expected("a")))
+    (held,) = (joined.staging / name for name in joined.staged() if name.startswith("x_"))
+    replaced_s = held.lstat().st_ctime_ns / 1e9
+    for age_s, kept in ((-3600.0, True), (1.0, True), (limits.DISPLACED_MIN_S + 1, False)):
+        joined.utc.now_s = replaced_s + age_s
+        assert joined.restart() == []
+        assert joined.poll(after_s=0.0) == []
+        assert held.exists() == kept
+    assert joined.staged() == []

@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crdtsync.adapters.contents import CHANGING, TOO_LARGE
+from crdtsync.adapters.filesystem import fingerprint_of
 from crdtsync.adapters.scanner import NESTED, refuse_nested
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.events import ScannedFolder
@@ -20,10 +22,12 @@ from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import (
     Absent,
     BlobContent,
+    Fingerprint,
     Folder,
     LinkContent,
     Present,
     TextContent,
+    Unchanged,
     Unreadable,
     Unshareable,
 )
@@ -344,3 +348,35 @@ def test_hard_links_are_two_files(joined: Joined) -> None:
     (joined.root / "a").write_text("x")
     os.link(joined.root / "a", joined.root / "b")
     assert set(joined.disk.scan().files) == {"a", "b"}
+
+
+def _later(path: Path, fingerprint: Fingerprint) -> Fingerprint:
+    """The fingerprint of a file whose content is older than its place in the folder."""
+    os.utime(path, ns=(fingerprint.mtime_ns, fingerprint.mtime_ns - 1_000_000_001))
+    found = fingerprint_of(path.lstat())
+    assert found.tells_writes
+    return found
+
+
+def test_a_file_that_is_known_for_certain_is_not_read_again(joined: Joined) -> None:
+    path = joined.root / "a"
+    path.write_text("one")
+    known = _later(path, fingerprint_of(path.lstat()))
+    opened: list[object] = []
+    joined.calls.before["open_file"] = lambda name, _: opened.append(name)
+    assert joined.disk.look([LookAt("a", True, known)]) == (("a", Unchanged(known)),)
+    assert "a" not in opened
+    os.utime(path)
+    ((_, seen),) = joined.disk.look([LookAt("a", True, known)])
+    assert isinstance(seen, Present) and "a" in opened
+
+
+def test_a_file_whose_times_tell_no_write_is_read_again_though_it_seems_the_same(joined: Joined) -> None:
+    path = joined.root / "a"
+    path.write_text("one")
+    known = fingerprint_of(path.lstat())
+    assert known.mtime_ns == known.ctime_ns and not known.tells_writes
+    ((_, seen),) = joined.disk.look([LookAt("a", True, known)])
+    assert isinstance(seen, Present)
+    whole_seconds = replace(known, mtime_ns=1_000_000_000, ctime_ns=5_000_000_000)
+    assert not whole_seconds.tells_writes, "such a file system may have long ticks"

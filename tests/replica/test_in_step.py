@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from crdtsync.core.replica.in_step import in_step, replan_all
+from crdtsync.core.replica.events import Hint, HintKind
+from crdtsync.core.replica.in_step import in_step, only_hinted, replan_all
+from crdtsync.core.replica.own_files import MAX_COUNT, OwnFiles
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.tree.rows import SetExecutable, SetPath
 from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.files import Absent, Unchanged
 from crdtsync.core.values.ids import EntryId
 from tests.simulation.scene import Scene
 
@@ -121,3 +124,38 @@ def test_what_has_no_entry_yet_is_planned_by_its_path() -> None:
     replan_all(state)
     assert state.plan_paths == {"new.md"}
     assert not state.plan_entries
+
+
+def test_a_file_of_ours_is_glanced_at_when_the_hint_of_its_coming_is_all_that_asks_for_a_look() -> None:
+    state, _ = _at_rest()
+    seen = state.disk.get(PATH)
+    assert seen is not None and seen.fingerprint is not None
+    known = seen.fingerprint
+    assert not only_hinted(state, PATH, known), "nothing asks for a look"
+    state.looking.hint(Hint(PATH, HintKind.CLOSED), 0.0)
+    assert only_hinted(state, PATH, known)
+    assert not only_hinted(state, PATH, replace(known, inode=known.inode + 1)), "another file by now"
+    for paths in (state.deferred, state.reseeding):
+        paths.add(PATH)
+        assert not only_hinted(state, PATH, known), "its content is wanted"
+        paths.clear()
+    state.looking.want(PATH)
+    assert not only_hinted(state, PATH, known)
+
+
+def test_a_file_of_ours_is_forgotten_once_a_look_finds_anything_else() -> None:
+    state, _ = _at_rest()
+    seen = state.disk.get(PATH)
+    assert seen is not None and seen.fingerprint is not None
+    known = replace(seen.fingerprint, mtime_ns=1_000_000_001, ctime_ns=2_000_000_001)
+    own = OwnFiles()
+    own.put(PATH, replace(known, mtime_ns=known.ctime_ns))
+    assert own.get(PATH) is None, "its times would not tell a write"
+    own.put(PATH, known)
+    own.seen(PATH, Unchanged(known))
+    assert own.get(PATH) == known
+    own.seen(PATH, Absent())
+    assert own.get(PATH) is None
+    for number in range(MAX_COUNT + 1):
+        own.put(str(number), known)
+    assert own.get("0") is None and own.get("1") == known

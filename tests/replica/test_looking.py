@@ -47,3 +47,36 @@ def test_what_was_asked_in_vain_is_wanted_again_when_it_is_due() -> None:
     looking.tick(due)
     assert looking.deadline is None
     assert looking.idle
+
+
+def test_a_path_with_a_step_under_way_is_looked_at_once_that_is_done() -> None:
+    looking = Looking()
+    looking.hint(Hint("a", HintKind.CLOSED), 0.0)
+    looking.want("b")
+    assert looking.take_looks({"a": 1}) == [("b",)]
+    assert looking.looked(["b"]) == {"b"}
+    looking.hint(Hint("a", HintKind.DELETED), 0.0)
+    assert looking.take_looks({"a": 1}) == []
+    assert looking.is_asked("a") and not looking.idle and looking.open_count == 1
+    looking.step_over("a")
+    assert looking.take_looks() == [("a",)]
+    assert looking.looked(["a"]) == {"a"}
+    assert looking.idle
+
+
+def test_a_path_that_is_to_be_read_is_read_though_a_hint_comes_too() -> None:
+    looking = Looking()
+    looking.hint(Hint("hinted", HintKind.CLOSED), 0.0)
+    looking.want("wanted")
+    looking.hint(Hint("wanted", HintKind.CLOSED), 0.0)
+    assert looking.is_hinted("hinted") and not looking.is_hinted("wanted")
+    looking.take_looks()
+    looking.hint(Hint("hinted", HintKind.DELETED), 0.0)
+    looking.want("wanted")
+    assert looking.looked(["hinted", "wanted"]) == set()
+    assert looking.is_hinted("hinted") and not looking.is_hinted("wanted")
+    looking.want("hinted")
+    assert not looking.is_hinted("hinted")
+    looking.take_looks()
+    assert looking.looked(["hinted", "wanted"]) == {"hinted", "wanted"}
+    assert not looking.is_hinted("hinted")

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.records import Synced
-from crdtsync.core.replica.state import ReplicaState, chain, confirmed
+from crdtsync.core.replica.records import Synced, chain, confirmed
+from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk, is_that
 from crdtsync.core.text.base import has_line_of
 from crdtsync.core.text.diff import diff, size_of

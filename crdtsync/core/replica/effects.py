@@ -10,17 +10,21 @@ from crdtsync.core.replica.records import Record
 from crdtsync.core.replica.steps import Step
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.files import Manifest
+from crdtsync.core.values.files import Fingerprint, Manifest
 from crdtsync.core.values.ids import EntryId
 from crdtsync.errors import CrdtsyncError
 
 
 @dataclass(frozen=True, slots=True)
 class LookAt:
-    """One path to look at. ``known_text``: it is a text now, so the larger size limit holds."""
+    """One path to look at. ``known_text``: it is a text now, so the larger size limit holds.
+
+    ``unless`` this still stands there, and tells that nothing was written: then Unchanged is all to be said.
+    """
 
     path: str
     known_text: bool
+    unless: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)

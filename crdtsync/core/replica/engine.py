@@ -14,7 +14,7 @@ from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.doubts import recall_doubts
-from crdtsync.core.replica.effects import Connect, Disconnect, Effect, Halt, Look, LookAt
+from crdtsync.core.replica.effects import Connect, Disconnect, Effect, Halt
 from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.holding import Holding
 from crdtsync.core.replica.housekeeping import BOOT_KEY, CURSOR_KEY, Housekeeping
@@ -30,10 +30,10 @@ from crdtsync.core.replica.observing import IGNORE_FILES, Observing
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.reconnecting import Reconnecting
-from crdtsync.core.replica.records import PutMeta, Recall, Remembered
+from crdtsync.core.replica.records import PutMeta, Recall, Remembered, confirmed
 from crdtsync.core.replica.rehashing import Rehashing
 from crdtsync.core.replica.session import HubSession, Identity
-from crdtsync.core.replica.state import ReplicaState, confirmed
+from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.status import Conflict, Status, conflicts_of, status_of
 from crdtsync.core.replica.steps import Outcome
 from crdtsync.core.replica.transfers import Transfers
@@ -191,6 +191,9 @@ class ReplicaEngine:
         match event:
             case ev.Hint():
                 self._observing.hint(event, now)
+            case ev.Hints(hints):
+                for hint in hints:
+                    self._observing.hint(hint, now)
             case ev.HintsLost():
                 self._observing.scan()
             case ev.Looked():
@@ -221,10 +224,10 @@ class ReplicaEngine:
                 self._transfers.take(event, now)
             case ev.Decided(differing):
                 self._decided(differing)
-            case ev.FlushRequested(number):
+            case ev.FlushRequested(number, since_start):
                 state.retry_at_once(now)
                 self._live.write_all(now)
-                self._flushing.request(number, self._observing.scan())
+                self._flushing.request(number, None if since_start else self._observing.scan())
             case ev.ConfirmRequested():
                 self._holding.confirm()
             case ev.RestoreRequested():
@@ -347,8 +350,8 @@ class ReplicaEngine:
         effects = self._out.take()
         self._documents.written()
         self._state.fetched.difference_update(self._state.taken)
-        for batch in () if self._session.congested else self._state.looking.take_looks():
-            effects.append(Look(tuple(LookAt(path, self._state.is_text(path)) for path in batch)))
+        if not self._session.congested:
+            effects += self._observing.looks()
         return effects
 
     def _rounds(self) -> None:

@@ -31,6 +31,13 @@ class Hint:
 
 
 @dataclass(frozen=True, slots=True)
+class Hints:
+    """Several at once, in order: as many files are written, by others or by us."""
+
+    hints: tuple[Hint, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HintsLost:
     """The watcher's queue overflowed or a watch was lost: everything must be looked at."""
 
@@ -175,7 +182,10 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class FlushRequested:
+    """``since_start``: of what was on disk at the start, which is scanned anyway, rather than now."""
+
     number: int
+    since_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +299,7 @@ class Tick:
 
 Event: TypeAlias = (
     Hint
+    | Hints
     | HintsLost
     | Looked
     | Scanned

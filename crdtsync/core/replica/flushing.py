@@ -16,8 +16,11 @@ class Flushing:
         self._state = state
         self._waiting: dict[int, int | None] = {}
 
-    def request(self, number: int, scan: int) -> None:
-        """A flush was asked for; ``scan`` is the number of the scan that finds what is on disk now."""
+    def request(self, number: int, scan: int | None) -> None:
+        """A flush was asked for; ``scan`` is the number of the scan that finds what is on disk now.
+
+        None: what the first scan finds is meant, and there is no quiet before that.
+        """
         self._waiting[number] = scan
 
     def caught_up(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.values.files import Kind
+from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.ids import EntryId
 
 
@@ -32,4 +32,16 @@ def in_step(state: ReplicaState, entry: EntryId) -> bool:
         and state.synced.at(path) == entry
         and (agreed.kind in (Kind.DIR, Kind.LINK) or seen.executable == agreed.executable)
         and (agreed.kind is not Kind.TEXT or agreed.state_vector == state.documents.state_vector(entry))
+    )
+
+
+def only_hinted(state: ReplicaState, path: str, known: Fingerprint) -> bool:
+    """Whether a hint alone asks for a look at the path, which tells nothing if that is still ``known``."""
+    seen, entry = state.disk.get(path), state.synced.at(path)
+    return (
+        state.looking.is_hinted(path)
+        and (seen is not None and seen.fingerprint == known)
+        and (entry is not None and entry not in state.retries and in_step(state, entry))
+        and path not in state.deferred
+        and path not in state.reseeding
     )

@@ -5,7 +5,7 @@ Hints are reasons to look, never facts. Knows times and paths only; what a look 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
@@ -46,6 +46,10 @@ class Looking:
     def __init__(self) -> None:
         self._wanted: dict[str, int] = {}
         self._under_way: dict[str, bool] = {}
+        self._resting: dict[str, int] = {}
+        """Those of the wanted that a step of ours is about to change: looked at once it is done."""
+        self._hinted: set[str] = set()
+        """Of those to be looked at, the paths of which a hint is the only reason."""
         self._batches: list[tuple[str, ...]] = []
         self._settling: dict[str, _Settling] = {}
         self._next_due = inf
@@ -63,9 +67,9 @@ class Looking:
                 self._closed[hint.path] = now
                 if settling is not None and settling.wait is Wait.EMPTIED:
                     self._bound_emptied(hint.path, settling)
-                self.want(hint.path)
+                self._want_hinted(hint.path)
             case HintKind.CREATED | HintKind.DELETED:
-                self.want(hint.path)
+                self._want_hinted(hint.path)
             case HintKind.MODIFIED:
                 self._closed.pop(hint.path, None)
                 if settling is None:
@@ -74,7 +78,7 @@ class Looking:
                     latest = settling.since + limits.SETTLE_QUIET_MAX_S
                     settling.due = min(now + limits.SETTLE_QUIET_S, latest)
                 else:
-                    self.want(hint.path)
+                    self._want_hinted(hint.path)
 
     def hint_new(self, hint: Hint, now: float, settle_s: float = limits.SETTLE_NEW_S) -> None:
         """Wait a little, as where nothing was known at the path: it may be a name that a tool renames away in
@@ -90,10 +94,24 @@ class Looking:
         self._next_due = min(self._next_due, settling.due)
 
     def want(self, path: str, size_bytes: int = 0) -> None:
-        """Look at ``path`` as soon as there is room; a look under way is not trusted any more."""
+        """Read ``path`` as soon as there is room; a look under way is not trusted any more."""
+        self._hinted.discard(path)
+        self._ask(path, size_bytes)
+
+    def _want_hinted(self, path: str) -> None:
+        """As ``want``, but what is known to stand there need not be read again."""
+        if not self.is_asked(path):
+            self._hinted.add(path)
+        self._ask(path, 0)
+
+    def is_hinted(self, path: str) -> bool:
+        """Whether nothing but a hint led to the look that is wanted or under way."""
+        return path in self._hinted
+
+    def _ask(self, path: str, size_bytes: int) -> None:
         if path in self._under_way:
             self._under_way[path] = False
-        else:
+        elif path not in self._resting:
             self._wanted[path] = size_bytes
 
     def touched(self, path: str) -> None:
@@ -105,13 +123,22 @@ class Looking:
 
     # -- looks --------------------------------------------------------------------------------------
 
-    def take_looks(self) -> list[tuple[str, ...]]:
-        """The batches of paths to look at now."""
+    def step_over(self, path: str) -> None:
+        """A step of ours on ``path`` is done: it can be looked at."""
+        if path in self._resting:
+            self._wanted[path] = self._resting.pop(path)
+
+    def take_looks(self, stepping: Container[str] = ()) -> list[tuple[str, ...]]:
+        """The batches of paths to look at now; those in ``stepping`` rest until ``step_over``."""
         batches: list[tuple[str, ...]] = []
         while self._wanted and len(self._batches) < LOOKS_UNDER_WAY_MAX:
             batch: list[str] = []
             size_bytes = 0
+            resting: list[str] = []
             for path, expected_bytes in self._wanted.items():
+                if path in stepping:
+                    resting.append(path)
+                    continue
                 if batch and size_bytes + expected_bytes > LOOK_BATCH_BYTES:
                     break
                 batch.append(path)
@@ -124,6 +151,10 @@ class Looking:
                 settling = self._settling.get(path)
                 if settling is not None and settling.wait is Wait.QUIET:
                     del self._settling[path]
+            for path in resting:
+                self._resting[path] = self._wanted.pop(path)
+            if not batch:
+                break
             taken = tuple(batch)
             self._batches.append(taken)
             batches.append(taken)
@@ -138,6 +169,7 @@ class Looking:
         for path in batch:
             if self._under_way.pop(path, False):
                 valid.add(path)
+                self._hinted.discard(path)
             else:
                 self._wanted[path] = 0
             if (settling := self._settling.get(path)) is not None:
@@ -189,11 +221,11 @@ class Looking:
 
     def is_asked(self, path: str) -> bool:
         """Whether a look at ``path`` has yet to be answered."""
-        return path in self._wanted or path in self._under_way
+        return path in self._wanted or path in self._under_way or path in self._resting
 
     def is_open(self, path: str) -> bool:
         """Whether an answer for ``path`` is still awaited."""
-        return path in self._wanted or path in self._under_way or path in self._settling
+        return self.is_asked(path) or path in self._settling
 
     # -- scans --------------------------------------------------------------------------------------
 
@@ -227,7 +259,7 @@ class Looking:
             return
         self._next_due = inf
         for path, settling in self._settling.items():
-            if path in self._under_way or path in self._wanted:
+            if self.is_asked(path):
                 continue
             if settling.due <= now:
                 self._wanted[path] = 0
@@ -236,12 +268,12 @@ class Looking:
 
     @property
     def idle(self) -> bool:
-        return not (self._wanted or self._under_way or self._settling or self._scans)
+        return not (self._wanted or self._under_way or self._resting or self._settling or self._scans)
 
     @property
     def open_count(self) -> int:
         """Paths and scans whose answer is awaited."""
-        paths = set(self._wanted) | set(self._under_way) | set(self._settling)
+        paths = {*self._wanted, *self._under_way, *self._resting, *self._settling}
         return len(paths) + len(self._scans)
 
 

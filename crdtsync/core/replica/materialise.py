@@ -313,6 +313,7 @@ class Materialise:
                 assert agreed is not None
                 state.out.notice("received", step.path, "created" if expected is None else "edited")
                 state.pacing.wrote(agreed.entry, now)
+                state.own_files.put(step.path, fingerprint)
                 if content.digest == agreed.digest:
                     self._stands(replace(agreed, fingerprint=fingerprint), now)
                 else:  # an edit on top of it stays on this disk

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.effects import ScanFolder
+from crdtsync.core.replica.effects import Look, LookAt, ScanFolder
 from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
+from crdtsync.core.replica.in_step import only_hinted
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.looking import Wait
 from crdtsync.core.replica.reconcile import Reconcile
@@ -29,6 +30,7 @@ from crdtsync.core.values.files import (
     Kind,
     Present,
     Seen,
+    Unchanged,
     Unreadable,
     Unshareable,
     kind_of,
@@ -81,6 +83,18 @@ class Observing:
         self._state.out.effect(ScanFolder(number, below))
         return number
 
+    def looks(self) -> list[Look]:
+        """What is to be looked at now."""
+        state = self._state
+        batches = state.looking.take_looks(state.stepping)
+        return [Look(tuple(self._look_at(path) for path in batch)) for batch in batches]
+
+    def _look_at(self, path: str) -> LookAt:
+        """How to look at the path: a file of ours is not read for the hint of its own coming."""
+        known = self._state.own_files.get(path)
+        unless = known if known is not None and only_hinted(self._state, path, known) else None
+        return LookAt(path, self._state.is_text(path), unless)
+
     def read_again(self, paths: set[str]) -> None:
         """What changed while the hub was away is looked at once more, now that it can be ingested."""
         self._reread |= paths
@@ -111,6 +125,7 @@ class Observing:
         was_maybe_folder = path in self._maybe_folders
         self._maybe_folders.discard(path)
         before = state.disk.get(path)
+        state.own_files.seen(path, seen)
         match seen:
             case Absent():
                 self._known(path)
@@ -123,6 +138,12 @@ class Observing:
                     self._folder(path, empty, was_maybe_folder, now)
                 elif not state.looking.scanning(path):
                     self.scan(path)  # until then nobody can tell what is gone in it
+            case Unchanged(fingerprint):
+                self._known(path)
+                if not self._unchanged(path, fingerprint):
+                    state.looking.want(path)
+                else:
+                    state.looking.settled(path)
             case Unreadable(reason):
                 self._unknown(path, reason, "unreadable")
                 state.rechecks[path] = now + RECHECK_S

@@ -149,3 +149,22 @@ class Recall(Protocol):
     def versions(self, entry: EntryId) -> list[Version]:
         """Recent versions of a text, newest first."""
         ...
+
+
+def chain(row: Synced) -> tuple[Synced, ...]:
+    """The agreements that a row remembers, the oldest first; without a first one that never was."""
+    agreements: list[Synced] = []
+    at: Synced | None = row
+    while at is not None:
+        if at.digest is not None or at.kind is Kind.DIR or at.provisional is None:
+            agreements.append(at.then(None))
+        at = at.provisional
+    return tuple(agreements)
+
+
+def confirmed(row: Synced) -> Synced | None:
+    """The latest of a row's agreements that did stand on disk; later ones may have been intentions only."""
+    if row.provisional is None:
+        return row if row.fingerprint is not None or row.kind is Kind.DIR else None
+    stood = [each for each in chain(row) if each.fingerprint is not None or each.kind is Kind.DIR]
+    return stood[-1] if stood else None

@@ -10,6 +10,7 @@ from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.effects import Upload
 from crdtsync.core.replica.looking import Looking
 from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.replica.own_files import OwnFiles
 from crdtsync.core.replica.pacing import Pacing
 from crdtsync.core.replica.records import DropSynced, PutSynced, Synced
 from crdtsync.core.replica.session import HubSession, Phase
@@ -133,6 +134,7 @@ class ReplicaState:
     """Blobs that a step is taking out of staging, with the entries that want them next."""
     reseeding: set[str] = field(default_factory=set)
     """Blobs to offer to the hub again, once they have been read."""
+    own_files: OwnFiles = field(default_factory=OwnFiles)
     edited_at: dict[str, float] = field(default_factory=dict)
     """When the person here last saved a path."""
     trashed_at: dict[EntryId, float] = field(default_factory=dict)
@@ -289,6 +291,7 @@ class ReplicaState:
             self.stepping[path] -= 1
             if not self.stepping[path]:
                 del self.stepping[path]
+                self.looking.step_over(path)
                 if path in self.postponed:
                     self.postponed.discard(path)
                     self.looking.want(path)
@@ -377,22 +380,3 @@ class ReplicaState:
         if placed.kind is Kind.TEXT:
             return self.documents.text_digest(entry)
         return None if placed.version is None else placed.version.digest
-
-
-def chain(row: Synced) -> tuple[Synced, ...]:
-    """The agreements that a row remembers, the oldest first; without a first one that never was."""
-    agreements: list[Synced] = []
-    at: Synced | None = row
-    while at is not None:
-        if at.digest is not None or at.kind is Kind.DIR or at.provisional is None:
-            agreements.append(at.then(None))
-        at = at.provisional
-    return tuple(agreements)
-
-
-def confirmed(row: Synced) -> Synced | None:
-    """The latest of a row's agreements that did stand on disk; later ones may have been intentions only."""
-    if row.provisional is None:
-        return row if row.fingerprint is not None or row.kind is Kind.DIR else None
-    stood = [each for each in chain(row) if each.fingerprint is not None or each.kind is Kind.DIR]
-    return stood[-1] if stood else None

@@ -36,6 +36,17 @@ class Fingerprint:
         """Of the same file, for an agreement on what it held before: equal to that of no file that stands."""
         return replace(self, mtime_ns=1, ctime_ns=0)
 
+    @property
+    def tells_writes(self) -> bool:
+        """Whether any write since would show in it: its mtime is of an earlier tick of the kernel's clock
+        than its ctime, and a write makes it at least as new as that.
+
+        Two writes in one tick leave the same mtime. Where the file system keeps whole seconds, or little
+        more, nobody can tell one tick from another.
+        """
+        fine = self.mtime_ns % 1_000_000 != 0 and self.ctime_ns % 1_000_000 != 0
+        return fine and self.mtime_ns < self.ctime_ns
+
     def same_file(self, other: Fingerprint) -> bool:
         """The same inode with the same size and mtime: unchanged, though perhaps renamed."""
         return (self.device, self.inode, self.size_bytes, self.mtime_ns) == (
@@ -139,5 +150,12 @@ class Unshareable:
     reason: str
 
 
-Seen: TypeAlias = Absent | Present | Folder | Unreadable | Unshareable
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The very file that was read before, as its fingerprint tells for certain; so it was not read again."""
+
+    fingerprint: Fingerprint
+
+
+Seen: TypeAlias = Absent | Present | Folder | Unreadable | Unshareable | Unchanged
 """What one look at one path found."""
