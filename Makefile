@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test lint types layers unit simulate small-worlds authors fuzz node doors \
+.PHONY: setup demo test lint types layers unit simulate small-worlds authors fuzz torture node doors \
         bench bench-quick bench-check bench-setup bench-peers clean
 
 setup: $(VENV)/.ready
@@ -53,6 +53,14 @@ FUZZ_SECONDS ?= 60
 fuzz: setup
 	-$(BIN)/python -m pip install --quiet 'atheris>=3'
 	nice -n 10 $(BIN)/python -m tests.fuzz.campaign --seconds $(FUZZ_SECONDS)
+
+# A hub and three replicas as processes, among people's tools, kills, full disks, cut wires; docs/testing.md tells more.
+# Root is needed for some of it; ONLY='wires kill-hub' takes these only, and a failure prints the line that replays it.
+SECONDS ?= 600
+SEED ?= 1
+ONLY ?=
+torture: setup
+	$(BIN)/python -m tests.torture --seconds $(SECONDS) --seed $(SEED) $(addprefix --only ,$(ONLY))
 
 # Unmodified Yjs clients for the tests, and the page of the example; needs node and npm. Without them `make test`
 # skips what it cannot run, and says so.

@@ -18,6 +18,7 @@ from crdtsync.adapters.exchange import put_new
 from crdtsync.adapters.filesystem import Blocked, split
 from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.replica_store import ReplicaStore, StoreCorrupt
+from crdtsync.adapters.replica_store_database import sound_after_all
 from crdtsync.adapters.scanner import refuse_nested
 from crdtsync.adapters.trash import Trashed
 from crdtsync.adapters.watcher import Watcher
@@ -28,7 +29,7 @@ from crdtsync.core.replica.steps import Displaced, Outcome, Step
 from crdtsync.core.values.files import Seen
 from crdtsync.core.values.folding import Folding
 from crdtsync.core.values.ids import printable
-from crdtsync.errors import AlreadyJoined, FolderError, NameTaken
+from crdtsync.errors import AlreadyJoined, FolderError, NameTaken, StoreError
 
 STATE_FILE = "state.db"
 ROOM_KEY = "room"
@@ -96,21 +97,33 @@ class JoinedFolder:
         except StoreCorrupt as error:
             if store is not None:
                 store.close()
+            if sound_after_all(path, error):
+                return self._reopened(path)
             aside = ReplicaStore.quarantine(path, datetime.now(UTC))
             self.notices.append(
                 f"{error}. It is kept as {aside}; the folder joins anew, and nothing in it is overwritten"
             )
-            store = ReplicaStore(path)
-            self.remembered = store.remembered()
+            return self._reopened(path)
         return store
 
-    def set_store_aside(self) -> Path:
+    def _reopened(self, path: Path) -> ReplicaStore:
+        store = ReplicaStore(path)
+        try:
+            self.remembered = store.remembered()
+        except StoreError:
+            store.close()
+            raise
+        return store
+
+    def set_store_aside(self, error: StoreCorrupt) -> Path | None:
         """The store turned out to be damaged: keep it for whoever wants to look; returns where.
 
-        Raises StoreError. The folder is of no use afterwards, but to be closed; the next join starts anew.
+        None when it is sound after all, and only could not be read. Raises StoreError. The folder is of no
+        use afterwards, but to be closed; the next join starts anew, or goes on.
         """
         self.store.close()
-        return ReplicaStore.quarantine(self.state_folder / STATE_FILE, datetime.now(UTC))
+        path = self.state_folder / STATE_FILE
+        return None if sound_after_all(path, error) else ReplicaStore.quarantine(path, datetime.now(UTC))
 
     def _check_room(self, room: str, hub: str) -> None:
         meta = self.remembered.meta

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from crdtsync.adapters.shrinking import allow_shrinking
+from crdtsync.adapters.soundness import is_sound
 from crdtsync.core.hub.store import StoreCorrupt, StoreFailed
 from crdtsync.core.values.limits import MiB
 from crdtsync.errors import StoreError
@@ -117,6 +118,15 @@ def translated(path: Path) -> Iterator[None]:
         if code in _CORRUPT:
             raise StoreCorrupt(f"{path} is corrupt: {error}.") from error
         raise StoreFailed(f"{path} cannot be used: {error}.") from error
+
+
+def sound_after_all(path: Path) -> bool:
+    """Whether the database, which is not open, is sound, and only could not be read for a while.
+
+    Raises StoreFailed when it still cannot be read: then it must stay where it is.
+    """
+    with translated(path):
+        return is_sound(path)
 
 
 def put_aside(path: Path) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from crdtsync.adapters.shrinking import allow_shrinking
+from crdtsync.adapters.soundness import damage, is_sound
 from crdtsync.errors import StoreError, StoreInUse
 
 SCHEMA_VERSION: Final = 1
@@ -110,10 +111,9 @@ def _prepare(connection: sqlite3.Connection, path: Path, unclean: bool) -> None:
     elif version != SCHEMA_VERSION or found != SCHEMA:
         raise corrupt(path, "its tables are not those of a replica")
     elif unclean or _length(path) <= CHECKED_MAX_BYTES:
-        # Not quick_check: it overlooks a damaged key, behind which the rest of a log is not found.
-        answer: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if answer != "ok":
-            raise corrupt(path, answer)
+        found_damage = damage(connection)
+        if found_damage is not None:
+            raise corrupt(path, found_damage)
 
 
 def _length(path: Path, companion: str = "") -> int:
@@ -146,6 +146,19 @@ def quarantine(path: Path, now: datetime) -> Path:
             f"The damaged state {path} cannot be moved aside: {problem.strerror}. Move it away by hand"
         ) from problem
     return target
+
+
+def sound_after_all(path: Path, error: StoreCorrupt) -> bool:
+    """Whether the closed file is sound, and SQLite only could not read it when it gave ``error``.
+
+    Raises StoreError when it still cannot be read: then it must stay where it is.
+    """
+    if not isinstance(error.__cause__, sqlite3.Error):
+        return False  # a check of ours found it
+    try:
+        return is_sound(path)
+    except sqlite3.Error as problem:
+        raise explained(path, problem) from problem
 
 
 def corrupt(path: Path, reason: str) -> StoreCorrupt:

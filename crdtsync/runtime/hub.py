@@ -15,6 +15,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
@@ -24,7 +25,7 @@ from typing import Any, Final, Self
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from crdtsync.adapters.control_socket import ControlServer
-from crdtsync.adapters.hub_database import put_aside
+from crdtsync.adapters.hub_database import put_aside, sound_after_all
 from crdtsync.adapters.hub_lock import HubLock
 from crdtsync.adapters.hub_store import SqliteHubStore
 from crdtsync.core.hub.admission import Demand
@@ -34,7 +35,7 @@ from crdtsync.core.hub.effects import Notice
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.events import HocuspocusDoor, YjsDoor
 from crdtsync.core.hub.shared import Counts
-from crdtsync.core.hub.store import StoreCorrupt
+from crdtsync.core.hub.store import StoreCorrupt, StoreFailed
 from crdtsync.core.values import limits
 from crdtsync.errors import CrdtsyncError, StoreError
 from crdtsync.runtime.http import Blobs, Health, HubHttp, Reading
@@ -53,6 +54,8 @@ BLOBS_PATH: Final = "/v1/blobs"
 STOP_TIMEOUT_S: Final = 10.0
 """For the last commit, and again for the goodbyes."""
 CLOSE_TIMEOUT_S: Final = 3.0
+STORE_RETRY_S: Final = 1.0
+"""Before a store that cannot be read is tried again."""
 QUEUED_FRAMES_MAX: Final = 8
 """Frames of one member that websockets keeps before it stops reading from the network."""
 
@@ -206,7 +209,10 @@ class HubServer:
                     return
                 except StoreCorrupt as error:
                     self._store.close()
-                    self._store = self._replace_store(self._store.path, error)
+                    sound = await self._is_sound(self._store.path)
+                    if sound is None:
+                        return
+                    self._store = self._store_after(error, sound)
                 except StoreError:
                     raise
                 except Exception:
@@ -245,10 +251,29 @@ class HubServer:
         try:
             return SqliteHubStore(path)
         except StoreCorrupt as error:
-            return self._replace_store(path, error)
+            return self._store_after(error, sound_after_all(path))
 
-    def _replace_store(self, path: Path, error: StoreCorrupt) -> SqliteHubStore:
-        """The store is closed."""
+    async def _is_sound(self, path: Path) -> bool | None:
+        """Whether the store, which is closed, is sound; None when it is stopped before it can be read."""
+        while not self._stop.is_set():
+            try:
+                return await asyncio.to_thread(sound_after_all, path)
+            except StoreFailed as error:
+                self._take_notice(
+                    Notice("store", "", f"{error} It is tried again; look at the disk's health.")
+                )
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), STORE_RETRY_S)
+        return None
+
+    def _store_after(self, error: StoreCorrupt, sound: bool) -> SqliteHubStore:
+        """The store is closed: open it again if it is sound, else begin a new one."""
+        path = self._data / "hub.db"
+        if sound:
+            self._take_notice(
+                Notice("store", "", f"{path} could not be read, but is sound: look at the disk's health.")
+            )
+            return SqliteHubStore(path)
         aside = put_aside(path)
         self._noticed(
             Notice(

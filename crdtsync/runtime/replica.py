@@ -192,7 +192,12 @@ class Replica:
             await self._loop()
             await self._end_well()
         except StoreCorrupt as error:
-            aside = self._folder.set_store_aside()
+            aside = self._folder.set_store_aside(error)
+            if aside is None:
+                raise StoreError(
+                    f"The state of {options.directory} could not be read for a while, and is sound: look at "
+                    "the disk's health, and join again"
+                ) from error
             raise StoreError(
                 f"{error}. It is kept as {aside}; join again: nothing in the folder is overwritten"
             ) from error

@@ -120,15 +120,15 @@ def check_equal(replicas: Sequence[VirtualReplica]) -> None:
     """All disks are the same, and are what the rooms say."""
     first = picture(replicas[0])
     for other in replicas[1:]:
-        _compare("equal", replicas[0].name, first, other.name, picture(other))
+        compare("equal", replicas[0].name, first, other.name, picture(other))
     for replica in replicas:
-        _compare("room", f"{replica.name}'s room", room_of(replica), replica.name, picture(replica))
+        compare("room", f"{replica.name}'s room", room_of(replica), replica.name, picture(replica))
 
 
 def check_is(expected: Picture, replicas: Sequence[VirtualReplica]) -> None:
     """Nobody else changed anything, so everyone must have just this."""
     for replica in replicas:
-        _compare("serial", "the only change", expected, replica.name, picture(replica))
+        compare("serial", "the only change", expected, replica.name, picture(replica))
 
 
 def room_of(replica: VirtualReplica) -> Picture:
@@ -164,9 +164,15 @@ def check_nothing_lost(ledger: Ledger, replicas: Sequence[VirtualReplica]) -> No
 
     A tool's token is owed to the line that the tool saw, as long as that stands somewhere.
     """
-    contents = [data for _, data, _ in picture(replicas[0]).values()]
+    trashed = [data for replica in replicas for data in replica.machine.trashed()]
+    check_kept(ledger, picture(replicas[0]), trashed)
+
+
+def check_kept(ledger: Ledger, folder: Picture, trashes: Iterable[bytes]) -> None:
+    """As ``check_nothing_lost``, of the one folder that all have, and the contents of all trashes."""
+    contents = [data for _, data, _ in folder.values()]
     there = set().union(*(tokens(data) for data in contents)) if contents else set()
-    trashed = {token for replica in replicas for data in replica.machine.trashed() for token in tokens(data)}
+    trashed = {token for data in trashes for token in tokens(data)}
     lost = {token: who for token, who in ledger.born.items() if token not in there | ledger.excused.keys()}
     lost = {token: who for token, who in lost.items() if not _is_common(token) or _owed(token, contents)}
     for token, who in sorted(lost.items()):
@@ -182,7 +188,12 @@ def check_nothing_doubled(replicas: Sequence[VirtualReplica]) -> None:
     A tool's token belongs to the line that the tool saw. Where people changed that line meanwhile, theirs
     and the tool's were different edits of one place, of which both stay.
     """
-    for path, (_, data, _) in picture(replicas[0]).items():
+    check_once(picture(replicas[0]))
+
+
+def check_once(folder: Picture) -> None:
+    """As ``check_nothing_doubled``, of the one folder that all have."""
+    for path, (_, data, _) in folder.items():
         twice = [token for token, count in Counter(TOKEN.findall(data)).items() if count > 1]
         for token in twice:
             if not _is_common(token) or any(
@@ -225,7 +236,8 @@ def _before(data: bytes, token: bytes) -> list[str]:
     return [line.partition(f" [checked {token.decode()}")[0] for line in lines]
 
 
-def _compare(promise: str, one: str, first: Picture, other: str, second: Picture) -> None:
+def compare(promise: str, one: str, first: Picture, other: str, second: Picture) -> None:
+    """Raises Broken, naming the first path at which two folders differ."""
     for path in sorted(first.keys() | second.keys()):
         if first.get(path) != second.get(path):
             raise Broken(promise, f"{path} is {first.get(path)} for {one} and {second.get(path)} for {other}")

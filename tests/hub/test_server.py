@@ -299,10 +299,18 @@ async def test_damage_found_while_it_runs_begins_a_new_store_too(tmp_path: Path)
             await ann.store((document(number), lone_update("x" * 30_000, number + 1)))
     damage(tmp_path / "hub.db")
     notices: list[Notice] = []
-    async with HubServer("127.0.0.1", 0, tmp_path, noticed=notices.append) as hub:
+    told = asyncio.Event()
+
+    def noticed(notice: Notice) -> None:
+        notices.append(notice)
+        told.set()
+
+    async with HubServer("127.0.0.1", 0, tmp_path, noticed=noticed) as hub:
         async with Client(hub.url) as bob:
             await bob.hello()
             assert await bob.until_closed() == 1012
+        async with asyncio.timeout(DEADLINE_S):
+            await told.wait()
         async with Client(hub.url) as bob:
             await bob.join()
             assert bob.entries == []

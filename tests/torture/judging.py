@@ -1,0 +1,125 @@
+"""Brings real folders to rest and judges them by what the simulator's worlds are judged by.
+
+What must hold is in ``crdtsync.testing.oracles``; here is how real folders and logs are read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from crdtsync.adapters.staging import BLOB_PREFIX, TEMPORARY_PREFIX
+from crdtsync.core.values.reserved import STATE_FOLDER, reserved_name
+from crdtsync.testing.oracles import Broken, Ledger, Picture, check_kept, check_once, compare
+from crdtsync.testing.virtual_inodes import NodeKind
+from tests.processes.harness import run
+from tests.torture.machines import Machine, pause
+
+ROUNDS_MAX: Final = 25
+FLUSH_S: Final = 60.0
+ALARMS: Final = re.compile(r"Traceback|never retrieved|never awaited|panicked|Fatal Python|\b[A-Z]\w*Error\b")
+OURS: Final = re.compile(rf"{TEMPORARY_PREFIX}|{BLOB_PREFIX}")
+"""Names of files on their way to a path, which nobody may see there."""
+ENDED_WELL: Final = frozenset({0, 1, 3, -9})
+"""Also 1 and 3, which say why; what a process was killed by is known to who killed it."""
+
+
+def picture_of(folder: Path) -> Picture:
+    """Everything in a folder that a room can hold. Raises Broken for what has no business to stay there."""
+    found: dict[str, tuple[NodeKind, bytes, bool]] = {}
+    for at, folders, files in os.walk(os.fsencode(folder)):
+        below = Path(os.fsdecode(at))
+        names = [os.fsdecode(name) for name in [*folders, *files]]
+        folders[:] = [name for name in folders if not reserved_name(os.fsdecode(name))]
+        for name in names:
+            path = below / name
+            shown = str(path.relative_to(folder))
+            if OURS.match(name) or (name == STATE_FOLDER and below != folder):
+                raise Broken("litter", f"{path} is visible")
+            if reserved_name(name):
+                continue
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                found[shown] = NodeKind.LINK, os.fsencode(os.readlink(path)), False
+            elif stat.S_ISREG(mode):
+                found[shown] = NodeKind.FILE, path.read_bytes(), bool(mode & stat.S_IXUSR)
+            elif all(map(reserved_name, os.listdir(path))):
+                found[shown] = NodeKind.FOLDER, b"", False
+    return found
+
+
+def trash_of(folder: Path) -> list[bytes]:
+    """The contents of all that is in the trash."""
+    found = [path for path in (folder / STATE_FOLDER / "trash").rglob("*") if not path.is_dir()]
+    return [os.fsencode(os.readlink(path)) if path.is_symlink() else path.read_bytes() for path in found]
+
+
+def outside_of(base: Path, replicas: Sequence[Path]) -> dict[str, bytes]:
+    """All files beside the folders that are no business of the product."""
+    watched = base / "outside"
+    return {str(path): path.read_bytes() for path in watched.rglob("*") if path.is_file()}
+
+
+def status_of(folder: Path) -> dict[str, Any]:
+    done = run("status", str(folder), "--json")
+    if done.returncode:
+        raise Broken("status", f"{folder}: {done.returncode} {done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def settle(folders: Sequence[Path], rng: Random) -> int:
+    """Flush each until two rounds end alike; how many it took. Raises Broken when they never do."""
+    before: list[Picture] | None = None
+    for number in range(ROUNDS_MAX):
+        for folder in folders:
+            _decide_held(folder, rng)
+            done = run("flush", str(folder), "--timeout", str(FLUSH_S))
+            if done.returncode:
+                raise Broken("stuck", f"flush {folder}: {done.returncode} {done.stderr} {status_of(folder)}")
+        now = [picture_of(folder) for folder in folders]
+        if now == before and all(each == now[0] for each in now):
+            return number + 1
+        before = now
+        pause(0.2)
+    assert before is not None
+    for folder, found in zip(folders[1:], before[1:], strict=True):
+        compare("equal", folders[0].name, before[0], folder.name, found)
+    raise Broken("rest", f"no rest after {ROUNDS_MAX} rounds")
+
+
+def _decide_held(folder: Path, rng: Random) -> None:
+    if any(each["kind"] == "held" for each in status_of(folder)["attention"]):
+        run("restore" if rng.random() < 0.3 else "confirm", str(folder))
+
+
+def judge(folders: Sequence[Path], ledger: Ledger) -> Picture:
+    """What must hold of folders at rest; returns what all of them hold."""
+    pictures = [picture_of(folder) for folder in folders]
+    for folder, found in zip(folders[1:], pictures[1:], strict=True):
+        compare("equal", folders[0].name, pictures[0], folder.name, found)
+    check_once(pictures[0])
+    check_kept(ledger, pictures[0], [data for folder in folders for data in trash_of(folder)])
+    for folder in folders:
+        status = status_of(folder)
+        pending = sum(status["pending"].values())
+        if status["state"] != "settled" or pending or not status["connected"]:
+            raise Broken("status", f"{folder.name} says {status}")
+    return pictures[0]
+
+
+def judge_logs(machines: Sequence[Machine], allowed: frozenset[int] = ENDED_WELL) -> None:
+    """No run ended in another way than it may, or wrote what only a programmer understands."""
+    for machine in machines:
+        found = ALARMS.search(machine.errors())
+        if found:
+            raise Broken("log", f"{machine.name}: {machine.errors()[max(0, found.start() - 200) :][:3000]}")
+        bad = [code for code in machine.ends if code not in allowed]
+        if bad:
+            raise Broken("ended", f"{machine.name} ended with {bad}: {machine.errors()[-2000:]}")
