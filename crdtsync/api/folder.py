@@ -19,7 +19,7 @@ from crdtsync.api.values import Entry, Event, TreeChange
 from crdtsync.api.watching import Watch
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
-from crdtsync.core.replica.opening import obstacle
+from crdtsync.core.replica.obstacles import obstacle
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.status import Conflict, Status
 from crdtsync.core.tree.view import Placement

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.text.diff import Edit, apply_edits
@@ -283,3 +285,44 @@ def test_cursors_are_seen_by_others_and_move_with_the_text() -> None:
     scene.a.handle(ev.HolderGone(1))
     scene.wait(1.0)
     assert list(far.cursors.values()) == [()]
+
+
+def test_an_editor_goes_on_with_the_file_that_has_come_to_stand_where_it_edits() -> None:
+    scene = shared()
+    editor = opened(scene, scene.a, "a.md", writes=True)
+    follower = opened(scene, scene.a, "a.md", holder=2)
+    before = editor.texts["a.md"]
+    scene.b.disk.take("a.md")
+    scene.rest()
+    assert editor.texts["a.md"] == before  # nothing else is there: typing brings it back
+    scene.save(scene.b, "a.md", "three\n")
+    scene.rest()
+    assert editor.texts["a.md"] != before and editor.read("a.md") == "three\n"
+    assert follower.texts["a.md"] == before  # a program follows the text that it opened
+    editor.type("a.md", "four\n")
+    scene.rest()
+    assert scene.read(scene.b, "a.md") == "three\nfour\n"
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_an_editor_whose_text_loses_its_name_goes_on_with_what_got_it(first: str) -> None:
+    """What is typed or saved next would else replace the other's text by its own."""
+    scene = Scene()
+    scene.hub.kill()
+    editors = {}
+    for each in (scene.a, scene.b) if first == "a" else (scene.b, scene.a):
+        editors[each.name] = editor = opened(scene, each, "n.md", writes=True)
+        editor.type("n.md", f"{each.name} one\n{each.name} two\n")
+        scene.wait(2.0)
+    scene.hub.start()
+    scene.rest()
+    standing = scene.read(scene.a, "n.md")
+    copy = next(path for path in scene.paths(scene.a) if path != "n.md")
+    assert {standing, scene.read(scene.a, copy)} == {"a one\na two\n", "b one\nb two\n"}
+    assert [editor.read("n.md") for editor in editors.values()] == [standing, standing]
+    for editor in editors.values():
+        editor.type("n.md", f"{editor.replica.name} three\n")
+        scene.rest()
+    typed = "".join(f"{name} three\n" for name in editors)
+    assert scene.read(scene.b, "n.md") == f"{standing}{typed}"
+    assert scene.read(scene.b, copy) in ("a one\na two\n", "b one\nb two\n")

@@ -25,7 +25,7 @@ class OpenFile:
     ) -> None:
         self.holder = holder
         self.uri = wanted.uri
-        self._path = path
+        self.path = path
         self.text: EntryId | None = None
         """None until it is open."""
         self._wanted = wanted
@@ -45,6 +45,13 @@ class OpenFile:
         self._endings = Endings(content, hidden=hides_endings(content, shown))
         self._revisions = Revisions(shown)
         return self._revisions.told(diff(shown, self._endings.shown))
+
+    def switched(self, text: EntryId, content: str) -> None:
+        """Another text has come to stand at its path. Raises TooFarBehind."""
+        self.text = text
+        shown = self._revisions.text
+        self._endings = Endings(content, hidden=hides_endings(content, shown))
+        self.tell(self._revisions.told(diff(shown, self._endings.shown)))
 
     def changed(self, edits: Sequence[Edit], origin: str) -> None:
         """Raises TooFarBehind."""
@@ -109,7 +116,7 @@ class OpenFile:
     def ask(self) -> None:
         """Ask the replica for the text."""
         content = self._wanted.content
-        self._say(ev.OpenText(self.holder, self._path, create=True, writes=True, content=content))
+        self._say(ev.OpenText(self.holder, self.path, create=True, writes=True, content=content))
 
     def _mark(self, number: int | None) -> ev.Mark | None:
         return ev.Mark(self._bridge, number) if self._bridge and number is not None else None

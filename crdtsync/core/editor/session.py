@@ -119,6 +119,9 @@ class EditorSession:
 
     def _take(self, file: OpenFile, effect: ef.ForPrograms) -> None:
         match effect:
+            case ef.TextOpened(text=text, path=path, content=content) if file.text is not None:
+                file.path = path
+                file.switched(text, content)
             case ef.TextOpened(text=text, content=content):
                 corrections = file.opened(text, content)
                 self._answer(self._answering.pop(file.holder, None))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from crdtsync.core.replica import effects as ef
@@ -18,17 +18,15 @@ from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.arranging import arrange
 from crdtsync.core.replica.cursors import Cursors, Ranges
 from crdtsync.core.replica.marks import Marks
-from crdtsync.core.replica.opening import as_in, fits, obstacle
+from crdtsync.core.replica.obstacles import fits
+from crdtsync.core.replica.openings import Openings
 from crdtsync.core.replica.shown import ShownContents
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.diff import Edit, diff, size_of
-from crdtsync.core.text.offsets import well_formed
-from crdtsync.core.tree.rows import Create, Origin
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of_text
 from crdtsync.core.values.files import Kind
-from crdtsync.core.values.ids import DocumentId, EntryId, new_entry_id, printable
-from crdtsync.core.values.paths import path_problem
+from crdtsync.core.values.ids import DocumentId, EntryId
 from crdtsync.core.wire.control import Presence
 from crdtsync.errors import InvalidEdit
 
@@ -61,7 +59,7 @@ class LiveTexts:
         state.documents.tell = self.changed
         state.saved_by_program = self.saved_by_program
         self._texts: dict[EntryId, _Held] = {}
-        self._opening: list[ev.OpenText] = []
+        self._openings = Openings(state, self)
         self._watchers: dict[int, None] = {}
         self._editing: int | None = None
         """The holder whose edit is being made."""
@@ -75,7 +73,7 @@ class LiveTexts:
         return entry in self._texts
 
     def __bool__(self) -> bool:
-        return bool(self._texts or self._opening)
+        return bool(self._texts or self._openings)
 
     @property
     def paths(self) -> list[str]:
@@ -165,11 +163,7 @@ class LiveTexts:
 
     def open(self, event: ev.OpenText) -> None:
         """Answered by TextOpened or TextRefused, once what stands on disk is known."""
-        if event.content is not None:
-            event = replace(event, content=well_formed(event.content))
-        self._opening.append(event)
-        if path_problem(event.path) is None:
-            self._state.looking.want(event.path)
+        self._openings.ask(event)
 
     def close(self, holder: int, entry: EntryId, now: float) -> None:
         held = self._texts.get(entry)
@@ -177,6 +171,7 @@ class LiveTexts:
             return
         self.place(holder, entry, ())
         self._keep(entry, held, now)
+        self._openings.closed(holder, entry)
         if not held.holders:
             del self._texts[entry]
         self._state.replan([entry])
@@ -184,7 +179,7 @@ class LiveTexts:
     def gone(self, holder: int, now: float) -> None:
         """The holder is no more."""
         self._watchers.pop(holder, None)
-        self._opening = [each for each in self._opening if each.holder != holder]
+        self._openings.gone(holder)
         for entry in list(self._texts):
             self.close(holder, entry, now)
 
@@ -251,12 +246,13 @@ class LiveTexts:
         if not self._texts:
             return
         for entry in entries:
-            held = self._texts.get(entry)
+            held, placed = self._texts.get(entry), self._state.view.get(entry)
+            path = None if placed is None else placed.path
+            if placed is not None and placed.kind is Kind.TEXT:
+                self._openings.stands(entry, placed.path)
             if held is None:
                 continue
             held.contents.becomes(self._state.documents.text_digest(entry), self._now)
-            placed = self._state.view.get(entry)
-            path = None if placed is None else placed.path
             if path != held.path and path is not None:
                 held.path = path
                 self._state.out.effect(ef.TextMoved(tuple(held.holders), entry, path))
@@ -317,59 +313,10 @@ class LiveTexts:
     def advance(self, now: float) -> None:
         """Open what can be opened by now."""
         self._now = now
-        if not self._state.running or self._state.catching_up:
-            return
-        waiting, self._opening = self._opening, []
-        for opening in waiting:
-            if not self._open(opening, now):
-                self._opening.append(opening)
+        self._openings.advance(now)
 
-    def _open(self, opening: ev.OpenText, now: float) -> bool:
-        state, path = self._state, opening.path
-        if (reason := obstacle(state, path)) is not None:
-            state.out.effect(ef.TextRefused(opening.holder, path, reason))
-            return True
-        if state.looking.is_asked(path):
-            return False
-        entry = state.view.at(path)
-        placed = None if entry is None else state.view.get(entry)
-        if placed is not None:
-            if placed.kind is not Kind.TEXT:
-                self._refuse(opening, f"{printable(path)} is not a text")
-                return True
-            if not state.may_ingest and opening.content is not None:
-                text = state.documents.text(placed.entry)
-                self.take_save(placed.entry, as_in(text, opening.content), now)
-            self._opened(opening, placed.entry, now)
-            return True
-        if state.disk.get(path) is not None:
-            if state.may_ingest:
-                return False  # it is on its way into the room
-            self._refuse(opening, "the hub has not been reached since this file was made: it stays on disk")
-            return True
-        if not opening.create:
-            self._refuse(opening, f"there is no file {printable(path)}")
-        elif state.session.read_only:
-            self._refuse(opening, "this folder may only read the room: no file is made in it")
-        else:
-            self._create(opening, now)
-        return True
-
-    def _refuse(self, opening: ev.OpenText, reason: str) -> None:
-        self._state.out.effect(ef.TextRefused(opening.holder, opening.path, reason))
-
-    def _create(self, opening: ev.OpenText, now: float) -> None:
-        """The entry is there at once; its file is written as others' are."""
-        state = self._state
-        entry = new_entry_id(state.rng)
-        origin = Origin(state.name, int(now * 1000))
-        update = state.documents.create(entry, opening.content or "", now)
-        if update:
-            state.session.push(DocumentId(entry), update)
-        state.operate(Create(entry, Kind.TEXT, state.view.room_path(opening.path), False, origin))
-        self._opened(opening, entry, now)
-
-    def _opened(self, opening: ev.OpenText, entry: EntryId, now: float) -> None:
+    def opened(self, opening: ev.OpenText, entry: EntryId, now: float) -> None:
+        """The holder has the text open from here on."""
         state = self._state
         held = self._texts.setdefault(entry, _Held())
         held.holders[opening.holder] = opening.writes
