@@ -8,11 +8,10 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable
 
-from crdtsync.adapters.contents import CHANGING, link_problem, observe
+from crdtsync.adapters.contents import CHANGING, observe
 from crdtsync.adapters.failures import unreadable_reason
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
-from crdtsync.adapters.ignores import FolderRules, Ignores, is_ignore_file
-from crdtsync.adapters.kernel import Entry
+from crdtsync.adapters.ignores import Ignores, is_ignore_file
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import NESTED
 from crdtsync.adapters.spelling import Listings
@@ -27,7 +26,7 @@ from crdtsync.core.values.files import (
     Unshareable,
 )
 from crdtsync.core.values.paths import path_problem
-from crdtsync.core.values.reserved import STATE_FOLDER
+from crdtsync.core.values.reserved import STATE_FOLDER, litter_name
 
 IGNORED = Unshareable("ignored")
 
@@ -84,7 +83,7 @@ class Looker:
                     if rules.ignored(name, is_dir):
                         return IGNORED
                     if is_dir:
-                        return self._folder(path, name, dir_fd, rules)
+                        return self._folder(name, dir_fd)
                     if unless is not None and unless.tells_writes and fingerprint_of(status) == unless:
                         return Unchanged(unless)
                     return observe(self._calls, dir_fd, name, path, known_text)
@@ -94,30 +93,15 @@ class Looker:
         except OSError as error:
             return Unreadable(unreadable_reason(error))
 
-    def _folder(self, path: str, name: str, dir_fd: int, above: FolderRules) -> Seen:
+    def _folder(self, name: str, dir_fd: int) -> Seen:
         try:
             fd = self._calls.open_folder(name, dir_fd)
         except NotADirectoryError:
             return CHANGING
         try:
-            entries = self._calls.entries(fd)
-            names = {entry.name for entry in entries}
+            names = {entry.name for entry in self._calls.entries(fd)}
             if STATE_FOLDER in names:
                 return Unshareable(NESTED)
-            rules = self._ignores.scanned(path, fd, above, names)
-            return Folder(empty=not any(self._counts(path, entry, fd, rules) for entry in entries))
+            return Folder(empty=all(map(litter_name, names)))
         finally:
             self._calls.close(fd)
-
-    def _counts(self, folder: str, entry: Entry, fd: int, rules: FolderRules) -> bool:
-        """Whether the entry makes its folder one that is not empty: it could be shared."""
-        path = f"{folder}/{entry.name}"
-        is_dir = entry.is_dir(follow_symlinks=False)
-        if rules.ignored(entry.name, is_dir) or path_problem(path) is not None:
-            return False
-        if entry.is_symlink():
-            try:
-                return link_problem(path, self._calls.readlink(entry.name, fd)) is None
-            except OSError:
-                return True  # it is there, or was just now
-        return is_dir or entry.is_file(follow_symlinks=False)

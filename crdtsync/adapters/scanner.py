@@ -20,7 +20,7 @@ from crdtsync.core.replica.events import Scan, ScannedFolder
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Fingerprint
 from crdtsync.core.values.paths import path_problem
-from crdtsync.core.values.reserved import STATE_FOLDER
+from crdtsync.core.values.reserved import STATE_FOLDER, litter_name
 from crdtsync.errors import FolderError
 
 NESTED: Final = "it is joined to a room by itself; what is in it is not shared here"
@@ -59,13 +59,13 @@ def refuse_nested(scan: Scan, directory: str) -> None:
 class _Folder:
     """One folder under way: its open descriptor, and the folders in it that are still to be walked."""
 
-    __slots__ = ("depth", "fd", "has_content", "path", "rules", "waiting")
+    __slots__ = ("depth", "empty", "fd", "path", "rules", "waiting")
 
     def __init__(self, path: str, fd: int, depth: int) -> None:
         self.path = path
         self.fd = fd
         self.depth = depth
-        self.has_content = False
+        self.empty = False
         self.rules: FolderRules | None = None
         self.waiting: Iterator[str] = iter(())
 
@@ -115,15 +115,12 @@ class _Walk:
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    here.has_content = True
                     self.unreadable[path] = unreadable_reason(error)
                     continue
                 folder = _Folder(path, fd, here.depth + 1)
                 if self._list(folder, here.rules):
-                    here.has_content = True
                     stack.append(folder)
                 else:
-                    here.has_content |= path in self.unreadable
                     self._calls.close(fd)
         finally:
             for folder in stack[1:]:
@@ -132,7 +129,7 @@ class _Walk:
     def _finish(self, stack: list[_Folder]) -> None:
         done = stack.pop()
         if done.path:
-            self.folders[done.path] = ScannedFolder(empty=not done.has_content)
+            self.folders[done.path] = ScannedFolder(done.empty)
         if stack:
             self._calls.close(done.fd)
 
@@ -145,6 +142,7 @@ class _Walk:
             self.unreadable[path] = unreadable_reason(error)
             return False
         names = {entry.name for entry in entries}
+        folder.empty = all(map(litter_name, names))
         if path and STATE_FOLDER in names:
             self.unshareable[path] = NESTED
             return False
@@ -165,35 +163,29 @@ class _Walk:
                     continue
             if is_dir:
                 below.append(name)
-            elif self._file(full, entry, folder.fd):
-                folder.has_content = True
+            else:
+                self._file(full, entry, folder.fd)
         folder.waiting = iter(below)
         return True
 
-    def _file(self, path: str, entry: Entry, dir_fd: int) -> bool:
-        """Whether it counts as content of its folder."""
+    def _file(self, path: str, entry: Entry, dir_fd: int) -> None:
         try:
             status = entry.stat(follow_symlinks=False)
             mode = status.st_mode
             if stat.S_ISREG(mode):
                 if status.st_size > limits.BLOB_MAX_BYTES:
                     self.unshareable[path] = TOO_LARGE
-                    return False
-                self.files[path] = fingerprint_of(status)
-                return True
-            if stat.S_ISLNK(mode):
+                else:
+                    self.files[path] = fingerprint_of(status)
+            elif stat.S_ISLNK(mode):
                 problem = link_problem(path, self._calls.readlink(entry.name, dir_fd))
                 if problem is None:
                     self.links[path] = fingerprint_of(status)
-                    return True
-                self.unshareable[path] = problem
-                return False
+                else:
+                    self.unshareable[path] = problem
+            elif not stat.S_ISDIR(mode):  # it became a folder just now: a hint tells, and it is looked at
+                self.unshareable[path] = special_reason(mode)
         except FileNotFoundError:
-            return False
+            pass
         except OSError as error:
             self.unreadable[path] = unreadable_reason(error)
-            return True
-        if stat.S_ISDIR(mode):
-            return True  # it became a folder just now: a hint tells, and it is looked at
-        self.unshareable[path] = special_reason(mode)
-        return False

@@ -275,7 +275,7 @@ def test_names_that_are_not_utf8_stay_here(joined: Joined, name: bytes) -> None:
     assert joined.look(path) == Unshareable("its name is not UTF-8; rename it")
     scan = joined.disk.scan()
     assert scan.unshareable == {path: "its name is not UTF-8; rename it"}
-    assert scan.folders == {"d": ScannedFolder(empty=True)}
+    assert scan.folders == {"d": ScannedFolder(empty=False)}
 
 
 def test_folders_too_deep_to_share_stay_here(joined: Joined) -> None:
@@ -286,7 +286,7 @@ def test_folders_too_deep_to_share_stay_here(joined: Joined) -> None:
     assert list(scan.unshareable) == ["/".join(["d"] * (limits.PATH_MAX_DEPTH + 1))]
 
 
-def test_a_folder_is_empty_when_nothing_in_it_could_be_shared(joined: Joined) -> None:
+def test_a_folder_that_holds_only_what_is_never_shared_is_not_empty_but_for_litter(joined: Joined) -> None:
     for path in ("empty", "litter", "sub/below", "file", "link", "fifo", "ignored"):
         (joined.root / path).mkdir(parents=True)
     (joined.root / "litter/.DS_Store").write_text("x")
@@ -296,7 +296,7 @@ def test_a_folder_is_empty_when_nothing_in_it_could_be_shared(joined: Joined) ->
     (joined.root / "ignored/a.o").write_text("x")
     (joined.root / ".gitignore").write_text("*.o\n")
     empty = {"empty": True, "litter": True, "sub": False, "sub/below": True, "file": False}
-    empty |= {"link": True, "fifo": True, "ignored": True}
+    empty |= {"link": False, "fifo": False, "ignored": False}
     assert {path: joined.look(path) for path in empty} == {path: Folder(each) for path, each in empty.items()}
     assert joined.disk.scan().folders == {path: ScannedFolder(each) for path, each in empty.items()}
 

@@ -80,3 +80,28 @@ def test_a_link_that_was_made_anew_while_others_moved_it_is_in_the_room() -> Non
     scene.b.start()
     scene.rest()
     assert {node.data for _, node in scene.a.disk.files()} == {b"second", b"third"}
+
+
+def test_a_blob_that_others_wait_for_is_offered_though_it_has_changed_names_while_away() -> None:
+    scene = Scene()
+    scene.save(scene.b, "other.md", "a text\n")
+    scene.rest()
+    scene.a.link.online = False
+    scene.a.link.cut()
+    scene.save(scene.b, "picture.bin", b"\0binary")
+    scene.wait(2.0)
+    scene.b.link.online = False
+    scene.b.link.cut()
+    scene.hub.blobs.clear()
+    scene.a.link.online = True
+    scene.wait(10.0)
+    scene.b.disk.exchange("picture.bin", "other.md")
+    scene.wait(1.0)
+    scene.b.link.online = True
+
+    def arrived() -> bool:
+        node = scene.a.disk.get("other.md")
+        return node is not None and node.data == b"\0binary"
+
+    assert scene.clock.run_until(scene.clock.now_s + 60.0, arrived)
+    scene.rest()

@@ -134,6 +134,8 @@ class ReplicaState:
     """Blobs that a step is taking out of staging, with the entries that want them next."""
     reseeding: set[str] = field(default_factory=set)
     """Blobs to offer to the hub again, once they have been read."""
+    asked: set[Digest] = field(default_factory=set)
+    """Blobs that others wait for, and that stand here: the hub has yet to get them again."""
     own_files: OwnFiles = field(default_factory=OwnFiles)
     edited_at: dict[str, float] = field(default_factory=dict)
     """When the person here last saved a path."""
@@ -166,9 +168,8 @@ class ReplicaState:
         self.synced.put(agreed)
         if old is not None and old.path != agreed.path:
             self._freed(old)
-            if old.path in self.reseeding:
-                self.reseeding.discard(old.path)
-                self.reseeding.add(agreed.path)
+            if old.path in self.reseeding or agreed.digest in self.asked:
+                self.reseeding.add(agreed.path)  # another may come to the old path, and be offered there
                 self.looking.want(agreed.path)
         self.remember(entry)
 

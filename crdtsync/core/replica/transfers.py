@@ -40,6 +40,7 @@ class Transfers:
         match event:
             case Uploaded(digest, index):
                 state.uploaded[digest] = None if index == digest else index
+                state.asked.discard(digest)
                 for path in state.uploading.pop(digest, ()):
                     state.attention.pop(path, None)
                     state.replan_path(path)
@@ -80,12 +81,14 @@ class Transfers:
             agreed = state.synced.with_digest(digest)
             if agreed is not None and agreed.kind is Kind.BLOB and digest not in self._offered:
                 self._offered.add(digest)
+                state.asked.add(digest)
                 state.reseeding.add(agreed.path)
                 state.looking.want(agreed.path)
 
     def disconnected(self) -> None:
         """What was offered may be lost with the hub."""
         self._offered.clear()
+        self._state.asked.clear()
 
     def _remember(self, file: str, digest: Digest, now: float) -> None:
         """In the transaction that takes the content in, so that a kill before the drop takes it in once."""

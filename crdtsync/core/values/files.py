@@ -131,7 +131,7 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A directory; ``empty`` when it holds nothing but ignored or unshareable names... or nothing at all."""
+    """A directory; ``empty`` when it holds nothing but what the system litters."""
 
     empty: bool
 
