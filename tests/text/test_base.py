@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtsync.core.text.base import choose_base
+from crdtsync.core.text.base import choose_base, keeps_insertions
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
 
@@ -140,3 +140,17 @@ def test_the_edit_of_a_stale_buffer_reverts_nothing(data: st.DataObject) -> None
 def test_any_texts_have_an_answer(saved: str, current: str, older: list[str]) -> None:
     chosen = choose_base(saved, current, older)
     assert chosen is None or saved not in (current, *older)
+
+
+@pytest.mark.parametrize(
+    ("older", "later", "saved", "kept"),
+    [
+        ("one\ntwo\n", "one\nt8wo\n", "new\none\nt8wo\n", True),
+        ("one\ntwo\n", "one\nt8wo\n", "new\none\ntwo\n", False),
+        ("one\ntwo\n", "one\ntwo\nthree\nfour\n", "one\ntwo\nthree\n", False),
+        ("one\ntwo\n", "one\n", "one\nnew\n", False),  # what was only taken out shows nothing
+        ("one\ntwo\n", "one\n\ntwo\n", "one\n\ntwo\nnew\n", False),  # nor does an empty line
+    ],
+)
+def test_a_save_keeps_what_a_version_added_or_not(older: str, later: str, saved: str, kept: bool) -> None:
+    assert keeps_insertions(saved, later, older) is kept

@@ -12,7 +12,7 @@ from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.records import Synced, chain, confirmed
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk, is_that
-from crdtsync.core.text.base import has_line_of
+from crdtsync.core.text.base import has_line_of, keeps_insertions
 from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Content, Kind, TextContent
@@ -160,7 +160,9 @@ def _shows(saved: str, later: str, older: str, *, seen: bool) -> bool:
     """Whether a save was made from the later text; ``seen``: that did stand on disk once."""
     if has_line_of(saved, older, later):
         return False
-    return has_line_of(saved, later, older) or (seen and _apart(later, saved) < _apart(older, saved))
+    if has_line_of(saved, later, older):
+        return True
+    return _apart(later, saved) < _apart(older, saved) and (seen or keeps_insertions(saved, later, older))
 
 
 def _apart(text: str, saved: str) -> int:

@@ -81,6 +81,21 @@ def has_line_of(saved: str, current: str, version: str) -> bool:
     return False
 
 
+def keeps_insertions(saved: str, later: str, older: str) -> bool:
+    """Whether the save has all that ``later`` inserted into ``older``, which is something, where it did."""
+    taken_out = [edit for edit in diff(later, saved) if edit.end > edit.start]
+    inserted = False
+    shift = 0
+    for edit in diff(older, later):
+        start = edit.start + shift
+        end = start + len(edit.text)
+        if any(out.start < end and start < out.end for out in taken_out):
+            return False
+        inserted = inserted or not (edit.text == "" or edit.text.isspace())
+        shift += len(edit.text) - (edit.end - edit.start)
+    return inserted
+
+
 def _size(words: Set[str]) -> int:
     return sum(map(len, words))
 
