@@ -8,7 +8,7 @@ import pytest
 from crdtsync.testing.editing import EditingWorld
 
 FOUND = (1075, 1125)
-"""Killed while a text was written, and saved over before the next start: what that text had added was doubled."""
+"""Killed while a text was written, and saved over before the next start: what it had added was doubled."""
 
 
 @pytest.mark.parametrize("seed", [*range(1, 21), *FOUND])
