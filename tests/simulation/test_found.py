@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from crdtsync.core.hub.store import StoreFailed
 from crdtsync.core.replica.events import ConfirmRequested
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
@@ -360,6 +361,50 @@ def test_the_same_change_by_two_is_there_once_also_if_they_are_killed_before_the
             replica.start()
     scene.rest()
     assert scene.read(scene.a, "code.py") == "first line, formatted\nsecond line, formatted\n"
+
+
+@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_same_change_by_two_is_there_once_also_if_the_hub_loses_which_came_first(
+    killed: bool, heard: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``heard``: the first to be placed was told of the other's change, the other of nothing."""
+    scene = Scene()
+    scene.save(scene.a, "code.py", "first line\nsecond line\n")
+    scene.rest()
+    assert scene.a.engine is not None
+    engine, state = scene.a.engine, scene.a.engine._state
+    (entry,) = state.view.room.placements
+    scene.hub.commit_s = 0.2
+    scene.b.link.latency_s = 0.02 if heard else 0.6
+    with monkeypatch.context() as full:
+        full.setattr(scene.hub.store, "append", _full)
+        for replica in (scene.a, scene.b):
+            scene.save(replica, "code.py", "first line, formatted\nsecond line, formatted\n")
+        for enough in (
+            lambda: len(state.unaccepted) == 1,
+            lambda: len(state.unaccepted) == 0,
+            lambda: not heard or state.documents.text(entry).count("formatted") == 4,
+        ):
+            assert scene.clock.run_until(scene.clock.now_s + 5.0, enough)
+        scene.b.link.cut()
+        if killed:
+            scene.hub.kill()
+        assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: engine.status.state == "offline")
+    scene.a.link.online = False
+    scene.a.link.cut()
+    if killed:
+        scene.hub.start()
+    scene.b.link.latency_s = 0.001
+    scene.wait(5.0)  # b comes back first, and is placed first
+    scene.a.link.online = True
+    scene.wait(5.0)
+    scene.rest()
+    assert scene.read(scene.a, "code.py") == "first line, formatted\nsecond line, formatted\n"
+
+
+def _full(rows: object) -> None:
+    raise StoreFailed("the disk is full")
 
 
 def test_files_that_changed_names_take_along_what_others_write_in_them() -> None:

@@ -106,7 +106,7 @@ class ReplicaEngine:
             unaccepted=UnacceptedEdits(out),
         )
         self._state.unaccepted.recall(remembered.meta, recall)
-        documents.unplaced = self._state.unaccepted
+        documents.unplaced = self._state.unaccepted.kept_apart
         last = remembered.meta.get(BOOT_KEY)
         recall_doubts(self._state, remembered.synced, same_boot=boot is not None and boot == last)
         recall_reboot(self._state, remembered.synced, boot, last)

@@ -80,7 +80,8 @@ class HubSide:
             return
         if not tentative and entry in self._state.unaccepted:
             self._found(entry, update)
-        if changed and entry in self._state.unaccepted:
+        # What comes from the log may be here already, from a hub that then lost its place behind ours.
+        if (changed or not tentative) and entry in self._state.unaccepted:
             self._ingest.take_back_doubled(entry, self.now)
 
     def on_caught_up(self, reseed: bool) -> None:
@@ -92,7 +93,18 @@ class HubSide:
         unaccepted = self._state.unaccepted
         for document, update in updates:
             flying = unaccepted.of(EntryId(document))
-            self._placed(EntryId(document), [edit.update for edit in flying if edit.sent == update])
+            placed = [edit.update for edit in flying if edit.sent == update]
+            self._placed(EntryId(document), placed, stored=False)
+
+    def on_stored(self, updates: Iterable[tuple[DocumentId, bytes]]) -> None:
+        """The hub has these edits of ours durably, at their place."""
+        for document, update in updates:
+            self._state.unaccepted.stored(EntryId(document), update)
+
+    def on_away(self) -> None:
+        """The connection is gone: what the hub had not stored may lose its place to others' edits."""
+        if self._state.unaccepted.lose_places():
+            self._state.documents.placed.forget()
 
     def on_unresumed(self) -> None:
         """The hub cannot say in which order things happened since we were here."""
@@ -142,12 +154,12 @@ class HubSide:
         placed = [edit.update for edit in flying if edit.sent == update]
         if not placed:
             placed = self._state.documents.placed.contained([edit.update for edit in flying], update)
-        self._placed(entry, placed)
+        self._placed(entry, placed, stored=True)
 
-    def _placed(self, entry: EntryId, updates: Sequence[bytes]) -> None:
+    def _placed(self, entry: EntryId, updates: Sequence[bytes], *, stored: bool) -> None:
         if not updates:
             return
-        self._state.unaccepted.accepted(entry, updates)
+        self._state.unaccepted.accepted(entry, updates, stored=stored)
         self._state.documents.placed.place(entry, updates, last=entry not in self._state.unaccepted)
 
     def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
@@ -159,7 +171,7 @@ class HubSide:
             update = documents.diff_update(EntryId(document), state_vector)
         flying = self._state.unaccepted.of(EntryId(document))
         if update in (b"", EMPTY_UPDATE):
-            self._placed(EntryId(document), [edit.update for edit in flying])
+            self._placed(EntryId(document), [edit.update for edit in flying], stored=True)
             return b""
         self.clean.discard(document)
         documents.mark(document, dirty=True)

@@ -29,6 +29,14 @@ class Listener(Protocol):
         """No update of others that these of ours did not know can come before them any more."""
         ...
 
+    def on_stored(self, updates: Iterable[tuple[DocumentId, bytes]]) -> None:
+        """The hub has these updates of ours, and where they were placed, durably."""
+        ...
+
+    def on_away(self) -> None:
+        """The connection is gone; what was placed and not stored may be placed anew."""
+        ...
+
     def on_clean(self, document: DocumentId) -> None:
         """The hub has, durably, all that we have of this document."""
         ...

@@ -105,7 +105,8 @@ class HubSession:
         self._batch = 0
         self._unacked: dict[int, tuple[DocumentId, ...]] = {}
         self._in_flight: dict[int, int] = {}
-        self._unplaced: dict[int, tuple[tuple[DocumentId, bytes], ...]] = {}
+        self._updates: dict[int, tuple[tuple[DocumentId, bytes], ...]] = {}
+        """Of each batch that is on its way, or placed and not stored."""
         self._last_batch: dict[DocumentId, int] = {}
         self._tentative: dict[DocumentId, int] = {}
 
@@ -155,9 +156,10 @@ class HubSession:
         self._answers.clear()
         self._unacked.clear()
         self._in_flight.clear()
-        self._unplaced.clear()
+        self._updates.clear()
         self._last_batch.clear()
         self._tentative.clear()
+        self._listener.on_away()
 
     def push(self, document: DocumentId, update: bytes) -> None:
         """Send an update of our own, now if the session is live, else with the next comparison."""
@@ -245,10 +247,10 @@ class HubSession:
                         self.dirty.add(entry.document)
                     self._listener.on_update(entry.document, entry.update, entry.at_ms, live)
             case Accepted(batch, _):
-                self._listener.on_accepted(self._unplaced.pop(batch, ()))
+                self._listener.on_accepted(self._updates.get(batch, ()))
             case Ack(batch, sequence):
                 self._in_flight.pop(batch, None)
-                self._unplaced.pop(batch, None)
+                self._listener.on_stored(self._updates.pop(batch, ()))
                 for document in self._unacked.pop(batch, ()):
                     if self._last_batch.get(document) == batch:
                         del self._last_batch[document]
@@ -345,7 +347,7 @@ class HubSession:
         documents = tuple(dict.fromkeys(document for document, _ in updates))
         self._unacked[self._batch] = documents
         self._in_flight[self._batch] = sum(len(update) for _, update in updates)
-        self._unplaced[self._batch] = tuple(updates)
+        self._updates[self._batch] = tuple(updates)
         for document in documents:
             self._last_batch[document] = self._batch
         self._out.send(encode_from_replica(Push(self._batch, tuple(updates))))

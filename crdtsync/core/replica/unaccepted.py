@@ -5,7 +5,8 @@ Knows them by entry, and which updates of a log they are; what their places mean
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crdtsync.core.replica.outbox import Outbox
@@ -38,6 +39,10 @@ class UnacceptedEdits:
     def __init__(self, out: Outbox) -> None:
         self._out = out
         self._edits: dict[EntryId, list[Unaccepted]] = {}
+        self._unstored: dict[EntryId, list[Unaccepted]] = {}
+        """Placed by a hub that may still lose them: then their place is lost, too."""
+        self.kept_apart: Container[EntryId] = ChainMap(self._edits, self._unstored)
+        """Texts of which single edits must still be found in the log."""
         self._accepted: set[EntryId] = set()
         """Entries of which fewer are unaccepted than is written down; that may wait."""
 
@@ -57,14 +62,33 @@ class UnacceptedEdits:
         self._edits.setdefault(entry, []).append(edit)
         self._write(entry)
 
-    def accepted(self, entry: EntryId, updates: Iterable[bytes]) -> None:
-        """The hub has placed these."""
+    def accepted(self, entry: EntryId, updates: Sequence[bytes], *, stored: bool) -> None:
+        """The hub has placed these. ``stored``: durably."""
         left = [edit for edit in self._edits[entry] if edit.update not in updates]
+        if not stored:
+            placed = [edit for edit in self._edits[entry] if edit.update in updates]
+            self._unstored.setdefault(entry, []).extend(placed)
         if left:
             self._edits[entry] = left
         else:
             del self._edits[entry]
         self._accepted.add(entry)
+
+    def stored(self, entry: EntryId, update: bytes) -> None:
+        """What was sent as this is durable at the hub, and so is its place."""
+        left = [edit for edit in self._unstored.get(entry, ()) if edit.sent != update]
+        if left:
+            self._unstored[entry] = left
+        else:
+            self._unstored.pop(entry, None)
+
+    def lose_places(self) -> bool:
+        """The hub is gone, maybe with what it had not stored; whether there was any such edit."""
+        lost = bool(self._unstored)
+        for entry, edits in self._unstored.items():
+            self._edits[entry] = [*edits, *self._edits.get(entry, ())]
+        self._unstored.clear()
+        return lost
 
     def sent_as(self, entry: EntryId, update: bytes) -> None:
         """All of the text that the hub may lack goes to it in one."""
@@ -74,6 +98,7 @@ class UnacceptedEdits:
         """Nobody knows any more what the hub has placed."""
         self._accepted |= self._edits.keys()
         self._edits.clear()
+        self._unstored.clear()
 
     def write_down(self) -> None:
         """Before the cursor that hides their acceptance from us, or with it."""

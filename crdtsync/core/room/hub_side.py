@@ -71,6 +71,12 @@ class HubSide:
     def on_accepted(self, updates: Iterable[tuple[DocumentId, bytes]]) -> None:
         """What is typed into an open text is meant as it is, so the order of the hub changes nothing."""
 
+    def on_stored(self, updates: Iterable[tuple[DocumentId, bytes]]) -> None:
+        """As above."""
+
+    def on_away(self) -> None:
+        """As above: no place in the order is remembered that could be lost."""
+
     def on_clean(self, document: DocumentId) -> None:
         """The hub has it; whatever is not there yet is dirty in the session."""
 
