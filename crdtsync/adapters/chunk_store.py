@@ -101,8 +101,11 @@ class ChunkStore:
 
     def room_for(self, room: str, size_bytes: int) -> bool:
         """Whether the room may take that much more. Counts what it has once. Raises OSError."""
-        with self._writing:
-            return self._used_by(room) + size_bytes <= limits.ROOM_CHUNKS_MAX_BYTES
+        used_bytes = self._used.get(room_folder(room))
+        if used_bytes is None:
+            with self._writing:  # not for every question, which would wait for the disk
+                used_bytes = self._used_by(room)
+        return used_bytes + size_bytes <= limits.ROOM_CHUNKS_MAX_BYTES
 
     def read(self, room: str, digests: Sequence[Digest], enough_bytes: int) -> list[Sealed | None]:
         """The first of these chunks, in order, until together they are ``enough_bytes`` or more.

@@ -78,8 +78,8 @@ class BlobTransfers:
         self._emit = emit
         self._staging = BlobStaging(staging)
         self._staging.tidy(time.time())
-        self._workers = Workers("blobs")
-        self._long_workers = Workers("blobs-long", 2)
+        self._workers = Workers("blobs", bulk=True)
+        self._long_workers = Workers("blobs-long", 2, bulk=True)
         self.link = BlobLink(
             hub_url, Hello(room=room, replica=replica, name=name, token=token), tls=tls, idle_s=idle_s
         )

@@ -67,7 +67,7 @@ class HubBlobs:
         self._counts = counts or Counts()
         self.store = store or ChunkStore(chunk_root)
         self.traffic = Traffic()
-        self.workers = Workers("hub-blobs")
+        self.workers = Workers("hub-blobs", bulk=True)
         self.commits = GroupCommit(self.store.write, self.workers)
         self.puts = FairWindow(time.monotonic, ALL_PUTS_MAX_BYTES, ALL_PUTS_MAX_BYTES)
 
@@ -222,14 +222,12 @@ class _Session:
 
     async def _put(self, message: wire.Put) -> None:
         try:
-            chunks = await self._hub.workers.run(_verified, self._room, message)
-            size_bytes = sum(len(chunk.sealed.data) for chunk in chunks)
-            if not await self._hub.workers.run(self._hub.store.room_for, self._room, size_bytes):
-                self._hub.refuse("limit")
-                raise OSError(errno.EDQUOT, ROOM_FULL)
+            chunks = await self._hub.workers.run(_verified, self._hub.store, self._room, message)
             await self._hub.commits.commit(chunks)
         except OSError as error:
-            if error.strerror != ROOM_FULL:
+            if error.strerror == ROOM_FULL:
+                self._hub.refuse("limit")
+            else:
                 logger.error("Chunks cannot be stored: %s", error)
             self._unstored.setdefault(_reason(error), []).append(message.request)
         else:
@@ -297,10 +295,12 @@ def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return found
 
 
-def _verified(room: str, message: wire.Put) -> list[NewChunk]:
-    """Raises PeerError for a chunk that is not what its name says."""
+def _verified(store: ChunkStore, room: str, message: wire.Put) -> list[NewChunk]:
+    """Raises PeerError for a chunk that is not what its name says, OSError when the room is full."""
     for digest, sealed in message.chunks:
         unseal(sealed, digest)
+    if not store.room_for(room, sum(len(sealed.data) for _, sealed in message.chunks)):
+        raise OSError(errno.EDQUOT, ROOM_FULL)
     return [NewChunk(room, digest, sealed) for digest, sealed in message.chunks]
 
 
