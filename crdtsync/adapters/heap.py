@@ -27,13 +27,16 @@ class Heap:
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         """Of the GNU C library alone."""
 
-    def give_back(self) -> bool:
+    def give_back(self, *, at_once: bool = False) -> bool:
         """Give back what holds nothing if the process has grown since the last time; whether it was tried.
+
+        ``at_once``: much was freed just now, so it is tried in any case.
 
         For a worker thread: the interpreter goes on meanwhile.
         """
         try:
-            if self._trim is None or resident_bytes() < self._resident_bytes + GROWN_BYTES:
+            grown = resident_bytes() >= self._resident_bytes + GROWN_BYTES
+            if self._trim is None or not (grown or at_once):
                 return False
             self._trim(0)
             self._resident_bytes = resident_bytes()

@@ -8,18 +8,25 @@ from typing import Final, NoReturn
 
 from crdtsync.adapters.heap import Heap
 
+FIRST_S: Final = 2.0
+"""After the start, which needs much that is not needed any more."""
 PERIOD_S: Final = 10.0
 PAUSE_S: Final = 0.05
 """Between two parts, so that saves and commits go first."""
 
 
-async def shrink_when_idle(shrink: Callable[[], Awaitable[bool]]) -> NoReturn:
-    """Call ``shrink`` until cancelled; it returns whether there is more to do."""
+async def shrink_when_idle(
+    shrink: Callable[[], Awaitable[bool]], rest: Callable[[], bool] = lambda: False
+) -> NoReturn:
+    """Call ``shrink`` until cancelled; it returns whether there is more to do.
+
+    If not, ``rest`` is called; it returns whether it has freed much memory.
+    """
     heap = Heap()
-    pause_s = PERIOD_S
+    pause_s = FIRST_S
     while True:
         await asyncio.sleep(pause_s)
         more = await shrink()
         pause_s = PAUSE_S if more else PERIOD_S
         if not more:
-            await asyncio.to_thread(heap.give_back)
+            await asyncio.to_thread(heap.give_back, at_once=rest())

@@ -238,7 +238,7 @@ class Replica:
         engine = self._engine
         await self._carry_out(self._programs.tell(engine.start(self._now())))
         stopping = asyncio.create_task(self._stopping.wait())
-        shrinking = asyncio.create_task(shrink_when_idle(self._shrink), name="shrinking")
+        shrinking = asyncio.create_task(shrink_when_idle(self._shrink, self._rest), name="shrinking")
         stopping.add_done_callback(lambda _: self._events.put(ev.Tick()))
         try:
             while not self._stopping.is_set():
@@ -264,6 +264,10 @@ class Replica:
     async def _shrink(self) -> bool:
         """Not while there is something to do, which a write would delay."""
         return not self._events and self._folder.store.shrink()
+
+    def _rest(self) -> bool:
+        engine = self._engine
+        return engine is not None and not self._events and not self._busy and engine.rest(self._now())
 
     def _now(self) -> float:
         """Seconds since 1970 by a clock that never goes back and never jumps."""

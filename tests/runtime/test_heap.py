@@ -35,3 +35,10 @@ def test_nothing_is_done_when_the_process_has_not_grown() -> None:
     more = bytearray(b"x" * (2 * GROWN_BYTES))
     assert heap.give_back()
     assert len(more) == 2 * GROWN_BYTES
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not the GNU C library")
+def test_after_much_was_freed_it_is_tried_though_the_process_has_not_grown() -> None:
+    heap = Heap()
+    assert heap.give_back()
+    assert heap.give_back(at_once=True)

@@ -21,6 +21,7 @@ from crdtsync.core.tree.rows import (
     SetPath,
     Version,
 )
+from crdtsync.core.values import limits
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId, new_entry_id
@@ -175,3 +176,41 @@ def fails_once(failing: Callable[..., None]) -> Callable[..., None]:
         (failing if len(calls) == 1 else works)(*arguments)
 
     return apply
+
+
+def test_a_document_at_rest_goes_on_as_if_it_had_never_rested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TREE_RESTS_FROM_ENTRIES", 2)
+    resting, other = TreeDocument(1), TreeDocument(2)
+    entries = [EntryId(f"{number:024x}") for number in range(4)]
+    assert not resting.rest(), "too few to be worth it"
+    made, _ = resting.edit(
+        [Create(each, Kind.TEXT, f"{each}.txt", False, Origin("a", 1)) for each in entries]
+    )
+    other.apply_update(made)
+    rows, state, vector = dict(resting.rows), resting.encode_state(), resting.state_vector
+    assert resting.rest() and not resting.rest()
+    assert (resting.rows, resting.encode_state(), resting.state_vector) == (rows, state, vector)
+
+    renamed, _ = other.edit([SetPath(entries[1], "by another")])
+    assert resting.apply_update(renamed) == {entries[1]}
+    assert resting.rows[entries[1]].path == "by another"
+
+    assert resting.rest()
+    ours, changed = resting.edit([SetPath(entries[2], "by us")])
+    assert changed == {entries[2]}
+    assert other.apply_update(ours) == {entries[2]}
+
+    assert resting.rest()
+    fresh = TreeDocument(3, [resting.diff_update(b"\0")])
+    assert fresh.rows == resting.rows == other.rows
+
+
+def test_a_document_that_waits_for_an_update_does_not_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TREE_RESTS_FROM_ENTRIES", 0)
+    author, reader = TreeDocument(1), TreeDocument(2)
+    first, _ = author.edit([SetPath(EntryId("0" * 24), "one")])
+    second, _ = author.edit([SetPath(EntryId("0" * 24), "two")])
+    reader.apply_update(second)
+    assert reader.pending and not reader.rest()
+    reader.apply_update(first)
+    assert reader.rows[EntryId("0" * 24)].path == "two" and reader.rest()

@@ -19,7 +19,7 @@ from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.holding import Holding
 from crdtsync.core.replica.housekeeping import BOOT_KEY, CURSOR_KEY, Housekeeping
 from crdtsync.core.replica.hub_side import HubSide
-from crdtsync.core.replica.in_step import replan_all
+from crdtsync.core.replica.in_step import looks, replan_all
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.joining import FirstJoin
 from crdtsync.core.replica.live import LiveTexts
@@ -120,6 +120,7 @@ class ReplicaEngine:
         self._holding = Holding(self._state, self._deletions, self._observing)
         self._transfers = Transfers(self._state, remembered.meta)
         self._hub_side = hub_side
+        self.rest = hub_side.rest_tree  # to be called while nothing happens
         hub_side.serve(self._state, self._ingest, self._transfers, self._live, len(tree_log))
         self._housekeeping = Housekeeping(self._state, hub_side, self._live.cursors, boot)
         self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(self._state)
@@ -192,8 +193,7 @@ class ReplicaEngine:
             case ev.Hint():
                 self._observing.hint(event, now)
             case ev.Hints(hints):
-                for hint in hints:
-                    self._observing.hint(hint, now)
+                self._observing.hints(hints, now)
             case ev.HintsLost():
                 self._observing.scan()
             case ev.Looked():
@@ -351,7 +351,7 @@ class ReplicaEngine:
         self._documents.written()
         self._state.fetched.difference_update(self._state.taken)
         if not self._session.congested:
-            effects += self._observing.looks()
+            effects += looks(self._state)
         return effects
 
     def _rounds(self) -> None:

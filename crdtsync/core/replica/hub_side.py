@@ -41,6 +41,7 @@ class HubSide:
         self._transfers: Transfers
         self._live: LiveTexts
         self._tree_log_length = 0
+        self._tree_changed_at: float | None = None
         self.now = 0.0
         self.clean: set[DocumentId] = set()
         """Documents that the hub has, durably, and whose heads still say that it may not."""
@@ -206,6 +207,12 @@ class HubSide:
         self._live.settled(changed)
         state.replan(changed)
 
+    def rest_tree(self, now: float) -> bool:
+        """Let go of the tree document if nobody has changed it for long; whether that was done now."""
+        tree, changed_at = self._state.tree, self._tree_changed_at
+        wait_s = len(tree.rows) * limits.TREE_RESTS_AFTER_S_PER_ENTRY
+        return (changed_at is None or now - changed_at >= wait_s) and tree.rest()
+
     def compact_tree(self, from_updates: int) -> None:
         """Make one update of the tree's log, if it has that many."""
         tree = self._state.tree
@@ -217,6 +224,7 @@ class HubSide:
         tree, documents = self._state.tree, self._state.documents
         self._state.out.record(AddUpdate(TREE, update))
         self._tree_log_length += 1
+        self._tree_changed_at = self.now
         self.compact_tree(limits.COMPACT_AFTER_UPDATES)
         old = documents.heads.get(TREE)
         head = Head(TREE, tree.state_vector, None, 0, 0, dirty or (old is not None and old.dirty))

@@ -1,7 +1,8 @@
-"""Tells of an entry whether disk, agreement and room say the same of it, so that it needs no plan."""
+"""Tells whether disk, agreement and room say the same of an entry: it needs no plan then, or no reading."""
 
 from __future__ import annotations
 
+from crdtsync.core.replica.effects import Look, LookAt
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.ids import EntryId
@@ -33,6 +34,19 @@ def in_step(state: ReplicaState, entry: EntryId) -> bool:
         and (agreed.kind in (Kind.DIR, Kind.LINK) or seen.executable == agreed.executable)
         and (agreed.kind is not Kind.TEXT or agreed.state_vector == state.documents.state_vector(entry))
     )
+
+
+def looks(state: ReplicaState) -> list[Look]:
+    """What is to be looked at now. A file of ours is not read for the hint of its own coming."""
+    return [
+        Look(tuple(LookAt(path, state.is_text(path), _unless(state, path)) for path in batch))
+        for batch in state.looking.take_looks(state.stepping)
+    ]
+
+
+def _unless(state: ReplicaState, path: str) -> Fingerprint | None:
+    known = state.own_files.get(path)
+    return known if known is not None and only_hinted(state, path, known) else None
 
 
 def only_hinted(state: ReplicaState, path: str, known: Fingerprint) -> bool:

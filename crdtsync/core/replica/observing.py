@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.effects import Look, LookAt, ScanFolder
+from crdtsync.core.replica.effects import ScanFolder
 from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
-from crdtsync.core.replica.in_step import only_hinted
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.looking import Wait
 from crdtsync.core.replica.reconcile import Reconcile
@@ -77,23 +76,15 @@ class Observing:
         else:
             state.looking.hint_new(hint, now)
 
+    def hints(self, hints: Iterable[Hint], now: float) -> None:
+        for hint in hints:
+            self.hint(hint, now)
+
     def scan(self, below: str = "") -> int:
         """Start a scan of the folder ``below``; returns its number."""
         number = self._state.looking.start_scan(below)
         self._state.out.effect(ScanFolder(number, below))
         return number
-
-    def looks(self) -> list[Look]:
-        """What is to be looked at now."""
-        state = self._state
-        batches = state.looking.take_looks(state.stepping)
-        return [Look(tuple(self._look_at(path) for path in batch)) for batch in batches]
-
-    def _look_at(self, path: str) -> LookAt:
-        """How to look at the path: a file of ours is not read for the hint of its own coming."""
-        known = self._state.own_files.get(path)
-        unless = known if known is not None and only_hinted(self._state, path, known) else None
-        return LookAt(path, self._state.is_text(path), unless)
 
     def read_again(self, paths: set[str]) -> None:
         """What changed while the hub was away is looked at once more, now that it can be ingested."""
@@ -344,12 +335,17 @@ class Observing:
         self._missing(below, scan, touched)
         if not below:
             self.scanned_once = True
-            state.replan(state.out_of_step())
-            for path in state.disk.paths():
-                seen = state.disk.get(path)
-                if state.synced.at(path) is None and seen is not None and seen.kind is not Kind.DIR:
-                    state.replan_path(path)
+            if state.running:  # else all of it is planned when it first does
+                self._replan_found()
         return True
+
+    def _replan_found(self) -> None:
+        state = self._state
+        state.replan(state.out_of_step())
+        for path in state.disk.paths():
+            seen = state.disk.get(path)
+            if state.synced.at(path) is None and seen is not None and seen.kind is not Kind.DIR:
+                state.replan_path(path)
 
     def _unchanged(self, path: str, fingerprint: Fingerprint) -> bool:
         """Whether the file is the one that was read before; then the tree knows its content."""
@@ -364,14 +360,15 @@ class Observing:
                 agreed is None and state.running and path in state.deferred
             )
         if agreed is not None and agreed.fingerprint == fingerprint and agreed.entry not in state.unsure:
-            state.disk.put(path, OnDisk(agreed.kind, agreed.digest, fingerprint))
+            # The agreement's own path and fingerprint, so that neither is kept twice.
+            state.disk.put(agreed.path, OnDisk(agreed.kind, agreed.digest, agreed.fingerprint))
             return True
         return False
 
     def _missing(self, below: str, scan: Scan, touched: set[str]) -> None:
         state = self._state
-        known = {*state.disk.below(below), *state.synced.below(below)} - scan.files.keys()
-        for path in sorted(known):
+        known = (*state.disk.below(below), *state.synced.below(below))
+        for path in sorted({path for path in known if path not in scan.files}):
             if (
                 path not in scan.links
                 and (path not in scan.folders or self._is_file(path))

@@ -5,7 +5,7 @@ The third, what the room says, is ``core.tree.view``. Trees hold observations, n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from crdtsync.core.replica.records import Synced
@@ -14,34 +14,38 @@ from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import EntryId
-from crdtsync.core.values.paths import name, parent
+from crdtsync.core.values.paths import parent
 
 
 class PathIndex:
-    """Which paths are there, found by folder: the paths below one without walking all of them."""
+    """Which paths are there, found by folder: the paths below one without walking all of them.
 
-    def __init__(self) -> None:
+    ``here`` is who holds the paths themselves: one is there before it is added, and gone before it is
+    discarded. The index keeps no string of its own.
+    """
+
+    def __init__(self, here: Collection[str]) -> None:
+        self._here = here
         self._children: dict[str, set[str]] = {}
-        self._here: set[str] = set()
+        """By folder: the paths right below it, of files and of folders that hold any."""
 
     def add(self, path: str) -> None:
-        self._here.add(path)
         while path:
-            folder = parent(path)
-            children = self._children.setdefault(folder, set())
-            if name(path) in children:
+            folder = path.rpartition("/")[0]
+            children = self._children.get(folder)
+            if children is not None:
+                children.add(path)
                 return
-            children.add(name(path))
+            self._children[folder] = {path}
             path = folder
 
     def discard(self, path: str) -> None:
-        self._here.discard(path)
-        while path and path not in self._here and not self._children.get(path):
-            folder = parent(path)
+        while path and path not in self._here and path not in self._children:
+            folder = path.rpartition("/")[0]
             children = self._children.get(folder)
             if children is None:
                 return
-            children.discard(name(path))
+            children.discard(path)
             if not children:
                 del self._children[folder]
             path = folder
@@ -53,9 +57,7 @@ class PathIndex:
         found: list[str] = []
         stack = [folder]
         while stack:
-            at = stack.pop()
-            for child in self._children.get(at, ()):
-                path = f"{at}/{child}" if at else child
+            for path in self._children.get(stack.pop(), ()):
                 if path in self._here:
                     found.append(path)
                 if path in self._children:
@@ -64,7 +66,7 @@ class PathIndex:
         return found
 
     def holds_below(self, folder: str) -> bool:
-        return bool(self._children.get(folder))
+        return folder in self._children
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +111,19 @@ class DiskTree:
 
     def __init__(self) -> None:
         self._here: dict[str, OnDisk] = {}
-        self._index = PathIndex()
+        self._index = PathIndex(self._here)
         self.unknown: dict[str, str] = {}
 
     def get(self, path: str) -> OnDisk | None:
         return self._here.get(path)
 
     def put(self, path: str, seen: OnDisk) -> None:
+        known = path in self._here
         self._here[path] = seen
-        self._index.add(path)
-        self.unknown.pop(path, None)
+        if not known:
+            self._index.add(path)
+        if self.unknown:
+            self.unknown.pop(path, None)
 
     def discard(self, path: str) -> None:
         if self._here.pop(path, None) is not None:
@@ -126,6 +131,9 @@ class DiskTree:
 
     def paths(self) -> Iterator[str]:
         return iter(self._here)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._here
 
     def below(self, folder: str) -> list[str]:
         return self._index.below(folder)
@@ -154,9 +162,11 @@ class SyncedTree:
         """Where the disk folds names: the paths that may be one."""
         self._by_entry: dict[EntryId, Synced] = {}
         self._by_path: dict[str, EntryId] = {}
-        self._by_inode: dict[tuple[int, int], EntryId] = {}
+        self._by_inode: dict[int | tuple[int, int], EntryId] = {}
+        self._device: int | None = None
+        """Of the first file, and of all of them where nothing is mounted inside: its inodes go without it."""
         self._by_digest: dict[Digest, EntryId] = {}
-        self._index = PathIndex()
+        self._index = PathIndex(self._by_path)
         for agreed in synced:
             self.put(agreed)
 
@@ -179,7 +189,7 @@ class SyncedTree:
         return sorted(self._by_key.get(self._folding.path_key(path), set()) - {path})
 
     def with_inode(self, fingerprint: Fingerprint) -> Synced | None:
-        entry = self._by_inode.get((fingerprint.device, fingerprint.inode))
+        entry = self._by_inode.get(self._file(fingerprint))
         return None if entry is None else self._by_entry.get(entry)
 
     def with_digest(self, digest: Digest) -> Synced | None:
@@ -201,7 +211,9 @@ class SyncedTree:
         if self._folding:
             self._by_key.setdefault(self._folding.path_key(agreed.path), set()).add(agreed.path)
         if agreed.fingerprint is not None:
-            self._by_inode[agreed.fingerprint.device, agreed.fingerprint.inode] = agreed.entry
+            if self._device is None:
+                self._device = agreed.fingerprint.device
+            self._by_inode[self._file(agreed.fingerprint)] = agreed.entry
         if agreed.digest is not None:
             self._by_digest[agreed.digest] = agreed.entry
 
@@ -218,9 +230,14 @@ class SyncedTree:
                 if not self._by_key[key]:
                     del self._by_key[key]
         if agreed.fingerprint is not None:
-            inode = (agreed.fingerprint.device, agreed.fingerprint.inode)
-            if self._by_inode.get(inode) == entry:
-                del self._by_inode[inode]
+            file = self._file(agreed.fingerprint)
+            if self._by_inode.get(file) == entry:
+                del self._by_inode[file]
         if agreed.digest is not None and self._by_digest.get(agreed.digest) == entry:
             del self._by_digest[agreed.digest]
         return agreed
+
+    def _file(self, fingerprint: Fingerprint) -> int | tuple[int, int]:
+        if fingerprint.device == self._device:
+            return fingerprint.inode
+        return fingerprint.device, fingerprint.inode

@@ -9,9 +9,10 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, assert_never
 
-from pycrdt import Doc, Map, MapEvent
+from pycrdt import Doc, Map, MapEvent, Subscription
 
 from crdtsync.core.text.causal import CausalBuffer
 from crdtsync.core.text.statevector import decode
@@ -60,6 +61,9 @@ class TreeDocument:
         self._client_id = client_id
         self.rows: dict[EntryId, Row] = {}
         self._changed: set[EntryId] = set()
+        self._following: list[tuple[Doc[Any] | Map[Any], Subscription]] = []
+        self._resting: tuple[bytes, bytes] | None = None
+        """While the document is let go of: all of it as one update, and its state vector."""
         self._open()
         self._causal = CausalBuffer(values_only=True)
         with self._doc.transaction():
@@ -75,7 +79,7 @@ class TreeDocument:
 
     @property
     def state_vector(self) -> bytes:
-        return self._doc.get_state()
+        return self._doc.get_state() if self._resting is None else self._resting[1]
 
     @property
     def pending(self) -> bool:
@@ -84,10 +88,30 @@ class TreeDocument:
 
     def encode_state(self) -> bytes:
         """The whole document as one update; without what still waits for missing dependencies."""
-        return self._doc.get_update()
+        return self._doc.get_update() if self._resting is None else self._resting[0]
+
+    def rest(self) -> bool:
+        """Keep the document encoded, in a tenth of the memory, until it is needed; whether that was done now.
+
+        The rows stay. Not for a small one, nor while updates wait for others: what waits is in no update.
+        """
+        if self._resting is not None or self.pending or len(self.rows) < limits.TREE_RESTS_FROM_ENTRIES:
+            return False
+        self._resting = self._doc.get_update(), self._doc.get_state()
+        self._open()
+        return True
+
+    def _wake(self) -> None:
+        if self._resting is not None:
+            state, _ = self._resting
+            self._resting = None
+            with self._doc.transaction():
+                self._doc.apply_update(state)
+            self._follow()
 
     def diff_update(self, state_vector: bytes) -> bytes:
         """What someone at ``state_vector`` lacks."""
+        self._wake()
         return self._doc.get_update(state_vector)
 
     def apply_update(self, update: bytes) -> set[EntryId]:
@@ -96,6 +120,7 @@ class TreeDocument:
         Raises MalformedUpdate; the document is then as before.
         """
         ready = self._causal.take(update, check_tree_update(update)).ready
+        self._wake()
         try:
             with self._doc.transaction():
                 for part in ready:
@@ -109,6 +134,7 @@ class TreeDocument:
 
     def edit(self, operations: Sequence[Operation]) -> tuple[bytes, set[EntryId]]:
         """Carry out the operations in one transaction; returns the update and the entries changed."""
+        self._wake()
         before = self._doc.get_state()
         with self._doc.transaction():
             for operation in operations:
@@ -157,6 +183,10 @@ class TreeDocument:
                 del self._versions[key]
 
     def _open(self) -> None:
+        """Start with an empty document. What follows a document keeps all of it in memory, so that ends."""
+        for followed, subscription in self._following:
+            followed.unobserve(subscription)
+        self._following = []
         self._doc: Doc[Any] = Doc(client_id=self._client_id)
         self._columns = {name: self._doc.get(name, type=Map) for name in COLUMNS}
         self._path: Map[Any] = self._columns["path"]
@@ -180,9 +210,14 @@ class TreeDocument:
                 same = known.get(value, value) if isinstance(value, str) else value
                 self._set(name, known.get(key, key), same)
         self._changed.clear()
-        for name, column in self._columns.items():
-            column.observe(self._observer(name))
-        self._doc.observe(self._remember_update)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Have the rows told of every change from here on."""
+        self._following = [
+            (column, column.observe(self._observer(name))) for name, column in self._columns.items()
+        ]
+        self._following.append((self._doc, self._doc.observe(self._remember_update)))
 
     def _reopen(self) -> None:
         """Rebuild after pycrdt panicked, from what the broken document can still tell."""
@@ -274,11 +309,14 @@ def _decode_origin(value: object) -> Origin:
     if not isinstance(value, dict):
         return Origin()
     copy_of = value.get("copy_of")
-    return Origin(
-        by=_string(value.get("by")),
-        at_ms=_whole(value.get("at")) or 0,
-        copy_of=copy_of if is_entry_id(copy_of) else None,
-    )
+    by, at_ms = _string(value.get("by")), _whole(value.get("at")) or 0
+    return Origin(by, at_ms, copy_of) if is_entry_id(copy_of) else _plain_origin(by, at_ms)
+
+
+@lru_cache(maxsize=4096)
+def _plain_origin(by: str, at_ms: int) -> Origin:
+    """Of many files that came at once there are hundreds with the same."""
+    return Origin(by, at_ms)
 
 
 def _string(value: object) -> str:

@@ -55,8 +55,8 @@ class RoomView:
         self._rows = rows
         self._contents = contents
         self._placements: dict[EntryId, Placement] = {}
-        self._at: dict[str, tuple[EntryId, ...]] = {}
-        """By path, who claims it: hardly ever more than one."""
+        self._at: dict[str, EntryId | tuple[EntryId, ...]] = {}
+        """By path, who claims it: hardly ever more than one, who then stands without a tuple."""
         self._below: dict[str, int] = {}
         self._unchecked: set[str] = set()
         self._forked: set[EntryId] = set()
@@ -73,7 +73,7 @@ class RoomView:
     def at(self, path: str) -> EntryId | None:
         """The entry that stands at ``path``; the one that keeps the name where several claim it."""
         claimants = self._at.get(path)
-        return min(claimants, key=self.rank) if claimants else None
+        return min(claimants, key=self.rank) if isinstance(claimants, tuple) else claimants
 
     def holds_below(self, folder: str) -> bool:
         """Whether any entry stands below ``folder``."""
@@ -140,17 +140,22 @@ class RoomView:
         return Placement(entry, row.path, row.kind, row.executable, version)
 
     def _add(self, placement: Placement) -> None:
-        self._at[placement.path] = (*self._at.get(placement.path, ()), placement.entry)
+        others = self._claimants(placement.path)
+        self._at[placement.path] = (*others, placement.entry) if others else placement.entry
         for folder in parents(placement.path):
             self._below[folder] = self._below.get(folder, 0) + 1
             if folder in self._at:
                 self._unchecked.add(folder)
 
+    def _claimants(self, path: str) -> tuple[EntryId, ...]:
+        claimants = self._at.get(path, ())
+        return claimants if isinstance(claimants, tuple) else (claimants,)
+
     def _remove(self, placement: Placement) -> None:
         del self._placements[placement.entry]
-        claimants = tuple(each for each in self._at[placement.path] if each != placement.entry)
+        claimants = tuple(each for each in self._claimants(placement.path) if each != placement.entry)
         if claimants:
-            self._at[placement.path] = claimants
+            self._at[placement.path] = claimants if len(claimants) > 1 else claimants[0]
         else:
             del self._at[placement.path]
         for folder in parents(placement.path):
@@ -197,7 +202,9 @@ class RoomView:
         return operations
 
     def _resolve(self, path: str) -> list[SetPath | SetGone | DropVersions]:
-        claimants = sorted(self._at.get(path, ()), key=self.rank)
+        if not isinstance(self._at.get(path, ()), tuple) and not self.holds_below(path):
+            return []  # one, and nothing else wants the name: so it is with nearly all
+        claimants = sorted(self._claimants(path), key=self.rank)
         if not claimants:
             return []
         folders = [entry for entry in claimants if self._placements[entry].kind is Kind.DIR]

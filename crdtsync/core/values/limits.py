@@ -225,3 +225,7 @@ UNWRITTEN_TEXTS_MAX_BYTES: Final = 16 * MiB
 """Texts that arrived and wait to be written, so that their documents need not be decoded twice."""
 REHASH_PERIOD_S: Final = 24 * 3600.0
 """Each file is hashed again about this often, in case a tool restored all of its times."""
+TREE_RESTS_FROM_ENTRIES: Final = 2000
+"""A tree document of fewer is kept as it is: it has some 1.5 kB of memory for each, a tenth when encoded."""
+TREE_RESTS_AFTER_S_PER_ENTRY: Final = 0.001
+"""Without a change. To load it again takes 4 µs for each, and so at most half a percent of the time."""

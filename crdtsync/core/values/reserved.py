@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fnmatch import translate
+from functools import lru_cache
 from typing import Final
 
 STATE_FOLDER: Final = ".crdtsync"
@@ -45,7 +46,14 @@ def reserved_name(name: str) -> bool:
 
 def reserved_path(path: str) -> bool:
     """Whether any part of ``path`` is a reserved name."""
-    return any(reserved_name(part) for part in path.split("/"))
+    folder, _, name = path.rpartition("/")
+    return reserved_name(name) or (bool(folder) and _reserved_folder(folder))
+
+
+@lru_cache(maxsize=256)
+def _reserved_folder(folder: str) -> bool:
+    """The same few folders for thousands of files, one after the other."""
+    return any(reserved_name(part) for part in folder.split("/"))
 
 
 def litter_name(name: str) -> bool:
