@@ -15,7 +15,11 @@ from unittest.mock import patch
 
 import pytest
 
+from crdtsync.adapters import replacing
 from crdtsync.core.hub import engine as hub_engine
+from crdtsync.core.hub.doors.channel import Channel
+from crdtsync.core.hub.doors.text import OpenText
+from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.replica import ingest, materialise, transfers
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.documents import Documents
@@ -25,14 +29,18 @@ from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.observing import Observing
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.session import HubSession
+from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.swapping import Swapping
 from crdtsync.core.replica.unaccepted import UnacceptedEdits
 from crdtsync.core.text.diff import diff
 from crdtsync.core.tree.rows import Operation, SetGone
+from crdtsync.core.wire.control import Cursor
 from crdtsync.testing.oracles import Broken
 from crdtsync.testing.plan import Plan
 from crdtsync.testing.world import World
+from tests.doors import test_texts as doors
 from tests.simulation import test_found as stories
+from tests.simulation import test_second_lines as second_lines
 
 Mutant = Callable[[], AbstractContextManager[object]]
 
@@ -58,6 +66,36 @@ def _pass_all(self: Deletions, *_: object) -> tuple[list[Any], bool]:
     self._burst.clear()
     self.passed.update(burst)
     return burst, False
+
+
+def _honour_every_cursor(cursor: Cursor | None, epochs: object, durable: int) -> int:
+    return 0 if cursor is None else min(cursor.sequence, durable)
+
+
+_inspect = replacing.Replacing._inspect
+
+
+def _taken_for_expected(self: replacing.Replacing, held: Any, fd: int, expected: Any) -> Any:
+    _, signature = _inspect(self, held, fd, expected)
+    return replacing._Out.EXPECTED, signature
+
+
+_append = HubEngine._append
+
+
+def _acknowledged_at_once(self: HubEngine) -> None:
+    before = self._appending
+    _append(self)
+    for name, through in (self._appending or {}).items() if before is None else ():
+        self._rooms[name].stored(through)
+
+
+_answer = OpenText.answer
+
+
+def _answered_to_all(self: OpenText, channel: Channel, *said: Any) -> None:
+    for each in {channel.number: channel, **self.channels}.values():
+        _answer(self, each, *said)
 
 
 def _one_change(killed: str) -> None:
@@ -93,6 +131,18 @@ STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
         lambda: patch.object(Doubts, "made_sure", _sure),
         lambda: stories.test_a_revert_while_the_replica_is_down_is_one_unless_power_may_have_been_lost("2"),
     ),
+    "what comes out of an exchange is not looked at": (
+        lambda: patch.object(replacing.Replacing, "_inspect", _taken_for_expected),
+        second_lines.at_the_exchange,
+    ),
+    "what the disk changed is taken in before what others did": (
+        lambda: patch.object(ReplicaState, "may_ingest", property(lambda self: self.running)),
+        stories.test_an_edit_made_while_it_was_dead_is_still_one_after_two_starts_without_the_hub,
+    ),
+    "an answer to one page is told to all": (
+        lambda: patch.object(OpenText, "answer", _answered_to_all),
+        doors.test_a_step_2_is_for_the_one_who_asked,
+    ),
     "a mass deletion is not held": (
         lambda: patch.object(Deletions, "judge", _pass_all),
         stories.test_a_flush_ends_while_the_deletion_of_a_whole_folder_is_held,
@@ -113,11 +163,7 @@ SEEDS: dict[str, tuple[Mutant, int]] = {
         2012,
     ),
     "a restored hub honours every cursor": (
-        lambda: patch.object(
-            hub_engine,
-            "resume_after",
-            lambda cursor, epochs, durable: 0 if cursor is None else min(cursor.sequence, durable),
-        ),
+        lambda: patch.object(hub_engine, "resume_after", _honour_every_cursor),
         2045,
     ),
     "a move that was done before a kill is tried again": (
@@ -130,6 +176,31 @@ SEEDS: dict[str, tuple[Mutant, int]] = {
         2010,
     ),
 }
+
+
+PAIRS: dict[str, tuple[Mutant, Mutant, Callable[[], None]]] = {
+    "acknowledged before it is durable, and no cursor is doubted": (
+        lambda: patch.object(HubEngine, "_append", _acknowledged_at_once),
+        lambda: patch.object(hub_engine, "resume_after", _honour_every_cursor),
+        second_lines.test_what_the_hub_lost_before_it_was_durable_comes_again_from_who_had_saved_it,
+    ),
+    "taken in before what others did, and nobody takes back what is there twice": (
+        lambda: patch.object(ReplicaState, "may_ingest", property(lambda self: self.running)),
+        lambda: patch.object(ingest.Ingest, "take_back_doubled", lambda *_: None),
+        second_lines.test_the_same_change_made_while_one_was_cut_off_is_there_once,
+    ),
+}
+"""Each of two lines of defence holds without the other; without both the story is spoiled."""
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_one_line_of_defence_holds_without_the_other(name: str) -> None:
+    first, second, story = PAIRS[name]
+    for mutant in (first, second):
+        with mutant():
+            story()
+    with first(), second(), pytest.raises(AssertionError):
+        story()
 
 
 @pytest.mark.parametrize("name", STORIES)
