@@ -272,3 +272,18 @@ def test_the_bodies_of_an_update_are_its_structs() -> None:
         5: (1, 0, 1),
     }
     assert whole[bodies[7].at_byte : bodies[7].to_byte] == first + skip(2) + second
+
+
+def test_a_long_list_of_deletions_that_comes_again_is_read_as_the_first_time() -> None:
+    ranges = tuple((4 * number, 1 + number % 3) for number in range(400))
+    typed = [
+        update([structs(7, clock, text("a", left=(1, clock)))], [deletions(9, *ranges)]) for clock in (1, 2)
+    ]
+    first, second, again = check_update(typed[0]), check_update(typed[1]), check_update(typed[0])
+    assert first.deletes == second.deletes == {9: tuple((start, start + size) for start, size in ranges)}
+    assert first.cuts == again.cuts
+    assert [cut for cut in first.cuts if cut[0] == 9] == [cut for cut in second.cuts if cut[0] == 9]
+    assert (first.needs, second.needs) == ({1: 2}, {1: 3})
+    for broken in (typed[0] + b"\0", typed[0][:-1], typed[0][:-1] + b"\0"):
+        with pytest.raises(MalformedUpdate):
+            check_update(broken)

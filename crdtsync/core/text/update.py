@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from crdtsync.core.text.content import read_content
@@ -91,6 +92,10 @@ class Struct:
     gap: bool
 
 
+_LONG_BYTES: Final = 256
+_REMEMBERED_MAX_BYTES: Final = 256 * 1024
+_REMEMBERED_LISTS: Final = 8
+"""Lists of deletions that are not read again: longer than is read at once, no longer than may be kept."""
 _EMPTY_SHAPE: Final = UpdateShape({}, {}, {}, (), {}, True, (), False, {})
 
 
@@ -147,7 +152,7 @@ def _read(
     inserts: dict[int, Ranges],
     halves: dict[int, list[int]],
     structs: dict[int, list[Struct]] | None,
-) -> dict[int, Ranges]:
+) -> Mapping[int, Ranges]:
     try:
         _read_inserts(cursor, inserts, halves, structs)
         deletes = _read_deletes(cursor)
@@ -258,7 +263,20 @@ def _read_dependency(cursor: Cursor, client: int, clock: int) -> tuple[int, int]
     return other, needed
 
 
-def _read_deletes(cursor: Cursor) -> dict[int, Ranges]:
+def _read_deletes(cursor: Cursor) -> Mapping[int, Ranges]:
+    """A difference from a state vector has all deletions of a text's life: the same long list each time."""
+    section = cursor.data[cursor.at :]
+    read = _known_deletions if _LONG_BYTES <= len(section) <= _REMEMBERED_MAX_BYTES else _deletions
+    deletes, cuts, length = read(section)
+    cursor.at += length
+    cursor.cuts += cuts
+    return deletes
+
+
+def _deletions(section: bytes) -> tuple[Mapping[int, Ranges], Sequence[tuple[int, int]], int]:
+    """The deletions that ``section`` begins with, where they cut, and how many of its bytes they are."""
+    cursor = Cursor(section)
+    clock, cuts = cursor.clock, cursor.cuts
     deletes: dict[int, Ranges] = {}
     for _ in range(cursor.count()):
         client = cursor.uint()
@@ -267,17 +285,24 @@ def _read_deletes(cursor: Cursor) -> dict[int, Ranges]:
         ranges = []
         end = 0
         for _ in range(cursor.some("deletions")):
-            start = cursor.clock()
-            length = cursor.clock()
+            start = clock()
+            length = section[cursor.at]
+            if length < 0x80:  # as most are
+                cursor.at += 1
+            else:
+                length = clock()
             if not length or start + length > MAX_CLOCK:
                 refuse("a deletion of impossible length")
             if start < end:
                 refuse("deletions out of order")  # Yjs would lose those that wait for what they delete
             end = start + length
-            ranges.append((start, start + length))
-            cursor.cuts += (client, start), (client, start + length)
+            ranges.append((start, end))
+            cuts += (client, start), (client, end)
         deletes[client] = tuple(ranges) if len(ranges) == 1 else _merged(ranges)
-    return deletes
+    return deletes, cuts, cursor.at
+
+
+_known_deletions = lru_cache(maxsize=_REMEMBERED_LISTS)(_deletions)
 
 
 def _merged(ranges: list[tuple[int, int]]) -> Ranges:
