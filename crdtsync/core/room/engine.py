@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Final, Literal, assert_never
 
-from crdtsync.core.replica.cursors import Cursors, Ranges
+from crdtsync.core.replica.cursors import Ranges
 from crdtsync.core.replica.effects import Connect, Disconnect, Halt, Notice, SendBinary, SendText
 from crdtsync.core.replica.events import (
     BinaryFrame,
@@ -33,24 +33,21 @@ from crdtsync.core.room.effects import (
     Event,
     PeopleChanged,
     Settled,
-    TextChanged,
 )
 from crdtsync.core.room.files import Files
 from crdtsync.core.room.hub_side import Heard, HubSide
+from crdtsync.core.room.people import People
 from crdtsync.core.room.texts import RoomTexts
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.rows import Operation
 from crdtsync.core.tree.view import Placement, RoomView
-from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
-from crdtsync.core.wire.control import Presence, Refused, TextCursors
+from crdtsync.core.wire.control import Refused
 from crdtsync.errors import InvalidEdit, PeerError, ReadOnly
 
-_Announced: TypeAlias = tuple[tuple[str, ...], tuple[Digest, ...], tuple[TextCursors, ...]]
-_NOTHING: Final[_Announced] = ((), (), ())
 REPAIR_ROUNDS_MAX: Final = 32
 """Repairs lead to repairs; honest rooms need two or three rounds."""
 
@@ -66,11 +63,12 @@ class RoomEngine:
         self._tree = TreeDocument(client_id)
         self._texts = RoomTexts(client_id)
         self._view = RoomView(self._tree.rows, self._texts)
+        self._people = People(identity.name, self._path_of)
         heard = Heard(
             edited=self._edited,
             left_out=self._left_out,
-            someone=self._someone,
-            left=self._someone_left,
+            someone=self._people.someone,
+            left=self._people.left,
             caught_up=self._caught_up,
             probed=self._probed,
             refused=self._refused,
@@ -79,15 +77,9 @@ class RoomEngine:
         self._session = HubSession(identity, self._hub_side, self._out, None, [])
         self._reconnecting = Reconnecting(rng)
         self._holders: Counter[EntryId] = Counter()
-        self._told: list[TextChanged | CursorsMoved] = []
-        self._cursors = Cursors()
         self._true: list[Settled] = []
         self._settling: dict[int, bool] = {}
         """By number, whether its probe was answered."""
-        self._edited_at: dict[EntryId, float] = {}
-        self._wanted: tuple[Digest, ...] = ()
-        self._announced = _NOTHING
-        self._announced_at = 0.0
         self._peers: tuple[Peer, ...] = ()
         self._ever_caught_up = False
         self._halted = False
@@ -140,10 +132,8 @@ class RoomEngine:
     def deadline(self) -> float | None:
         """When a Tick is due, in the terms of ``now``; None: not before something else happens."""
         due = [self._reconnecting.due, self._now if self._session.eager else None]
-        if self._edited_at and self._session.live:
-            due.append(min(self._edited_at.values()) + limits.EDITING_SHOWN_S)
-        if self._session.live and self._cursors.told() != self._announced[2]:
-            due.append(self._announced_at + limits.PRESENCE_EVERY_S)
+        if self._session.live:
+            due.append(self._people.deadline)
         return min((at for at in due if at is not None), default=None)
 
     # -- what a program asks and does -----------------------------------------------------------------
@@ -197,21 +187,11 @@ class RoomEngine:
 
     def cursors(self, entry: EntryId) -> list[CursorsMoved]:
         """Where everyone else is in the text."""
-        found = []
-        for (member, text), ranges in self._cursors.there.items():
-            if text == entry:
-                found.append(CursorsMoved(entry, str(member), self._cursors.names.get(member, ""), ranges))
-        for (holder, text), ranges in self._cursors.here.items():
-            if text == entry:
-                name = self._identity.name
-                found.append(CursorsMoved(entry, f"here:{holder}", name, ranges, holder))
-        return found
+        return self._people.cursors(entry)
 
     def place(self, entry: EntryId, ranges: Ranges, holder: int) -> None:
         """Where the person at that holder is, as (anchor, head) in code points; none: nowhere."""
-        self._cursors.place(holder, entry, ranges)
-        name = self._identity.name
-        self._told.append(CursorsMoved(entry, f"here:{holder}", name, ranges, holder))
+        self._people.place(entry, ranges, holder)
 
     def edit(self, entry: EntryId, edits: Sequence[Edit], holder: int | None) -> None:
         """Edit an open text: ascending edits, in code points, of what it is now.
@@ -224,9 +204,7 @@ class RoomEngine:
         except ValueError as error:
             raise InvalidEdit(f"The edits do not fit the text: {error}") from None
         if update:
-            self._edited_at[entry] = self._now
-            self._cursors.changed(entry, edits, here=True)
-            self._told.append(TextChanged(entry, tuple(edits), self._identity.name, True, holder))
+            self._people.edited(entry, edits, holder, self._now)
             self._push(DocumentId(entry), update)
             self._hub_side.refresh([entry])
 
@@ -258,7 +236,7 @@ class RoomEngine:
 
     def want(self, digests: Iterable[Digest]) -> None:
         """Ask the others for blobs that the hub lacks."""
-        self._wanted = tuple(sorted(digests))[: limits.PRESENCE_WANTED_MAX]
+        self._people.want(digests)
 
     # -- the hub --------------------------------------------------------------------------------------
 
@@ -272,9 +250,7 @@ class RoomEngine:
     def _disconnected(self, reason: str) -> None:
         self._session.disconnected()
         self._settling = dict.fromkeys(self._settling, False)
-        self._announced = _NOTHING
-        for member in list(self._cursors.names):
-            self._someone_left(member)
+        self._people.away()
         self._reconnecting.lost(self._now)
         self._out.notice("offline", "", reason)
 
@@ -306,30 +282,21 @@ class RoomEngine:
                 assert_never(refused.code)
 
     def _edited(self, entry: EntryId, edits: tuple[Edit, ...]) -> None:
-        self._cursors.changed(entry, edits, here=False)
-        self._told.append(TextChanged(entry, edits, self._author(entry)))
+        self._people.others_edited(entry, edits, self._author(entry))
 
-    def _someone(self, presence: Presence) -> None:
-        for entry, ranges in self._cursors.take(presence):
-            self._told.append(CursorsMoved(entry, str(presence.member), presence.name, ranges))
-
-    def _someone_left(self, member: int) -> None:
-        name = self._cursors.names.get(member, "")
-        for entry in self._cursors.left(member):
-            self._told.append(CursorsMoved(entry, str(member), name, ()))
+    def _path_of(self, entry: EntryId) -> str | None:
+        placed = self._view.get(entry)
+        return None if placed is None else placed.path
 
     def _author(self, entry: EntryId) -> str:
         """The only one who says to edit it, if there is just one: an update does not tell whose it is."""
-        placed = self._view.get(entry)
-        if placed is None:
-            return ""
-        names = {peer.name for peer in self._session.peers.values() if placed.path in peer.editing}
+        path = self._path_of(entry)
+        names = {peer.name for peer in self._session.peers.values() if path in peer.editing}
         return names.pop() if len(names) == 1 else ""
 
     def _left_out(self, document: DocumentId, reason: str) -> None:
-        placed = None if document == TREE else self._view.get(EntryId(document))
-        path = "" if placed is None else placed.path
-        self._out.notice("refused", path, f"an update from the hub cannot be applied: {reason}")
+        path = None if document == TREE else self._path_of(EntryId(document))
+        self._out.notice("refused", path or "", f"an update from the hub cannot be applied: {reason}")
 
     # -- changes of our own ---------------------------------------------------------------------------
 
@@ -359,15 +326,15 @@ class RoomEngine:
         self._repair()
         self._heed(self._session.advance)
         self._session.flush()
-        self._announce()
+        self._people.announce(self._session, self._now)
         self._settle()
         effects: list[Effect] = []
         for effect in self._out.take():
             assert isinstance(effect, Connect | Disconnect | SendText | SendBinary | Halt | Notice), effect
             effects.append(effect)
-        effects += [told for told in self._told if told.entry in self._holders]
+        effects += [told for told in self._people.told if told.entry in self._holders]
         effects += self._true
-        self._told.clear()
+        self._people.told.clear()
         self._true.clear()
         if self._hub_side.touched:
             effects.append(EntriesChanged(frozenset(self._hub_side.touched)))
@@ -377,25 +344,6 @@ class RoomEngine:
             self._peers = peers
             effects.append(PeopleChanged())
         return effects
-
-    def _announce(self) -> None:
-        """Tell the others which texts the program edited within the last minute, and what it lacks."""
-        recent = {
-            entry: at for entry, at in self._edited_at.items() if self._now - at < limits.EDITING_SHOWN_S
-        }
-        self._edited_at = recent
-        if not self._session.live:
-            return
-        newest = sorted(recent, key=lambda entry: -recent[entry])[: limits.PRESENCE_PATHS_MAX]
-        placed = [self._view.get(entry) for entry in newest]
-        paths = tuple(sorted(each.path for each in placed if each is not None))
-        news = paths, self._wanted, self._cursors.told()
-        only_cursors = news[:2] == self._announced[:2]
-        if news != self._announced and not (
-            only_cursors and self._now < self._announced_at + limits.PRESENCE_EVERY_S
-        ):
-            self._announced, self._announced_at = news, self._now
-            self._session.announce(*news)
 
     def _settle(self) -> None:
         if not self._settling or not self._session.live or self._session.unsent:
