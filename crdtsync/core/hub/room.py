@@ -7,7 +7,7 @@ the log, is the listener's matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from crdtsync.core.hub import bounds
@@ -70,6 +70,7 @@ class Room:
         self._shared = shared
         self._tail: list[Outgoing] = []
         self._gathered: list[Outgoing] = []
+        self._gathering: dict[int, Callable[[], None]] = {}
         self._unstored: list[Row] = []
         self._news: dict[int, Presence | Left] = {}
 
@@ -115,11 +116,26 @@ class Room:
 
     def flush(self) -> None:
         """Give what was added to the live members."""
+        was_touched = self.name in self._shared.touched
+        self.gather()
+        if not was_touched:
+            self._shared.touched.pop(self.name, None)  # what was added just now is given just now
         gathered, self._gathered = self._gathered, []
         for batch in batches(gathered):
             self._give((listener.number, listener.take(batch)) for listener in list(self.live.values()))
         for listener in list(self.awaiting_flush.values()):
             listener.flushed()
+
+    def gather(self) -> None:
+        """Have members add what they gathered: from here on ``head`` counts all that the hub has."""
+        gathering, self._gathering = self._gathering, {}
+        for give in gathering.values():
+            give()
+
+    def gather_later(self, author: int, give: Callable[[], None]) -> None:
+        """The member has something to ``add`` at the end of this turn, or when ``gather`` is called."""
+        self._gathering[author] = give
+        self._touch()
 
     def await_flush(self, listener: Listener) -> None:
         """The listener wants ``flushed`` at the end of this turn."""
@@ -154,7 +170,7 @@ class Room:
         self._tail.clear()
         self._unstored.clear()
         self._gathered.clear()
-        self._unstored.clear()
+        self._gathering.clear()
 
     def enter(self, listener: Listener) -> None:
         """Tell the newcomer who is here."""

@@ -129,6 +129,7 @@ class ReplicaSession:
                 self._all_compared = self._all_compared or last
                 self._go_on()
             case Probe(number):
+                self._room.gather()
                 self._probes.append((number, self._room.head))
                 self._answer_probes()
                 self.settle()

@@ -169,6 +169,14 @@ class CausalBuffer:
         return [update for _, update in sorted(woken)]
 
 
+def is_news(shape: UpdateShape, known: Mapping[int, int]) -> bool:
+    """Whether the update inserts something that a document lacks which holds ``known``."""
+    for client, ranges in shape.inserts.items():  # noqa: SIM110  (twice as fast, for every keystroke)
+        if ranges[-1][1] > known.get(client, 0):
+            return True
+    return False
+
+
 def is_ready(shape: UpdateShape, known: Mapping[int, int]) -> bool:
     """Whether a document that holds ``known`` can integrate the whole update now."""
     have = {}

@@ -18,10 +18,10 @@ import pycrdt
 from pycrdt import Doc, Text, TransactionEvent
 
 from crdtsync.core.text import statevector
-from crdtsync.core.text.causal import CausalBuffer, is_ready
+from crdtsync.core.text.causal import CausalBuffer, is_news, is_ready
 from crdtsync.core.text.deltas import Deltas, edits_of
 from crdtsync.core.text.diff import Edit, apply_edits, diff
-from crdtsync.core.text.merging import merge_updates
+from crdtsync.core.text.merging import Merging
 from crdtsync.core.text.offsets import to_utf8_many, utf8_length
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.errors import MalformedUpdate
@@ -71,7 +71,7 @@ class TextDocument:
         "_journal",
         "_journal_bytes",
         "_later",
-        "_later_bytes",
+        "_later_updates",
         "_plain",
         "_text",
     )
@@ -90,9 +90,9 @@ class TextDocument:
         self._journal: list[bytes] = []
         """What the document was made from: it is made anew when an update breaks it."""
         self._journal_bytes = 0
-        self._later: list[tuple[bytes, UpdateShape | None]] = []
+        self._later = Merging()
         """Known to the buffer, and not yet to the document; whoever looks at that calls ``_catch_up``."""
-        self._later_bytes = 0
+        self._later_updates: list[bytes] = []
         self._open()
         self._load(list(updates), plain)
 
@@ -154,29 +154,28 @@ class TextDocument:
 
         What does not apply by then is left out and logged, as of our own log.
         """
-        known = self._buffer.known
-        is_news = any(ranges[-1][1] > known.get(client, 0) for client, ranges in shape.inserts.items())
-        if shape.elsewhere or shape.types or not is_news:
+        if shape.elsewhere or shape.types or not is_news(shape, self._buffer.known):
             return self.apply_update(update, shape)
         taken = self._buffer.take(update, shape)
         for ready in taken.ready:
-            self._later.append((ready, shape if ready is update else None))
-            self._later_bytes += len(ready)
+            self._later.add(ready, shape if ready is update else None)
+        self._later_updates += taken.ready
         self._text = None
-        if len(self._later) >= _LATER_MAX_UPDATES or self._later_bytes > _LATER_MAX_BYTES:
+        if self._later.count >= _LATER_MAX_UPDATES or self._later.size_bytes > _LATER_MAX_BYTES:
             self._catch_up()
         return Change(bool(taken.ready), taken.waits)
 
     def _catch_up(self) -> None:
         """Have the document take what was left for later."""
-        if not self._later:
+        if not self._later_updates:
             return
-        later, self._later, self._later_bytes = self._later, [], 0
+        merged, updates = self._later.updates(), self._later_updates
+        self._later, self._later_updates = Merging(), []
         try:
-            for update in merge_updates(later):
+            for update in merged:
                 self._integrate(update, news=True)
         except MalformedUpdate:
-            self._offer(update for update, _ in later)
+            self._offer(updates)
 
     def apply_update_telling(self, update: bytes) -> tuple[Change, tuple[Edit, ...]]:
         """Take in an update, and tell how it changed ``text``, as ascending edits of the text before.

@@ -21,18 +21,42 @@ def merge_updates(pieces: Iterable[tuple[bytes, UpdateShape | None]]) -> list[by
 
     Each comes with what ``check_update`` returned for it; one with None stays alone.
     """
-    merged: list[bytes] = []
-    group = _Group()
+    merging = Merging()
     for update, shape in pieces:
-        if shape is None or not group.take(update, shape):
-            merged += group.updates()
-            group = _Group()
-            if shape is None or not group.take(update, shape):
-                merged.append(update)
-    return merged + group.updates()
+        merging.add(update, shape)
+    return merging.updates()
+
+
+class Merging:
+    """The same, one after the other; shapes are not kept."""
+
+    __slots__ = ("_done", "_group", "count", "size_bytes")
+
+    def __init__(self) -> None:
+        self._done: list[bytes] = []
+        self._group = _Group()
+        self.count = 0
+        self.size_bytes = 0
+        """Of all that was added."""
+
+    def add(self, update: bytes, shape: UpdateShape | None) -> None:
+        self.count += 1
+        self.size_bytes += len(update)
+        if shape is not None and self._group.take(update, shape):
+            return
+        self._done += self._group.updates()
+        self._group = _Group()
+        if shape is None or not self._group.take(update, shape):
+            self._done.append(update)
+
+    def updates(self) -> list[bytes]:
+        """All that was added so far."""
+        return self._done + self._group.updates()
 
 
 class _Group:
+    __slots__ = ("_count", "_deletes", "_first", "_lists", "_size_bytes")
+
     def __init__(self) -> None:
         self._first: bytes = b""
         self._count = 0

@@ -19,11 +19,11 @@ from crdtsync.core.hub.doors.channel import Channel, Phase
 from crdtsync.core.hub.doors.checking import LargeUpdates
 from crdtsync.core.hub.doors.choosing import OtherHistory, check_state_vector
 from crdtsync.core.hub.doors.crossing import Replicas
+from crdtsync.core.hub.doors.gathered import Gathered
 from crdtsync.core.hub.doors.loading import Loading
 from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
-from crdtsync.core.hub.doors.receipts import Receipts
 from crdtsync.core.hub.doors.strangers import Arrival, Proof, Refused, Show, decide, objection
 from crdtsync.core.hub.doors.text import OpenText, malformed, too_large
 from crdtsync.core.hub.doors.texts import OpenTexts
@@ -88,7 +88,7 @@ class Desk:
         self._loading = Loading(number, shared)
         self._arriving: dict[int, Arrival] = {}
         """Channels that are about to open a text."""
-        self._receipts = Receipts()
+        self._gathered = Gathered(number)
         self._large = LargeUpdates(shared)
         self._people = People(
             self.texts.of, lambda entry: self._places.path_of(entry) if self._places else None
@@ -151,8 +151,7 @@ class Desk:
 
     def stored(self) -> None:
         room = self._here()
-        self._receipts.pay(room.durable)
-        if not self._receipts:
+        if not self._gathered.pay(room):
             room.awaiting_store.pop(self.number, None)
 
     def tell_durable(self) -> bytes | str | None:
@@ -324,6 +323,7 @@ class Desk:
     def _close_if_unused(self, text: OpenText) -> None:
         if self.texts.close_if_unused(text) and self._places is not None:
             assert text.entry is not None
+            self._here().gather()
             self._places.learn(text.entry, text.document.state_vector)
 
     # -- writing --------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ class Desk:
     ) -> None:
         room = self._here()
         if update == EMPTY_UPDATE:
-            self._owe(channel, room.durable)
+            self._gathered.owe(room, channel)
             return
         if len(update) > bounds.UPDATE_MAX_BYTES or text.grows_too_large(update):
             self._refuse_update(channel, codes.TOO_LARGE, too_large(channel.path))
@@ -366,10 +366,10 @@ class Desk:
             return
         if change.changed or change.pending:
             if text.entry is not None:
-                room.add(self.number, [(DocumentId(text.entry), update)], at_ms)
+                self._gathered.add(room, text, at_ms)
             elif text.keeps(update):
                 self._make(channel, text, at_ms)
-        self._owe(channel, room.head)
+        self._gathered.owe(room, channel)
 
     def _make(self, channel: Channel, text: OpenText, at_ms: int) -> None:
         """The first character: from here on there is a file."""
@@ -382,12 +382,6 @@ class Desk:
         entry = places.new_entry(text.path, text.document.encode_state()) or new_entry_id(self._rng)
         self._opened.add(self.name, text.path, entry)
         room.add(self.number, self.texts.make(text, entry, places, origin), at_ms)
-
-    def _owe(self, channel: Channel, sequence: int) -> None:
-        room = self._here()
-        self._receipts.owe(channel, sequence, room.durable)
-        if self._receipts:
-            room.awaiting_store[self.number] = self
 
     def _flush_soon(self) -> None:
         self._here().await_flush(self)

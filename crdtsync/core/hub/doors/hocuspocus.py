@@ -36,6 +36,8 @@ class HocuspocusConnection(Wire):
     ``later(seconds, what)`` does something after a while, unless the connection is gone by then.
     """
 
+    answers = True
+
     def __init__(
         self,
         number: int,

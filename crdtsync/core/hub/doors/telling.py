@@ -7,19 +7,21 @@ update all that it lacks: so what waits for it does not grow.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.text.merging import merge_updates
+from crdtsync.core.text.merging import Merging, merge_updates
 from crdtsync.core.text.update import UpdateShape
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.yjs import Awareness, SyncUpdate, YjsMessage
 
 AUTHORS_SPARED_MAX: Final = 4
 """So many authors of one turn are not told what they said; more hear it again, which changes nothing."""
+
+_Piece: TypeAlias = tuple[int, bytes, UpdateShape | None]
 
 
 class _Behind:
@@ -37,8 +39,14 @@ class Telling:
         self._document = document
         self._shared = shared
         self._soon = soon
-        self._updates: list[tuple[int, bytes, UpdateShape | None]] = []
+        self._updates: list[_Piece] = []
         """With the channel that made it, or 0; no shape for one that waits for others."""
+        self._merging = Merging()
+        """The same, put together."""
+        self._logged = 0
+        """So many of them were given to the log, or came from there."""
+        self._unlogged: list[bytes] = []
+        """What clients made and were told of, and the log was not given yet."""
         self._states: dict[int, ClientState] = {}
         """The latest of each client, in the order in which they came."""
         self._is_due = False
@@ -48,7 +56,16 @@ class Telling:
     def update(self, update: bytes, shape: UpdateShape | None, author: int = 0) -> None:
         """The document has taken an update in; ``shape`` None if a part of it waits for others."""
         self._updates.append((author, update, shape))
+        self._merging.add(update, shape)
         self._soon()
+
+    def take_unlogged(self) -> list[bytes]:
+        """What clients made since this was called last, as few updates as may be: for the log."""
+        unlogged, self._unlogged = self._unlogged, []
+        fresh, self._logged = self._updates[self._logged :], len(self._updates)
+        if len(fresh) == len(self._updates) and all(author for author, _, _ in fresh):
+            return unlogged + self._merging.updates()
+        return unlogged + merge_updates((update, shape) for author, update, shape in fresh if author)
 
     def awareness(self, states: Iterable[ClientState]) -> None:
         self._is_due = True
@@ -62,12 +79,16 @@ class Telling:
 
     def flush(self, channels: Mapping[int, Channel]) -> None:
         """Send what was gathered."""
-        updates, self._updates = self._updates, []
+        if self._logged < len(self._updates):
+            self._unlogged = self.take_unlogged()
+        updates, self._updates, self._logged = self._updates, [], 0
+        merging, self._merging = self._merging, Merging()
         states, self._states = tuple(self._states.values()), {}
         is_due, self._is_due = self._is_due, False
         if not channels or not (updates or is_due):
             return
-        authors = {author for author, _, _ in updates if author in channels}
+        everyone = {author for author, _, _ in updates}
+        authors = everyone & channels.keys()
         if len(authors) > AUTHORS_SPARED_MAX:
             authors = set()
         groups: dict[tuple[int, str], list[Channel]] = {}
@@ -77,7 +98,13 @@ class Telling:
         messages: dict[int, list[YjsMessage]] = {}
         for (spared, _), group in groups.items():
             if spared not in messages:
-                messages[spared] = _messages(updates, spared)
+                if spared not in everyone or not spared:
+                    told = merging.updates()
+                elif len(everyone) == 1:
+                    told = []
+                else:
+                    told = merge_updates((each, shape) for by, each, shape in updates if by != spared)
+                messages[spared] = [SyncUpdate(update) for update in told]
                 if is_due:  # last: a cursor may stand behind what was typed just now
                     messages[spared].append(Awareness(states))
             self._send(group, messages[spared], updates, states)
@@ -86,7 +113,7 @@ class Telling:
         self,
         group: Sequence[Channel],
         messages: Iterable[YjsMessage],
-        updates: Sequence[tuple[int, bytes, UpdateShape | None]],
+        updates: Sequence[_Piece],
         states: Iterable[ClientState],
     ) -> None:
         """To channels that are told the same by the same bytes."""
@@ -107,7 +134,7 @@ class Telling:
     def _fall_behind(
         self,
         channel: Channel,
-        updates: Iterable[tuple[int, bytes, UpdateShape | None]],
+        updates: Iterable[_Piece],
         states: Iterable[ClientState],
     ) -> None:
         clocks = statevector.decode(self._document.state_vector)
@@ -129,9 +156,3 @@ class Telling:
             *map(SyncUpdate, self._document.pending),
             *([Awareness(tuple(behind.states.values()))] if behind.states else []),
         )
-
-
-def _messages(updates: Iterable[tuple[int, bytes, UpdateShape | None]], spared: int) -> list[YjsMessage]:
-    """All updates but those of one author."""
-    pieces = [(update, shape) for author, update, shape in updates if author != spared or not spared]
-    return [SyncUpdate(update) for update in merge_updates(pieces)]

@@ -12,6 +12,7 @@ from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.doors.telling import Telling
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
+from crdtsync.core.text.causal import is_news
 from crdtsync.core.text.document import Change, TextDocument
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.values import limits
@@ -59,8 +60,7 @@ class OpenText:
     def holds(self, update: bytes, shape: UpdateShape | None = None) -> bool:
         """Whether the update is no news. ``shape`` as for ``apply``. Raises MalformedUpdate."""
         shape = shape or check_update(update)
-        known = statevector.decode(self.document.state_vector)
-        if any(ranges[-1][1] > known.get(by, 0) for by, ranges in shape.inserts.items()):
+        if is_news(shape, statevector.decode(self.document.state_vector)):
             return False
         scratch = TextDocument(self._client_id, [self.document.encode_state(), *self.document.pending])
         change = scratch.apply_update(update, shape)

@@ -56,6 +56,7 @@ class OpenTexts:
         tree = places.edit([Create(entry, Kind.TEXT, text.path, False, origin)])
         updates = [(DocumentId(entry), update) for update in text.unmade]
         text.unmade.clear()
+        text.telling.take_unlogged()  # the same
         return [*updates, (TREE, tree)]
 
     def close_if_unused(self, text: OpenText) -> bool:

@@ -17,6 +17,8 @@ READ_ONLY = "You may read this file, not change it: nothing was stored."
 class YjsConnection(Wire):
     """Ends with a code and a reason, which the client gives the page (``connection-close``, ``closed``)."""
 
+    answers = False
+
     def __init__(self, number: int, shared: Shared) -> None:
         super().__init__(number, shared)
         self._channel: Channel | None = None
