@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+
+from crdtsync.testing.trouble import Trouble
 from crdtsync.testing.virtual_inodes import NodeKind
 from tests.simulation.scene import Scene
 
@@ -34,3 +37,30 @@ def test_an_empty_folder_that_is_shared_stays_so_when_something_unshared_comes_i
     scene.rest()
     for replica in (scene.a, scene.b):
         assert replica.disk.nodes["x"].kind is NodeKind.FOLDER
+
+
+def test_what_changed_while_the_whole_folder_could_not_be_read_is_sent_once_it_can() -> None:
+    scene = Scene()
+    scene.save(scene.a, "tool.sh", "run\n")
+    scene.rest()
+    scene.a.trouble = Trouble(errno.EACCES, 1.0)
+    scene.a.flush()
+    scene.wait(1.0)
+    scene.a.trouble = None
+    scene.a.disk.set_executable("tool.sh", True)
+    scene.wait(1.0)  # it is seen before it is known that all else is there, too
+    scene.rest()
+    assert scene.b.disk.nodes["tool.sh"].executable
+
+
+def test_a_second_save_in_the_tick_of_the_first_is_found_after_a_kill() -> None:
+    scene = Scene()
+    scene.a.machine.filesystem.tick_ns = 2_000_000_000
+    scene.wait(2.0 - scene.clock.now_s % 2.0)
+    scene.save(scene.a, "text.md", "one\n")
+    scene.wait(1.0)
+    scene.a.kill()
+    scene.save(scene.a, "text.md", "two\n")
+    scene.a.start()
+    scene.rest()
+    assert scene.read(scene.b, "text.md") == "two\n"

@@ -148,6 +148,7 @@ def test_any_texts_have_an_answer(saved: str, current: str, older: list[str]) ->
         ("one\ntwo\n", "one\nt8wo\n", "new\none\nt8wo\n", True),
         ("one\ntwo\n", "one\nt8wo\n", "new\none\ntwo\n", False),
         ("one\ntwo\n", "one\ntwo\nthree\nfour\n", "one\ntwo\nthree\n", False),
+        ("one\ntwo\n", "one\ntwo seventh\n", "one\ntwo seventeenth\n", False),
         ("one\ntwo\n", "one\n", "one\nnew\n", False),  # what was only taken out shows nothing
         ("one\ntwo\n", "one\n\ntwo\n", "one\n\ntwo\nnew\n", False),  # nor does an empty line
     ],

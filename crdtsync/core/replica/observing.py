@@ -131,7 +131,7 @@ class Observing:
                     self.scan(path)  # until then nobody can tell what is gone in it
             case Unchanged(fingerprint):
                 self._known(path)
-                if not self._unchanged(path, fingerprint):
+                if not self._unchanged(path, fingerprint, now):
                     state.looking.want(path)
                 else:
                     state.looking.settled(path)
@@ -318,7 +318,7 @@ class Observing:
         for path, reason in scan.unshareable.items():
             self._unknown(path, reason, "unshared")
         for path, fingerprint in [*scan.files.items(), *scan.links.items()]:
-            if path in touched or not self._unchanged(path, fingerprint):
+            if path in touched or not self._unchanged(path, fingerprint, now):
                 state.looking.want(path, fingerprint.size_bytes)
             else:
                 state.looking.settled(path)
@@ -330,7 +330,7 @@ class Observing:
             elif folder.empty and state.disk.get(path) is None:
                 state.looking.want(path)
         for path in unknown_before:
-            if path in scan.folders:
+            if not path or path in scan.folders:
                 self._replan_below(path)
         self._missing(below, scan, touched)
         if not below:
@@ -347,7 +347,7 @@ class Observing:
             if state.synced.at(path) is None and seen is not None and seen.kind is not Kind.DIR:
                 state.replan_path(path)
 
-    def _unchanged(self, path: str, fingerprint: Fingerprint) -> bool:
+    def _unchanged(self, path: str, fingerprint: Fingerprint, now: float) -> bool:
         """Whether the file is the one that was read before; then the tree knows its content."""
         state = self._state
         known = state.disk.get(path)
@@ -359,6 +359,8 @@ class Observing:
             return known.fingerprint == fingerprint and not (
                 agreed is None and state.running and path in state.deferred
             )
+        if fingerprint.is_coarse and now - fingerprint.mtime_ns / 1e9 < limits.REHASH_PERIOD_S:
+            return False  # saved right before we ended, perhaps, and once more after that
         if agreed is not None and agreed.fingerprint == fingerprint and agreed.entry not in state.unsure:
             # The agreement's own path and fingerprint, so that neither is kept twice.
             state.disk.put(agreed.path, OnDisk(agreed.kind, agreed.digest, agreed.fingerprint))

@@ -26,7 +26,7 @@ from collections.abc import Sequence, Set
 from typing import Final
 
 from crdtsync.core.text.diff import Edit, diff, size_of
-from crdtsync.core.text.words import word_end, word_start, words
+from crdtsync.core.text.words import inside_word, word_end, word_start, words
 
 _TELLING_CHARS: Final = 8
 """New words of at least this many characters in all do not stand in a line of the save by chance."""
@@ -82,14 +82,19 @@ def has_line_of(saved: str, current: str, version: str) -> bool:
 
 
 def keeps_insertions(saved: str, later: str, older: str) -> bool:
-    """Whether the save has all that ``later`` inserted into ``older``, which is something, where it did."""
-    taken_out = [edit for edit in diff(later, saved) if edit.end > edit.start]
+    """Whether the save has all that ``later`` inserted into ``older``, which is something, where it did.
+
+    Letters of it in another word do not count.
+    """
+    taken_out = [
+        edit for edit in diff(later, saved) if edit.end > edit.start or inside_word(later, edit.start)
+    ]
     inserted = False
     shift = 0
     for edit in diff(older, later):
         start = edit.start + shift
         end = start + len(edit.text)
-        if any(out.start < end and start < out.end for out in taken_out):
+        if any(out.start < end and start < max(out.end, out.start + 1) for out in taken_out):
             return False
         inserted = inserted or not (edit.text == "" or edit.text.isspace())
         shift += len(edit.text) - (edit.end - edit.start)

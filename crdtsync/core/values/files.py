@@ -44,8 +44,14 @@ class Fingerprint:
         Two writes in one tick leave the same mtime. Where the file system keeps whole seconds, or little
         more, nobody can tell one tick from another.
         """
-        fine = self.mtime_ns % 1_000_000 != 0 and self.ctime_ns % 1_000_000 != 0
+        fine = self.mtime_ns % 1_000_000 != 0 and not self.is_coarse
         return fine and self.mtime_ns < self.ctime_ns
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the file system keeps whole seconds, or little more: a write of the same size, soon after
+        another, leaves it as it is. Told by its ctime, which no tool can set."""
+        return self.ctime_ns % 1_000_000 == 0
 
     def same_file(self, other: Fingerprint) -> bool:
         """The same inode with the same size and mtime: unchanged, though perhaps renamed."""
