@@ -28,7 +28,7 @@ from crdtsync.core.replica.status import Conflict, Status
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.paths import check_path
 from crdtsync.core.values.reserved import STATE_FOLDER
-from crdtsync.errors import Closed, CrdtsyncError, FileError, FolderError, class_named
+from crdtsync.errors import Closed, CrdtsyncError, FileError, FolderError
 from crdtsync.runtime.blob_job import Transfer
 
 LEAVE_TIMEOUT_S: Final = 5.0
@@ -233,29 +233,12 @@ class AttachedRoom(Room):
 
     def _told(self, method: str, params: object) -> None:
         """Raises PeerError for what cannot be."""
-        match method:
-            case "opened":
-                opened = messages.params(messages.Opened, params)
-                if (text := self._texts.get(opened.document)) is not None:
-                    text.opened(opened)
-            case "edit":
-                edit = messages.params(messages.Edit, params)
-                if (text := self._texts.get(edit.document)) is not None:
-                    text.edited(edit)
-            case "cursors":
-                cursors = messages.params(messages.Cursors, params)
-                if (text := self._texts.get(cursors.document)) is not None:
-                    text.cursors(cursors)
-            case "stands":
-                stands = messages.params(messages.Stands, params)
-                if (text := self._texts.get(stands.document)) is not None:
-                    text.stands(stands.path)
-            case "closed":
-                ended = messages.params(messages.Ended, params)
-                if (text := self._texts.get(ended.document)) is not None:
-                    text.ended(class_named(ended.code)(ended.message))
-            case _:
-                pass  # a newer replica may say more
+        model = messages.OF_A_TEXT.get(method)
+        if model is None:
+            return  # a newer replica may say more
+        told = messages.params(model, params)
+        if (text := self._texts.get(told.document)) is not None:
+            text.take(told)
 
     def _ended(self, error: CrdtsyncError) -> None:
         """The link is no more, or the room is."""

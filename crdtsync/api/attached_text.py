@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import assert_never
 
 from crdtsync.api import program_messages as messages
 from crdtsync.api.document import Document
@@ -12,13 +14,11 @@ from crdtsync.api.values import Origin, TextEdit
 from crdtsync.core.replica.cursors import Ranges
 from crdtsync.core.text.jupiter import JupiterEnd
 from crdtsync.core.text.offsets import well_formed
-from crdtsync.errors import CrdtsyncError, InvalidEdit, PeerError
+from crdtsync.errors import CrdtsyncError, InvalidEdit, PeerError, class_named
 
 
 class AttachedText:
-    """The document's port; ``document`` is there once the replica has told what the text holds."""
-
-    document: Document
+    """The document's port."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class AttachedText:
         self._done = done
         self._jupiter = JupiterEnd(first=False)
         self._unconfirmed = 0
-        self._told = False
+        self._document: Document | None = None
 
     # -- for the document ---------------------------------------------------------------------------------
 
@@ -57,43 +57,48 @@ class AttachedText:
 
     # -- what the replica tells ---------------------------------------------------------------------------
 
-    def opened(self, told: messages.Opened) -> None:
-        self.document = Document(self, told.path, told.text)
-        self._told = True
-
-    def edited(self, told: messages.Edit) -> None:
+    def take(self, told: messages.OfText) -> None:
         """Raises PeerError for what cannot be."""
         try:
-            if not told.edits:
-                self._jupiter.confirmed(told.taken)
-                return
-            edits = self._jupiter.take(told.taken, messages.edits_of(told))
-            self.document._changed(edits, Origin(*told.origin))
-        except (ValueError, AttributeError) as error:
-            raise PeerError(f"an edit of an open text does not fit: {error}") from error
-        self._unconfirmed += 1
-        if self._unconfirmed >= CONFIRM_EVERY:
-            self._say(())
-
-    def cursors(self, told: messages.Cursors) -> None:
-        """Raises PeerError for what cannot be."""
-        try:
-            ranges = tuple(
-                (self._jupiter.moved(told.taken, anchor), self._jupiter.moved(told.taken, head))
-                for anchor, head in told.ranges
-            )
+            self._take(told)
         except ValueError as error:
-            raise PeerError(str(error)) from error
-        if self._told:
-            self.document._cursors_moved(told.person, told.name, ranges)
+            raise PeerError(f"what is told of an open text does not fit: {error}") from error
 
-    def stands(self, path: str | None) -> None:
-        if self._told:
-            self.document._stands(path)
+    def _take(self, told: messages.OfText) -> None:
+        if isinstance(told, messages.Opened):
+            self._document = Document(self, told.path, told.text)
+            return
+        document = self.document
+        match told:
+            case messages.Edit(taken=taken, edits=()):
+                self._jupiter.confirmed(taken)
+            case messages.Edit(taken=taken, origin=origin):
+                document._changed(self._jupiter.take(taken, messages.edits_of(told)), Origin(*origin))
+                self._unconfirmed += 1
+                if self._unconfirmed >= CONFIRM_EVERY:
+                    self._say(())
+            case messages.Cursors(taken=taken, person=person, name=name):
+                moved = partial(self._jupiter.moved, taken)
+                ranges = tuple((moved(anchor), moved(head)) for anchor, head in told.ranges)
+                document._cursors_moved(person, name, ranges)
+            case messages.Stands(path=path):
+                document._stands(path)
+            case messages.Ended(code=code, message=message):
+                document._ended(class_named(code)(message))
+            case _:
+                assert_never(told)
 
     def ended(self, error: CrdtsyncError) -> None:
-        if self._told:
-            self.document._ended(error)
+        """The room is over."""
+        if self._document is not None:
+            self._document._ended(error)
+
+    @property
+    def document(self) -> Document:
+        """Raises ValueError before the replica has told what it holds."""
+        if self._document is None:
+            raise ValueError("it is not open")
+        return self._document
 
     def _say(self, edits: tuple[TextEdit, ...]) -> None:
         self._unconfirmed = 0

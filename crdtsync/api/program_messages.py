@@ -121,6 +121,8 @@ class Stands(_Params):
 
 
 class Opened(_Params):
+    """What a text that was asked for holds: told before its request is answered."""
+
     document: int
     path: str
     text: str
@@ -137,6 +139,16 @@ class Content(_Params):
 
     text: str | None = None
 
+
+OfText: TypeAlias = Opened | Edit | Cursors | Stands | Ended
+OF_A_TEXT: Final[Mapping[str, type[OfText]]] = {
+    "opened": Opened,
+    "edit": Edit,
+    "cursors": Cursors,
+    "stands": Stands,
+    "closed": Ended,
+}
+"""What the replica tells of an open text."""
 
 STATUS: Final = TypeAdapter(Status)
 ENTRIES: Final = TypeAdapter(list[Entry])
