@@ -9,12 +9,13 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 from blake3 import blake3
 from pyfastcdc import FastCDC
 
 from crdtsync.adapters.kernel import Kernel
+from crdtsync.adapters.recutting import Earlier, digests_of
 from crdtsync.adapters.system_calls import REAL
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
@@ -32,6 +33,10 @@ INDEX_WHOLE_MAX_BYTES: Final = 2 * limits.CHUNK_AVERAGE_BYTES
 """An encoded manifest above this is stored in chunks (blobs from about 1 GiB)."""
 
 
+_Span: TypeAlias = tuple[int, int, Digest | None]
+"""Start, size, and the digest if it is known."""
+
+
 class _Piece(Protocol):
     length: int
 
@@ -43,18 +48,23 @@ class _Cutter(Protocol):
 def manifest_of_bytes(data: bytes | bytearray | memoryview) -> Manifest:
     """The chunks of ``data``; no chunks for no data."""
     view = memoryview(data)
-    spans, _ = _cut(_cutter(), view, at_end=True)
-    digests = [digest_of(view[start : start + size]) for start, size in spans]
+    spans, _ = _cut(_cutter(), view, None, at_end=True)
+    digests = digests_of(view, spans)
     whole = digests[0] if len(spans) == 1 else digest_of(view)
-    return _manifest(whole, len(view), digests, [size for _, size in spans])
+    return _manifest(whole, len(view), digests, [size for _, size, _ in spans])
 
 
 def manifest_of_file(
-    fd: int, *, stopped: Callable[[], bool] = lambda: False, calls: Kernel = REAL
+    fd: int,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    calls: Kernel = REAL,
+    earlier: Earlier | None = None,
 ) -> Manifest:
     """The chunks of the file open at ``fd``, read from offset 0 to its end; the file position is not moved.
 
     Reads and cuts on the calling thread and hashes on another, in at most 10 MiB of memory whatever the size.
+    ``earlier``, chunks of a version that is likely to have much in common, makes it faster and no different.
     Raises OSError: as ``pread`` does, EFBIG for more than BLOB_MAX_BYTES, and InterruptedError once
     ``stopped`` says so.
     """
@@ -79,8 +89,8 @@ def manifest_of_file(
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="hash") as hasher:
         while True:
             view = memoryview(buffer)[:filled]
-            spans, used = _cut(cutter, view, at_end=at_end)
-            sizes += [size for _, size in spans]
+            spans, used = _cut(cutter, view, earlier, at_end=at_end)
+            sizes += [size for _, size, _ in spans]
             if hashing is not None:
                 digests += hashing.result()
             hashing = hasher.submit(_hash, whole, view, carried, spans)
@@ -161,25 +171,47 @@ def _cutter() -> _Cutter:
     return cast(_Cutter, cutter)
 
 
-def _cut(cutter: _Cutter, view: memoryview, *, at_end: bool) -> tuple[list[tuple[int, int]], int]:
-    """Spans (start, size) of ``view`` and their sum; those that more data could still move are left out."""
-    spans: list[tuple[int, int]] = []
-    start = 0
-    last_start = len(view) if at_end else len(view) - limits.CHUNK_MAX_BYTES
+def _cut(
+    cutter: _Cutter, view: memoryview, earlier: Earlier | None, *, at_end: bool
+) -> tuple[list[_Span], int]:
+    """Spans of ``view`` and the sum of their sizes; those that more data could still move are left out."""
     if len(view) == 0:
-        return spans, 0
+        return [], 0
+    last_start = len(view) if at_end else len(view) - limits.CHUNK_MAX_BYTES
+    if earlier is not None:
+        return _cut_along(cutter, view, earlier, last_start, at_end=at_end)
+    spans: list[_Span] = []
+    start = 0
     for piece in cutter.cut_buf(view):
         if start > last_start:
             break
-        spans.append((start, piece.length))
+        spans.append((start, piece.length, None))
         start += piece.length
     return spans, start
 
 
-def _hash(whole: blake3, view: memoryview, carried: int, spans: list[tuple[int, int]]) -> list[Digest]:
+def _cut_along(
+    cutter: _Cutter, view: memoryview, earlier: Earlier, last_start: int, *, at_end: bool
+) -> tuple[list[_Span], int]:
+    """As ``_cut``; searches for cuts only where the earlier version is of no help."""
+    spans: list[_Span] = []
+    start = 0
+    while start <= last_start and start < len(view):
+        rest = view[start:]
+        chunk = earlier.step(rest, at_end=at_end)
+        if chunk is None:
+            size_bytes = next(iter(cutter.cut_buf(rest))).length
+            chunk = Chunk(digest_of(rest[:size_bytes]), size_bytes)
+            earlier.found(chunk)
+        spans.append((start, chunk.size_bytes, chunk.digest))
+        start += chunk.size_bytes
+    return spans, start
+
+
+def _hash(whole: blake3, view: memoryview, carried: int, spans: list[_Span]) -> list[Digest]:
     """Add what is new in ``view`` to ``whole``; the digests of the spans. BLAKE3 releases the GIL."""
     whole.update(view[carried:])
-    return [digest_of(view[start : start + size]) for start, size in spans]
+    return digests_of(view, spans)
 
 
 def _fill(calls: Kernel, fd: int, view: memoryview, offset: int) -> tuple[int, bool]:

@@ -17,6 +17,7 @@ from crdtsync.adapters.chunker import manifest_of_bytes, manifest_of_file
 from crdtsync.adapters.failures import unreadable_reason
 from crdtsync.adapters.filesystem import fingerprint_of
 from crdtsync.adapters.kernel import Kernel
+from crdtsync.adapters.recutting import Cuts, Earlier
 from crdtsync.core.text.classify import classify
 from crdtsync.core.text.torn import beginning
 from crdtsync.core.values import limits
@@ -37,6 +38,8 @@ from crdtsync.core.values.paths import link_leads_out
 READ_TRIES: Final = 4
 CHANGING: Final = Unreadable("it changes while it is read; it is read again when its writer pauses")
 TOO_LARGE: Final = f"it is larger than {limits.BLOB_MAX_BYTES // limits.GiB} GiB: stays here only"
+REMEMBERED_FROM_BYTES: Final = 16 * limits.MiB
+"""How smaller files were cut is not remembered: they are cut in milliseconds."""
 _READ_BYTES: Final = 1024 * 1024
 _SPECIAL: Final = {
     stat.S_IFIFO: "a named pipe: stays here only",
@@ -51,17 +54,20 @@ def special_reason(mode: int) -> str:
     return _SPECIAL.get(stat.S_IFMT(mode), "neither a file nor a folder: stays here only")
 
 
-def observe(calls: Kernel, dir_fd: int, name: str, path: str, known_text: bool) -> Seen:
+def observe(
+    calls: Kernel, dir_fd: int, name: str, path: str, known_text: bool, cuts: Cuts | None = None
+) -> Seen:
     """What is at ``name`` in the folder ``dir_fd``, which is not a folder itself.
 
     ``path`` is its room-relative path, from which a relative link leads. For a folder the answer is CHANGING:
-    the caller has seen something else there just before. Never raises OSError.
+    the caller has seen something else there just before. ``cuts`` remembers how large files were cut. Never
+    raises OSError.
     """
     for _ in range(READ_TRIES):
         try:
             status = calls.lstat(name, dir_fd)
             if stat.S_ISREG(status.st_mode):
-                seen = _file(calls, dir_fd, name, status, known_text)
+                seen = _file(calls, dir_fd, name, path, status, known_text, cuts)
             elif stat.S_ISLNK(status.st_mode):
                 seen = _link(calls, dir_fd, name, path, status)
             elif stat.S_ISDIR(status.st_mode):
@@ -81,7 +87,15 @@ def observe(calls: Kernel, dir_fd: int, name: str, path: str, known_text: bool) 
     return CHANGING
 
 
-def _file(calls: Kernel, dir_fd: int, name: str, expected: os.stat_result, known_text: bool) -> Seen | None:
+def _file(
+    calls: Kernel,
+    dir_fd: int,
+    name: str,
+    path: str,
+    expected: os.stat_result,
+    known_text: bool,
+    cuts: Cuts | None,
+) -> Seen | None:
     """None when it changed while it was read."""
     if expected.st_size > limits.BLOB_MAX_BYTES:
         return Unshareable(TOO_LARGE)
@@ -90,12 +104,15 @@ def _file(calls: Kernel, dir_fd: int, name: str, expected: os.stat_result, known
         before = calls.fstat(fd)
         if not same_moment(before, expected):
             return None
-        content = content_of(calls, fd, before.st_size, known_text)
+        earlier = None if cuts is None else cuts.earlier(path)
+        content = content_of(calls, fd, before.st_size, known_text, earlier)
     finally:
         calls.close(fd)
     # By the name, not the descriptor: a save by rename leaves the old file as it was.
     if content is None or not same_moment(before, calls.lstat(name, dir_fd)):
         return None
+    if cuts is not None and isinstance(content, BlobContent) and before.st_size > REMEMBERED_FROM_BYTES:
+        cuts.remember(path, content.manifest)
     return Present(fingerprint_of(before), content)
 
 
@@ -120,11 +137,13 @@ def link_problem(path: str, target: str) -> str | None:
     return "a link that leads out of the folder: stays here only" if link_leads_out(path, target) else None
 
 
-def content_of(calls: Kernel, fd: int, size_bytes: int, known_text: bool) -> Content | None:
+def content_of(
+    calls: Kernel, fd: int, size_bytes: int, known_text: bool, earlier: Earlier | None = None
+) -> Content | None:
     """The content of an open file of that size; None when it turns out to have another size."""
     bound = limits.TEXT_REMAINS_MAX_BYTES if known_text else limits.TEXT_BECOMES_MAX_BYTES
     if size_bytes > bound:
-        manifest = manifest_of_file(fd, calls=calls)
+        manifest = manifest_of_file(fd, calls=calls, earlier=earlier)
         return BlobContent(manifest) if manifest.size_bytes == size_bytes else None
     data = read_all(calls, fd, size_bytes)
     if len(data) != size_bytes:

@@ -12,6 +12,7 @@ from crdtsync.adapters.contents import CHANGING, observe
 from crdtsync.adapters.failures import unreadable_reason
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
 from crdtsync.adapters.ignores import Ignores, is_ignore_file
+from crdtsync.adapters.recutting import Cuts
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import NESTED
 from crdtsync.adapters.spelling import Listings
@@ -39,6 +40,7 @@ class Looker:
         self._calls = tree.calls
         self._guard = guard
         self._ignores = ignores
+        self._cuts = Cuts()
 
     def look(self, paths: Iterable[LookAt]) -> tuple[tuple[str, Seen], ...]:
         """What is at each path, in their order.
@@ -86,7 +88,7 @@ class Looker:
                         return self._folder(name, dir_fd)
                     if unless is not None and unless.tells_writes and fingerprint_of(status) == unless:
                         return Unchanged(unless)
-                    return observe(self._calls, dir_fd, name, path, known_text)
+                    return observe(self._calls, dir_fd, name, path, known_text, self._cuts)
             except (FileNotFoundError, Blocked):
                 # Every folder above could be read, or one of them is no folder: nothing can be at this path.
                 return IGNORED if rules.ignored(name, False) else Absent()
