@@ -93,14 +93,14 @@ class Pages:
     def judge(self, rng: Random, until: Until) -> None:
         """The pages that are open, and one that is opened just now."""
         for typist in self.typists:
-            check_page(typist.page, self._hub.store)
+            check_page(typist.page, self._hub.store, self._hub.restored)
         paths = self.paths()
         if not self.typists or not paths:
             return
         path = rng.choice(paths)
         page = YjsPage("pn", self._clock, rng, self._trace, self._hub, path, 0.001)
         until(lambda: page.synced or not page.open, 30.0, f"loading {path} in a page")
-        check_page(page, self._hub.store)
+        check_page(page, self._hub.store, self._hub.restored)
         expected = {shown: data for shown, (_, data, _) in picture(self._replicas[0]).items()}
         if page.open and path in expected and page.text.encode() != expected[path]:
             raise Broken("page", f"{path} is {page.text!r} in a page and {expected[path]!r} on disk")
@@ -115,7 +115,7 @@ class Pages:
         typist.perform("type_line")
         settle()
         now = tokens(typist.page.text.encode())
-        check_page(typist.page, self._hub.store)
+        check_page(typist.page, self._hub.store, self._hub.restored)
         there = {token for _, data, _ in picture(self._replicas[0]).values() for token in tokens(data)}
         kept = {token for _, data, _ in before.values() for token in tokens(data)}
         if missing := (kept | (now if now != seen else set())) - there:

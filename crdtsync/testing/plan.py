@@ -27,6 +27,17 @@ GROUPS: dict[str, dict[str, int]] = {
 FAULTS = ("offline", "kill", "kill_within", "cut", "hub_kill", "hub_restore", "state_lost", "hints", "races")
 DISK_FAULTS = ("kill_at", "power", "trouble", "coarse")
 """Killed, or without power, between any two system calls; errors for a while; coarse times of files."""
+LATER_FAULTS = (
+    "slow",
+    "half_open",
+    "store_full",
+    "state_restored",
+    "hub_full",
+    "clock",
+    "pieces",
+)
+"""Readers that do not keep up (with limits so small that it tells), connections that only the hub holds for
+open, stores that cannot be written or are replaced by an older copy, clocks that jump, blobs in pieces."""
 FOLDING_SHARE = 0.25
 """Of worlds with disks that take several names for one, and people who spell names in several ways."""
 
@@ -85,7 +96,8 @@ class Plan:
             pause_s=rng.choice([0.01, 0.05, 0.3, 1.0]),
             groups=frozenset(name for name in GROUPS if rng.random() < 0.35),
             faults=frozenset(name for name in FAULTS if rng.random() < 0.2)
-            | frozenset(name for name in DISK_FAULTS if disk.random() < 0.15),
+            | frozenset(name for name in DISK_FAULTS if disk.random() < 0.15)
+            | frozenset(name for name in LATER_FAULTS if streams["later faults"].random() < 0.08),
             disks=tuple(names.choices(sorted(MODES), k=4)) if names.random() < FOLDING_SHARE else (),
             typists=streams["typists"].choices((0, 1, 2), TYPISTS_SHARES)[0],
         )

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import assert_never
 
@@ -33,8 +35,14 @@ class Line:
     door: ev.YjsDoor | ev.HocuspocusDoor | None = None
     close_code: int = 0
     """Of the hub's close frame; 0 before that, or if there was none."""
+    bytes_per_s: Callable[[], float | None] = lambda: None
+    """How fast the other end reads just now; None: at once."""
+    free_s: float = 0.0
+    """When all that was sent has been read."""
     paused: bool = False
     waiting: deque[bytes | str] = field(default_factory=deque)
+    dropped: bool = False
+    """Nothing that waits for the other end to read is sent any more."""
 
 
 class VirtualHub:
@@ -44,6 +52,12 @@ class VirtualHub:
         self._trace = trace
         self.store = MemoryHubStore()
         self.blobs: dict[Digest, bytes] = {}
+        self.pieces: dict[Digest, set[Digest]] = {}
+        """What has come of blobs that are not whole yet."""
+        self.restored = False
+        """Whether it ever went on with an older copy."""
+        self.ahead_s = 0.0
+        """How far its clock is ahead of the others; it may jump."""
         self.commit_s = 0.002
         self.updates = 0
         self._life = 0
@@ -71,6 +85,7 @@ class VirtualHub:
         lines, self._lines = self._lines, {}
         self._trace.note("hub", "is killed")
         for line in lines.values():
+            line.dropped = True
             line.ended("the hub was killed")
 
     def backup(self) -> tuple[MemoryHubStore, dict[Digest, bytes]]:
@@ -79,6 +94,8 @@ class VirtualHub:
     def restore(self, backup: tuple[MemoryHubStore, dict[Digest, bytes]]) -> None:
         """While it is down: go on with an older copy."""
         self.store, self.blobs = backup[0].copy(), dict(backup[1])
+        self.pieces.clear()
+        self.restored = True
 
     # -- the network's side -----------------------------------------------------------------------------
 
@@ -100,14 +117,15 @@ class VirtualHub:
 
     def hang_up(self, member: int) -> None:
         """The connection broke."""
-        if self._lines.pop(member, None) is not None:
+        if (line := self._lines.pop(member, None)) is not None:
+            line.dropped = True
             self._handle(ev.Closed(member))
 
     def _frame(self, member: int, frame: bytes | str) -> None:
         if isinstance(frame, str):
             self._handle(ev.TextFrame(member, frame))
         else:
-            self._handle(ev.BinaryFrame(member, frame, int(self._clock.now_s * 1000)))
+            self._handle(ev.BinaryFrame(member, frame, int((self._clock.now_s + self.ahead_s) * 1000)))
 
     def _drain(self, member: int) -> None:
         line = self._lines.get(member)
@@ -159,15 +177,12 @@ class VirtualHub:
                 line = self._lines.pop(member, None)
                 if line is not None:
                     line.close_code = code
-                    line.ended(reason)
+                    self._end(line, reason)
             case ef.Append(rows):
                 self.updates += len(rows)
                 self._later(self._commit_delay_s(), lambda: self._answer(effect))
-            case ef.RememberOpened(room, path, document):
-                self._later(
-                    self._commit_delay_s(),
-                    lambda: self.store.remember_opened(room, path, document, bounds.OPENED_PER_ROOM_MAX),
-                )
+            case ef.RememberOpened():
+                self._later(self._commit_delay_s(), lambda: self._remember(effect))
             case ef.OpenRoom() | ef.Compact():
                 self._later(self._commit_delay_s(), lambda: self._answer(effect))
             case (
@@ -183,19 +198,45 @@ class VirtualHub:
             case _:
                 assert_never(effect)
 
+    def _remember(self, effect: ef.RememberOpened) -> None:
+        """A store that fails is told of with the next append."""
+        with suppress(StoreFailed):
+            self.store.remember_opened(effect.room, effect.path, effect.document, bounds.OPENED_PER_ROOM_MAX)
+
     def _flush(self) -> None:
         if self._flush_soon:
             self._flush_soon = False
             self._handle(ev.Flush())
 
     def _send(self, members: tuple[int, ...], frame: bytes | str) -> None:
+        at_once = []
         for member in members:
             line = self._lines.get(member)
-            if line is not None:
+            if line is None:
+                continue
+            rate = line.bytes_per_s()
+            if rate is None and line.free_s <= self._clock.now_s:
                 line.deliver(frame)
-        present = tuple(member for member in members if member in self._lines)
-        if present:
+                at_once.append(member)
+            else:
+                line.free_s = max(line.free_s, self._clock.now_s) + (len(frame) / rate if rate else 1e-6)
+                self._later(line.free_s - self._clock.now_s, partial(self._read, member, line, frame))
+        if at_once:
+            present = tuple(at_once)
             self._later(self._rng.uniform(0, 0.001), lambda: self._handle(ev.Sent(present, len(frame))))
+
+    def _read(self, member: int, line: Line, frame: bytes | str) -> None:
+        """A slow reader takes a frame off."""
+        if not line.dropped:
+            line.deliver(frame)
+            self._handle(ev.Sent((member,), len(frame)))
+
+    def _end(self, line: Line, reason: str) -> None:
+        """After all that was sent has been read."""
+        if line.free_s <= self._clock.now_s:
+            line.ended(reason)
+        else:
+            self._later(line.free_s - self._clock.now_s, lambda: line.ended(reason))
 
     def _commit_delay_s(self) -> float:
         """One thread writes: commits end in the order in which they were asked for."""

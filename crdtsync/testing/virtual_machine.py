@@ -19,13 +19,20 @@ DIRECTORY: Final = "/home/notes"
 
 class VirtualMachine:
     def __init__(self, clock: Clock, naming: Naming | None = None, folding: Folding = PLAIN) -> None:
-        self.filesystem = VirtualFilesystem(lambda: int(clock.now_s * 1e9), naming=naming)
+        self.ahead_s = 0.0
+        """How far its clock is ahead of the others; it may jump."""
+        self._clock = clock
+        self.filesystem = VirtualFilesystem(lambda: int(self.wall_s() * 1e9), naming=naming)
         kernel = VirtualKernel(self.filesystem)
         kernel.make_folders(DIRECTORY)
         self.filesystem.sync()
         self._top = kernel.dentry_of(kernel.open_folder(DIRECTORY)).inode
         self.disk = VirtualDisk(self.filesystem, self._top, folding)
         self.boots = 1
+
+    def wall_s(self) -> float:
+        """What its clock shows, in seconds since 1970."""
+        return self._clock.now_s + self.ahead_s
 
     def cut_power(self, rng: Random) -> None:
         self.filesystem.cut_power(rng)

@@ -33,10 +33,14 @@ class VirtualLink:
         self._ended = ended
         self.online = True
         self.latency_s = 0.001
+        self.bytes_per_s: float | None = None
+        """How fast this end reads; None: as fast as it comes."""
         self.door: YjsDoor | HocuspocusDoor | None = None
         self.close_code = 0
         """Why the latest connection ended, as the hub's close frame says; 0 if there was none."""
         self._connection = 0
+        self._lost: dict[int, float] = {}
+        """Connections that the hub holds for open, and until when their frames stall."""
         self._member: int | None = None
         self._up_free_s = 0.0
         self._down_free_s = 0.0
@@ -64,11 +68,26 @@ class VirtualLink:
         if self._member is not None:
             self.drop("the network failed")
 
+    def lose(self, stalled_s: float, noticed_s: float) -> None:
+        """As ``cut`` for this end, but the hub does not know: what is on its way to it arrives when it has
+        stalled so long, and the connection ends there after a longer time."""
+        member, self._member = self._member, None
+        if member is not None:
+            self._lost[member] = self._clock.now_s + stalled_s
+            self._connection += 1
+            self._later(0.0, lambda: self._ended("the network failed"))
+            self._clock.after(noticed_s, lambda: self._hang_up(member))
+
+    def _hang_up(self, member: int) -> None:
+        del self._lost[member]
+        self._hub.hang_up(member)
+
     def send(self, frame: bytes | str) -> None:
         if self._member is None:
             return
         self._up_free_s = max(self._up_free_s, self._clock.now_s + self._delay_s())
-        self._later(self._up_free_s - self._clock.now_s, lambda: self._arrive(frame))
+        member = self._member
+        self._clock.after(self._up_free_s - self._clock.now_s, lambda: self._arrive(member, frame))
 
     def _try(self) -> None:
         if not self.online or not self._hub.up:
@@ -84,13 +103,17 @@ class VirtualLink:
             deliver=lambda frame: self._deliver(connection, frame),
             ended=lambda reason: self._hub_ended(connection, reason, line.close_code),
             door=self.door,
+            bytes_per_s=lambda: self.bytes_per_s,
         )
         self._member = self._hub.connect(line)
         self._opened()
 
-    def _arrive(self, frame: bytes | str) -> None:
-        if self._member is not None:
-            self._hub.take(self._member, frame)
+    def _arrive(self, member: int, frame: bytes | str) -> None:
+        stalled_until_s = self._lost.get(member, 0.0)
+        if stalled_until_s > self._clock.now_s:
+            self._clock.after(stalled_until_s - self._clock.now_s, lambda: self._arrive(member, frame))
+        elif member == self._member or member in self._lost:
+            self._hub.take(member, frame)
 
     def _deliver(self, connection: int, frame: bytes | str) -> None:
         self._down_free_s = max(self._down_free_s, self._clock.now_s + self._delay_s())

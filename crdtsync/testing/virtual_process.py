@@ -64,8 +64,10 @@ class VirtualProcess:
         late: Callable[[Displaced], None],
         gone: Callable[[RootGone], None],
         before: Callable[[Primitive], None],
+        wall_s: Callable[[], float],
     ) -> None:
         self._clock = clock
+        self._wall_s = wall_s
         self._rng = rng
         self._pace = pace
         self._late = late
@@ -94,7 +96,7 @@ class VirtualProcess:
             "room",
             calls=self.kernel,
             clock=lambda: clock.now_s,
-            utc_s=lambda: clock.now_s,
+            utc_s=self._wall_s,
             new_nonce=lambda: f"{rng.getrandbits(64):016x}",
         )
         watcher = Watcher(

@@ -5,9 +5,10 @@ It can be stopped, killed between any two effects, lose power (what was not dura
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import assert_never
+from typing import assert_never, get_args
 
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
@@ -16,7 +17,7 @@ from crdtsync.core.replica.records import Record
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.core.values.digests import Digest
-from crdtsync.errors import FolderError
+from crdtsync.errors import FolderError, StoreError
 from crdtsync.testing.clock import Clock, Timer, Trace
 from crdtsync.testing.describing import described, short
 from crdtsync.testing.folding import naming_of
@@ -27,10 +28,13 @@ from crdtsync.testing.virtual_kernel import Killed, Primitive
 from crdtsync.testing.virtual_machine import DIRECTORY, VirtualMachine
 from crdtsync.testing.virtual_network import VirtualLink
 from crdtsync.testing.virtual_process import Pace, VirtualProcess
+from crdtsync.testing.virtual_transfers import VirtualTransfers
 
 RESTART_S = 1.0
+PERSIST_RETRY_S = 1.0
 DURABLE_RETRY_S = 5.0
-TRANSFER_RETRY_S = 1.0
+SAID = get_args(ev.Said)
+"""What programs say is taken at once, whatever waits to be carried out."""
 
 
 class VirtualReplica:
@@ -70,11 +74,24 @@ class VirtualReplica:
         self.performed = 0
         """How many steps were carried out."""
         self._life = 0
+        self._ahead_s = 0.0
+        """As for the machine, when the process started: from there its clock is steady."""
+        self._owed: deque[ef.Effect] = deque()
+        self._waiting: deque[ev.Event] = deque()
+        """What comes while the store cannot be written."""
+        self._stuck = False
         self._kill_after: int | None = None
         self._at_primitive: tuple[int, Callable[[], None], bool] | None = None
         self._timer: Timer | None = None
         self._flush_number = 0
-        self._fetching: dict[Digest, int] = {}
+        self.transfers = VirtualTransfers(
+            hub,
+            self.disk,
+            self.handle,
+            lambda delay_s, action: self._later(self._delay_s() if delay_s is None else delay_s, action),
+            lambda: self._reaches_hub,
+            self._stage_blob,
+        )
         self._stored_before = MemoryReplicaStore()
         self._stored: list[Sequence[Record]] = []
         self._durable_records = 0
@@ -99,6 +116,7 @@ class VirtualReplica:
         """A start that fails for want of the disk is tried again."""
         self._life += 1
         self._kill_after = None
+        self._ahead_s = self.machine.ahead_s
         self._trace.note(self.name, "starts")
         self.process = process = VirtualProcess(
             DIRECTORY,
@@ -110,6 +128,7 @@ class VirtualReplica:
             lambda displaced: self.handle(ev.DisplacedChanged(displaced)),
             lambda error: self.handle(ev.RootLost(str(error))),
             self._before,
+            self.machine.wall_s,
         )
         try:
             displaced = process.start()
@@ -130,7 +149,7 @@ class VirtualReplica:
             self.boot or str(self.machine.boots),
             process.disk.folding,
         )
-        self._carry_out(self.engine.start(self._clock.now_s))
+        self._carry_out(self.engine.start(self._now_s()))
         for each in displaced:
             self.handle(ev.DisplacedChanged(each))
 
@@ -142,9 +161,14 @@ class VirtualReplica:
         self.process.end()
         self.engine = None
         self._life += 1
-        self._fetching.clear()
+        self.transfers.end()
+        self._owed.clear()
+        self._waiting.clear()
+        self._stuck = False
         self.link.close()
+        failure = self.store.failure
         self.store = self.store.copy()
+        self.store.failure = failure
         if self._timer is not None:
             self._timer.cancel()
 
@@ -180,7 +204,13 @@ class VirtualReplica:
         """
         self._trace.note(self.name, "loses its state")
         self.machine.delete_blobs()
+        self.transfers.forget_parts()
         self._keep_store(MemoryReplicaStore())
+
+    def restore_state(self, older: MemoryReplicaStore) -> None:
+        """While it is down: what it remembers is replaced by an older copy; the rest of its state stays."""
+        self._trace.note(self.name, "has its state restored")
+        self._keep_store(older.copy())
 
     def _keep_store(self, store: MemoryReplicaStore) -> None:
         self.store, self._stored_before = store, store.copy()
@@ -214,11 +244,17 @@ class VirtualReplica:
     def handle(self, event: ev.Event) -> None:
         if self.engine is None:
             return
+        if self._stuck and not isinstance(event, SAID):
+            self._waiting.append(event)
+            return
         self._trace.note(self.name, described(event))
         try:
-            self._carry_out(self.engine.handle(event, self._clock.now_s))
+            self._carry_out(self.engine.handle(event, self._now_s()))
         except Killed:
             return
+
+    def _now_s(self) -> float:
+        return self._clock.now_s + self._ahead_s
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -227,7 +263,7 @@ class VirtualReplica:
         deadline = None if self.engine is None else self.engine.deadline
         if deadline is not None:
             self._timer = self._clock.after(
-                max(deadline - self._clock.now_s, 0) + 1e-5, lambda: self.handle(ev.Tick())
+                max(deadline - self._now_s(), 0) + 1e-5, lambda: self.handle(ev.Tick())
             )
 
     def _later(self, delay_s: float, action: Callable[[], None]) -> None:
@@ -241,7 +277,13 @@ class VirtualReplica:
     # -- effects ----------------------------------------------------------------------------------------
 
     def _carry_out(self, effects: Sequence[ef.Effect]) -> None:
-        for effect in effects:
+        self._owed.extend(effects)
+        if not self._stuck:
+            self._pay()
+
+    def _pay(self) -> None:
+        """Carry out what is owed, in order. A store that cannot be written is tried again, and all waits."""
+        while self._owed:
             if self.engine is None:
                 return
             if self._kill_after is not None:
@@ -249,15 +291,31 @@ class VirtualReplica:
                 if self._kill_after < 0:
                     self.kill()
                     return
-            self._one(effect)
+            try:
+                self._one(self._owed.popleft())
+            except StoreError as error:
+                self._trace.note(self.name, f"cannot persist: {error}")
+                self._stuck = True
+                self._later(PERSIST_RETRY_S, self._try_again)
+                return
         self._set_timer()
+
+    def _try_again(self) -> None:
+        self._stuck = False
+        self._pay()
+        while self._waiting and not self._stuck:
+            self.handle(self._waiting.popleft())
 
     def _one(self, effect: ef.Effect) -> None:
         process = self.process
         assert process is not None
         match effect:
             case ef.Persist(records):
-                self.store.persist(records)
+                try:
+                    self.store.persist(records)
+                except StoreError:
+                    self._owed.appendleft(effect)
+                    raise
                 self._stored.append(records)
             case ef.SendText(data) | ef.SendBinary(data):
                 self.frames_sent += 1
@@ -279,13 +337,11 @@ class VirtualReplica:
             case ef.Disconnect(reason):
                 self.link.drop(reason)
             case ef.Upload():
-                self._later(self._delay_s(), lambda: self._upload(effect))
+                self.transfers.upload(effect)
             case ef.Fetch(digest):
-                self._fetching[digest] = self._fetching.get(digest, 0) + 1
-                ticket = self._fetching[digest]
-                self._later(self._delay_s(), lambda: self._fetch(effect, ticket))
+                self.transfers.fetch(digest)
             case ef.CancelTransfer(digest):
-                self._fetching[digest] = self._fetching.get(digest, 0) + 1
+                self.transfers.cancel(digest)
             case ef.AskDiffering():
                 self._later(0.05, lambda: self.handle(ev.Decided(self.differing or ev.Differing.BOTH)))
             case ef.Flushed(number):
@@ -321,43 +377,13 @@ class VirtualReplica:
         if self.process is not None:
             self.process.make_durable(done)
 
-    # -- blobs ------------------------------------------------------------------------------------------
-
     @property
     def _reaches_hub(self) -> bool:
         return self.link.online and self._hub.up
 
-    def _upload(self, effect: ef.Upload) -> None:
-        digest = effect.manifest.digest
-        if not self._reaches_hub:
-            self._later(TRANSFER_RETRY_S, lambda: self._upload(effect))
-            return
-        if digest not in self._hub.blobs:
-            node = self.disk.get(effect.path)
-            if node is None or node.digest != digest:
-                self.handle(ev.UploadFailed(digest, f"{effect.path} changed while it was sent", True))
-                return
-            self._hub.blobs[digest] = node.data
-        self.handle(ev.Uploaded(digest, digest))
-
-    def _fetch(self, effect: ef.Fetch, ticket: int) -> None:
-        digest = effect.digest
-        if self._fetching.get(digest) != ticket:
-            return
-        if not self._reaches_hub:
-            self._later(TRANSFER_RETRY_S, lambda: self._fetch(effect, ticket))
-        elif digest in self._hub.blobs:
-            assert self.process is not None
-            try:
-                self.process.stage_blob(digest, self._hub.blobs[digest])
-            except OSError:
-                self._later(TRANSFER_RETRY_S, lambda: self._fetch(effect, ticket))
-            except Killed:
-                return
-            else:
-                self.handle(ev.Fetched(digest))
-        else:
-            self.handle(ev.FetchFailed(digest, "the hub does not have it", True))
+    def _stage_blob(self, digest: Digest, data: bytes) -> None:
+        assert self.process is not None
+        self.process.stage_blob(digest, data)
 
     # -- the network ------------------------------------------------------------------------------------
 

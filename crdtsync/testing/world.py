@@ -6,11 +6,14 @@ A run is: join, be busy among faults, come to rest, be judged; then take turns, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from crdtsync.core.replica.events import ConfirmRequested, RestoreRequested
+from crdtsync.errors import StoreError
 from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.editors import Editor
+from crdtsync.testing.memory_store import MemoryReplicaStore
 from crdtsync.testing.oracles import (
     Broken,
     Ledger,
@@ -22,10 +25,13 @@ from crdtsync.testing.oracles import (
 )
 from crdtsync.testing.pages import Pages
 from crdtsync.testing.plan import BASIC, GROUPS, Plan
+from crdtsync.testing.small_limits import small_limits
 from crdtsync.testing.spellers import Speller
 from crdtsync.testing.trouble import ERRORS, Trouble
 from crdtsync.testing.typists import Typist
 from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_machine import VirtualMachine
+from crdtsync.testing.virtual_network import VirtualLink
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
 
@@ -33,6 +39,7 @@ SETTLE_ROUNDS_MAX = 12
 FLUSH_MAX_S = 400.0
 REST_S = 12.0
 EVENTS_MAX = 60_000
+DAY_S = 86_400.0
 
 
 @dataclass(slots=True)
@@ -63,9 +70,15 @@ class World:
         self.people = [self._person(replica) for replica in self.replicas]
         self.pages = Pages(self.clock, self.streams, self.trace, self.hub, self.ledger, self.replicas)
         self._backup = self.hub.backup()
+        self._states: dict[str, MemoryReplicaStore] = {}
+        """Copies of what replicas remembered."""
 
     def run(self) -> Result:
         """Raises Broken when a promise is not kept."""
+        with small_limits() if "slow" in self.plan.faults else nullcontext():
+            return self._run()
+
+    def _run(self) -> Result:
         self.hub.start()
         self._join()
         for _ in range(self.plan.acts):
@@ -106,6 +119,8 @@ class World:
             filesystem.reuses_numbers = True
         if "power" in self.plan.faults:
             replica.machine.filesystem.order(rng.choice([Ordering.ORDERED, Ordering.JUMPING]))
+        if "pieces" in self.plan.faults:
+            replica.transfers.piece_bytes = 4
         if "hints" in self.plan.faults:
             replica.pace.overflows = replica.pace.doubled = 0.05
             replica.pace.watch_delay_s = rng.choice([0.001, 0.1])
@@ -180,6 +195,26 @@ class World:
                 next(person for person in self.people if person.name == replica.name).close_all()
                 self.pages.something_went()
                 self.clock.after(back_s, lambda: self._restart(replica))
+            case "slow":
+                self._slow_down(rng.choice(self._links), rng.choice([100.0, 1000.0, 10_000.0]), back_s * 3)
+            case "half_open":
+                rng.choice(self._links).lose(rng.choice([0.0, 0.2, 2.0]), rng.choice([3.0, 30.0]))
+            case "store_full":
+                replica.store.failure = StoreError("The state cannot be written: no space left")
+                self.clock.after(back_s * 3, lambda: setattr(replica.store, "failure", None))
+            case "state_restored":
+                self._restore_state(replica, back_s)
+            case "hub_full":
+                self.hub.store.full = True
+                self.clock.after(back_s, lambda: setattr(self.hub.store, "full", False))
+            case "clock":
+                hosts: list[VirtualHub | VirtualMachine] = [
+                    self.hub,
+                    *(each.machine for each in self.replicas),
+                ]
+                host = rng.choice(hosts)
+                host.ahead_s = rng.choice([-400, -2, -0.04, 0.0, 0.04, 2, 400]) * DAY_S
+                self.trace.note("----", f"a clock is {host.ahead_s:g} s ahead")
             case "hub_kill":
                 self.hub.kill()
                 self.pages.something_went()
@@ -194,6 +229,29 @@ class World:
                     self.clock.after(back_s, self._restart_hub)
             case _:
                 pass  # happens all the time, not now
+
+    @property
+    def _links(self) -> list[VirtualLink]:
+        return [
+            *(replica.link for replica in self.replicas),
+            *(typist.page.link for typist in self.pages.typists),
+        ]
+
+    def _slow_down(self, link: VirtualLink, bytes_per_s: float, for_s: float) -> None:
+        link.bytes_per_s = bytes_per_s
+        self.clock.after(for_s, lambda: setattr(link, "bytes_per_s", None))
+
+    def _restore_state(self, replica: VirtualReplica, back_s: float) -> None:
+        """What it had taken in since, and neither sent nor left on disk, is lost with what it remembered."""
+        if replica.name not in self._states or self._rng.random() < 0.5:
+            self._states[replica.name] = replica.store.copy()
+            return
+        replica.kill()
+        contents = replica.machine.contents()
+        self.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
+        replica.restore_state(self._states[replica.name])
+        self.pages.something_went()
+        self.clock.after(back_s, lambda: self._restart(replica))
 
     def _kill(self, replica: VirtualReplica, back_s: float) -> None:
         replica.kill()
@@ -225,7 +283,11 @@ class World:
         """From here on nothing fails, and everyone is there."""
         self.trace.note("----", "calm")
         self._restart_hub()
+        self.hub.store.full = False
+        for link in self._links:
+            link.bytes_per_s = None
         for replica in self.replicas:
+            replica.store.failure = None
             replica.pace.overflows = 0.0
             replica.race = lambda path: None
             replica.link.online = True
@@ -266,6 +328,7 @@ class World:
     def _activity(self) -> tuple[object, ...]:
         return (
             self.hub.updates,
+            sorted(self.hub.blobs),
             *(replica.performed for replica in self.replicas),
             *(tuple(picture(replica).items()) for replica in self.replicas),
             *self.pages.activity(),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -36,11 +35,11 @@ from crdtsync.core.text.diff import diff
 from crdtsync.core.tree.rows import Operation, SetGone
 from crdtsync.core.wire.control import Cursor
 from crdtsync.testing.oracles import Broken
-from crdtsync.testing.plan import Plan
 from crdtsync.testing.world import World
 from tests.doors import test_texts as doors
 from tests.simulation import test_found as stories
 from tests.simulation import test_second_lines as second_lines
+from tests.simulation.plans import plain_plan
 
 Mutant = Callable[[], AbstractContextManager[object]]
 
@@ -214,7 +213,7 @@ def test_a_mutant_spoils_its_story(name: str) -> None:
 @pytest.mark.parametrize("name", SEEDS)
 def test_a_mutant_breaks_the_world_of_its_seed(name: str) -> None:
     mutant, seed = SEEDS[name]
-    plan = replace(Plan.of_seed(seed), typists=0)
+    plan = plain_plan(seed)
     World(seed, plan).run()
     with mutant(), pytest.raises(Broken):
         World(seed, plan).run()

@@ -18,6 +18,7 @@ from crdtsync.testing.oracles import (
 from crdtsync.testing.plan import Plan
 from crdtsync.testing.simulate import main, shrunk
 from crdtsync.testing.world import World
+from tests.simulation.plans import plain_plan
 from tests.simulation.scene import Scene
 
 BLOCK = 10
@@ -31,7 +32,7 @@ def test_every_promise_holds_in_worlds_of_all_kinds(first_seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [1041, 1249, 1278, 8064, 10503, 11033, 11243, 20181, 20374, 23380])
 def test_worlds_that_once_broke_a_promise_keep_it(seed: int) -> None:
-    World(seed, replace(Plan.of_seed(seed), disks=(), typists=0)).run()
+    World(seed, replace(plain_plan(seed), disks=())).run()
 
 
 def test_a_seed_tells_the_same_story_twice() -> None:

@@ -37,5 +37,6 @@ compact as it is large."""
 COMPACTIONS_WAITING_MAX: Final = 10_000
 """Documents in the queue for compaction; one left out comes back with its next update."""
 RESEED_WAIT_S: Final = 20.0
-"""So long after its first connection a hub has a Yjs client come back later, if it holds a text that folders
-know and the hub does not: they bring what a restored hub lacks, at the latest after ``RECONNECT_MAX_S``."""
+"""So long after its first connection a hub has a Yjs client wait, if it holds a text that folders know and
+the hub does not: they bring what a restored hub lacks, at the latest after ``RECONNECT_MAX_S``. y-websocket
+gives up a connection on which nothing came for 30 s."""

@@ -12,9 +12,10 @@ from typing import Protocol
 
 from crdtsync.core.hub.admission import Granted
 from crdtsync.core.hub.rates import Allowance
+from crdtsync.core.text import statevector
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
-from crdtsync.core.wire.yjs import YjsMessage
+from crdtsync.core.wire.yjs import SyncStep1, YjsMessage
 
 
 class Phase(StrEnum):
@@ -91,8 +92,27 @@ class Channel:
         self.announcements: Allowance | None = None
         """How often who is there may still be told; None before the first time."""
         self.phase = Phase.ENTERING
+        self.returns = False
+        """Whether it held something already when it opened the text."""
         self.entry: EntryId | None = None
         """What it has open; None: nothing, or a file that is not made yet."""
+
+    def ready(self) -> None:
+        """The client is to say what it has."""
+        self.phase = Phase.READY
+        self.connection.go_on()
+        self.connection.ready(self)
+
+    def attach(self) -> None:
+        """The client waits until its text is known."""
+        self.phase, self.entry = Phase.ATTACHING, None
+        self.connection.wait()
+
+    def prove(self) -> None:
+        """The client is to show all that it has."""
+        self.phase = Phase.PROVING
+        self.connection.go_on()
+        self.say(SyncStep1(statevector.EMPTY))
 
     def may_announce(self, now_s: float) -> bool:
         if self.announcements is None:

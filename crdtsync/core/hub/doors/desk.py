@@ -24,7 +24,7 @@ from crdtsync.core.hub.doors.loading import Loading
 from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
-from crdtsync.core.hub.doors.strangers import Arrival, Proof, Refused, Show, decide, objection
+from crdtsync.core.hub.doors.strangers import Arrival, Proof, Refused, Step, decide, objection
 from crdtsync.core.hub.doors.text import OpenText, malformed, too_large
 from crdtsync.core.hub.doors.texts import OpenTexts
 from crdtsync.core.hub.events import DocumentsLoaded, UpdatesChecked
@@ -56,10 +56,8 @@ from crdtsync.errors import MalformedUpdate, PeerError
 
 
 class Desk:
-    """``number`` is its own as a member of the room, below 0. ``may_open``: whether the hub takes more.
-
-    ``folders_return``: whether folders are still coming back to a hub that has just started.
-    """
+    """``number`` is its own as a member of the room, below 0. ``may_open``: whether the hub takes more texts.
+    ``folders_return``: whether folders are still coming back to a hub that has just started."""
 
     def __init__(
         self,
@@ -121,11 +119,15 @@ class Desk:
                 entry = EntryId(document)
                 text = self._new_text(entry, "", updates=updates, plain=document in event.plain)
                 self.texts.made[entry] = text
+        self.attach()
+        for text in self.texts:
+            self._close_if_unused(text)
+
+    def attach(self) -> None:
+        """Something has changed, or time has passed, for which channels may wait."""
         for number in list(self._arriving):
             if (channel := self.channels[number]).phase is Phase.ATTACHING:
                 self._attach(channel)
-        for text in self.texts:
-            self._close_if_unused(text)
 
     # -- the room's listener --------------------------------------------------------------------------
 
@@ -178,13 +180,14 @@ class Desk:
         for entry in changed & self.texts.made.keys():
             for channel in self.texts.made[entry].channels.values():
                 self._people.announce(self._here(), channel.connection.number)
+        self.attach()
 
-    def _move(self, channel: Channel, text: OpenText) -> None:
-        """Someone made what stands where this client was about to make a file: a text it goes on with."""
+    def _move(self, channel: Channel, text: OpenText, held: bytes = statevector.EMPTY) -> None:
+        """The file that this client was about to make is there, or something else: a text it goes on with."""
         people = text.gathering.of(channel.number)
         text.leave(channel)
         self._close_if_unused(text)
-        self._arrive(channel, Arrival(statevector.EMPTY, people, may_type=True))
+        self._arrive(channel, Arrival(held, people, may_type=True))
 
     # -- channels -------------------------------------------------------------------------------------
 
@@ -216,8 +219,7 @@ class Desk:
         self._people.go(channel)
 
     def hear(self, channel: Channel, message: YjsMessage, at_ms: int) -> None:
-        """A client said something. Raises PeerError for what none may say; what is not due yet is ignored,
-        for the step 1 to come makes up for it."""
+        """A client said something; what is not due is ignored, for a step 1 follows. Raises PeerError."""
         text = self.texts.of(channel)
         match message:
             case SyncStep1(state_vector):
@@ -260,16 +262,12 @@ class Desk:
         if (problem := self._places.impossible(channel.path)) is not None:
             self.refuse(channel, codes.NOT_FOUND, problem)
             return
-        channel.phase = Phase.READY
-        channel.connection.go_on()
-        channel.connection.ready(channel)
+        channel.ready()
 
     # -- attaching ------------------------------------------------------------------------------------
 
     def _arrive(self, channel: Channel, arrival: Arrival) -> None:
-        channel.phase = Phase.ATTACHING
-        channel.entry = None
-        channel.connection.wait()
+        channel.attach()
         self._arriving[channel.number] = arrival
         self._attach(channel)
 
@@ -288,10 +286,10 @@ class Desk:
         if isinstance(decided, Refused):
             self.refuse(channel, decided.code, decided.reason)
             return
-        if decided is Show.ALL:
-            channel.phase = Phase.PROVING
-            channel.connection.go_on()
-            channel.say(SyncStep1(statevector.EMPTY))
+        if decided is Step.WAIT:
+            return
+        if decided is Step.SHOW:
+            channel.prove()
             return
         other = decided if isinstance(decided, OtherHistory) else None
         chosen = decided.standing if isinstance(decided, OtherHistory) else decided
@@ -310,7 +308,7 @@ class Desk:
             return
         del self._arriving[channel.number]
         channel.entry = chosen
-        channel.phase = Phase.OPEN
+        channel.phase, channel.returns = Phase.OPEN, arrival.brings
         if chosen is not None:
             self._opened.add(self.name, path, chosen)
         text.greet(channel, arrival.state_vector, self._replicas.states())
@@ -379,7 +377,12 @@ class Desk:
             self.refuse(channel, codes.TOO_LARGE, f"The room {self.name!r} has as many files as a hub keeps.")
             return
         origin = Origin(self._people.name(channel.connection.number), at_ms)
-        entry = places.new_entry(text.path, text.document.encode_state()) or new_entry_id(self._rng)
+        made = places.made_as(text.path, text.document.encode_state(), channel.returns)
+        if made in places:  # a folder has brought it back meanwhile
+            for each in list(text.channels.values()):
+                self._move(each, text, text.document.state_vector)
+            return
+        entry = made or new_entry_id(self._rng)
         self._opened.add(self.name, text.path, entry)
         room.add(self.number, self.texts.make(text, entry, places, origin), at_ms)
 

@@ -66,8 +66,8 @@ class Doors:
         """What is to be done when, for which connection."""
         self._renew_at_s: float | None = None
         self._now_s = 0.0
-        self._first_s: float | None = None
-        """When the first client came."""
+        self._returned_at_s = 0.0
+        """When folders are no longer waited for; 0: no client has come yet."""
 
     def __contains__(self, member: int) -> bool:
         return member in self._connections
@@ -84,6 +84,8 @@ class Doors:
         times = [due for due, _, _ in self._later]
         if self._renew_at_s is not None:
             times.append(self._renew_at_s)
+        if self._folders_return():
+            times.append(self._returned_at_s)
         return min(times, default=None)
 
     # -- connections ----------------------------------------------------------------------------------
@@ -91,8 +93,7 @@ class Doors:
     def connected(self, member: int, door: YjsDoor | HocuspocusDoor, peer: Peer, now_s: float) -> None:
         """``now_s``: as for the engine, which has told of a time that is not before this one."""
         self._now_s = now_s
-        if self._first_s is None:
-            self._first_s = now_s
+        self._returned_at_s = self._returned_at_s or now_s + bounds.RESEED_WAIT_S
         match door:
             case YjsDoor():
                 self._connections[member] = connection = YjsConnection(member, self._shared)
@@ -228,7 +229,7 @@ class Doors:
         return texts < limits.OPEN_TEXTS_MAX
 
     def _folders_return(self) -> bool:
-        return self._first_s is not None and self._now_s < self._first_s + bounds.RESEED_WAIT_S
+        return self._now_s < self._returned_at_s
 
     def _leave_empty(self) -> None:
         for name in [name for name, desk in self._desks.items() if not desk.channels]:
@@ -239,7 +240,10 @@ class Doors:
     # -- time -----------------------------------------------------------------------------------------
 
     def tick(self, now_s: float) -> None:
-        self._now_s = now_s
+        waited, self._now_s = self._folders_return(), now_s
+        if waited and not self._folders_return():
+            for desk in list(self._desks.values()):
+                desk.attach()
         due = [each for each in self._later if each[0] <= now_s]
         self._later = [each for each in self._later if each[0] > now_s]
         for _, _, what in due:

@@ -110,11 +110,15 @@ class Places:
         known = (entry for entry in made if entry in rows and rows[entry].kind is Kind.TEXT)
         return tuple(dict.fromkeys((*first, *self._opened(path), *self._stood.get(path, ()), *known)))
 
-    def new_entry(self, path: str, state: bytes) -> EntryId | None:
-        """The identity of a file that is made with that state: the same if its client has to make it again,
-        because the hub lost it. None if there is such an entry."""
+    def made_as(self, path: str, state: bytes, returns: bool) -> EntryId | None:
+        """The identity of a file that a client makes with that state: the same if it has to make it again,
+        because the hub lost it. One that there is already only for a client that ``returns``."""
         entry = entry_of_client(path, min(authors)) if (authors := beginners(state)) else None
-        return None if entry is None or entry in self._tree.rows else entry
+        return entry if returns or entry not in self else None
+
+    def __contains__(self, entry: object) -> bool:
+        """Whether there ever was such an entry."""
+        return entry in self._tree.rows
 
     def is_known(self, entry: EntryId) -> bool:
         """Whether its state vector is known, so that what is said of it here is right."""

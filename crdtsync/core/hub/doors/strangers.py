@@ -11,12 +11,12 @@ from enum import Enum
 from typing import Final
 
 from crdtsync.core.hub.doors.choosing import OtherHistory, choose
-from crdtsync.core.hub.doors.codes import NOT_FOUND, OTHER_HISTORY, TRY_AGAIN
+from crdtsync.core.hub.doors.codes import NOT_FOUND, OTHER_HISTORY
 from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.values.ids import EntryId, is_client_id_of_ours, printable
+from crdtsync.core.values.ids import EntryId, is_client_id_of_ours
 from crdtsync.core.wire.awareness import ClientState
 
 _NOBODY: Final = 1
@@ -43,6 +43,11 @@ class Arrival:
     may_type: bool = False
     proof: Proof | None = None
 
+    @property
+    def brings(self) -> bool:
+        """Whether it has something. Raises ValueError."""
+        return any(statevector.decode(self.state_vector).values())
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -52,15 +57,18 @@ class Refused:
     reason: str
 
 
-class Show(Enum):
-    """The client is to show all that it has, by which it is decided."""
+class Step(Enum):
+    """What comes before it can be decided."""
 
-    ALL = "all"
+    SHOW = "show"
+    """The client is to show all that it has."""
+    WAIT = "wait"
+    """The folders that have its text are to bring it back."""
 
 
 def decide(
     places: Places, path: str, arrival: Arrival, read_only: bool, folders_return: bool
-) -> EntryId | OtherHistory | Show | Refused | None:
+) -> EntryId | OtherHistory | Step | Refused | None:
     """As ``choose``; and where no text can be, only who has typed something may make one beside.
 
     ``folders_return``: what the hub lost may still come back with them, so it is not to be made anew.
@@ -68,20 +76,20 @@ def decide(
     chosen = choose(places, path, arrival.state_vector)
     authors = statevector.decode(arrival.state_vector)
     if folders_return and not isinstance(chosen, str) and any(map(is_client_id_of_ours, authors)):
-        return Refused(TRY_AGAIN, f"The hub has yet to get {printable(path)!r} from a folder that has it.")
+        return Step.WAIT
     if isinstance(chosen, OtherHistory):
         if read_only or not is_new(arrival.state_vector):
             return Refused(OTHER_HISTORY, chosen.reason)
-        return Show.ALL if arrival.proof is None else chosen
+        return Step.SHOW if arrival.proof is None else chosen
     problem = places.problem(path)
     if problem is None:
         return chosen
-    if not arrival.may_type and not any(authors.values()):
+    if not (arrival.may_type or arrival.brings):
         return Refused(NOT_FOUND, problem)
     if chosen is not None:
         return chosen
     if arrival.proof is None:
-        return Refused(NOT_FOUND, problem) if read_only else Show.ALL
+        return Refused(NOT_FOUND, problem) if read_only else Step.SHOW
     return None if _shown(arrival.proof) else Refused(NOT_FOUND, problem)
 
 
