@@ -31,7 +31,8 @@ OFFLINE_S: Final = (0.05, 1.0, 9.0)
 
 
 class Typist:
-    """One page at a time. ``texts`` tells the paths of texts; ``left`` is called when a document is gone."""
+    """One page at a time. ``texts`` tells the paths of texts; ``left`` is called when a document is gone:
+    its page was closed, or was never let open what it had typed into already."""
 
     def __init__(
         self,
@@ -74,7 +75,9 @@ class Typist:
     # -- pages --------------------------------------------------------------------------------------
 
     def _opened(self, path: str) -> YjsPage:
-        return YjsPage(self.name, self._clock, self._rng, self._trace, self._hub, path, self._latency_s)
+        page = YjsPage(self.name, self._clock, self._rng, self._trace, self._hub, path, self._latency_s)
+        page.on_refused = lambda: None if page.was_synced else self._left()
+        return page
 
     def _leave(self, path: str) -> None:
         self.page.close()

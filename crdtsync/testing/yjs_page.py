@@ -6,6 +6,7 @@ It speaks as https://github.com/yjs/y-websocket (version 3) does; what people ty
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from random import Random
 
 from pycrdt import Doc, Text, TransactionEvent
@@ -47,6 +48,8 @@ class YjsPage:
         """The states of others, by their Yjs client ids."""
         self.open = True
         self.synced = False
+        self.was_synced = False
+        self.on_refused: Callable[[], None] = lambda: None
         self.refused: str | None = None
         self._clock = clock
         self._trace = trace
@@ -135,7 +138,7 @@ class YjsPage:
                 self._say(SyncStep2(self._doc.get_update(state_vector)))
             case SyncStep2(update):
                 self._hear(update)
-                self.synced = True
+                self.synced = self.was_synced = True
             case SyncUpdate(update):
                 self._hear(update)
             case Awareness(states):
@@ -170,6 +173,7 @@ class YjsPage:
             self.refused = reason
             self._trace.note(self.name, f"page is refused {self.path}: {reason}")
             self.close()
+            self.on_refused()
             return
         delay_s = min(BACKOFF_FIRST_S * 2**self._failures, BACKOFF_MAX_S)
         self._failures += 1
