@@ -167,7 +167,7 @@ SEEDS: dict[str, tuple[Mutant, int]] = {
     ),
     "a move that was done before a kill is tried again": (
         lambda: patch.object(materialise, "is_that", lambda *_: False),
-        1000521,
+        1000007,
     ),
     "updates are not sent": (lambda: patch.object(HubSession, "push", lambda *_: None), 2001),
     "what a scan does not find is not looked for": (
