@@ -6,6 +6,8 @@ yet survives. Texts are edited through ``live``; bytes are written on the disk.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.state import ReplicaState
@@ -43,7 +45,8 @@ def _operations(state: ReplicaState, event: ev.Arrange, now: float) -> list[Oper
             origin = Origin(state.name, int(now * 1000))
             made = Create(new_entry_id(state.rng), Kind.DIR, state.view.room_path(path), False, origin)
             return [*_unmade(state, path), made]
-    raise AssertionError(f"{event} arranges nothing")
+        case _:
+            assert_never(event)
 
 
 def _move(state: ReplicaState, path: str, to: str) -> list[Operation]:
@@ -100,3 +103,5 @@ def _deletion(state: ReplicaState, placed: Placement) -> Operation:
             return SetGone(placed.entry, b"")
         case Kind.BLOB | Kind.LINK:
             return DropVersions(placed.entry, tuple(state.tree.rows[placed.entry].versions))
+        case _:
+            assert_never(placed.kind)

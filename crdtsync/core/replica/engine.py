@@ -317,6 +317,8 @@ class ReplicaEngine:
                 self._out.effect(Disconnect(refused.message))
             case "shutdown":
                 self._out.effect(Disconnect(refused.message))
+            case _:
+                assert_never(refused.code)
 
     # -- planning until nothing is left -------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class Housekeeping:
             or self._state.session.cursor != self._cursor
             or self._stale_presence(now)
         )
-        if self._cursors_moved and now - self._announced_at >= limits.PRESENCE_EVERY_S:
+        if self._cursors_moved and now >= self._announced_at + limits.PRESENCE_EVERY_S:
             self._announce(now)
         if not waiting:
             self._due = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.planner import Move, plan_move
@@ -218,8 +219,8 @@ class Ingest:
                     state.looking.want(path)
                     return False
                 version = self._link_version(content, now)
-            case Kind.DIR:
-                pass
+            case _:
+                assert seen.kind is Kind.DIR
         state.operate(Create(entry, seen.kind, room_path, seen.executable, origin, version))
         state.agree(
             Synced(
@@ -312,6 +313,8 @@ def deletion(agreed: Synced) -> Operation:
         case Kind.BLOB | Kind.LINK:
             assert agreed.digest is not None
             return DropVersions(agreed.entry, (agreed.digest,))
+        case _:
+            assert_never(agreed.kind)
 
 
 def _stretches(flying: Sequence[Unaccepted]) -> list[tuple[str, str]]:

@@ -336,8 +336,6 @@ class HubSession:
     def _compare(self, vectors: list[tuple[DocumentId, bytes]], *, ends: bool) -> None:
         step = limits.DOCUMENTS_PER_BATCH_MAX
         batches = [tuple(vectors[at : at + step]) for at in range(0, len(vectors), step)]
-        if ends and not batches:
-            batches = [()]
         for index, batch in enumerate(batches):
             last = ends and index == len(batches) - 1
             self._out.send(encode_from_replica(Compare(last, batch)))

@@ -200,9 +200,6 @@ class SyncedTree:
     def below(self, folder: str) -> list[str]:
         return self._index.below(folder)
 
-    def holds_below(self, folder: str) -> bool:
-        return self._index.holds_below(folder)
-
     def put(self, agreed: Synced) -> None:
         self.discard(agreed.entry)
         self._by_entry[agreed.entry] = agreed

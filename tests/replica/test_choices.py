@@ -1,0 +1,240 @@
+"""What a person chooses: at a first join, of what is held, and what a hub's no means for the replica."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from crdtsync.core.replica import effects as ef
+from crdtsync.core.replica import events as ev
+from crdtsync.core.replica import status
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import digest_of
+from crdtsync.core.wire.control import Refused, Welcome, encode_control
+from crdtsync.testing.virtual_inodes import NodeKind
+from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.simulation.scene import Scene
+
+
+def put(replica: VirtualReplica, path: str, kind: NodeKind, data: bytes) -> None:
+    replica.disk.put(path, replica.disk.new_inode(kind, data))
+
+
+def rejoined(choice: ev.Differing, *, later: bool = True) -> Scene:
+    """``b`` has other files than the room, and joins as if for the first time; its are newer if ``later``."""
+    scene = Scene()
+    for path, content in (("text.md", "theirs\n"), ("blob.bin", b"\0theirs"), ("kind.x", "a text\n")):
+        scene.save(scene.a, path, content)
+    put(scene.a, "link", NodeKind.LINK, b"text.md")
+    scene.rest()
+    scene.b.kill()
+    scene.b.lose_state()
+    if later:
+        scene.wait(60.0)
+    for path, content in (("text.md", b"mine\n"), ("blob.bin", b"\0mine"), ("kind.x", b"\0a blob")):
+        put(scene.b, path, NodeKind.FILE, content)
+    put(scene.b, "link", NodeKind.LINK, b"blob.bin")
+    if not later:
+        scene.wait(60.0)
+        for path, content in (("text.md", "theirs, later\n"), ("blob.bin", b"\0theirs, later")):
+            scene.save(scene.a, path, content)
+        scene.wait(5.0)
+    scene.b.differing = choice
+    scene.b.start()
+    scene.rest()
+    return scene
+
+
+def content(scene: Scene, path: str) -> bytes:
+    nodes = [replica.disk.get(path) for replica in (scene.a, scene.b)]
+    [data] = {node.data for node in nodes if node is not None}
+    return data
+
+
+def test_who_joins_with_the_hub_s_files_has_those_and_keeps_the_others_in_the_trash() -> None:
+    scene = rejoined(ev.Differing.HUB)
+    assert [content(scene, path) for path in ("text.md", "blob.bin", "kind.x", "link")] == [
+        b"theirs\n",
+        b"\0theirs",
+        b"a text\n",
+        b"text.md",
+    ]
+    assert len(scene.paths(scene.b)) == 4
+
+
+def test_who_joins_with_files_of_their_own_gives_the_room_those() -> None:
+    scene = rejoined(ev.Differing.MINE)
+    assert [content(scene, path) for path in ("text.md", "blob.bin", "kind.x", "link")] == [
+        b"mine\n",
+        b"\0mine",
+        b"\0a blob",
+        b"blob.bin",
+    ]
+    assert len(scene.paths(scene.b)) == 4
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_who_joins_with_the_newest_files_has_those(later: bool) -> None:
+    scene = rejoined(ev.Differing.NEWEST, later=later)
+    wanted = (b"mine\n", b"\0mine") if later else (b"theirs, later\n", b"\0theirs, later")
+    assert (content(scene, "text.md"), content(scene, "blob.bin")) == wanted
+
+
+def test_an_answer_to_a_question_that_was_not_asked_changes_nothing() -> None:
+    scene = Scene()
+    scene.save(scene.a, "a.md", "text\n")
+    scene.rest()
+    scene.a.handle(ev.Decided(ev.Differing.HUB))
+    scene.rest()
+    assert scene.read(scene.b, "a.md") == "text\n"
+
+
+def emptied() -> Scene:
+    """``a`` has deleted all of twelve files, which is held."""
+    scene = Scene()
+    for number in range(12):
+        scene.save(scene.a, f"{number}.md", f"text {number}\n")
+    scene.rest()
+    for number in range(12):
+        scene.a.disk.take(f"{number}.md")
+    scene.wait(3.0)
+    assert scene.a.engine is not None and scene.a.engine.status.attention
+    assert len(scene.paths(scene.b)) == 12
+    return scene
+
+
+def test_files_whose_deletion_is_held_come_back_when_a_person_wants_them() -> None:
+    scene = emptied()
+    scene.a.handle(ev.RestoreRequested())
+    scene.rest()
+    assert len(scene.paths(scene.a)) == 12
+    assert scene.a.engine is not None and not scene.a.engine.status.attention
+
+
+def test_files_whose_deletion_is_confirmed_go_everywhere() -> None:
+    scene = emptied()
+    scene.a.handle(ev.ConfirmRequested())
+    scene.rest()
+    assert scene.paths(scene.b) == []
+
+
+@pytest.mark.parametrize("code", ["denied", "room", "version"])
+def test_a_hub_that_says_no_for_good_ends_the_replica(code: Literal["denied", "room", "version"]) -> None:
+    scene = Scene()
+    scene.b.handle(ev.TextFrame(encode_control(Refused(code=code, message="no"))))
+    assert scene.b.halted == "no"
+    assert scene.b.engine is not None and scene.b.engine.status.state == "halted"
+    performed = scene.b.performed
+    scene.save(scene.a, "a.md", "text\n")
+    scene.wait(5.0)
+    assert scene.b.performed == performed and scene.paths(scene.b) == []
+
+
+@pytest.mark.parametrize(("code", "at_least_s"), [("limit", limits.RECONNECT_MAX_S / 2), ("shutdown", 0.0)])
+def test_a_hub_that_says_not_now_is_tried_again_later(
+    code: Literal["limit", "shutdown"], at_least_s: float
+) -> None:
+    scene = Scene()
+    since = scene.clock.now_s
+    scene.b.handle(ev.TextFrame(encode_control(Refused(code=code, message="not now"))))
+    engine = scene.b.engine
+    assert engine is not None
+    assert scene.clock.run_until(since + 1.0, lambda: not engine.status.connected)
+    assert scene.clock.run_until(since + 300.0, lambda: engine.status.connected)
+    assert scene.clock.now_s - since >= at_least_s
+    scene.rest()
+
+
+def test_a_hub_of_another_version_is_told_to_the_person() -> None:
+    scene = Scene()
+    scene.hub.kill()
+    scene.wait(1.0)
+    scene.b.handle(ev.Connected())
+    other = Welcome(version=99, member=1, epoch="e", sequence=0, resume=False)
+    scene.b.handle(ev.TextFrame(encode_control(other)))
+    assert scene.b.halted is not None and "install the same release on both" in scene.b.halted
+
+
+def test_of_very_many_changes_that_are_held_the_first_are_shown_and_how_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(status, "HELD_SHOWN_MAX", 3)
+    scene = Scene()
+    scene.b.kill()
+    scene.b.read_only = True
+    scene.b.start()
+    scene.rest_apart()
+    for number in range(5):
+        scene.save(scene.b, f"{number}.md", f"mine {number}\n")
+    scene.wait(10.0)
+    assert scene.b.engine is not None
+    told = {each.path: each.message for each in scene.b.engine.status.attention}
+    assert "5 changes are held here" in told[""]
+    assert sorted(told) == ["", "0.md", "1.md", "2.md"]
+
+
+def test_what_was_held_by_a_reader_is_sent_once_it_may_write() -> None:
+    scene = Scene()
+    scene.save(scene.a, "a.md", "one\n")
+    scene.save(scene.a, "gone.md", "gone\n")
+    scene.rest()
+    scene.b.kill()
+    scene.b.read_only = True
+    scene.b.start()
+    scene.rest_apart()
+    scene.save(scene.b, "a.md", "one\ntwo\n")
+    scene.b.disk.take("gone.md")
+    scene.wait(5.0)
+    assert scene.read(scene.a, "a.md") == "one\n"
+    scene.b.kill()
+    scene.b.read_only = False
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "one\ntwo\n"
+    assert scene.paths(scene.a) == ["a.md"]
+
+
+def troubled(scene: Scene, replica: VirtualReplica) -> str:
+    """What the replica tells of ``a.bin``, once it does."""
+    engine = replica.engine
+    assert engine is not None
+    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: bool(engine.status.attention))
+    [told] = engine.status.attention
+    assert told.path == "a.bin"
+    return told.message
+
+
+def test_a_transfer_that_fails_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: VirtualReplica, effect: ef.Upload) -> None:
+        self.handle(ev.UploadFailed(effect.manifest.digest, "the hub's disk is full", False))
+
+    def lost(self: VirtualReplica, effect: ef.Fetch, _: int) -> None:
+        self.handle(ev.FetchFailed(effect.digest, "the connection was lost", False))
+
+    scene = Scene()
+    assert scene.a.engine is not None and scene.b.engine is not None
+    for replica, method, fails, reason in (
+        (scene.a, "_upload", full, "the hub's disk is full"),
+        (scene.b, "_fetch", lost, "the connection was lost"),
+    ):
+        with monkeypatch.context() as broken:
+            broken.setattr(VirtualReplica, method, fails)
+            if replica is scene.a:
+                scene.save(scene.a, "a.bin", b"\0blob")
+            assert troubled(scene, replica) == reason
+    scene.wait(60.0)
+    scene.rest()
+    assert scene.paths(scene.b) == ["a.bin"]
+    assert scene.a.engine.status.attention == scene.b.engine.status.attention == ()
+
+
+def test_the_end_of_a_transfer_that_nobody_waits_for_changes_nothing() -> None:
+    scene = Scene()
+    scene.save(scene.a, "a.bin", b"\0blob")
+    scene.rest()
+    digest = digest_of(b"\0other")
+    for event in (ev.UploadFailed(digest, "no", False), ev.FetchFailed(digest, "no", True)):
+        scene.b.handle(event)
+    scene.rest()
+    assert scene.b.engine is not None and scene.b.engine.status.attention == ()
