@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crdtsync.core.replica.events import Hint, HintKind
-from crdtsync.core.replica.looking import Looking, Wait
+from crdtsync.core.replica.looking import LOOK_BATCH_BYTES, LOOKS_UNDER_WAY_MAX, Looking, Wait
 from crdtsync.core.values import limits
 
 
@@ -80,3 +80,19 @@ def test_a_path_that_is_to_be_read_is_read_though_a_hint_comes_too() -> None:
     looking.take_looks()
     assert looking.looked(["hinted", "wanted"]) == {"hinted", "wanted"}
     assert not looking.is_hinted("hinted")
+
+
+def test_large_files_are_looked_at_in_batches_of_their_own() -> None:
+    looking = Looking()
+    for number in range(3):
+        looking.want(f"{number}.bin", LOOK_BATCH_BYTES)
+    looking.want("small.txt")
+    assert looking.take_looks() == [("0.bin",), ("1.bin",), ("2.bin", "small.txt")][:LOOKS_UNDER_WAY_MAX]
+
+
+def test_an_answer_that_was_not_asked_for_is_not_true() -> None:
+    looking = Looking()
+    assert looking.looked(["a.txt"]) == set()
+    looking.want("a.txt")
+    assert looking.take_looks() == [("a.txt",)]
+    assert looking.looked(["a.txt"]) == {"a.txt"}

@@ -57,3 +57,22 @@ def test_an_empty_folder_is_left_in_peace() -> None:
     rehashing.tick(1000.0)
     assert rehashing.deadline is None
     assert looking.idle
+
+
+def test_files_that_are_gone_by_then_are_passed_over() -> None:
+    looking, rehashing = replica(3)
+    rehashing.tick(1000.0)
+    first = rehashing.deadline
+    assert first is not None
+    rehashing.tick(first)
+    [read] = looking.take_looks()
+    for number in range(3):
+        if f"{number}.txt" not in read:
+            rehashing._state.synced.discard(agreed(number).entry)
+    rehashing._state.synced.put(agreed(7))
+    second = rehashing.deadline
+    assert second is not None
+    rehashing.tick(second)
+    assert looking.take_looks() == []
+    third = rehashing.deadline
+    assert third is not None and third > second

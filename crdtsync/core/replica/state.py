@@ -188,10 +188,10 @@ class ReplicaState:
         later: Synced | None = None
         for row in reversed(rows):
             later = later if row is None else row.then(later)
-        if later is not None and durable is None:
+        assert later is not None
+        if durable is None:
             later = replace(later, digest=None, fingerprint=None, provisional=later)
-        if later is not None:
-            self.out.record(PutSynced(later))
+        self.out.record(PutSynced(later))
 
     def doubt(self, agreements: tuple[Synced, ...]) -> None:
         """After a crash: any of these may be what the disk holds."""
