@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test lint types layers unit simulate small-worlds authors fuzz torture node doors \
+.PHONY: setup demo test lint types layers unit simulate small-worlds authors fuzz coverage torture node doors \
         bench bench-quick bench-check bench-setup bench-peers clean
 
 setup: $(VENV)/.ready
@@ -61,6 +61,10 @@ SEED ?= 1
 ONLY ?=
 torture: setup
 	$(BIN)/python -m tests.torture --seconds $(SECONDS) --seed $(SEED) $(addprefix --only ,$(ONLY))
+
+# The unit tests of the core, and whether they run all of its branches; some three minutes on two cores.
+coverage: setup
+	$(BIN)/python -m tests.core_coverage $(JOBS)
 
 # Unmodified Yjs clients for the tests, and the page of the example; needs node and npm. Without them `make test`
 # skips what it cannot run, and says so.
