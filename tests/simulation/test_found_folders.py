@@ -64,3 +64,15 @@ def test_a_second_save_in_the_tick_of_the_first_is_found_after_a_kill() -> None:
     scene.a.start()
     scene.rest()
     assert scene.read(scene.b, "text.md") == "two\n"
+
+
+def test_an_empty_folder_that_could_not_be_shared_at_once_is_shared_later() -> None:
+    scene = Scene()
+    scene.a.disk.make_folder("y/z")
+    scene.a.trouble = Trouble(errno.EACCES, 1.0)
+    scene.wait(5.0)
+    scene.a.flush()
+    scene.wait(1.0)
+    scene.a.trouble = None
+    scene.rest()
+    assert scene.b.disk.nodes["y/z"].kind is NodeKind.FOLDER

@@ -330,6 +330,12 @@ def test_a_line_that_both_have_and_the_base_has_not_is_there_once(
     assert merged("".join(base), "".join(ours), "".join(theirs)) == "".join(result)
 
 
+def test_one_line_that_both_have_is_enough_where_the_base_may_be_older_than_it() -> None:
+    ours = "first of ours\nscarlet fox 1 runs\nsecond of ours\nthird of ours\n"
+    theirs = "one of theirs\nscarlet fox 1 runs\nanother of theirs\nyet another\n"
+    assert apply_edits(theirs, rebase("", ours, theirs, older=True)).count("scarlet fox") == 1
+
+
 def test_of_two_functions_with_one_line_in_common_each_stays_whole() -> None:
     first = "def load_users(path):\n    with open(path) as users:\n        return parse(users)\n"
     second = "def count_groups(path):\n    with open(path) as groups:\n        return len(groups)\n"

@@ -90,6 +90,7 @@ class Doubts:
                 # It is edited, and may not be ingested before the next start: that must read it again.
                 nearest = replace(nearest, path=last.path, fingerprint=seen.fingerprint_of(nearest.digest))
                 self._holds(nearest, agreements)
+                state.guessed.add(entry)
                 return True
         for agreed in reversed(agreements):
             if is_that(self.standing(entry, agreed.path), agreed):

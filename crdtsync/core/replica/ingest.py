@@ -59,8 +59,10 @@ class Ingest:
         saved = content.text
         if entry in state.rebooted and looks_torn(base, saved):
             saved = mended(base, saved)
+        older = entry in state.rebooted or entry in state.guessed
         state.rebooted.discard(entry)
-        self._merge(entry, base, saved, now)
+        state.guessed.discard(entry)
+        self._merge(entry, base, saved, now, older=older)
         state.documents.saved_here(entry, content.digest)
         merged = state.documents.text_digest(entry)
         covered = state.documents.state_vector(entry)
@@ -134,11 +136,11 @@ class Ingest:
                 chosen = last
         return current if chosen is None else texts[chosen]
 
-    def _merge(self, entry: EntryId, base: str, saved: str, now: float) -> None:
+    def _merge(self, entry: EntryId, base: str, saved: str, now: float, *, older: bool = False) -> None:
         state = self._state
         documents = state.documents
         before = documents.text(entry)
-        edits = rebase(base, saved, before)
+        edits = rebase(base, saved, before, older=older)
         update = documents.edit(entry, edits, now)
         if not update:
             return

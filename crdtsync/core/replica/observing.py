@@ -327,6 +327,8 @@ class Observing:
             agreed = None if entry is None else state.synced.get(entry)
             if agreed is not None and agreed.kind is Kind.DIR:
                 state.disk.put(path, OnDisk(Kind.DIR, None, None))
+            elif agreed is None and not folder.empty:
+                state.disk.discard(path)
             elif folder.empty and state.disk.get(path) is None:
                 state.looking.want(path)
         for path in unknown_before:
@@ -343,8 +345,7 @@ class Observing:
         state = self._state
         state.replan(state.out_of_step())
         for path in state.disk.paths():
-            seen = state.disk.get(path)
-            if state.synced.at(path) is None and seen is not None and seen.kind is not Kind.DIR:
+            if state.synced.at(path) is None:
                 state.replan_path(path)
 
     def _unchanged(self, path: str, fingerprint: Fingerprint, now: float) -> bool:

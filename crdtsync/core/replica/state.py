@@ -112,6 +112,8 @@ class ReplicaState:
     """What is agreed once the step under way is done."""
     rebooted: set[EntryId] = field(default_factory=set)
     """Texts whose files were not read since the machine started anew: a power cut may have torn them."""
+    guessed: set[EntryId] = field(default_factory=set)
+    """Texts that were edited after a crash: what their next save was made from is not known for sure."""
     unsure: dict[EntryId, tuple[Synced, ...]] = field(default_factory=dict)
     """After a crash: the agreements that may hold, the oldest first; the disk tells which one does."""
     unborn: set[EntryId] = field(default_factory=set)
@@ -211,6 +213,7 @@ class ReplicaState:
         doubtful = entry in self.unsure
         self.sure(entry)
         self.rebooted.discard(entry)
+        self.guessed.discard(entry)
         self.undurable.pop(entry, None)
         old = self.synced.discard(entry)
         if old is not None or doubtful:

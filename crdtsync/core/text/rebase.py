@@ -27,7 +27,7 @@ _TELLING_LINE_CHARS: Final = 3
 _Cut: TypeAlias = Callable[[str], list[str]]
 
 
-def rebase(base: str, ours: str, theirs: str) -> tuple[Edit, ...]:
+def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[Edit, ...]:
     """The edits of ``theirs`` that bring in what we changed from ``base`` to ``ours``: ascending, apart.
 
     - Changes of different places are both kept, character by character.
@@ -36,6 +36,8 @@ def rebase(base: str, ours: str, theirs: str) -> tuple[Edit, ...]:
     - We delete only characters of the base that theirs still has; what they inserted meanwhile stays.
     - Of different insertions at one place both are kept, theirs first. Where both replaced the same words,
       both texts are kept, theirs first.
+
+    ``older``: the base may be older than the text that both really go back to, since that is not known.
     """
     if ours in (base, theirs):
         return ()
@@ -59,15 +61,16 @@ def rebase(base: str, ours: str, theirs: str) -> tuple[Edit, ...]:
             return start, edit.end
         return start, base.find("\n", edit.end) + 1 or len(base)
 
-    return tuple(combine(base, our_edits, their_edits, _Places().in_lines, lines))
+    return tuple(combine(base, our_edits, their_edits, _Places(older).in_lines, lines))
 
 
 class _Places:
     """Decides on places that both sides changed, within what a rebase may cost in all."""
 
-    __slots__ = ("_budget", "_characters")
+    __slots__ = ("_budget", "_characters", "_older")
 
-    def __init__(self) -> None:
+    def __init__(self, older: bool = False) -> None:
+        self._older = older
         self._budget = Budget()
         self._characters = Budget(_CHARACTERS_MAX)
 
@@ -80,7 +83,7 @@ class _Places:
             return self._by_edits(place, place.our_edits, place.their_edits)
         decided = self._decide_lines(base, ours, theirs)
         if decided is None:
-            shared = with_shared_lines(base, ours, theirs, self._budget)
+            shared = with_shared_lines(base, ours, theirs, self._budget, older=self._older)
             if shared != base:
                 base = shared
                 place = replace(place, base=base)

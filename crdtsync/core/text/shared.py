@@ -19,12 +19,13 @@ _TELLING_CHARS: Final = 8
 """Rare words of at least this many characters in all do not stand in a line of either side by chance."""
 
 
-def with_shared_lines(base: str, ours: str, theirs: str, budget: Budget) -> str:
+def with_shared_lines(base: str, ours: str, theirs: str, budget: Budget, *, older: bool = False) -> str:
     """The base and in it, in their places, the lines that both sides inserted; where these differ a little,
     the words of them that both have.
 
     Different blocks may well have a line in common, in code above all: unless half of what one side
-    inserted is shared, the base is returned as it is.
+    inserted is shared, the base is returned as it is. ``older``: the base may well be older than what they
+    share, so that each such line is one.
     """
     base_words = words(base)
     mine, yours = _Side(base_words, ours), _Side(base_words, theirs)
@@ -32,7 +33,7 @@ def with_shared_lines(base: str, ours: str, theirs: str, budget: Budget) -> str:
     our_chars, their_chars = mine.chars(once), yours.chars(once)
     pairs = [*_pairs(mine, yours, our_chars, their_chars, once & mine.counts.keys() & yours.counts.keys())]
     shared_chars = sum(chars for _, _, chars in pairs)
-    if not shared_chars or 2 * shared_chars < min(sum(our_chars), sum(their_chars)):
+    if not shared_chars or (not older and 2 * shared_chars < min(sum(our_chars), sum(their_chars))):
         return base
     starts = [0, *(at + 1 for at, word in enumerate(base_words) if word == "\n")]
     if base and not base.endswith("\n"):
