@@ -74,6 +74,8 @@ def _rounds(chosen: list[str], options: argparse.Namespace) -> int:
             shown = ", ".join(f"{count} {what}" for what, count in sorted(told.faults.items()))
             print(f"{name} seed {seed}: {told.deeds} deeds, {told.files} files, {told.flushes} flushes, "
                   f"{told.took_s:.0f} s; {shown}", flush=True)  # fmt: skip
+            for words in told.last_words:
+                print(f"  ended: {words}", flush=True)
             discard(base)
     for name, why in skipped.items():
         print(f"{name} skipped: {why}")

@@ -14,8 +14,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from crdtsync.adapters.control_client import call
 from crdtsync.adapters.staging import BLOB_PREFIX, TEMPORARY_PREFIX
 from crdtsync.core.values.reserved import STATE_FOLDER, reserved_name
+from crdtsync.errors import CrdtsyncError
 from crdtsync.testing.oracles import Broken, Ledger, Picture, check_kept, check_once, compare
 from crdtsync.testing.virtual_inodes import NodeKind
 from tests.processes.harness import run
@@ -67,11 +69,16 @@ def outside_of(base: Path, replicas: Sequence[Path]) -> dict[str, bytes]:
 
 
 def status_of(folder: Path) -> dict[str, Any]:
-    done = run("status", str(folder), "--json")
-    if done.returncode:
-        raise Broken("status", f"{folder}: {done.returncode} {done.stderr}")
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = _asked(folder, "status")
     return found
+
+
+def _asked(folder: Path, method: str, **parameters: float) -> Any:
+    """As the command of that name asks a replica. Raises Broken."""
+    try:
+        return call(folder, method, answer_within_s=2 * FLUSH_S, **parameters)
+    except CrdtsyncError as error:
+        raise Broken("stuck", f"{method} {folder}: {type(error).__name__} {error}") from error
 
 
 def settle(folders: Sequence[Path], rng: Random) -> int:
@@ -80,9 +87,7 @@ def settle(folders: Sequence[Path], rng: Random) -> int:
     for number in range(ROUNDS_MAX):
         for folder in folders:
             _decide_held(folder, rng)
-            done = run("flush", str(folder), "--timeout", str(FLUSH_S))
-            if done.returncode:
-                raise Broken("stuck", f"flush {folder}: {done.returncode} {done.stderr} {status_of(folder)}")
+            _asked(folder, "flush", timeout_s=FLUSH_S)
         now = [picture_of(folder) for folder in folders]
         if now == before and all(each == now[0] for each in now):
             return number + 1
@@ -96,7 +101,7 @@ def settle(folders: Sequence[Path], rng: Random) -> int:
 
 def _decide_held(folder: Path, rng: Random) -> None:
     if any(each["kind"] == "held" for each in status_of(folder)["attention"]):
-        run("restore" if rng.random() < 0.3 else "confirm", str(folder))
+        _asked(folder, "restore" if rng.random() < 0.3 else "confirm")
 
 
 def judge(folders: Sequence[Path], ledger: Ledger) -> Picture:
@@ -106,6 +111,9 @@ def judge(folders: Sequence[Path], ledger: Ledger) -> Picture:
         compare("equal", folders[0].name, pictures[0], folder.name, found)
     check_once(pictures[0])
     check_kept(ledger, pictures[0], [data for folder in folders for data in trash_of(folder)])
+    done = run("status", str(folders[0]), "--json")
+    if done.returncode or json.loads(done.stdout)["state"] != "settled":
+        raise Broken("status", f"{folders[0]}: {done.returncode} {done.stdout} {done.stderr}")
     for folder in folders:
         status = status_of(folder)
         pending = sum(status["pending"].values())

@@ -72,7 +72,14 @@ class Machine:
 
     def events(self) -> list[dict[str, Any]]:
         """What the run at hand has printed; a last line that a kill has cut is left out."""
-        data = self.out.read_bytes()[self._seen_bytes :] if self.out.exists() else b""
+        return self._printed(self._seen_bytes)
+
+    def last_words(self) -> list[str]:
+        """Why its runs ended by themselves."""
+        return [str(each.get("message")) for each in self._printed(0) if each.get("event") == "error"]
+
+    def _printed(self, from_byte: int) -> list[dict[str, Any]]:
+        data = self.out.read_bytes()[from_byte:] if self.out.exists() else b""
         found = []
         for line in data.split(b"\n")[:-1]:
             with contextlib.suppress(ValueError):

@@ -168,20 +168,24 @@ class Wired(Scenario):
         rng = self.here.rng
         for left_s in self.here.while_busy():
             wire = self._net.wires[rng.choice(NAMES)]
-            fault = rng.choice(["slow", "lossy", "silent", "down"])
-            self.here.faults[fault] += 1
-            match fault:
-                case "slow":
-                    wire.delay_s = rng.choice([0.02, 0.1, 0.4])
-                case "lossy":
-                    wire.loss = rng.choice([0.02, 0.1, 0.3])
-                case "silent":
-                    wire.loss = 1.0
-                case _:
-                    self._net.set_link(wire, up=False)
+            self._harm(wire)
             pause(min(left_s, rng.choice([0.3, 1.5, 4.0])))
             if rng.random() < 0.7:
                 self._net.heal(wire)
+
+    def _harm(self, wire: wires.Wire) -> None:
+        rng = self.here.rng
+        fault = rng.choice(["slow", "lossy", "silent", "down"])
+        self.here.faults[fault] += 1
+        match fault:
+            case "slow":
+                wire.delay_s = rng.choice([0.02, 0.1, 0.4])
+            case "lossy":
+                wire.loss = rng.choice([0.02, 0.1, 0.3])
+            case "silent":
+                wire.loss = 1.0
+            case _:
+                self._net.set_link(wire, up=False)
 
     def after(self) -> None:
         for wire in self._net.wires.values():
@@ -191,6 +195,30 @@ class Wired(Scenario):
 
     def clean(self) -> None:
         self._net.close()
+
+
+class Storm(Wired):
+    """Wires fail while processes are killed and held still: what is late meets what was lost."""
+
+    def during(self) -> None:
+        rng = self.here.rng
+        for left_s in self.here.while_busy():
+            self._harm(self._net.wires[rng.choice(NAMES)])
+            name = rng.choice(["hub", *NAMES])
+            machine = self.here.machines[name]
+            if rng.random() < 0.5:
+                machine.kill()
+                self.here.faults["kills"] += 1
+                pause(rng.uniform(0, 1.0))
+                machine.start()
+            else:
+                with machine.still():
+                    pause(rng.uniform(0, 1.0))
+                self.here.faults["stops"] += 1
+            pause(min(left_s, rng.uniform(0, 2.0)))
+            for wire in self._net.wires.values():
+                if rng.random() < 0.4:
+                    self._net.heal(wire)
 
 
 class Clocks(Scenario):
@@ -248,6 +276,7 @@ def _made() -> Iterator[tuple[str, type[Scenario]]]:
     denied = {"faults": _DENIED, "victim": "replica", "in_folders": True}
     yield "error-replica-EACCES", type("Error-replica-EACCES", (Erring,), denied)
     yield "wires", Wired
+    yield "storm", Storm
     yield "clocks", Clocks
 
 

@@ -155,6 +155,8 @@ class Told:
     flushes: int
     files: int
     took_s: float
+    last_words: list[str]
+    """Why processes ended by themselves."""
 
 
 class Scenario:
@@ -207,7 +209,8 @@ def play(scenario: type[Scenario], base: Path, seed: int, busy_s: float = BUSY_S
         here.end()
         fault.clean()
     deeds = sum(sum(person.done.values()) for person in here.people)
-    return Told(deeds, here.faults, flushes, len(found), clock_s() - started_s)
+    words = [f"{name}: {word}" for name, machine in here.machines.items() for word in machine.last_words()]
+    return Told(deeds, here.faults, flushes, len(found), clock_s() - started_s, words)
 
 
 def discard(base: Path) -> None:
