@@ -26,6 +26,8 @@ from tests.torture.machines import Machine, pause
 ROUNDS_MAX: Final = 25
 FLUSH_S: Final = 60.0
 ALARMS: Final = re.compile(r"Traceback|never retrieved|never awaited|panicked|Fatal Python|\b[A-Z]\w*Error\b")
+KEPT: Final = b"\0kept"
+"""Stands for what a folder holds that never enters a room."""
 OURS: Final = re.compile(rf"{TEMPORARY_PREFIX}|{BLOB_PREFIX}")
 """Names of files on their way to a path, which nobody may see there."""
 ENDED_WELL: Final = frozenset({0, 1, 3, -9})
@@ -51,9 +53,16 @@ def picture_of(folder: Path) -> Picture:
                 found[shown] = NodeKind.LINK, os.fsencode(os.readlink(path)), False
             elif stat.S_ISREG(mode):
                 found[shown] = NodeKind.FILE, path.read_bytes(), bool(mode & stat.S_IXUSR)
-            elif all(map(reserved_name, os.listdir(path))):
-                found[shown] = NodeKind.FOLDER, b"", False
+            elif all(map(reserved_name, inside := os.listdir(path))):
+                found[shown] = NodeKind.FOLDER, KEPT if inside else b"", False
     return found
+
+
+def pictures_of(folders: Sequence[Path]) -> list[Picture]:
+    """Of each. A folder that some disk keeps, since it has there what is never shared, counts for none."""
+    found = [picture_of(folder) for folder in folders]
+    kept = {path for each in found for path, (_, data, _) in each.items() if data == KEPT}
+    return [{path: node for path, node in each.items() if path not in kept} for each in found]
 
 
 def trash_of(folder: Path) -> list[bytes]:
@@ -88,14 +97,14 @@ def settle(folders: Sequence[Path], rng: Random) -> int:
         for folder in folders:
             _decide_held(folder, rng)
             _asked(folder, "flush", timeout_s=FLUSH_S)
-        now = [picture_of(folder) for folder in folders]
+        now = pictures_of(folders)
         if now == before and all(each == now[0] for each in now):
             return number + 1
         before = now
         pause(0.2)
     assert before is not None
     for folder, found in zip(folders[1:], before[1:], strict=True):
-        compare("equal", folders[0].name, before[0], folder.name, found)
+        compare("equal", str(folders[0]), before[0], str(folder), found)
     raise Broken("rest", f"no rest after {ROUNDS_MAX} rounds")
 
 
@@ -106,9 +115,9 @@ def _decide_held(folder: Path, rng: Random) -> None:
 
 def judge(folders: Sequence[Path], ledger: Ledger) -> Picture:
     """What must hold of folders at rest; returns what all of them hold."""
-    pictures = [picture_of(folder) for folder in folders]
+    pictures = pictures_of(folders)
     for folder, found in zip(folders[1:], pictures[1:], strict=True):
-        compare("equal", folders[0].name, pictures[0], folder.name, found)
+        compare("equal", str(folders[0]), pictures[0], str(folder), found)
     check_once(pictures[0])
     check_kept(ledger, pictures[0], [data for folder in folders for data in trash_of(folder)])
     done = run("status", str(folders[0]), "--json")
