@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import traceback
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import NoReturn
 
 from crdtsync.testing.oracles import Broken
 from tests.torture.machines import clock_s
@@ -34,7 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen:
         parser.error(f"no scenario begins so: {options.only}; --list names them")
     Random(options.seed).shuffle(chosen)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)  # whoever ends this ends its processes, mounts and networks
     return _rounds(chosen, options)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _rounds(chosen: list[str], options: argparse.Namespace) -> int:
