@@ -182,6 +182,7 @@ class Person:
         with self._machine.still():
             path, seen = self._text()
             way = self._rng.choice(STILL)
+            self._note(f"  by {way.__name__}")
             data = edited(seen, self._rng, self._token, TEXT_EDITS)
             try:
                 way(path, data)
@@ -191,9 +192,11 @@ class Person:
 
     def _race(self) -> None:
         """Put one line into a text while the replica does what it does."""
-        path, _ = self._text()
+        path, seen = self._text()
         token = self._token()
-        if self._rng.choice(RACING)(path, line(token)):
+        way = self._rng.choice(RACING)
+        self._note(f"  by {way.__name__}")
+        if way(path, line(token), self._rng.randint(1, max(1, seen.count(b"\n")))):
             self._ledger.saved(self.name, b"", token.encode())
 
     def _slow(self) -> None:

@@ -1,7 +1,8 @@
 """How the tools of people save a text: each takes another way to the same file.
 
 ``STILL`` are given the whole new text; ``RACING`` put one line in, whatever stands in the file by then,
-and tell whether they did.
+and tell whether they did. They do so anywhere: where two insert lines at one place, and one of them had not
+loaded the other's, nothing tells an insertion from a replacement.
 """
 
 from __future__ import annotations
@@ -66,34 +67,36 @@ def remove_first(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def append(path: Path, line: str) -> bool:
-    """``>>`` of a shell."""
+def append(path: Path, line: str, at: int) -> bool:
+    """``>>`` of a shell, at the end whatever ``at`` says."""
     command = ["sh", "-c", 'printf %s "$1" >> "$2"', "sh", line, str(path)]
     done = subprocess.run(command, capture_output=True, check=False)
     return done.returncode == 0
 
 
-def by_sed(path: Path, line: str) -> bool:
-    """``sed -i``, which writes aside and renames; an empty file has no first line."""
-    script = ["-e", f"1i\\\n{line.rstrip()}", "-e", "1w /dev/stderr"]
+def by_sed(path: Path, line: str, at: int) -> bool:
+    """``sed -i``, which writes aside and renames; before a line that must be there."""
+    script = ["-e", f"{at}i\\\n{line.rstrip()}", "-e", f"{at}w /dev/stderr"]
     done = subprocess.run(["sed", "-i", *script, str(path)], capture_output=True, check=False)
     return done.returncode == 0 and bool(done.stderr)
 
 
-def by_ed(path: Path, line: str) -> bool:
+def by_ed(path: Path, line: str, at: int) -> bool:
     """``ed``, which writes into the file itself. It says ``?`` when something is wrong."""
-    script = f"$a\n{line.rstrip()}\n.\nw\nq\n"
+    script = f"{at}i\n{line.rstrip()}\n.\nw\nq\n"
     done = subprocess.run(["ed", "-s", str(path)], input=script.encode(), capture_output=True, check=False)
     return done.returncode == 0 and b"?" not in done.stdout
 
 
-def by_vim(path: Path, line: str) -> bool:
-    command = ["vim", "-Nu", "NONE", "-es", "-c", f"call append(line('$'), '{line.rstrip()}')", "-c", "wq!"]
-    done = subprocess.run([*command, str(path)], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+def by_vim(path: Path, line: str, at: int) -> bool:
+    """As vim saves by default: into the file, or aside and renamed."""
+    insert = f"call append(min([{at - 1}, line('$')]), '{line.rstrip()}')"
+    command = ["vim", "-Nu", "NONE", "-es", "-c", insert, "-c", "wq!", str(path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return done.returncode == 0
 
 
 STILL: Final[tuple[Callable[[Path, bytes], None], ...]] = (
     aside, aside, aside_by_another_name, truncate, in_pieces, backup, remove_first,
 )  # fmt: skip
-RACING: Final[tuple[Callable[[Path, str], bool], ...]] = (append, append, by_sed, by_ed, by_vim)
+RACING: Final[tuple[Callable[[Path, str, int], bool], ...]] = (append, append, by_sed, by_ed, by_vim)

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from crdtsync.testing.oracles import Broken
 from tests.processes.harness import eventually
 from tests.torture.judging import judge, judge_logs, outside_of, settle, status_of
 from tests.torture.machines import Machine, clock_s, pause
@@ -132,11 +133,16 @@ class Round:
         """Nothing fails from here on, and everybody is there."""
         for person in self.people:
             person.stop()
+        eventually(self._all_connected, "everybody has found the hub")
+
+    def _all_connected(self) -> bool:
+        """Also of those who were about to end a moment ago."""
         for name in self.machines:
             self.revive(name)
             self.up(name)
-        for folder in self.folders:
-            eventually(lambda: status_of(folder)["connected"], f"{folder} is connected")  # noqa: B023
+        with contextlib.suppress(Broken):  # it has just ended
+            return all(status_of(folder)["connected"] for folder in self.folders)
+        return False
 
     def end(self) -> None:
         for person in self.people:
