@@ -8,18 +8,15 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Final
 
 from crdtsync.cli.hub_options import access_options, add_access_options, default_data
+from crdtsync.cli.interpreter import hand_over_soon
 from crdtsync.cli.output import LINE_MAX_CHARS, print_json, say
 from crdtsync.core.hub.admission import Demand
 from crdtsync.core.hub.effects import Notice
 from crdtsync.core.values.ids import printable
 from crdtsync.runtime.hub import DEFAULT_PORT, HubServer
 from crdtsync.runtime.hub_access import AccessOptions, is_loopback
-
-SWITCH_INTERVAL_S: Final = 0.001
-"""How long a thread that compacts may hold up the one that relays; Python's default of 5 ms can be felt."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,7 +46,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Returns 0 after a clean end. Raises CrdtsyncError when the hub cannot run."""
     logging.getLogger("crdtsync.hub.websockets").setLevel(logging.CRITICAL)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    hand_over_soon()
     access = access_options(args)
     return asyncio.run(_run(args.host, args.port, args.data or default_data(), access, args.json))
 

@@ -65,7 +65,7 @@ class Wanted:
 def run(arguments: argparse.Namespace) -> int:
     import asyncio
 
-    from crdtsync.cli.garbage import collect_seldom
+    from crdtsync.cli.interpreter import collect_seldom, hand_over_soon
     from crdtsync.cli.joined import JoinCommand
     from crdtsync.core.replica.events import Differing
     from crdtsync.runtime.joining import JoinOptions
@@ -83,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     _warn(wanted.hub)
     collect_seldom()
+    hand_over_soon()
     command = JoinCommand(options, json=arguments.json, once=arguments.once)
     return asyncio.run(command.run())
 

@@ -33,6 +33,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     import asyncio
 
+    from crdtsync.cli.interpreter import hand_over_soon
+
+    hand_over_soon()
     directory = Path(arguments.directory)
     room = arguments.room or directory.resolve().name
     return asyncio.run(_share(arguments, directory, room, hub_folder(directory)))
