@@ -28,6 +28,7 @@ from crdtsync.core.wire.blobs import Codec, Sealed
 from crdtsync.errors import PeerError
 
 _FILE_MAX_BYTES: Final = 1 + limits.CHUNK_MAX_BYTES
+_ASIDE: Final = ".corrupt"
 _NOT_IN_A_FOLDER_NAME = re.compile(r"[^a-z0-9_-]+")
 
 logger = logging.getLogger(__name__)
@@ -195,13 +196,9 @@ class ChunkStore:
 
     def _read_one(self, path: str, digest: Digest) -> Sealed | None:
         try:
-            with open(path, "rb", buffering=0) as file:
-                content = read_chunk(file.fileno(), 0, _FILE_MAX_BYTES + 1)
-            sealed = Sealed(Codec(content[0]), content[1:])
-            unseal(sealed, digest)
-            return sealed
+            return _sealed_in(path, digest)
         except FileNotFoundError:
-            return None
+            return self._regained(path, digest)
         except (PeerError, ValueError, IndexError) as error:
             cause = str(error)
         except OSError as error:
@@ -212,8 +209,27 @@ class ChunkStore:
             "The chunk %s is damaged: %s. It is set aside until a replica sends it again", path, cause
         )
         with contextlib.suppress(FileNotFoundError):  # another reader was first
-            os.replace(path, path + ".corrupt")
+            os.replace(path, path + _ASIDE)
         return None
+
+    def _regained(self, path: str, digest: Digest) -> Sealed | None:
+        """What was set aside while the disk could not be read, and is sound: nobody else may have it."""
+        try:
+            sealed = _sealed_in(path + _ASIDE, digest)
+        except (OSError, PeerError, ValueError, IndexError):
+            return None
+        with contextlib.suppress(OSError):  # another reader was first, or the next one does it
+            os.replace(path + _ASIDE, path)
+        return sealed
 
     def _path(self, room: str, digest: Digest) -> str:
         return f"{self._root}/{room_folder(room)}/{digest[:2]}/{digest[2:]}"
+
+
+def _sealed_in(path: str, digest: Digest) -> Sealed:
+    """Raises OSError, and PeerError, ValueError or IndexError when it is not that chunk."""
+    with open(path, "rb", buffering=0) as file:
+        content = read_chunk(file.fileno(), 0, _FILE_MAX_BYTES + 1)
+    sealed = Sealed(Codec(content[0]), content[1:])
+    unseal(sealed, digest)
+    return sealed

@@ -120,6 +120,23 @@ def test_a_damaged_chunk_is_set_aside_and_can_be_stored_again(
     assert store.read("room", [chunk.digest], MiB) == [chunk.sealed]
 
 
+def test_a_chunk_that_could_only_not_be_read_for_a_while_is_found_again(
+    store: ChunkStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunk = new_chunk(b"x" * 1000)
+    store.write([chunk])
+    with monkeypatch.context() as broken:
+        broken.setattr(chunk_store, "read_chunk", _unreadable)
+        assert store.read("room", [chunk.digest], MiB) == [None]
+    assert not file_of(root, chunk).exists()
+    assert store.read("room", [chunk.digest], MiB) == [chunk.sealed]
+    assert store.has("room", [chunk.digest]) == (True,)
+
+
+def _unreadable(*_: object) -> bytes:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 def test_a_full_disk_is_refused_before_anything_is_written(root: Path) -> None:
     free = 1000
     store = ChunkStore(root, free_min_bytes=500, free=lambda _: free)
