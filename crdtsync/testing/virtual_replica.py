@@ -49,7 +49,7 @@ class VirtualReplica:
         self._disk_rng.setstate(rng.getstate())
         """Of its own: what the disk code draws leaves the engine's identities alone."""
         self._trace = trace
-        self._hub = hub
+        self.hub = hub
         self.pace = Pace()
         self.race: Callable[[str], None] = lambda path: None
         """Called just before a change of the writer at that path: someone may save just then."""
@@ -379,7 +379,7 @@ class VirtualReplica:
 
     @property
     def _reaches_hub(self) -> bool:
-        return self.link.online and self._hub.up
+        return self.link.online and self.hub.up
 
     def _stage_blob(self, digest: Digest, data: bytes) -> None:
         assert self.process is not None

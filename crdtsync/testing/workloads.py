@@ -268,5 +268,7 @@ class Person:
 
     def _copy(self) -> str:
         path, target = self._pick(self._is_file), self._free_path()
-        self._disk.put(target, self._disk.new_inode(NodeKind.FILE, self._disk.nodes[path].data))
+        data = self._disk.nodes[path].data
+        self._ledger.froze(data)
+        self._disk.put(target, self._disk.new_inode(NodeKind.FILE, data))
         return f"{path} as {target}"

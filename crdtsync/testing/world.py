@@ -191,6 +191,8 @@ class World:
                 replica.kill()
                 contents = [node.data for _, node in replica.disk.files()]
                 self.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
+                for data in contents:
+                    self.ledger.froze(data)
                 replica.lose_state()
                 next(person for person in self.people if person.name == replica.name).close_all()
                 self.pages.something_went()
@@ -354,7 +356,7 @@ class World:
     def _judge(self) -> None:
         check_equal(self.replicas)
         self.pages.judge(self.streams["pages"], self._until)
-        check_nothing_doubled(self.replicas)
+        check_nothing_doubled(self.replicas, self.ledger.frozen)
         check_nothing_lost(self.ledger, self.replicas)
         before = self._activity()
         self._wait(REST_S)
@@ -376,4 +378,4 @@ class World:
         expected = picture(replica)
         self.settle()
         check_equal(self.replicas)
-        check_is(expected, self.replicas)
+        check_is(expected, replica, self.replicas)

@@ -154,7 +154,7 @@ SEEDS: dict[str, tuple[Mutant, int]] = {
         2040,
     ),
     "our edits replace what others made meanwhile": (
-        lambda: patch.object(ingest, "rebase", lambda base, ours, theirs: diff(theirs, ours)),
+        lambda: patch.object(ingest, "rebase", lambda base, ours, theirs, **_: diff(theirs, ours)),
         2012,
     ),
     "a save that raced the exchange is dropped": (

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
+from crdtsync.core.replica import records
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
@@ -103,10 +104,16 @@ class Ingest:
     def merge_text(self, entry: EntryId, base: str, saved: str, now: float) -> None:
         """Take a save that does not stand at the entry's path (a displaced file) into its document.
 
-        It is kept as a version: whoever goes on writing to that file edits it, not what it replaced.
+        ``base`` is what stood in that file before; a stale buffer may have been saved into it. What it
+        holds now is kept as a version: whoever goes on writing to it edits that, not what it replaced.
         """
-        self._state.documents.keep_version(entry, saved, now)
-        self._merge(entry, base, saved, now)
+        documents = self._state.documents
+        if not documents.was_saved_here(entry, digest_of_text(base)):
+            versions = documents.versions(entry)
+            at = next((at for at, version in enumerate(versions) if version.text == base), len(versions))
+            base = self._or_older(entry, base, saved, versions[at:])
+        documents.keep_version(entry, saved, now)
+        self._merge(entry, base, saved, now, older=True)
 
     def _base_of(self, agreed: Synced, saved: str) -> str | None:
         """The version that the save was made from: the last one on disk, or an older one (a stale buffer)."""
@@ -123,9 +130,14 @@ class Ingest:
             return current  # a file that was moved here is no editor's buffer
         if documents.was_saved_here(agreed.entry, agreed.digest):
             return current  # the last save was of this disk: no editor here holds an older one unknowingly
-        older = [version for version in documents.versions(agreed.entry) if version.digest != agreed.digest]
+        return self._or_older(agreed.entry, current, saved, documents.versions(agreed.entry))
+
+    def _or_older(self, entry: EntryId, current: str, saved: str, versions: Sequence[records.Version]) -> str:
+        """What the save was made from: the text that we wrote there, or an older one of these."""
+        documents = self._state.documents
+        older = [version for version in versions if version.text != current]
         here = [False]
-        here += [documents.was_saved_here(agreed.entry, version.digest) for version in older]
+        here += [documents.was_saved_here(entry, version.digest) for version in older]
         texts = [version.text for version in older]
         chosen = choose_base(saved, current, texts, saved_here=here)
         if chosen is None and True in here:

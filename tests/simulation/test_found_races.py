@@ -1,0 +1,26 @@
+"""Stories of saves in the instant of a write, as simulated worlds told them."""
+
+from __future__ import annotations
+
+from tests.simulation.scene import Scene
+
+
+def test_an_old_buffer_saved_in_the_instant_of_a_write_takes_nothing_of_others_back() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", "first\nsecond\nthird\n")
+    scene.rest()
+    scene.save(scene.a, "note.md", "added by a\nfirst\nsecond\nthird\n")
+    scene.rest()
+    saved = False
+
+    def race(path: str) -> None:
+        nonlocal saved
+        if path == "note.md" and not saved:
+            saved = True
+            scene.save(scene.b, path, "first\nsecond\nnew in the old buffer\nthird\n")
+
+    scene.b.race = race
+    scene.save(scene.a, "note.md", "added by a\nfirst\nthird\n")
+    scene.rest()
+    assert saved
+    assert scene.read(scene.a, "note.md") == "added by a\nfirst\nnew in the old buffer\nthird\n"
