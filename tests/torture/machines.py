@@ -140,17 +140,18 @@ class Machine:
             if pid is None:
                 yield
                 return
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
-            self._until_stopped(pid)
+            eventually(lambda: self._stopped(pid), f"{pid} stops")
             try:
                 yield
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
-    def _until_stopped(self, pid: int) -> None:
-        eventually(lambda: not self.running or set(_states(pid).values()) <= set("TtZX"), f"{pid} stops")
+    def _stopped(self, pid: int) -> bool:
+        """Whether it stands still; asked each time, since a tracer that lets go may let a thread go on."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+        return not self.running or set(_states(pid).values()) <= set("TtZX")
 
     def threads(self) -> list[int]:
         """Of the run at hand, all but the first."""

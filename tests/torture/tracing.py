@@ -73,14 +73,16 @@ def failing(machine: Machine, fault: Failing, note: Path) -> Iterator[None]:
     if not watched:
         yield
         return
-    tracer = subprocess.Popen([*command, *watched], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with machine.hands:
+        tracer = subprocess.Popen([*command, *watched], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(lambda: tracer.poll() is not None or _traced(whom), f"strace follows {machine.name}")
+    try:
         yield
     finally:
-        if tracer.poll() is None:
-            tracer.send_signal(signal.SIGINT)
-        tracer.wait()
+        with machine.hands:
+            if tracer.poll() is None:
+                tracer.send_signal(signal.SIGINT)
+            tracer.wait()
 
 
 def _traced(threads: Sequence[int]) -> bool:

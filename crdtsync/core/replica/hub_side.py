@@ -14,6 +14,9 @@ from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.records import AddUpdate, Head, PutHead, ReplaceUpdates
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.transfers import Transfers
+from crdtsync.core.replica.unaccepted import Unaccepted
+from crdtsync.core.text.merging import merge_updates
+from crdtsync.core.text.update import check_update
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
@@ -177,8 +180,24 @@ class HubSide:
         self.clean.discard(document)
         documents.mark(document, dirty=True)
         if flying:
-            self._state.unaccepted.sent_as(EntryId(document), update)
+            entry = EntryId(document)
+            self._state.unaccepted.sent_as(entry, self._apart(entry, flying) or update)
         return update
+
+    def _apart(self, entry: EntryId, flying: Sequence[Unaccepted]) -> bytes | None:
+        """Push our edits by themselves before all that the hub lacks, if they had been placed before.
+
+        What others had sent since is among that, maybe the same change: they must see ours without it.
+        """
+        displaced = self._state.unaccepted.displaced
+        if entry not in displaced:
+            return None
+        displaced.discard(entry)
+        ours = merge_updates([(edit.update, check_update(edit.update)) for edit in flying])
+        if len(ours) > 1:
+            return None  # one by one they would seem to be what one of them takes back
+        self._state.session.push(DocumentId(entry), ours[0])
+        return ours[0]
 
     # -- the tree -----------------------------------------------------------------------------------
 

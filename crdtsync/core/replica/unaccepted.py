@@ -41,6 +41,8 @@ class UnacceptedEdits:
         self._edits: dict[EntryId, list[Unaccepted]] = {}
         self._unstored: dict[EntryId, list[Unaccepted]] = {}
         """Placed by a hub that may still lose them: then their place is lost, too."""
+        self.displaced: set[EntryId] = set()
+        """Texts with edits that had a place at a hub that is gone, and will be placed anew."""
         self.kept_apart: Container[EntryId] = ChainMap(self._edits, self._unstored)
         """Texts of which single edits must still be found in the log."""
         self._accepted: set[EntryId] = set()
@@ -85,6 +87,7 @@ class UnacceptedEdits:
     def lose_places(self) -> bool:
         """The hub is gone, maybe with what it had not stored; whether there was any such edit."""
         lost = bool(self._unstored)
+        self.displaced |= self._unstored.keys()
         for entry, edits in self._unstored.items():
             self._edits[entry] = [*edits, *self._edits.get(entry, ())]
         self._unstored.clear()
@@ -99,6 +102,7 @@ class UnacceptedEdits:
         self._accepted |= self._edits.keys()
         self._edits.clear()
         self._unstored.clear()
+        self.displaced.clear()
 
     def write_down(self) -> None:
         """Before the cursor that hides their acceptance from us, or with it."""
