@@ -72,6 +72,11 @@ class VirtualHub:
     def up(self) -> bool:
         return self._engine is not None
 
+    @property
+    def drained(self) -> bool:
+        """Whether everyone has read what was sent."""
+        return all(line.free_s <= self._clock.now_s for line in self._lines.values())
+
     def start(self) -> None:
         self._life += 1
         self._engine = HubEngine(self._rng.randbytes(8).hex(), self._rng)

@@ -298,6 +298,7 @@ class World:
             replica.kill_within_effects(1 << 60)
             self._restart(replica)
         self._until(lambda: not any(person.busy for person in self.people), 10.0, "people finish")
+        self._until(lambda: self.hub.drained, 120.0, "reading")
         self.pages.calm(self._until)
         self._wait(2.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.effects import LoadDocuments
 from crdtsync.core.values.ids import TREE, DocumentId
-from crdtsync.core.wire.yjs import SyncStep2
+from crdtsync.core.wire.yjs import SyncStep2, SyncUpdate
 from tests.doors.clients import Page, YjsClient
 from tests.doors.rooms import Folder
 from tests.hub.bench import Bench
@@ -45,7 +45,7 @@ def test_what_is_typed_while_a_blob_appears_is_kept_beside_it() -> None:
     client = YjsClient(bench, Page(5))
     update = client.page.type("typed")  # the hub hears of the blob first
     folder.create_blob("a.txt")
-    assert update
+    client.say(SyncUpdate(update))
     assert client.closed is None
     assert sorted(folder.read().values()) == ["<blob>", "typed"]
 

@@ -105,16 +105,15 @@ def test_what_is_typed_while_a_file_appears_is_kept() -> None:
     assert folder.read() == {"a.txt": client.page.text}
 
 
-def test_a_client_at_a_new_path_is_told_when_something_else_appears_there() -> None:
+def test_a_client_at_a_new_path_types_into_a_file_beside_what_appears_there() -> None:
     bench = Bench()
     folder = Folder(bench)
     client = YjsClient(bench, Page(5))
     folder.create_blob("a.txt")
-    assert client.closed is not None
-    assert (client.closed.code, client.denied) == (
-        4404,
-        "'a.txt' is not a text, so it cannot be edited as one.",
-    )
+    assert client.closed is None
+    assert folder.read() == {"a.txt": "<blob>"}
+    client.type("typed")
+    assert sorted(folder.read().values()) == ["<blob>", "typed"]
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ class Desk:
         except MalformedUpdate:
             return  # it is in the log, and each replica tells its person of it
         for path, text in list(self.texts.unmade.items()):
-            if places.at(path) is not None or places.problem(path) is not None:
+            if places.text_at(path) is not None:
                 for channel in list(text.channels.values()):
                     self._move(channel, text)
         for entry in changed & self.texts.made.keys():
@@ -183,11 +183,11 @@ class Desk:
         self.attach()
 
     def _move(self, channel: Channel, text: OpenText, held: bytes = statevector.EMPTY) -> None:
-        """The file that this client was about to make is there, or something else: a text it goes on with."""
+        """The file that this client was about to make is there: it goes on with that one."""
         people = text.gathering.of(channel.number)
         text.leave(channel)
         self._close_if_unused(text)
-        self._arrive(channel, Arrival(held, people, may_type=True))
+        self._arrive(channel, Arrival(held, people))
 
     # -- channels -------------------------------------------------------------------------------------
 

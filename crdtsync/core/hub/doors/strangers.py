@@ -33,14 +33,10 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A client that is about to open a text: what it has, and who it said is there where it comes from.
-
-    ``may_type``: it had a file open that was not made yet, so it may have typed into that meanwhile.
-    """
+    """A client that is about to open a text: what it has, and who it said is there where it comes from."""
 
     state_vector: bytes
     people: tuple[ClientState, ...] = ()
-    may_type: bool = False
     proof: Proof | None = None
 
     @property
@@ -84,7 +80,7 @@ def decide(
     problem = places.problem(path)
     if problem is None:
         return chosen
-    if not (arrival.may_type or arrival.brings):
+    if not arrival.brings:
         return Refused(NOT_FOUND, problem)
     if chosen is not None:
         return chosen
