@@ -217,7 +217,9 @@ def main() -> int:
             broken += 1
             print(f"seed {seed}: {error}; replay: --seeds 1 --first-seed {seed} --trace", flush=True)
         acts += world.acts
-    print(f"{arguments.seeds} worlds, {acts} acts in {time.monotonic() - began:.1f} s; broken: {broken}")
+    print(
+        f"{arguments.seeds} worlds, {acts} user operations in {time.monotonic() - began:.1f} s; broken: {broken}"
+    )
     return 1 if broken else 0
 
 

@@ -88,14 +88,18 @@ class MemoryReplicaStore:
     def copy(self) -> MemoryReplicaStore:
         """The same contents in a store of its own, open: a restart, or a backup of this moment."""
         twin = MemoryReplicaStore()
-        twin._meta = dict(self._meta)
-        twin._heads = dict(self._heads)
-        twin._synced = dict(self._synced)
-        twin._logs = {document: list(log) for document, log in self._logs.items()}
-        twin._versions = {entry: list(pairs) for entry, pairs in self._versions.items()}
-        twin._by_age = list(self._by_age)
-        twin._sequence = self._sequence
+        twin.take_over(self)
         return twin
+
+    def take_over(self, other: MemoryReplicaStore) -> None:
+        """Hold what another store holds, and nothing else."""
+        self._meta = dict(other._meta)
+        self._heads = dict(other._heads)
+        self._synced = dict(other._synced)
+        self._logs = {document: list(log) for document, log in other._logs.items()}
+        self._versions = {entry: list(pairs) for entry, pairs in other._versions.items()}
+        self._by_age = list(other._by_age)
+        self._sequence = other._sequence
 
     def _take(self, record: Record) -> None:
         match record:

@@ -46,9 +46,8 @@ class VirtualLink:
         self._down_free_s = 0.0
 
     def open(self) -> None:
-        """Connect; the answer comes later."""
-        self._connection += 1
-        self._member = None
+        """Connect; the answer comes later. Replaces a connection that is open."""
+        self.close()
         self._later(self._delay_s(), self._try)
 
     def close(self) -> None:
