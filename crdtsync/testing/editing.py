@@ -217,9 +217,8 @@ def main() -> int:
             broken += 1
             print(f"seed {seed}: {error}; replay: --seeds 1 --first-seed {seed} --trace", flush=True)
         acts += world.acts
-    print(
-        f"{arguments.seeds} worlds, {acts} user operations in {time.monotonic() - began:.1f} s; broken: {broken}"
-    )
+    took_s = time.monotonic() - began
+    print(f"{arguments.seeds} worlds, {acts} user operations in {took_s:.1f} s; broken: {broken}")
     return 1 if broken else 0
 
 

@@ -106,9 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
             if options.digests:
                 print(seed, result.digest)
     took_s = time.perf_counter() - started
-    print(
-        f"{options.seeds} worlds, {acts} user operations, {events} events in {took_s:.1f} s; broken: {dict(broken)}"
-    )
+    counted = f"{options.seeds} worlds, {acts} user operations, {events} events"
+    print(f"{counted} in {took_s:.1f} s; broken: {dict(broken)}")
     return 1 if broken else 0
 
 
