@@ -50,7 +50,7 @@ def _unless(state: ReplicaState, path: str) -> Fingerprint | None:
 
 
 def only_hinted(state: ReplicaState, path: str, known: Fingerprint) -> bool:
-    """Whether a hint alone asks for a look at the path, which tells nothing if that is still ``known``."""
+    """Whether only a hint or a scan asks for a look at the path, which tells nothing if it is ``known``."""
     seen, entry = state.disk.get(path), state.synced.at(path)
     return (
         state.looking.is_hinted(path)

@@ -49,7 +49,7 @@ class Looking:
         self._resting: dict[str, int] = {}
         """Those of the wanted that a step of ours is about to change: looked at once it is done."""
         self._hinted: set[str] = set()
-        """Of those to be looked at, the paths of which a hint is the only reason."""
+        """Of those to be looked at, the paths for which hints, or a scan, are the only reason."""
         self._batches: list[tuple[str, ...]] = []
         self._settling: dict[str, _Settling] = {}
         self._next_due = inf
@@ -67,9 +67,9 @@ class Looking:
                 self._closed[hint.path] = now
                 if settling is not None and settling.wait is Wait.EMPTIED:
                     self._bound_emptied(hint.path, settling)
-                self._want_hinted(hint.path)
+                self.suspect(hint.path)
             case HintKind.CREATED | HintKind.DELETED:
-                self._want_hinted(hint.path)
+                self.suspect(hint.path)
             case HintKind.MODIFIED:
                 self._closed.pop(hint.path, None)
                 if settling is None:
@@ -78,7 +78,7 @@ class Looking:
                     latest = settling.since + limits.SETTLE_QUIET_MAX_S
                     settling.due = min(now + limits.SETTLE_QUIET_S, latest)
                 else:
-                    self._want_hinted(hint.path)
+                    self.suspect(hint.path)
 
     def hint_new(self, hint: Hint, now: float, settle_s: float = limits.SETTLE_NEW_S) -> None:
         """Wait a little, as where nothing was known at the path: it may be a name that a tool renames away in
@@ -98,14 +98,14 @@ class Looking:
         self._hinted.discard(path)
         self._ask(path, size_bytes)
 
-    def _want_hinted(self, path: str) -> None:
-        """As ``want``, but what is known to stand there need not be read again."""
+    def suspect(self, path: str, size_bytes: int = 0) -> None:
+        """As ``want``, but what is known to stand there, and still does, need not be read again."""
         if not self.is_asked(path):
             self._hinted.add(path)
-        self._ask(path, 0)
+        self._ask(path, size_bytes)
 
     def is_hinted(self, path: str) -> bool:
-        """Whether nothing but a hint led to the look that is wanted or under way."""
+        """Whether nothing but hints, or a scan, led to the look that is wanted or under way."""
         return path in self._hinted
 
     def _ask(self, path: str, size_bytes: int) -> None:
@@ -262,6 +262,8 @@ class Looking:
             if self.is_asked(path):
                 continue
             if settling.due <= now:
+                if settling.wait is Wait.QUIET:
+                    self._hinted.add(path)
                 self._wanted[path] = 0
             else:
                 self._next_due = min(self._next_due, settling.due)

@@ -67,11 +67,11 @@ class Observing:
         state = self._state
         for twin in state.synced.twins(hint.path):
             state.looking.hint(Hint(twin, hint.kind), now)  # a watcher may know the file by another spelling
-        known = state.disk.get(hint.path) is not None or state.synced.at(hint.path) is not None
+        known = hint.path in state.disk or state.synced.at(hint.path) is not None
         entry = state.synced.at(hint.path)
         if entry is not None and state.saved_by_program(entry):
             state.looking.hint_new(hint, now, limits.SETTLE_SAVE_S)
-        elif known:
+        elif known or hint.path in state.stepping:
             state.looking.hint(hint, now)
         else:
             state.looking.hint_new(hint, now)
@@ -318,8 +318,8 @@ class Observing:
         for path, reason in scan.unshareable.items():
             self._unknown(path, reason, "unshared")
         for path, fingerprint in [*scan.files.items(), *scan.links.items()]:
-            if path in touched or not self._unchanged(path, fingerprint, now):
-                state.looking.want(path, fingerprint.size_bytes)
+            if not self._unchanged(path, fingerprint, now):
+                state.looking.suspect(path, fingerprint.size_bytes)
             else:
                 state.looking.settled(path)
         for path, folder in scan.folders.items():
