@@ -66,3 +66,21 @@ WHOLE = _update(Edit(0, 0, "some text"))
 )
 def test_any_other_update_is_left_to_the_document(update: bytes) -> None:
     assert read_first(update) is None
+
+
+@pytest.mark.parametrize("text", ["plain", "naïve \U0001f642 pair"])
+def test_a_document_of_a_first_text_goes_on_like_the_one_that_made_it(text: str) -> None:
+    update = write_first(FirstText(7, text))
+    made, loaded = TextDocument(8, [b"\0\0", update]), TextDocument(8, [update])
+    for document in (made, loaded):
+        assert (document.text, document.pending) == (text, ())
+    assert loaded.state_vector == made.state_vector
+    assert loaded.encode_state() == made.encode_state()
+    typed = [
+        loaded.edit([Edit(len(text), len(text), " and more")]),
+        loaded.edit([Edit(len(text) + 9, len(text) + 9, "!")]),
+    ]
+    other = TextDocument(9, [update])
+    assert other.apply_update(typed[1]).pending and other.text == text
+    assert other.apply_update(typed[0]).changed and not other.pending
+    assert other.text == loaded.text == text + " and more!"

@@ -98,6 +98,10 @@ class Documents:
 
     def text(self, entry: EntryId) -> str:
         text = self._unwritten_texts.take(entry)
+        if text is None and entry not in self._first and entry not in self._warm:
+            updates = self._log(entry)
+            first = read_first(updates[0]) if len(updates) == 1 else None
+            return self._load(entry, updates).text if first is None else first.text
         return self._holding(entry).text if text is None else text
 
     def diff_update(self, entry: EntryId, state_vector: bytes) -> bytes:
@@ -347,10 +351,15 @@ class Documents:
         if document is not None:
             self._warm.move_to_end(entry)
             return document
-        self._first.pop(entry, None)
+        return self._load(entry, self._log(entry))
+
+    def _log(self, entry: EntryId) -> list[bytes]:
         known = DocumentId(entry) in self.heads  # or nothing of it was ever written
         updates = list(self._recall.updates(DocumentId(entry))) if known else []
-        updates += self._unwritten.get(entry, ())
+        return [*updates, *self._unwritten.get(entry, ())]
+
+    def _load(self, entry: EntryId, updates: list[bytes]) -> TextDocument:
+        self._first.pop(entry, None)
         self._log_lengths[entry] = len(updates)
         self._unwritten_texts.take(entry)
         document = self._warm[entry] = TextDocument(client_id_in(entry, self._client_id), updates)

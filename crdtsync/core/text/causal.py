@@ -10,7 +10,9 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from crdtsync.core.text.first import FirstText
 from crdtsync.core.text.places import Places
+from crdtsync.core.text.statevector import decode
 from crdtsync.core.text.surrogates import Pairs
 from crdtsync.core.text.update import (
     EMPTY_UPDATE,
@@ -247,3 +249,9 @@ def _lack(client: int, struct: Struct, have: Mapping[int, int]) -> tuple[int, in
         if clock > have.get(other, 0):
             return other, clock
     return None
+
+
+def buffer_of_first(first: FirstText, update: bytes) -> CausalBuffer:
+    """Of a document that holds just what ``update`` inserts."""
+    states = () if first.text.isascii() else (update,)  # else there may be pairs of surrogates
+    return CausalBuffer(decode(first.state_vector), states, plain=True)

@@ -1,7 +1,6 @@
 """One text as a Yjs document: sole user of pycrdt's Text.
 
-Knows how to keep the document sound whatever comes in; where updates come from, go to and are kept is left to
-others. A document stays on one thread.
+Knows how to keep it sound whatever comes in, on one thread; where updates come from and go to, others know.
 """
 
 from __future__ import annotations
@@ -18,11 +17,13 @@ import pycrdt
 from pycrdt import Doc, Text, TransactionEvent
 
 from crdtsync.core.text import statevector
-from crdtsync.core.text.causal import CausalBuffer, is_news, is_ready
+from crdtsync.core.text.causal import CausalBuffer, buffer_of_first, is_news, is_ready
 from crdtsync.core.text.deltas import Deltas, edits_of
 from crdtsync.core.text.diff import Edit, apply_edits, diff
+from crdtsync.core.text.first import read_first
 from crdtsync.core.text.merging import Merging
 from crdtsync.core.text.offsets import to_utf8_many, utf8_length
+from crdtsync.core.text.refusals import reraise_unless_refused
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.errors import MalformedUpdate
 
@@ -46,7 +47,6 @@ class Change:
     """What applying an update did.
 
     ``changed``: the document holds more than before (text, formatting or deletions).
-
     ``pending``: a part of the update waits for others that are not here yet, and did not wait before. It is
     in ``TextDocument.pending``, not in ``encode_state()``.
     """
@@ -253,7 +253,7 @@ class TextDocument:
         try:
             del self._content[:]
         except BaseException as error:
-            _reraise_unless_refused(error)  # by then, all that can be deleted is
+            reraise_unless_refused(error)  # by then, all that can be deleted is
         if text:
             self._content.insert(0, text)
 
@@ -283,22 +283,32 @@ class TextDocument:
         return located
 
     def _load(self, updates: list[bytes], plain: bool) -> None:
-        if updates and len(updates[0]) > _UNREAD_ABOVE_BYTES and self._load_state(updates[0], plain):
+        if updates and (self._load_first(updates[0]) or self._load_state(updates[0], plain)):
             del updates[0]
         self._offer(updates)
 
+    def _load_first(self, update: bytes) -> bool:
+        """Take in what the text began with, if it is that: then it is plain to see what goes in."""
+        if (first := read_first(update)) is not None:
+            self._doc.apply_update(update)
+            self._buffer = buffer_of_first(first, update)
+            self._text = first.text
+            self._remember(update)
+        return first is not None
+
     def _load_state(self, state: bytes, plain: bool) -> bool:
-        """Take in a state of our own without reading its structs, when it turns out to need nothing else."""
+        """Take in a large state of our own without reading its structs, when it needs nothing else."""
+        if len(state) <= _UNREAD_ABOVE_BYTES:
+            return False
         try:
             self._doc.apply_update(state)
             held = self._doc.get_state()
             beyond = check_update(pycrdt.get_update(state, held))  # of the structs, those that did not go in
         except BaseException as error:
-            _reraise_unless_refused(error)
+            reraise_unless_refused(error)
             self._open()
             return False
-        known = statevector.decode(held)
-        if beyond.inserts or not is_ready(beyond, known):
+        if beyond.inserts or not is_ready(beyond, known := statevector.decode(held)):
             self._open()
             return False
         self._buffer = CausalBuffer(known, (state,), plain=plain)
@@ -360,7 +370,7 @@ class TextDocument:
 
     def _refused(self, error: BaseException) -> NoReturn:
         self._rebuild(self._buffer.pending)
-        _reraise_unless_refused(error)
+        reraise_unless_refused(error)
         raise MalformedUpdate(f"the text cannot take an update: {error}") from None
 
     def _open(self) -> None:
@@ -387,11 +397,3 @@ class TextDocument:
         ):
             self._journal = [self.encode_state()]
             self._journal_bytes = len(self._journal[0])
-
-
-def _reraise_unless_refused(error: BaseException) -> None:
-    """pycrdt refuses by errors, and by PanicException, which is a BaseException and cannot be imported."""
-    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-        raise error
-    if isinstance(error, MemoryError):
-        raise error
