@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ def main() -> int:
         parser.error(f"no measure {', '.join(sorted(unknown))}; there are {', '.join(measures.NAMES)}")
     results = options.results / "quick" if options.quick else options.results
     results.mkdir(parents=True, exist_ok=True)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is not compiled at every start
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(
         prefix="crdtsync-bench-", dir=options.place and options.place.resolve(), ignore_cleanup_errors=True

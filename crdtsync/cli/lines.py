@@ -18,17 +18,20 @@ class LineWriter:
 
     def __init__(self, skipped: Callable[[int], str]) -> None:
         self._skipped = skipped
-        self._lines: queue.Queue[str | None] = queue.Queue(LINES_WAITING_MAX)
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._left_out = 0
         self._thread = threading.Thread(target=self._write, name="crdtsync-lines", daemon=True)
         self._thread.start()
 
     def put(self, line: str) -> None:
         """Write a line soon; returns at once."""
-        if self._left_out and not self._lines.full():
+        if self._lines.qsize() >= LINES_WAITING_MAX:
+            self._left_out += 1
+            return
+        if self._left_out:
             left_out, self._left_out = self._left_out, 0
-            self._offer(self._skipped(left_out))
-        self._offer(line)
+            self._lines.put(self._skipped(left_out))
+        self._lines.put(line)
 
     @property
     def idle(self) -> bool:
@@ -37,15 +40,8 @@ class LineWriter:
 
     def close(self) -> None:
         """Write what waits, unless nobody reads it."""
-        with contextlib.suppress(queue.Full):
-            self._lines.put(None, timeout=STOP_WAITS_S)
-            self._thread.join(STOP_WAITS_S)
-
-    def _offer(self, line: str) -> None:
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
-            self._left_out += 1
+        self._lines.put(None)
+        self._thread.join(STOP_WAITS_S)
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
