@@ -36,16 +36,14 @@ from crdtsync.errors import (
 )
 from crdtsync.runtime.blob_job import Transfer
 from crdtsync.runtime.blob_transfer import BlobTransfers
+from crdtsync.runtime.carrying import Carrying
 from crdtsync.runtime.disk_tasks import DiskTasks
 from crdtsync.runtime.event_queue import EventQueue, together
 from crdtsync.runtime.idle import shrink_when_idle
 from crdtsync.runtime.joining import JoinOptions, Observer, Observers
 from crdtsync.runtime.programs import Programs, Sink
 
-PERSIST_RETRY_S = 1.0
 YIELD_S = 0.02
-OWED_MAX = 1000
-"""Effects; a keystroke has three or so."""
 
 
 class Replica:
@@ -61,10 +59,7 @@ class Replica:
         self._folder: JoinedFolder
         self._engine: ReplicaEngine | None = None
         self._programs = Programs()
-        self._owed: list[ef.Effect] = []
-        """Effects of what programs said, which are carried out before those of anything else."""
-        self._busy = False
-        """Whether effects are being carried out, so that others have to wait."""
+        self._carrying = Carrying(self._one, self._write, self._not_written, self._gives_up)
         self._link: HubLink
         self._transfers: BlobTransfers
         self._flushes: dict[int, asyncio.Future[None]] = {}
@@ -149,13 +144,13 @@ class Replica:
         """
         if self._engine is not None:
             effects = self._programs.tell(self._engine.handle(event, self._now()))
-            self._owed = self._owed + effects if self._busy else self._at_once([*self._owed, *effects])
+            self._carrying.at_once(effects)
             self._events.put(ev.Tick())  # the loop goes on with what is owed, or waits for something else
 
     @property
     def behind(self) -> bool:
         """Whether much waits to be carried out, as while the disk is full: who types should wait."""
-        return len(self._owed) > OWED_MAX
+        return self._carrying.behind
 
     def taken(self, program: str) -> int:
         """The number of the last edit of a program that was taken, by its marks."""
@@ -236,7 +231,7 @@ class Replica:
     async def _loop(self) -> None:
         assert self._engine is not None
         engine = self._engine
-        await self._carry_out(self._programs.tell(engine.start(self._now())))
+        await self._carrying.out(self._programs.tell(engine.start(self._now())))
         stopping = asyncio.create_task(self._stopping.wait())
         shrinking = asyncio.create_task(shrink_when_idle(self._shrink, self._rest), name="shrinking")
         stopping.add_done_callback(lambda _: self._events.put(ev.Tick()))
@@ -247,7 +242,7 @@ class Replica:
                 events = self._events.take()
                 yielded_at = time.monotonic()
                 for event in together(events) or [ev.Tick()]:
-                    await self._carry_out(self._programs.tell(engine.handle(event, self._now())))
+                    await self._carrying.out(self._programs.tell(engine.handle(event, self._now())))
                     if isinstance(event, ev.TextFrame | ev.BinaryFrame):
                         self._link.taken(event.data)
                     if self._stopping.is_set():
@@ -267,36 +262,16 @@ class Replica:
 
     def _rest(self) -> bool:
         engine = self._engine
-        return engine is not None and not self._events and not self._busy and engine.rest(self._now())
+        return (
+            engine is not None and not self._events and not self._carrying.busy and engine.rest(self._now())
+        )
 
     def _now(self) -> float:
         """Seconds since 1970 by a clock that never goes back and never jumps."""
         return self._epoch_s + time.monotonic()
 
-    async def _carry_out(self, effects: Sequence[ef.Effect]) -> None:
-        """Carry out effects in order; only what must be complete before the next one is waited for."""
-        owed, self._owed = self._owed, []
-        self._busy = True
-        try:
-            for effect in (*owed, *effects):
-                if isinstance(effect, ef.Persist):
-                    await self._persist(effect.records)
-                else:
-                    self._one(effect)
-        finally:
-            self._busy = False
-
-    def _at_once(self, effects: Sequence[ef.Effect]) -> list[ef.Effect]:
-        """Carry out what need not be waited for; returns the others."""
-        for index, effect in enumerate(effects):
-            if isinstance(effect, ef.Persist):
-                try:
-                    self._folder.store.persist(effect.records)
-                except StoreError:
-                    return list(effects[index:])  # the loop tries again, and tells
-            else:
-                self._one(effect)
-        return []
+    def _write(self, records: Sequence[Record]) -> None:
+        self._folder.store.persist(records)
 
     def _one(self, effect: ef.Effect) -> None:
         match effect:
@@ -350,24 +325,14 @@ class Replica:
         if told is not None:
             self._observer.notice("told", "", told)
 
-    async def _persist(self, records: Sequence[Record]) -> None:
-        """Nothing goes on before this is written: a full disk is waited for, and told."""
-        told = False
-        while True:
-            try:
-                self._folder.store.persist(records)
-            except StoreCorrupt:
-                raise  # waiting mends nothing
-            except StoreError as error:
-                if not told:
-                    told = True
-                    self._observer.notice("failed", "", str(error))
-                if self._stopping.is_set():
-                    self._halt(error)
-                    raise
-                await asyncio.sleep(PERSIST_RETRY_S)
-            else:
-                return
+    def _not_written(self, error: StoreError) -> None:
+        self._observer.notice("failed", "", str(error))
+
+    def _gives_up(self, error: StoreError) -> bool:
+        """The store cannot be written: whether that is waited for no longer, as we are about to end."""
+        if self._stopping.is_set():
+            self._halt(error)
+        return self._stopping.is_set()
 
     async def _ask(self, question: ef.AskDiffering) -> None:
         self._events.put(ev.Decided(await self._observer.ask(question)))
@@ -407,14 +372,14 @@ class Replica:
         assert self._engine is not None
         if self._end is not None:
             return
-        await self._carry_out(())
+        await self._carrying.out(())
         for effect in self._engine.stop(self._now()):
             match effect:
                 case ef.Persist(records):
-                    await self._persist(records)
+                    await self._carrying.persist(records)
                 case ef.MakeDurable(number):
                     if await self._disk.durable_now():
-                        await self._carry_out(self._engine.handle(ev.MadeDurable(number), self._now()))
+                        await self._carrying.out(self._engine.handle(ev.MadeDurable(number), self._now()))
 
     async def _close(self) -> None:
         """Let go of everything; steps that were begun are finished first."""

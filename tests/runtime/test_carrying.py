@@ -1,0 +1,102 @@
+"""Effects of the loop and of programs that speak in between, with a store that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from crdtsync.adapters.replica_store import StoreCorrupt
+from crdtsync.core.replica import effects as ef
+from crdtsync.core.replica.records import PutMeta, Record
+from crdtsync.errors import StoreError
+from crdtsync.runtime import carrying
+from crdtsync.runtime.carrying import Carrying
+from tests.api.test_connect import until
+
+
+class World:
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.problem: StoreError | None = None
+        self.told: list[StoreError] = []
+        self.ending = False
+        self.says: list[ef.Effect] = []
+        """What a program says while the next effect is carried out."""
+        self.carrying = Carrying(self._one, self._persist, self.told.append, lambda error: self.ending)
+
+    def _one(self, effect: ef.Effect) -> None:
+        assert isinstance(effect, ef.SendText)
+        said, self.says = self.says, []
+        if said:
+            self.carrying.at_once(said)
+        self.done.append(effect.data)
+
+    def _persist(self, records: Sequence[Record]) -> None:
+        if self.problem is not None:
+            raise self.problem
+        for record in records:
+            assert isinstance(record, PutMeta)
+            self.done.append(f"stored {record.key}")
+
+
+def stored(name: str) -> ef.Persist:
+    return ef.Persist((PutMeta(name, ""),))
+
+
+def is_behind(world: World) -> bool:
+    return world.carrying.behind
+
+
+async def test_what_is_sent_waits_for_what_is_stored_before_it() -> None:
+    world = World()
+    await world.carrying.out([stored("a"), ef.SendText("a"), stored("b"), ef.SendText("b")])
+    world.carrying.at_once([stored("c"), ef.SendText("c")])
+    assert world.done == ["stored a", "a", "stored b", "b", "stored c", "c"]
+
+
+async def test_what_is_said_while_effects_are_carried_out_comes_after_them() -> None:
+    for first in (True, False):
+        world = World()
+        world.says = [ef.SendText("said")]
+        if first:
+            await world.carrying.out([ef.SendText("a"), ef.SendText("b")])
+        else:
+            world.carrying.at_once([ef.SendText("a"), ef.SendText("b")])
+        assert world.done == ["a", "b"]
+        await world.carrying.out([ef.SendText("c")])
+        assert world.done == ["a", "b", "said", "c"]
+
+
+async def test_nothing_is_sent_that_could_not_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carrying, "PERSIST_RETRY_S", 0.001)
+    monkeypatch.setattr(carrying, "OWED_MAX", 2)
+    world = World()
+    world.problem = StoreError("the disk is full")
+    world.carrying.at_once([stored("a"), ef.SendText("a")])
+    assert not world.done
+    assert not is_behind(world)
+    world.carrying.at_once([stored("b"), ef.SendText("b")])
+    assert not world.done
+    assert is_behind(world)
+    task = asyncio.create_task(world.carrying.out([ef.SendText("c")]))
+    await until(lambda: bool(world.told))
+    world.carrying.at_once([ef.SendText("d")])
+    world.problem = None
+    await task
+    await world.carrying.out([])
+    assert world.done == ["stored a", "a", "stored b", "b", "c", "d"]
+    assert len(world.told) == 1
+    assert not is_behind(world)
+
+
+async def test_a_full_disk_is_not_waited_for_at_the_end_and_a_corrupt_store_never() -> None:
+    world = World()
+    world.problem, world.ending = StoreError("the disk is full"), True
+    with pytest.raises(StoreError):
+        await world.carrying.out([stored("a")])
+    assert not world.carrying.busy
+    world.problem, world.ending = StoreCorrupt("damaged"), False
+    with pytest.raises(StoreCorrupt):
+        await world.carrying.out([stored("a")])
