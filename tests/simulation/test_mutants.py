@@ -39,6 +39,7 @@ from crdtsync.testing.world import World
 from tests.doors import test_texts as doors
 from tests.simulation import test_found as stories
 from tests.simulation import test_second_lines as second_lines
+from tests.simulation import test_transactions as transactions
 from tests.simulation.plans import plain_plan
 
 Mutant = Callable[[], AbstractContextManager[object]]
@@ -146,6 +147,10 @@ STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
         lambda: patch.object(Deletions, "judge", _pass_all),
         stories.test_a_flush_ends_while_the_deletion_of_a_whole_folder_is_held,
     ),
+    "a move that was done before a kill is tried again": (
+        lambda: patch.object(materialise, "is_that", lambda *_: False),
+        transactions.test_a_file_saved_where_one_stood_that_was_moved_before_a_kill_is_another,
+    ),
 }
 
 SEEDS: dict[str, tuple[Mutant, int]] = {
@@ -164,10 +169,6 @@ SEEDS: dict[str, tuple[Mutant, int]] = {
     "a restored hub honours every cursor": (
         lambda: patch.object(hub_engine, "resume_after", _honour_every_cursor),
         2045,
-    ),
-    "a move that was done before a kill is tried again": (
-        lambda: patch.object(materialise, "is_that", lambda *_: False),
-        1000007,
     ),
     "updates are not sent": (lambda: patch.object(HubSession, "push", lambda *_: None), 2001),
     "what a scan does not find is not looked for": (

@@ -12,7 +12,7 @@ from crdtsync.testing.oracles import picture
 from crdtsync.testing.virtual_kernel import Killed
 from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.simulation.scene import Scene
-from tests.simulation.test_crash_points import DEEDS, LINES
+from tests.simulation.test_crash_points import DEEDS, LINES, rename
 
 
 class DyingStore(MemoryReplicaStore):
@@ -82,3 +82,18 @@ def test_wherever_a_replica_dies_among_its_transactions_all_have_what_was_done(d
     for at in range(count):
         for committed in (False, True):
             told(deed, who, at, committed)
+
+
+def test_a_file_saved_where_one_stood_that_was_moved_before_a_kill_is_another() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    ending_at(scene, scene.b, 1, False)  # the one that would tell that the move was done
+    rename(scene.a, "note.md", "y/moved.md")
+    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    assert scene.paths(scene.b) == ["y/moved.md"]
+    scene.save(scene.b, "note.md", "another\n")
+    scene.wait(3.0)
+    scene.rest()
+    assert scene.read(scene.a, "y/moved.md") == LINES
+    assert scene.read(scene.a, "note.md") == "another\n"
