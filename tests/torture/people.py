@@ -19,7 +19,7 @@ from typing import Final
 from crdtsync.core.text.classify import classify
 from crdtsync.core.values.reserved import reserved_name
 from crdtsync.testing.oracles import Ledger
-from crdtsync.testing.texts import TEXT_EDITS, edited, line
+from crdtsync.testing.texts import TEXT_EDITS, edited, line, undisputed
 from crdtsync.testing.tokens import token_name
 from tests.torture.machines import Machine
 from tests.torture.savers import RACING, STILL
@@ -31,6 +31,7 @@ PROJECT: Final = "proj"
 DEEDS: Final[dict[str, int]] = {
     "save": 30, "race": 12, "create": 8, "blob": 6, "copy": 3, "link": 2, "executable": 2, "delete": 3,
     "delete_tree": 1, "rename": 4, "rename_over": 2, "rename_folder": 2, "mkdir": 1, "branch": 2, "slow": 3,
+    "load": 10, "save_stale": 10,
 }  # fmt: skip
 
 
@@ -64,6 +65,7 @@ class Person:
         self._enough = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name)
         self._branches = 0
+        self._buffers: dict[Path, bytes] = {}
 
     def start(self) -> None:
         self._thread.start()
@@ -104,6 +106,8 @@ class Person:
         return {
             "save": self._save,
             "race": self._race,
+            "load": self._load,
+            "save_stale": self._save_stale,
             "slow": self._slow,
             "create": self._create,
             "blob": self._blob,
@@ -198,6 +202,33 @@ class Person:
         self._note(f"  by {way.__name__}")
         if way(path, line(token), self._rng.randint(1, max(1, seen.count(b"\n")))):
             self._ledger.saved(self.name, b"", token.encode())
+
+    def _load(self) -> None:
+        """An editor loads a file, to save it some time later."""
+        path, seen = self._text()
+        self._buffers[path] = seen
+
+    def _save_stale(self) -> None:
+        """Save a line more than was loaded, where its neighbours are still neighbours."""
+        path = self._pick([path for path in self._buffers if path.is_file() and not path.is_symlink()])
+        with self._machine.still():
+            seen, there = self._buffers.pop(path), path.read_bytes()
+            if classify(there, known_text=True) is None:
+                raise FileNotFoundError  # an editor asks, and its person says no
+            lines = seen.decode().splitlines(keepends=True)
+            places = undisputed(seen.decode().splitlines(), there.decode().splitlines())
+            if not places:
+                raise FileNotFoundError
+            at = self._rng.choice(places)
+            data = "".join([*lines[:at], line(self._token()), *lines[at:]]).encode()
+            way = self._rng.choice(STILL)
+            self._note(f"  by {way.__name__}")
+            try:
+                way(path, data)
+            finally:
+                left = path.read_bytes() if path.exists() else b""
+                self._ledger.saved(self.name, seen, left)
+                self._ledger.overwritten(self.name, there)
 
     def _slow(self) -> None:
         """Truncate, think, write into the file that was opened, wherever it stands by then."""

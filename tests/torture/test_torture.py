@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from crdtsync.testing.oracles import Broken
 from tests.processes.harness import eventually
+from tests.torture import clocks
 from tests.torture.judging import judge_logs, picture_of
 from tests.torture.machines import Machine
 from tests.torture.people import SharedLedger
@@ -63,3 +66,30 @@ def test_a_run_that_ends_by_a_traceback_is_no_good_run(tmp_path: Path) -> None:
 def test_tokens_are_drawn_once() -> None:
     ledger = SharedLedger()
     assert len({ledger.new_token() for _ in range(1000)}) == 1000
+
+
+def test_a_shifted_clock_tells_another_date_and_runs_as_before(tmp_path: Path) -> None:
+    why = clocks.may_shift()
+    if why:
+        pytest.skip(why)
+    clock = clocks.Clock(tmp_path / "clock")
+    environment = {**os.environ, **clock.environment(clocks.shim(tmp_path))}
+    script = "import sys, time\nfor _ in sys.stdin: print(time.time(), time.monotonic(), flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as told:
+        assert told.stdin is not None and told.stdout is not None
+        shifts = []
+        for shift_s in (0, 86_400, -86_400):
+            clock.set(shift_s)
+            told.stdin.write("\n")
+            told.stdin.flush()
+            date_s, running_s = map(float, told.stdout.readline().split())
+            assert running_s <= time.monotonic()
+            shifts.append(round((date_s - time.time()) / 3600))
+        told.stdin.close()
+    assert shifts == [0, 24, -24]
