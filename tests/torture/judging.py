@@ -96,7 +96,11 @@ def settle(folders: Sequence[Path], rng: Random) -> int:
     for number in range(ROUNDS_MAX):
         for folder in folders:
             _decide_held(folder, rng)
-            _asked(folder, "flush", timeout_s=FLUSH_S)
+            try:
+                _asked(folder, "flush", timeout_s=FLUSH_S)
+            except Broken as error:
+                status = {key: value for key, value in status_of(folder).items() if key != "peers"}
+                raise Broken("stuck", f"{error} {status}") from error
         now = pictures_of(folders)
         if now == before and all(each == now[0] for each in now):
             return number + 1
