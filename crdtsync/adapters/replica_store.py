@@ -145,6 +145,7 @@ class ReplicaStore:
 
     def _write(self, records: Sequence[Record]) -> None:
         rows = Rows(self._execute)
+        versions: list[AddVersion | DropVersions] = []
         for record in records:
             match record:
                 case AddUpdate(document, update):
@@ -165,14 +166,13 @@ class ReplicaStore:
                     for update in updates:
                         self._written_bytes += len(update)
                         rows.add_update(document, update)
-                case AddVersion(version):
-                    rows.write()  # what is agreed on may not leave
-                    self._written_bytes += self._versions.add(version)
-                case DropVersions(entry, digests):
-                    self._versions.drop(codec.entry_key(entry), {codec.digest_key(d) for d in digests})
+                case AddVersion() | DropVersions():
+                    versions.append(record)
                 case _:
                     assert_never(record)
         rows.write()
+        # Last, when all is written that is agreed on: of that no version may leave.
+        self._written_bytes += self._versions.write(versions)
 
     def _pinned(self, key: bytes) -> set[Digest]:
         """What disk and room agreed that the entry holds, for certain or provisionally."""
