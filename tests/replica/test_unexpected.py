@@ -1,0 +1,140 @@
+"""Answers that nobody waits for, programs at the edges of what they may, flushes over a lost connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.steps import Done
+from crdtsync.core.text.diff import Edit
+from crdtsync.core.values import limits
+from crdtsync.core.values.files import Absent
+from tests.replica.test_live import Program, opened, shared
+from tests.simulation.scene import Scene
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ev.Scanned(999, ev.Scan()),
+        ev.StepsDone(((999, Done()),)),
+        ev.MadeDurable(999),
+        ev.Looked((("a.md", Absent()),)),
+    ],
+)
+def test_an_answer_that_nobody_waits_for_deletes_nothing(event: ev.Event) -> None:
+    scene = shared()
+    scene.a.handle(event)
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == scene.read(scene.b, "a.md") == "one\ntwo\n"
+
+
+def test_a_flush_that_a_lost_connection_interrupts_ends_on_the_next_one() -> None:
+    scene = shared()
+    scene.save(scene.a, "a.md", "one\ntwo\nthree\n")
+    engine = scene.a.engine
+    assert engine is not None
+    number = scene.a.flush()
+    for _ in range(40):  # at every moment of it
+        scene.wait(0.01)
+        if number in scene.a.flushed:
+            break
+        scene.a.link.cut()
+        scene.wait(30.0)
+    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: number in scene.a.flushed)
+    scene.rest()
+    assert scene.read(scene.b, "a.md") == "one\ntwo\nthree\n"
+
+
+def test_a_program_sees_the_first_words_of_a_file_that_was_empty() -> None:
+    scene = Scene()
+    scene.save(scene.a, "new.md", "")
+    scene.rest()
+    program = opened(scene, scene.b, "new.md")
+    scene.save(scene.a, "new.md", "first words\n")
+    scene.rest()
+    assert program.read("new.md") == "first words\n" == scene.read(scene.b, "new.md")
+
+
+def test_what_a_program_has_closed_it_can_edit_no_more_while_others_can() -> None:
+    scene = shared()
+    mine, beside = opened(scene, scene.a, "a.md"), opened(scene, scene.a, "a.md", holder=2)
+    mine.close("a.md")
+    scene.a.handle(ev.EditText(1, mine.texts["a.md"], (Edit(0, 0, "x"),)))
+    beside.type("a.md", "three\n")
+    beside.close("a.md")
+    scene.rest()
+    assert len(mine.refused) == 1 and "not open" in mine.refused[0]
+    assert scene.read(scene.b, "a.md") == "one\ntwo\nthree\n"
+
+
+def test_a_program_makes_no_text_larger_than_texts_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = shared("")
+    program = opened(scene, scene.a, "a.md")
+    monkeypatch.setattr(limits, "TEXT_REMAINS_MAX_BYTES", 100)
+    text = program.texts["a.md"]
+    for edit, refused in ((Edit(0, 0, "a" * 60), 0), (Edit(0, 0, "é" * 30), 1), (Edit(0, 0, "é" * 20), 1)):
+        scene.a.handle(ev.EditText(1, text, (edit,)))
+        assert len(program.refused) == refused
+    assert "above 100 bytes" in program.refused[0]
+
+
+def test_who_may_only_read_opens_what_is_there_and_makes_nothing() -> None:
+    scene = shared()
+    scene.b.kill()
+    scene.b.read_only = True
+    scene.b.start()
+    scene.rest_apart()
+    program = opened(scene, scene.b, "a.md")
+    program.open("new.md")
+    scene.b.handle(ev.EditText(1, program.texts["a.md"], (Edit(0, 0, "x"),)))
+    scene.wait(1.0)
+    assert len(program.refused) == 2 and all("only read the room" in reason for reason in program.refused)
+    assert scene.paths(scene.b) == ["a.md"]
+
+
+def test_a_file_that_was_made_while_the_hub_was_away_is_opened_once_it_is_back() -> None:
+    scene = shared()
+    scene.hub.kill()
+    scene.wait(1.0)
+    scene.save(scene.a, "new.md", "made offline\n")
+    scene.wait(1.0)
+    program = Program(scene.a)
+    program.open("new.md")
+    scene.wait(1.0)
+    assert len(program.refused) == 1 and "has not been reached" in program.refused[0]
+    scene.hub.start()
+    scene.rest()
+    program.open("new.md")
+    scene.wait(1.0)
+    assert program.read("new.md") == "made offline\n"
+
+
+def test_a_cursor_of_someone_who_leaves_is_taken_from_the_texts_that_are_open() -> None:
+    scene = shared()
+    scene.save(scene.a, "b.md", "other\n")
+    scene.rest()
+    mine = opened(scene, scene.a, "a.md")
+    theirs = Program(scene.b)
+    for path in ("a.md", "b.md"):
+        theirs.open(path)
+        scene.wait(1.0)
+        scene.b.handle(ev.PlaceCursors(1, theirs.texts[path], ((1, 1),)))
+        scene.wait(1.0)
+    assert [ranges for (_, text), ranges in mine.cursors.items() if text == mine.texts["a.md"]] == [((1, 1),)]
+    scene.b.kill()
+    scene.wait(2.0)
+    assert all(ranges == () for ranges in mine.cursors.values())
+
+
+def test_ignore_files_of_others_are_heeded_as_soon_as_they_are_here() -> None:
+    scene = shared()
+    scene.save(scene.a, ".gitignore", "*.log\n")
+    scene.rest()
+    scene.save(scene.b, "private.log", "mine\n")
+    scene.save(scene.b, "shared.md", "ours\n")
+    scene.rest_apart()
+    assert scene.paths(scene.a) == [".gitignore", "a.md", "shared.md"]
+    scene.save(scene.b, ".gitignore", "")
+    scene.rest()
+    assert "private.log" in scene.paths(scene.a)
