@@ -10,10 +10,11 @@ from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica import status
 from crdtsync.core.values import limits
-from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.wire.control import Refused, Welcome, encode_control
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
+from crdtsync.testing.virtual_transfers import VirtualTransfers
 from tests.simulation.scene import Scene
 
 
@@ -206,20 +207,20 @@ def troubled(scene: Scene, replica: VirtualReplica) -> str:
 
 
 def test_a_transfer_that_fails_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: VirtualReplica, effect: ef.Upload) -> None:
-        self.handle(ev.UploadFailed(effect.manifest.digest, "the hub's disk is full", False))
+    def full(self: VirtualTransfers, effect: ef.Upload, _: int) -> None:
+        self._emit(ev.UploadFailed(effect.manifest.digest, "the hub's disk is full", False))
 
-    def lost(self: VirtualReplica, effect: ef.Fetch, _: int) -> None:
-        self.handle(ev.FetchFailed(effect.digest, "the connection was lost", False))
+    def lost(self: VirtualTransfers, digest: Digest, _: int) -> None:
+        self._emit(ev.FetchFailed(digest, "the connection was lost", False))
 
     scene = Scene()
     assert scene.a.engine is not None and scene.b.engine is not None
     for replica, method, fails, reason in (
-        (scene.a, "_upload", full, "the hub's disk is full"),
-        (scene.b, "_fetch", lost, "the connection was lost"),
+        (scene.a, "_send", full, "the hub's disk is full"),
+        (scene.b, "_receive", lost, "the connection was lost"),
     ):
         with monkeypatch.context() as broken:
-            broken.setattr(VirtualReplica, method, fails)
+            broken.setattr(VirtualTransfers, method, fails)
             if replica is scene.a:
                 scene.save(scene.a, "a.bin", b"\0blob")
             assert troubled(scene, replica) == reason

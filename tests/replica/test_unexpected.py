@@ -138,3 +138,52 @@ def test_ignore_files_of_others_are_heeded_as_soon_as_they_are_here() -> None:
     scene.save(scene.b, ".gitignore", "")
     scene.rest()
     assert "private.log" in scene.paths(scene.a)
+
+
+def test_a_blob_that_two_files_want_is_fetched_although_one_of_them_wants_another_meanwhile() -> None:
+    scene = Scene()
+    scene.b.work_s = 0.5
+    scene.save(scene.a, "one.bin", b"\0same")
+    scene.save(scene.a, "two.bin", b"\0same")
+    engine = scene.b.engine
+    assert engine is not None
+    assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: bool(engine.status.pending.receive))
+    scene.save(scene.a, "one.bin", b"\0other")
+    scene.rest()
+    assert {path: node.data for path, node in scene.b.disk.files()} == {
+        "one.bin": b"\0other",
+        "two.bin": b"\0same",
+    }
+
+
+def test_a_blob_is_fetched_again_for_a_file_that_comes_while_another_is_made_of_it() -> None:
+    scene = Scene()
+    scene.b.work_s = 0.5
+    scene.save(scene.a, "one.bin", b"\0same")
+    assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: scene.writing(scene.b))
+    scene.save(scene.a, "two.bin", b"\0same")
+    scene.rest()
+    assert [node.data for _, node in scene.b.disk.files()] == [b"\0same"] * 2
+
+
+def test_a_file_that_others_move_to_where_a_private_folder_stands_waits_and_is_told() -> None:
+    scene = shared()
+    scene.save(scene.a, ".gitignore", "*.log\n")
+    scene.rest()
+    scene.save(scene.b, "t/private.log", "mine\n")
+    scene.rest_apart()
+    scene.a.disk.rename("a.md", "t")
+    scene.wait(30.0)
+    engine = scene.b.engine
+    assert engine is not None
+    assert scene.read(scene.b, "t/private.log") == "mine\n"
+    assert scene.read(scene.b, "a.md") == "one\ntwo\n"
+    [told] = engine.status.attention
+    assert told.path == "a.md" and "what stands at t is in the way" in told.message
+    scene.rest_apart()
+    scene.b.disk.take("t/private.log")
+    scene.b.disk.take("t")
+    scene.wait(90.0)
+    scene.rest()
+    assert scene.read(scene.b, "t") == "one\ntwo\n"
+    assert engine.status.attention == ()

@@ -298,7 +298,7 @@ class Materialise:
                 state.looking.want(path)
                 state.looking.want(under_way.step.path)
                 if entry is not None:
-                    state.retry_later(entry, under_way.step.path, now).races += 1
+                    state.raced(entry, under_way.step.path, path, now)
             case Failed(cause, message):
                 self._failed(under_way, cause, message, now)
             case _:

@@ -23,7 +23,7 @@ from crdtsync.core.tree.rows import Operation
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind, Manifest, TextContent
-from crdtsync.core.values.ids import EntryId, Randomness
+from crdtsync.core.values.ids import EntryId, Randomness, printable
 from crdtsync.core.values.paths import is_below, parents
 
 RETRY_FIRST_S = 0.25
@@ -321,6 +321,14 @@ class ReplicaState:
         retry = Retry(path, now + delay_s, delay_s, 0 if old is None else old.races)
         self.retries[entry] = retry
         return retry
+
+    def raced(self, entry: EntryId, told_at: str, path: str, now: float) -> None:
+        """A step found something else at ``path``: a save, which a look takes in, or what stays there."""
+        retry = self.retry_later(entry, told_at, now)
+        retry.races += 1
+        if retry.races > RACES_MAX:
+            reason = f"what stands at {printable(path)} is in the way and is not shared: move it elsewhere"
+            self.tell(told_at, "failed", reason)
 
     def deadline(self, now: float) -> float | None:
         """When something that was put off is due."""
