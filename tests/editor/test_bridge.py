@@ -382,7 +382,7 @@ def test_what_others_do_there_is_passed_on_and_answers_to_nothing_are_not(alone:
 
 
 def test_a_request_that_is_almost_too_deep_to_be_read_ends_nothing(alone: Alone) -> None:
-    for depth in range(950, 1001):
+    for depth in range(500, 1001):  # how deep that is depends on who called
         body = b'{"id":5,"method":"what","params":' + b"[" * depth + b"]" * depth + b"}"
         alone.bridge.from_editor(body)
     assert alone.down and all(each["id"] is None for each in alone.down)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from crdtsync.core.editor.file import Sink
+from crdtsync.core.editor.revisions import Revisions
 from crdtsync.core.editor.session import EditorSession
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
@@ -134,3 +135,25 @@ def test_a_file_that_others_move_keeps_the_uri_under_which_it_was_opened() -> No
     assert editor.heard == []
     editor.sinks[holder](ef.TextChanged((holder,), TEXT, (Edit(0, 0, "x"),), "room"))
     assert [each["params"]["uri"] for each in editor.heard] == [f"file://{ROOT}/a.md"]
+
+
+def test_another_text_at_its_path_is_told_as_what_makes_it_of_the_one_that_is_shown() -> None:
+    editor = Editor()
+    holder = editor.open(content="one\n")
+    editor.sinks[holder](ef.TextOpened(holder, EntryId("11" * 12), "a.md", "one and more\n"))
+    [told] = editor.heard
+    assert [each["replacement"] for each in told["params"]["delta"]] == [" and more"]
+    editor.say("edit", revision=1, delta=[])
+    editor.sinks[holder](ef.TextChanged((holder,), TEXT, (Edit(0, 0, "x"),), "room"))
+    assert len(editor.heard) == 2
+
+
+def test_an_edit_that_a_save_brought_already_is_made_once_and_the_rest_is_told_again() -> None:
+    revisions = Revisions("one\n")
+    [told] = revisions.told([Edit(4, 4, "saved\n")], from_disk=True)
+    assert told.revision == 0
+    revisions.count()
+    made = revisions.edited(0, [Edit(0, 0, "zero\n")])
+    assert made == (Edit(0, 0, "zero\n"),)
+    assert revisions.text == "zero\none\nsaved\n"
+    assert [(each.revision, each.edit) for each in revisions.again()] == [(1, Edit(9, 9, "saved\n"))]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtsync.core.text.base import choose_base, keeps_insertions
+from crdtsync.core.text.base import choose_base, has_line_of, keeps_insertions
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
 
@@ -155,3 +155,15 @@ def test_any_texts_have_an_answer(saved: str, current: str, older: list[str]) ->
 )
 def test_a_save_keeps_what_a_version_added_or_not(older: str, later: str, saved: str, kept: bool) -> None:
     assert keeps_insertions(saved, later, older) is kept
+
+
+@pytest.mark.parametrize(
+    ("saved", "has"),
+    [
+        ("one\nsome words that are new here!\n", True),
+        ("one\n", False),
+        ("one\nsome of that\n", False),
+    ],
+)
+def test_a_save_that_has_a_line_of_the_latest_text_alone_was_made_from_that(saved: str, has: bool) -> None:
+    assert has_line_of(saved, "one\nsome words that are new here\n", "one\n") is has

@@ -205,3 +205,26 @@ def test_what_comes_first_under_an_identity_is_what_it_stands_for() -> None:
     contradiction = update([structs(1, 0, item(string("xy"), 4, parent=varuint(1) + string("other")))])
     assert buffer.take(contradiction).ready == [contradiction]
     assert buffer.take(insert(2, 0, left=(1, 1))).ready == [update([structs(2, 0, garbage(1))])]
+
+
+def other_list(characters: str = "x", left: tuple[int, int] | None = None) -> bytes:
+    return item(string(characters), 4, left=left, parent=varuint(1) + string("other"))
+
+
+def test_where_items_stand_is_known_of_the_state_that_a_document_was_made_from() -> None:
+    state = update([structs(1, 0, other_list("xy"))])
+    buffer = CausalBuffer({1: 2, 2: 1}, [state])
+    assert buffer.take(insert(3, 0, left=(1, 1), right=(2, 0))).ready == [insert(3, 0, left=(1, 1))]
+
+
+def test_what_is_typed_on_in_another_list_stands_there_too() -> None:
+    buffer = CausalBuffer({2: 1})
+    buffer.take(update([structs(1, 0, other_list("x"))]))
+    buffer.take(update([structs(1, 1, text("y", left=(1, 0)))]))
+    assert buffer.take(insert(3, 0, left=(1, 1), right=(2, 0))).ready == [insert(3, 0, left=(1, 1))]
+
+
+def test_what_is_put_into_something_that_is_no_type_is_garbage() -> None:
+    buffer = CausalBuffer({1: 1})
+    inside = update([structs(2, 0, item(string("ab"), 4, parent=varuint(0) + varuint(1) + varuint(0)))])
+    assert buffer.take(inside).ready == [update([structs(2, 0, garbage(2))])]

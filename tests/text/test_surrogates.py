@@ -123,3 +123,10 @@ def test_yrs_itself_still_breaks_when_a_character_is_cut() -> None:
     copy: Doc[Text] = Doc(client_id=8)
     copy.apply_update(doc.get_update())
     assert copy.get_state() != doc.get_state()
+
+
+def test_what_stands_under_an_identity_that_is_half_of_a_pair_is_garbage() -> None:
+    pairs = Pairs()
+    pairs.learn(check_update(update([structs(1, 0, text("😀"))])))
+    contradiction = update([structs(1, 1, text("x", left=(1, 0)))])
+    assert pairs.mended(contradiction) == update([structs(1, 1, garbage(1))])

@@ -214,3 +214,11 @@ def test_a_document_that_waits_for_an_update_does_not_rest(monkeypatch: pytest.M
     assert reader.pending and not reader.rest()
     reader.apply_update(first)
     assert reader.rows[EntryId("0" * 24)].path == "two" and reader.rest()
+
+
+def test_what_changes_nothing_makes_no_update() -> None:
+    tree = TreeDocument(1)
+    entry = new_entry_id(random.Random(1))
+    tree.edit([Create(entry, Kind.TEXT, "a", False, Origin())])
+    nothing: tuple[Operation, ...] = (SetExecutable(entry, False), DropVersions(entry, (DIGEST,)))
+    assert tree.edit(nothing) == (b"", set())

@@ -237,3 +237,10 @@ def test_a_link_stands_where_its_target_is_one(target: str | None, usable: bool)
     content = Version(digest_of((target or "").encode()), 1, "Ann", 0, None, target)
     room.edit(Create(entry(1), Kind.LINK, "link", False, Origin("Ann", 0), content))
     assert ("link" in room.places) is usable
+
+
+def test_a_deletion_that_cannot_be_read_covers_nothing() -> None:
+    room = Replica(1)
+    room.texts.vectors[entry(1)] = SEEN
+    room.edit(create(1, "a"), SetGone(entry(1), b"\xff\xff"))
+    assert "a" in room.places

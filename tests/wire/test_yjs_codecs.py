@@ -131,6 +131,16 @@ def test_a_malformed_hocuspocus_frame_is_refused(frame: str) -> None:
         decode_hocuspocus(bytes.fromhex(frame))
 
 
+def test_a_token_of_absurd_length_is_refused() -> None:
+    for length, fits in ((limits.TOKEN_MAX_CHARS, True), (limits.TOKEN_MAX_CHARS + 1, False)):
+        frame = encode_hocuspocus(Named("a/b", Token("x" * length)))
+        if fits:
+            assert decode_hocuspocus(frame) == Named("a/b", Token("x" * length))
+        else:
+            with pytest.raises(PeerError):
+                decode_hocuspocus(frame)
+
+
 def test_a_document_name_of_absurd_length_is_refused() -> None:
     with pytest.raises(PeerError, match="name"):
         decode_hocuspocus(varstring("n" * (limits.DOCUMENT_NAME_MAX_CHARS + 1)) + b"\x03")
