@@ -6,7 +6,7 @@ version before the document moves on from it. What a change means for disk and h
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Sequence
 
 from crdtsync.core.replica.outbox import Outbox
@@ -54,7 +54,7 @@ class Documents:
         """New texts of the present event of which no document had to be made so far."""
         self._changed: dict[EntryId, tuple[int, bool]] = {}
         """What the present event changed: when (ms), and whether the hub may lack it."""
-        self._saved_here: dict[EntryId, deque[Digest]] = {}
+        self._saved_here: dict[EntryId, tuple[Digest, ...]] = {}
         self.intended: dict[EntryId, Digest] = {}
         """Texts that a step is putting on disk: they may stand there before the outcome is known."""
         self._supposed: dict[EntryId, Digest] = {}
@@ -262,7 +262,8 @@ class Documents:
 
     def saved_here(self, entry: EntryId, digest: Digest) -> None:
         """A program on this disk wrote that text: no editor here can have missed it."""
-        self._saved_here.setdefault(entry, deque(maxlen=limits.VERSIONS_MAX_COUNT)).append(digest)
+        before = self._saved_here.get(entry, ())[1 - limits.VERSIONS_MAX_COUNT :]
+        self._saved_here[entry] = (*before, digest)
 
     def was_saved_here(self, entry: EntryId, digest: Digest) -> bool:
         """As far as it is known since the start."""
