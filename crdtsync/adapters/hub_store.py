@@ -35,6 +35,9 @@ _SCANNED_ROWS_MAX = 20_000
 _SIZES_KEPT_MAX = 1024
 """Documents that are being edited; the others are looked up."""
 
+_READER_CACHE_KIB = 256
+"""Of each thread that reads, instead of 2 MiB: rows are read in order, and the system keeps the pages."""
+
 
 class _Known(NamedTuple):
     head: int
@@ -257,6 +260,7 @@ class SqliteHubStore:
         if connection is None:
             connection = self._local.connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
         return connection
 
     def _room_id(self, connection: sqlite3.Connection, room: str) -> int:

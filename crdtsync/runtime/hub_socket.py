@@ -102,6 +102,7 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
         self._over = over
         self._taken = taken
         self._stage = _Stage.DIRECT
+        self.response = None  # with its headers 1.5 kB, for as long as the connection lasts
         self._go_on()
 
     def leave_to_library(self) -> None:

@@ -40,3 +40,10 @@ RESEED_WAIT_S: Final = 20.0
 """So long after its first connection a hub has a Yjs client wait, if it holds a text that folders know and
 the hub does not: they bring what a restored hub lacks, at the latest after ``RECONNECT_MAX_S``. y-websocket
 gives up a connection on which nothing came for 30 s."""
+REST_AFTER_S: Final = 2.0
+"""In a room with Yjs clients in which nothing has happened for so long, what only a change of its tree needs
+is kept encoded, instead of in 20 kB."""
+REST_ENTRIES_MAX: Final = 1000
+"""So many take 1 ms to encode and 2 ms to read again; a larger tree would be felt by others."""
+RESTING_PER_TICK_MAX: Final = 64
+"""Rooms that begin to rest before anything else is done: 40 us each, with a few files."""

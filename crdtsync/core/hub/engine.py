@@ -309,6 +309,7 @@ class HubEngine:
                 room.flush()
                 if room.has_news:
                     self._telling.setdefault(name, room.next_tell_s(now))
+                self._doors.flushed(name, now)
                 self._unload_if_idle(room)
         self._append()
         self._tell(now)

@@ -90,21 +90,25 @@ class TreeDocument:
         """The whole document as one update; without what still waits for missing dependencies."""
         return self._doc.get_update() if self._resting is None else self._resting[0]
 
-    def rest(self) -> bool:
+    def rest(self, from_entries: int | None = None) -> bool:
         """Keep the document encoded, in a tenth of the memory, until it is needed; whether that was done now.
 
-        The rows stay. Not for a small one, nor while updates wait for others: what waits is in no update.
+        The rows stay. Not for one of fewer than ``from_entries`` (or ``TREE_RESTS_FROM_ENTRIES``), nor when
+        updates wait for others: what waits is in no update.
         """
-        if self._resting is not None or self.pending or len(self.rows) < limits.TREE_RESTS_FROM_ENTRIES:
+        least = limits.TREE_RESTS_FROM_ENTRIES if from_entries is None else from_entries
+        if self._resting is not None or self.pending or len(self.rows) < least:
             return False
         self._resting = self._doc.get_update(), self._doc.get_state()
-        self._open()
+        self._let_go()
+        del self._doc, self._path, self._kind, self._exec, self._gone, self._origin, self._versions
         return True
 
     def _wake(self) -> None:
         if self._resting is not None:
             state, _ = self._resting
             self._resting = None
+            self._open()
             with self._doc.transaction():
                 self._doc.apply_update(state)
             self._follow()
@@ -182,11 +186,16 @@ class TreeDocument:
             if key in self._versions:
                 del self._versions[key]
 
-    def _open(self) -> None:
-        """Start with an empty document. What follows a document keeps all of it in memory, so that ends."""
+    def _let_go(self) -> None:
+        """What follows a document keeps all of it in memory, so that ends."""
         for followed, subscription in self._following:
             followed.unobserve(subscription)
         self._following = []
+        self._columns: dict[str, Map[Any]] = {}
+
+    def _open(self) -> None:
+        """Start with an empty document."""
+        self._let_go()
         self._doc: Doc[Any] = Doc(client_id=self._client_id)
         self._columns = {name: self._doc.get(name, type=Map) for name in COLUMNS}
         self._path: Map[Any] = self._columns["path"]

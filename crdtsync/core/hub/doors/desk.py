@@ -168,6 +168,11 @@ class Desk:
         """Yjs clients forget who was not heard of for a while, and leave where nothing comes."""
         self.texts.announce(self._replicas.states())
 
+    def rest(self) -> None:
+        """Nothing has happened in the room for a while."""
+        if self._places is not None:
+            self._places.rest()
+
     def _tree_changed(self, places: Places, update: bytes) -> None:
         try:
             changed = places.apply(update)

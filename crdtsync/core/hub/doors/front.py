@@ -6,6 +6,7 @@ The engine hands on what happens to them; how a client is spoken to is in ``yjs`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice, takewhile
 from typing import assert_never
 
 from crdtsync.core.hub import bounds
@@ -64,6 +65,8 @@ class Doors:
         self._last_desk = 0
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         """What is to be done when, for which connection."""
+        self._rest_at_s: dict[str, float] = {}
+        """Rooms in which something has happened, the earliest first."""
         self._renew_at_s: float | None = None
         self._now_s = 0.0
         self._returned_at_s = 0.0
@@ -86,6 +89,7 @@ class Doors:
             times.append(self._renew_at_s)
         if self._folders_return():
             times.append(self._returned_at_s)
+        times += islice(self._rest_at_s.values(), 1)
         return min(times, default=None)
 
     # -- connections ----------------------------------------------------------------------------------
@@ -234,16 +238,27 @@ class Doors:
     def _leave_empty(self) -> None:
         for name in [name for name, desk in self._desks.items() if not desk.channels]:
             desk = self._desks.pop(name)
+            self._rest_at_s.pop(name, None)
             del self._by_number[desk.number]
             desk.leave()
 
     # -- time -----------------------------------------------------------------------------------------
+
+    def flushed(self, name: str, now_s: float) -> None:
+        """Something has happened in a room."""
+        if name in self._desks:
+            self._rest_at_s.pop(name, None)
+            self._rest_at_s[name] = now_s + bounds.REST_AFTER_S
 
     def tick(self, now_s: float) -> None:
         waited, self._now_s = self._folders_return(), now_s
         if waited and not self._folders_return():
             for desk in list(self._desks.values()):
                 desk.attach()
+        resting = takewhile(lambda name: self._rest_at_s[name] <= now_s, self._rest_at_s)
+        for name in [*islice(resting, bounds.RESTING_PER_TICK_MAX)]:
+            del self._rest_at_s[name]
+            self._desks[name].rest()
         due = [each for each in self._later if each[0] <= now_s]
         self._later = [each for each in self._later if each[0] > now_s]
         for _, _, what in due:

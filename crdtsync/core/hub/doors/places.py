@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from crdtsync.core.hub import bounds
 from crdtsync.core.text import statevector
 from crdtsync.core.text.update import beginners
 from crdtsync.core.tree.document import TreeDocument
@@ -55,6 +56,11 @@ class Places:
         raise NotImplementedError(f"only repairs compare texts, and the hub makes none ({entry})")
 
     # -- what is known --------------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """Nothing has changed for a while: what is only needed for a change is kept encoded."""
+        if len(self._tree.rows) <= bounds.REST_ENTRIES_MAX:
+            self._tree.rest(0)
 
     def impossible(self, path: str) -> str | None:
         """Why there can never be a text at this path, or None."""
