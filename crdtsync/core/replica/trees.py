@@ -162,6 +162,9 @@ class SyncedTree:
         """Where the disk folds names: the paths that may be one."""
         self._by_entry: dict[EntryId, Synced] = {}
         self._by_path: dict[str, EntryId] = {}
+        """The one agreed on last, where several are agreed to be at one path: what stands there and what is
+        about to be put there, as a kill or a failed step leaves them."""
+        self._also_at: dict[str, list[EntryId]] = {}
         self._by_inode: dict[int | tuple[int, int], EntryId] = {}
         self._device: int | None = None
         """Of the first file, and of all of them where nothing is mounted inside: its inodes go without it."""
@@ -203,6 +206,9 @@ class SyncedTree:
     def put(self, agreed: Synced) -> None:
         self.discard(agreed.entry)
         self._by_entry[agreed.entry] = agreed
+        other = self._by_path.get(agreed.path)
+        if other is not None:
+            self._also_at.setdefault(agreed.path, []).append(other)
         self._by_path[agreed.path] = agreed.entry
         self._index.add(agreed.path)
         if self._folding:
@@ -218,7 +224,12 @@ class SyncedTree:
         agreed = self._by_entry.pop(entry, None)
         if agreed is None:
             return None
-        if self._by_path.get(agreed.path) == entry:
+        others = self._also_at.get(agreed.path, [])
+        if entry in others:
+            others.remove(entry)
+        elif others:
+            self._by_path[agreed.path] = others.pop()
+        else:
             del self._by_path[agreed.path]
             self._index.discard(agreed.path)
             if self._folding:
@@ -226,6 +237,8 @@ class SyncedTree:
                 self._by_key[key].discard(agreed.path)
                 if not self._by_key[key]:
                     del self._by_key[key]
+        if not others:
+            self._also_at.pop(agreed.path, None)
         if agreed.fingerprint is not None:
             file = self._file(agreed.fingerprint)
             if self._by_inode.get(file) == entry:
