@@ -353,3 +353,20 @@ def test_a_line_that_one_deleted_is_not_taken_for_the_next_one_that_the_other_ch
 
 def test_the_edits_are_the_same_as_a_diff_where_nobody_else_changed_anything() -> None:
     assert rebase("a b c", "a x c", "a b c") == diff("a b c", "a x c")
+
+
+@pytest.mark.parametrize("base", ["", "foo\n", "ann wrote line 1\n"])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("ann wrote line 2051\n", "bob wrote line 2051\n"),
+        ("ann wrote line 2051\n", "bob wrote line 2050\n"),
+        ("- [ ] Ann: buy milk at the store\n", "- [ ] Bob: buy milk at the store\n"),
+        ("I like green apples a lot\n", "I like green pears a lot\n"),
+        ("alpha beta gamma delta one\n", "alpha beta gamma delta two\n"),
+    ],
+)
+def test_two_lines_that_differ_by_a_word_each_are_never_one(base: str, ours: str, theirs: str) -> None:
+    """Half of each would be in neither."""
+    assert merged(base, base + ours, base + theirs) == base + theirs + ours
+    assert merged(base, ours + base, theirs + base) == theirs + ours + base

@@ -103,11 +103,20 @@ def _pairs(
         if not chars:
             continue
         j = max(chars, key=lambda j: chars[j])
-        least = min(our_chars[i], their_chars[j])
-        if least and chars[j] >= _TELLING_CHARS and 2 * chars[j] >= least:
+        new = our_chars[i] and their_chars[j]
+        if new and chars[j] >= _TELLING_CHARS and _is_one(line, yours.line_words[j]):
             found[i] = j, chars[j]
     for i, j in ascending([(i, j) for i, (j, _) in found.items()]):
         yield i, j, found[i][1]
+
+
+def _is_one(line: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether one of the lines has all words of the other: it is that one, gone on with or formatted.
+
+    Where each has a word of its own they are two lines, however much they have in common.
+    """
+    mine, yours = ({word for word in each if word[0].isalnum()} for each in (line, other))
+    return mine <= yours or yours <= mine
 
 
 def _common(one: str, other: str, budget: Budget) -> str:
