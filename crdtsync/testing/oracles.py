@@ -232,9 +232,7 @@ def check_once(folder: Picture, frozen: Mapping[bytes, int] = _NONE) -> None:
     for path, (_, data, _) in folder.items():
         twice = [token for token, count in Counter(TOKEN.findall(data)).items() if count > 1]
         for token in twice:
-            if not _is_common(token) or any(
-                token.decode() in formatted(line) for line in _before(data, token)
-            ):
+            if not _is_common(token) or _marks(data, token) > 1:
                 left[token] -= 1
                 if left[token] >= 0:
                     continue
@@ -272,10 +270,15 @@ def _owed(token: bytes, contents: Iterable[bytes]) -> bool:
     return any(token.decode() in formatted(line) for text in texts for line in text.splitlines())
 
 
-def _before(data: bytes, token: bytes) -> list[str]:
-    """What stands before the token, in each line that has it."""
-    lines = [line for line in data.decode(errors="replace").splitlines() if token.decode() in line]
-    return [line.partition(f" [checked {token.decode()}")[0] for line in lines]
+def _marks(data: bytes, token: bytes) -> int:
+    """How often a tool's mark with the token stands whole at the line that the tool gives it to.
+
+    One that stands elsewhere was carried there by an edit of someone else, and one in which someone typed is
+    theirs: the tool may well have marked the line again.
+    """
+    mark = f" [checked {token.decode()}]"
+    lines = [line for line in data.decode(errors="replace").splitlines() if mark in line]
+    return sum(line.count(mark) for line in lines if token.decode() in formatted(line.partition(mark)[0]))
 
 
 def compare(promise: str, one: str, first: Picture, other: str, second: Picture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,8 @@ from crdtsync.testing.oracles import (
 )
 from crdtsync.testing.plan import Plan
 from crdtsync.testing.simulate import main, shrunk
+from crdtsync.testing.texts import formatted
+from crdtsync.testing.tokens import FIRST_COMMON_TOKEN
 from crdtsync.testing.world import World
 from tests.simulation.plans import plain_plan
 from tests.simulation.scene import Scene
@@ -84,6 +87,23 @@ def test_what_stands_twice_in_one_file_is_noticed() -> None:
     token = ledger.new_token()
     scene.save(scene.a, "note.md", f"{token}\n{token}\n")
     with pytest.raises(Broken, match="twice"):
+        check_nothing_doubled([scene.a])
+
+
+@pytest.mark.parametrize(
+    ("marked", "is_fault"),
+    [
+        ("{line}{mark}{mark}\n", True),
+        ("{line}{mark}\n{line}{mark}\n", True),
+        ("{line}{mark}\n{mark} carried away from its line\n", False),
+        ("{line} [checked typed into it {token}]{mark}\n", False),
+    ],
+)
+def test_a_mark_of_a_tool_may_stand_once_at_its_line(marked: str, is_fault: bool) -> None:
+    scene, line = Scene(), "a line"
+    token = next(char for char in formatted(line) if ord(char) >= FIRST_COMMON_TOKEN)
+    scene.save(scene.a, "note.md", marked.format(line=line, mark=f" [checked {token}]", token=token))
+    with pytest.raises(Broken, match="twice") if is_fault else nullcontext():
         check_nothing_doubled([scene.a])
 
 
