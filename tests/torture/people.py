@@ -20,7 +20,7 @@ from crdtsync.core.text.classify import classify
 from crdtsync.core.values.reserved import reserved_name
 from crdtsync.testing.oracles import Ledger
 from crdtsync.testing.texts import TEXT_EDITS, edited, line, undisputed
-from crdtsync.testing.tokens import token_name
+from crdtsync.testing.tokens import TOKEN, token_name
 from tests.torture.machines import Machine
 from tests.torture.savers import RACING, STILL
 
@@ -101,6 +101,10 @@ class Person:
         now = datetime.now()
         with open(self._diary, "a") as diary:
             diary.write(f"{now:%H:%M:%S.%f} {what}\n")
+
+    def _note_change(self, seen: bytes, left: bytes) -> None:
+        before, after = (" ".join(map(token_name, TOKEN.findall(data))) for data in (seen, left))
+        self._note(f"  saw {before} and left {after}")
 
     def _table(self) -> dict[str, Callable[[], None]]:
         return {
@@ -192,6 +196,7 @@ class Person:
                 way(path, data)
             finally:  # a disk that is full leaves what it leaves
                 left = path.read_bytes() if path.exists() else b""
+                self._note_change(seen, left)
                 self._ledger.saved(self.name, seen, left)
 
     def _race(self) -> None:
@@ -227,6 +232,7 @@ class Person:
                 way(path, data)
             finally:
                 left = path.read_bytes() if path.exists() else b""
+                self._note_change(seen, left)
                 self._ledger.saved(self.name, seen, left)
                 self._ledger.overwritten(self.name, there)
 

@@ -152,6 +152,9 @@ class Full(Scenario):
             self.here.revive(self._name)
 
     def clean(self) -> None:
+        """Keep what the disk held, for whoever looks for a cause; sockets cannot be copied."""
+        with contextlib.suppress(OSError):
+            shutil.copytree(self._disk, self._disk.with_name(f"{self._name}-disk"), symlinks=True)
         with contextlib.suppress(OSError):
             _command("umount", "-l", self._disk)
 
