@@ -233,8 +233,8 @@ def test_beyond_its_budget_the_edits_are_combined_as_they_are(monkeypatch: pytes
 
 def test_the_same_place_made_by_other_edits_is_the_same() -> None:
     place = Place("a", "b", "b", [Edit(0, 1, "b")], [Edit(0, 1, ""), Edit(1, 1, "b")], "", "")
-    assert rebasing._Places().in_lines(place) == ()
-    assert rebasing._Places().in_words(place) == ()
+    assert rebasing._Places("").in_lines(place) == ()
+    assert rebasing._Places("").in_words(place) == ()
 
 
 def test_edits_are_carried_over_between_those_of_others() -> None:
@@ -334,6 +334,20 @@ def test_one_line_that_both_have_is_enough_where_the_base_may_be_older_than_it()
     ours = "first of ours\nscarlet fox 1 runs\nsecond of ours\nthird of ours\n"
     theirs = "one of theirs\nscarlet fox 1 runs\nanother of theirs\nyet another\n"
     assert apply_edits(theirs, rebase("", ours, theirs, older=True)).count("scarlet fox") == 1
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs"),
+    [
+        ("a line 1 of text\n", "a line 2 of text\n", "a line 3 of text\n"),
+        ("", "assert response.status == 200\n", "assert response.body == None\n"),
+        ("", "import alpha.particles\n", "import alpha.particular\n"),
+    ],
+)
+def test_two_lines_that_have_words_in_common_stay_two(base: str, ours: str, theirs: str, older: bool) -> None:
+    edits = rebase(base, ours + base, theirs + base, older=older)
+    assert apply_edits(theirs + base, edits) == theirs + ours + base
 
 
 def test_of_two_functions_with_one_line_in_common_each_stays_whole() -> None:

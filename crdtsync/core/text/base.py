@@ -30,6 +30,8 @@ from crdtsync.core.text.words import inside_word, word_end, word_start, words
 
 _TELLING_CHARS: Final = 8
 """New words of at least this many characters in all do not stand in a line of the save by chance."""
+_TELLING_LINE_CHARS: Final = 3
+"""Of a line that is equal as a whole, this many will do."""
 _AROUND: Final = 32
 """Half of the characters around an insertion must be there for its absence to mean something."""
 
@@ -72,10 +74,12 @@ def has_line_of(saved: str, current: str, version: str) -> bool:
     Then it was not made from that version; unless two wrote the same at once.
     """
     known = set(words(version))
-    known_lines = set(version.splitlines())
+    known_lines, saved_lines = set(version.splitlines()), set(saved.splitlines())
     there = [set(words(line)) for line in saved.splitlines() if line not in known_lines]
     for line in set(current.splitlines()) - known_lines:
         new = {word for word in words(line) if not word.isspace()} - known
+        if line in saved_lines and _size(new) >= _TELLING_LINE_CHARS:
+            return True
         if _size(new) >= _TELLING_CHARS and any(5 * _size(new & each) >= 4 * _size(new) for each in there):
             return True
     return False

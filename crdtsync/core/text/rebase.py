@@ -5,7 +5,7 @@ Knows what becomes of lines and words that both sides changed, and when both mad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -61,15 +61,17 @@ def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[E
             return start, edit.end
         return start, base.find("\n", edit.end) + 1 or len(base)
 
-    return tuple(combine(base, our_edits, their_edits, _Places(older).in_lines, lines))
+    return tuple(combine(base, our_edits, their_edits, _Places(base, older).in_lines, lines))
 
 
 class _Places:
     """Decides on places that both sides changed, within what a rebase may cost in all."""
 
-    __slots__ = ("_budget", "_characters", "_older")
+    __slots__ = ("_base", "_budget", "_characters", "_known", "_older")
 
-    def __init__(self, older: bool = False) -> None:
+    def __init__(self, base: str, older: bool = False) -> None:
+        self._base = base
+        self._known: Set[str] | None = None
         self._older = older
         self._budget = Budget()
         self._characters = Budget(_CHARACTERS_MAX)
@@ -83,7 +85,9 @@ class _Places:
             return self._by_edits(place, place.our_edits, place.their_edits)
         decided = self._decide_lines(base, ours, theirs)
         if decided is None:
-            shared = with_shared_lines(base, ours, theirs, self._budget, older=self._older)
+            if self._known is None:
+                self._known = set(words(self._base))
+            shared = with_shared_lines(base, ours, theirs, self._known, self._budget, older=self._older)
             if shared != base:
                 base = shared
                 place = replace(place, base=base)

@@ -19,16 +19,18 @@ _TELLING_CHARS: Final = 8
 """Rare words of at least this many characters in all do not stand in a line of either side by chance."""
 
 
-def with_shared_lines(base: str, ours: str, theirs: str, budget: Budget, *, older: bool = False) -> str:
+def with_shared_lines(
+    base: str, ours: str, theirs: str, known: Set[str], budget: Budget, *, older: bool = False
+) -> str:
     """The base and in it, in their places, the lines that both sides inserted; where these differ a little,
-    the words of them that both have.
+    the words of them that both have. ``known`` are the words of the whole text of which base is a part.
 
     Different blocks may well have a line in common, in code above all: unless half of what one side
     inserted is shared, the base is returned as it is. ``older``: the base may well be older than what they
     share, so that each such line is one.
     """
     base_words = words(base)
-    mine, yours = _Side(base_words, ours), _Side(base_words, theirs)
+    mine, yours = _Side(base_words, ours, known), _Side(base_words, theirs, known)
     once = {word for word, count in (mine.counts | yours.counts).items() if count == 1}
     our_chars, their_chars = mine.chars(once), yours.chars(once)
     pairs = [*_pairs(mine, yours, our_chars, their_chars, once & mine.counts.keys() & yours.counts.keys())]
@@ -53,11 +55,10 @@ def with_shared_lines(base: str, ours: str, theirs: str, budget: Budget, *, olde
 class _Side:
     """What one side made of the base: lines, and which words of it are where."""
 
-    def __init__(self, base_words: Sequence[str], text: str) -> None:
+    def __init__(self, base_words: Sequence[str], text: str, known: Set[str]) -> None:
         self.lines = text.splitlines(keepends=True)
         self.line_words = [words(line) for line in self.lines]
         self._ends = [*accumulate(map(len, self.line_words))]
-        known = set(base_words)
         own_words = [word for line in self.line_words for word in line]
         self.counts = Counter(word for word in own_words if word[0].isalnum() and word not in known)
         """How often it has each word that the base has not."""
