@@ -19,6 +19,7 @@ from crdtsync.core.hub import events as ev
 from crdtsync.core.hub.answering import compared, loaded
 from crdtsync.core.hub.documents import checked, compact
 from crdtsync.core.hub.engine import HubEngine
+from crdtsync.core.hub.shared import Counts
 from crdtsync.core.hub.store import StoreFailed
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
@@ -71,6 +72,12 @@ class VirtualHub:
     @property
     def up(self) -> bool:
         return self._engine is not None
+
+    @property
+    def counts(self) -> Counts:
+        """Of this life. Only while it is up."""
+        assert self._engine is not None
+        return self._engine.counts
 
     @property
     def drained(self) -> bool:

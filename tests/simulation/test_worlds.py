@@ -16,7 +16,7 @@ from crdtsync.testing.oracles import (
     check_nothing_doubled,
     check_nothing_lost,
 )
-from crdtsync.testing.plan import Plan
+from crdtsync.testing.plan import LATER_FAULTS, Plan
 from crdtsync.testing.simulate import main, shrunk
 from crdtsync.testing.texts import formatted
 from crdtsync.testing.tokens import FIRST_COMMON_TOKEN
@@ -31,6 +31,25 @@ BLOCK = 10
 def test_every_promise_holds_in_worlds_of_all_kinds(first_seed: int) -> None:
     for seed in range(first_seed, first_seed + BLOCK):
         World(seed).run()
+
+
+def harsh(fault: str) -> Plan:
+    groups, faults = frozenset({"blobs", "structure"}), frozenset({fault, "kill", "cut"})
+    return Plan(replicas=3, acts=25, pause_s=0.1, groups=groups, faults=faults, turns=1, typists=1)
+
+
+@pytest.mark.parametrize("fault", LATER_FAULTS)
+def test_every_promise_holds_whatever_fails(fault: str) -> None:
+    for seed in range(1, 4):
+        World(seed, harsh(fault)).run()
+
+
+def test_readers_do_fall_behind_where_they_are_slow() -> None:
+    worlds = [World(seed, replace(harsh("slow"), faults=frozenset({"slow"}))) for seed in (2, 3, 4)]
+    for world in worlds:
+        world.run()
+    assert any(world.hub.counts.fell_behind for world in worlds)
+    assert all(world.hub.counts.compactions for world in worlds)
 
 
 @pytest.mark.parametrize("seed", [1041, 1249, 1278, 8064, 10503, 11033, 11243, 20181, 20374, 23380])
