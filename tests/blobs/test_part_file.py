@@ -392,3 +392,26 @@ def test_taking_over_stops_when_nobody_wants_the_blob_any_more(
     part = open_part(manifest_of_bytes(EARLIER), stopped=lambda: True)
     with open(tmp_path / "earlier", "rb") as file, pytest.raises(InterruptedError):
         take_alike(part, file.fileno())
+
+
+def test_blocks_that_can_be_shared_are_copied_in_the_kernel_and_then_verified(
+    open_part: Callable[..., PartFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PartFile, "can_share", lambda part, fd: True)
+    wanted = EARLIER[:1_500_000] + b"!" + EARLIER[1_500_001:]
+    part = alike(tmp_path, open_part, EARLIER, wanted)
+    (missing,) = part.missing()
+    start = offsets_of(manifest_of_bytes(wanted))[missing.digest]
+    part.write(missing.digest, wanted[start : start + missing.size_bytes])
+    assert part.is_whole()
+
+
+def test_what_changed_between_the_comparison_and_the_copy_is_not_taken_over(
+    open_part: Callable[..., PartFile], tmp_path: Path
+) -> None:
+    manifest = manifest_of_bytes(EARLIER)
+    part = open_part(manifest)
+    (tmp_path / "changed").write_bytes(EARLIER[:100] + b"!" + EARLIER[101:])
+    with open(tmp_path / "changed", "rb") as file:
+        part.copy_span(file.fileno(), 0, 0, 3)
+    assert [part.is_present(position) for position in range(4)] == [False, True, True, False]
