@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -384,3 +386,27 @@ def test_two_lines_that_differ_by_a_word_each_are_never_one(base: str, ours: str
     """Half of each would be in neither."""
     assert merged(base, base + ours, base + theirs) == base + theirs + ours
     assert merged(base, ours + base, theirs + base) == theirs + ours + base
+
+
+_LINES = "{} wrote line {}", "- [ ] {}: task {}", "def f_{}(x): return {}", "    return {}({})", "{} {}"
+
+
+@given(st.randoms(use_true_random=False))
+def test_lines_that_people_add_stay_whole_wherever_they_add_them(rng: Random) -> None:
+    """Of lines of a few kinds, the same kind often at one place; no two are equal."""
+    numbers = count(rng.randint(1, 3000))
+
+    def line(kind: str, name: str = "") -> str:
+        return kind.format(name or rng.choice(("ann", "bob", "carl")), next(numbers)) + "\n"
+
+    def with_lines(lines: list[str]) -> list[str]:
+        at = [rng.randint(0, len(base)) for _ in lines]
+        both = [(place, 0, line) for place, line in zip(at, lines, strict=True)]
+        both += [(place, 1, line) for place, line in enumerate(base)]
+        return [line for _, _, line in sorted(both, key=lambda each: each[:2])]
+
+    base = [line(rng.choice(_LINES)) for _ in range(rng.randint(0, 6))]
+    kind = rng.choice(_LINES)
+    ours, theirs = ([line(kind, name) for _ in range(rng.randint(1, 3))] for name in ("ann", "bob"))
+    result = merged("".join(base), "".join(with_lines(ours)), "".join(with_lines(theirs)))
+    assert sorted(result.splitlines(keepends=True)) == sorted([*base, *ours, *theirs])
