@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.steps import Done
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Absent
+from crdtsync.core.values.ids import TREE, DocumentId, EntryId
+from crdtsync.core.wire.codec import encode_from_hub
+from crdtsync.core.wire.messages import Committed, LogEntry, Relay
 from tests.replica.test_live import Program, opened, shared
 from tests.simulation.scene import Scene
 
@@ -187,3 +191,110 @@ def test_a_file_that_others_move_to_where_a_private_folder_stands_waits_and_is_t
     scene.rest()
     assert scene.read(scene.b, "t") == "one\ntwo\n"
     assert engine.status.attention == ()
+
+
+def test_nothing_can_be_opened_below_a_file_or_where_a_name_is_no_text() -> None:
+    scene = shared()
+    program = Program(scene.a)
+    for path in ("a.md/below", "caf\udce9.md"):
+        program.open(path)
+    scene.wait(2.0)
+    assert any("a.md is no folder" in reason for reason in program.refused)
+    assert len(program.refused) == 2
+    scene.rest()
+    assert scene.paths(scene.b) == ["a.md"]
+
+
+def test_a_deletion_that_is_held_is_judged_no_more() -> None:
+    deletions = Deletions()
+    entries = [EntryId(f"{number:024x}") for number in range(12)]
+    for entry in entries:
+        deletions.add(entry, 100.0)
+    assert deletions.judge(12, False, 200.0) == ([], True)
+    deletions.add(entries[0], 201.0)
+    assert not deletions.waiting and deletions.held == set(entries)
+    deletions.discard(entries[0])
+    deletions.add(entries[0], 202.0)
+    assert deletions.judge(12, False, 300.0) == ([], True), "it joins those that are held"
+    assert deletions.held == set(entries)
+
+
+def test_of_very_many_files_that_left_their_paths_the_latest_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "VERSIONS_MAX_PATHS", 2)
+    scene = Scene()
+    for name in "abcd":
+        scene.save(scene.a, f"{name}.md", f"text of {name}\n")
+    scene.rest()
+    for name in "abcd":
+        scene.b.disk.rename(f"{name}.md", f"{name}{name}.md")
+        scene.rest()
+    engine = scene.a.engine
+    assert engine is not None
+    assert list(engine._state.documents._stood) == ["c.md", "d.md"]
+    assert scene.paths(scene.a) == ["aa.md", "bb.md", "cc.md", "dd.md"]
+
+
+def test_what_was_typed_before_a_folder_might_only_read_is_told_and_sent_once_it_may_write() -> None:
+    scene = shared()
+    program = opened(scene, scene.b, "a.md")
+    scene.hub.kill()
+    scene.wait(1.0)
+    program.type("a.md", "typed\n")
+    scene.wait(3.0)
+    scene.b.kill()
+    scene.b.read_only = True
+    scene.b.start()
+    scene.hub.start()
+    scene.rest_apart()
+    assert scene.b.engine is not None
+    assert {each.path for each in scene.b.engine.status.attention} == {"a.md"}
+    assert scene.read(scene.a, "a.md") == "one\ntwo\n"
+    scene.b.kill()
+    scene.b.read_only = False
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "one\ntwo\ntyped\n"
+    assert scene.b.engine.status.attention == ()
+
+
+def test_an_empty_file_that_a_program_opens_on_two_disks_is_one() -> None:
+    scene = Scene()
+    mine, theirs = Program(scene.a), Program(scene.b)
+    mine.open("new.md")
+    scene.rest()
+    theirs.open("new.md")
+    scene.wait(1.0)
+    mine.type("new.md", "first\n")
+    scene.rest()
+    assert theirs.read("new.md") == "first\n" == scene.read(scene.b, "new.md")
+
+
+@pytest.mark.parametrize("frame", [ev.BinaryFrame(b"\x63"), ev.TextFrame("{}"), ev.BinaryFrame(b"")])
+def test_a_hub_that_breaks_the_protocol_is_left_for_a_while_and_nothing_is_lost(frame: ev.Event) -> None:
+    scene = shared()
+    engine = scene.b.engine
+    assert engine is not None
+    scene.b.handle(frame)
+    assert scene.clock.run_until(scene.clock.now_s + 1.0, lambda: not engine.status.connected)
+    scene.save(scene.b, "a.md", "one\ntwo\nthree\n")
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("of_tree", [True, False])
+def test_an_update_that_cannot_be_applied_is_left_out_and_the_rest_goes_on(of_tree: bool) -> None:
+    scene = shared()
+    engine = scene.b.engine
+    assert engine is not None
+    [entry] = engine._state.view.placements
+    document = TREE if of_tree else DocumentId(entry)
+    row = LogEntry(10_000, 0, document, b"\xff\xff")
+    for message in (Relay((row,)), Committed(10_000)):
+        scene.b.handle(ev.BinaryFrame(encode_from_hub(message)))
+    scene.save(scene.a, "a.md", "one\ntwo\nthree\n")
+    scene.save(scene.b, "b.md", "other\n")
+    scene.rest()
+    assert scene.read(scene.b, "a.md") == "one\ntwo\nthree\n"
+    assert scene.paths(scene.a) == ["a.md", "b.md"]
