@@ -500,3 +500,24 @@ def test_an_edit_of_a_file_that_was_renamed_too_is_sent_after_a_kill_between_the
     scene.rest()
     assert scene.paths(scene.a) == ["new.md"]
     assert scene.read(scene.a, "new.md") == scene.read(scene.b, "new.md") == "one\ntwo\nthree\nmine\n"
+
+
+def test_after_a_kill_a_formatter_on_an_old_file_takes_out_nothing_that_was_about_to_be_written() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x.md", "for everybody\nan apple is red\na pear is green\n")
+    scene.rest()
+    scene.b.work_s = 0.5
+    scene.save(
+        scene.a,
+        "x.md",
+        "added by a\nfor everybody [ok]\nan apple is red [ok]\na pear is green [ok]\nalso added by a\n",
+    )
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    scene.b.kill()
+    scene.save(scene.b, "x.md", "an apple is red [ok]\na pear is green [ok]\na plum came from b\n")
+    scene.b.work_s = 0.0
+    scene.b.start()
+    scene.rest()
+    text = scene.read(scene.a, "x.md") or ""
+    for line in ("added by a", "also added by a", "a plum came from b", "an apple is red [ok]"):
+        assert text.count(line + "\n") >= 1, text

@@ -162,7 +162,8 @@ def _shows(saved: str, later: str, older: str, *, seen: bool) -> bool:
     if has_line_of(saved, older, later):
         return False
     if has_line_of(saved, later, older):
-        return True
+        # Two formatters write the same line: of what never stood on disk for certain, all must be there.
+        return seen or keeps_insertions(saved, later, older)
     return _apart(later, saved) < _apart(older, saved) and (seen or keeps_insertions(saved, later, older))
 
 
