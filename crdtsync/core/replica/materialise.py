@@ -383,18 +383,18 @@ class Materialise:
             self._state.replan([entry])
 
     def _failed(self, under_way: UnderWay, cause: Cause, message: str, now: float) -> None:
-        state = self._state
-        step = under_way.step
+        state, step = self._state, under_way.step
         if isinstance(step, RemoveFolder):
             return  # something that is not shared lives in it: it stays
         if isinstance(step, SwapFiles):
             self._free(step.other)
-        if isinstance(step, KeepCopy):
+        elif isinstance(step, KeepCopy):
             state.looking.want(step.path)
         if under_way.entry is not None:
             quick = cause in (Cause.BLOCKED, Cause.NOT_EMPTY)
             if not quick or under_way.entry in state.retries:
                 state.tell(step.path, "failed", message)
-            state.retry_later(under_way.entry, step.path, now, 0.25 if quick else 2.0)
+            retry = state.retry_later(under_way.entry, step.path, now, 0.25 if quick else 2.0)
+            retry.races += 1  # else the look after a step asks for the step again, for ever
         else:
             state.tell(step.path, "failed", message)
