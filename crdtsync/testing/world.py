@@ -264,12 +264,13 @@ class World:
         aside, if the rename over the real file is gone: that never came to be a save."""
         person = next(person for person in self.people if person.name == replica.name)
         before = replica.machine.contents()
-        held = [(node, node.data) for _, node in replica.disk.files()]
+        held = [(path, node, node.data) for path, node in replica.disk.files()]
         replica.cut_power()
         person.lose_power()
         self.ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
-        for node, data in held:
-            self.ledger.torn(replica.name, data, node.data)
+        for path, node, data in held:
+            for left in {node, replica.disk.get(path) or node}:  # a cut may give a name back to a former file
+                self.ledger.torn(replica.name, data, left.data)
         self.pages.something_went()
         self.clock.after(back_s, lambda: self._restart(replica))
 
