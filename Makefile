@@ -62,7 +62,7 @@ ONLY ?=
 torture: setup
 	$(BIN)/python -m tests.torture --seconds $(SECONDS) --seed $(SEED) $(addprefix --only ,$(ONLY))
 
-# The unit tests of the core, and whether they run all of its branches; some three minutes on two cores.
+# The unit tests of the core, and whether they run all of its branches; some four minutes on two cores.
 coverage: setup
 	$(BIN)/python -m tests.core_coverage $(JOBS)
 
