@@ -56,8 +56,9 @@ class Program:
         end = len(self.read(path))
         self.edit(path, Edit(end, end, text))
 
-    def close(self, path: str) -> None:
-        self.replica.handle(ev.CloseText(self.holder, self.texts[path]))
+    def close(self) -> None:
+        """All that the program has open."""
+        self.replica.handle(ev.HolderGone(self.holder))
 
 
 def opened(

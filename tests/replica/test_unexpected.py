@@ -63,10 +63,10 @@ def test_a_program_sees_the_first_words_of_a_file_that_was_empty() -> None:
 def test_what_a_program_has_closed_it_can_edit_no_more_while_others_can() -> None:
     scene = shared()
     mine, beside = opened(scene, scene.a, "a.md"), opened(scene, scene.a, "a.md", holder=2)
-    mine.close("a.md")
+    mine.close()
     scene.a.handle(ev.EditText(1, mine.texts["a.md"], (Edit(0, 0, "x"),)))
     beside.type("a.md", "three\n")
-    beside.close("a.md")
+    beside.close()
     scene.rest()
     assert len(mine.refused) == 1 and "not open" in mine.refused[0]
     assert scene.read(scene.b, "a.md") == "one\ntwo\nthree\n"

@@ -252,11 +252,6 @@ class PlaceCursors(FromProgram):
 
 
 @dataclass(frozen=True, slots=True)
-class CloseText(FromProgram):
-    text: EntryId
-
-
-@dataclass(frozen=True, slots=True)
 class HolderGone(FromProgram):
     """The program has ended, or let go of everything."""
 
@@ -289,7 +284,7 @@ class MakeFolder(FromProgram):
 
 
 Arrange: TypeAlias = MoveFiles | DeleteFiles | MakeFolder
-Said: TypeAlias = OpenText | EditText | PlaceCursors | CloseText | WatchFiles | Arrange | HolderGone
+Said: TypeAlias = OpenText | EditText | PlaceCursors | WatchFiles | Arrange | HolderGone
 
 
 @dataclass(frozen=True, slots=True)

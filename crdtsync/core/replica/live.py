@@ -139,8 +139,6 @@ class LiveTexts:
                 self._said(event, now)
             case ev.PlaceCursors(holder, entry, ranges):
                 self.place(holder, entry, ranges)
-            case ev.CloseText(holder, entry):
-                self.close(holder, entry, now)
             case ev.WatchFiles(holder):
                 self._watchers[holder] = None
             case ev.MoveFiles() | ev.DeleteFiles() | ev.MakeFolder():
