@@ -84,6 +84,7 @@ class AttachedText:
             case messages.Stands(path=path):
                 document._stands(path)
             case messages.Ended(code=code, message=message):
+                self._done(self._number, None)
                 document._ended(class_named(code)(message))
             case _:
                 assert_never(told)

@@ -63,8 +63,11 @@ class FolderRoom(Room):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        texts = list(self._texts)
         self._replica.observers.discard(self)
         self._ended(Closed("The folder has been left"))
+        for text in texts:
+            text.close()
         self._replica.detach(self._holder)
 
     # -- the room -------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class ProgramLink:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with socket_address(folder / STATE_FOLDER, messages.SOCKET_NAME) as address:
-                connection.connect(address)
+                await asyncio.to_thread(connection.connect, address)  # a busy replica may let it wait
             connection.setblocking(False)
             reader, writer = await asyncio.open_unix_connection(
                 sock=connection, limit=limits.PROGRAM_LINE_MAX_BYTES

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
@@ -34,8 +34,6 @@ TAKEN_AT_ONCE: Final = 256
 """Events or changes of the tree in one answer, at most."""
 
 _log = logging.getLogger("crdtsync.programs")
-
-Answer = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 
 async def listen(replica: Replica, extras: AsyncExitStack) -> None:
@@ -91,6 +89,7 @@ class _Session:
         self._room = FolderRoom(replica)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._texts: dict[int, ServedText] = {}
+        self._opening: set[int] = set()
         self._streams: dict[int, tuple[Stream[Any], TypeAdapter[Any]]] = {}
         self._welcome = False
 
@@ -194,6 +193,8 @@ class _Session:
                 edit = messages.params(messages.Edit, params)
                 if (text := self._texts.get(edit.document)) is not None:
                     text.edited(edit)
+                    if text.over:
+                        del self._texts[edit.document]
             case "cursors":
                 cursors = messages.params(messages.Cursors, params)
                 if (text := self._texts.get(cursors.document)) is not None:
@@ -312,19 +313,23 @@ class _Session:
         """What it holds is told before this is answered, and before anything else is told of it."""
         wanted = messages.params(messages.OpenText, params)
         number = wanted.document
-        if number in self._texts or len(self._texts) >= limits.PROGRAM_TEXTS_MAX:
-            raise PeerError(f"of {len(self._texts)} open texts one has that number, or that is too many")
+        taken = self._texts.keys() | self._opening
+        if number in taken or len(taken) >= limits.PROGRAM_TEXTS_MAX:
+            raise PeerError(f"of {len(taken)} open texts one has that number, or that is too many")
 
         def opened(port: TextPort, path: str, text: str) -> ServedText:
             self._texts[number] = ServedText(number, port, self._tell, self._drop)
             self._tell("opened", messages.Opened(document=number, path=path, text=text))
             return self._texts[number]
 
+        self._opening.add(number)
         try:
             await self._room._open(wanted.path, wanted.create, opened)
         except BaseException:
             self._texts.pop(number, None)
             raise
+        finally:
+            self._opening.discard(number)
 
     def _tell(self, method: str, params: BaseModel) -> None:
         self._send({"method": method, "params": params.model_dump()})

@@ -38,13 +38,14 @@ class ServedText:
         self._drop = drop
         self._jupiter = JupiterEnd(first=True)
         self._unconfirmed = 0
-        self._over = False
+        self.over = False
+        """Nothing is said of it any more, to either side."""
 
     # -- the program says ---------------------------------------------------------------------------------
 
     def edited(self, message: messages.Edit) -> None:
         """Raises PeerError for what no program of ours can say."""
-        if self._over:
+        if self.over:
             return
         try:
             if not message.edits:
@@ -65,7 +66,7 @@ class ServedText:
 
     def placed(self, message: messages.Cursors) -> None:
         """Raises PeerError as ``edited`` does."""
-        if self._over:
+        if self.over:
             return
         try:
             moved = partial(self._jupiter.moved, message.taken)
@@ -76,8 +77,8 @@ class ServedText:
             self._port.place(ranges)
 
     def close(self) -> None:
-        if not self._over:
-            self._over = True
+        if not self.over:
+            self.over = True
             self._port.close()
 
     def _refuse(self, error: CrdtsyncError) -> None:
@@ -115,4 +116,4 @@ class ServedText:
         self._tell("cursors", told)
 
     def _ended(self, error: Exception) -> None:
-        self._over = True
+        self.over = True

@@ -89,7 +89,7 @@ async def test_programs_that_type_at_once_end_with_one_text(hub: crdtsync.Hub, f
                 start = dice.randint(0, len(document.text))
                 document.set_cursor(start, min(len(document.text), start + 3))
             if dice.random() < 0.2:
-                await asyncio.sleep(0)
+                await dice.choice(rooms).entry("todo.md")
         for room in rooms:
             await room.settled()
         await until(lambda: len({document.text for document in documents}) == 1)
@@ -107,6 +107,21 @@ async def test_cursors_are_seen_and_follow_the_text(folder: Path) -> None:
         theirs.insert(0, "oat ")
         await until(lambda: mine.cursor == (6, 8))
         assert [(c.start, c.end) for c in theirs.cursors] == [(6, 8)]
+
+
+async def test_a_program_that_is_gone_leaves_no_cursor_and_no_open_text(folder: Path) -> None:
+    async with crdtsync.attach(folder) as room:
+        mine = await room.open("todo.md")
+        other = crdtsync.attach(folder)
+        await other.__aenter__()
+        theirs = await other.open("todo.md")
+        theirs.set_cursor(2)
+        await until(lambda: len(mine.cursors) == 1)
+        other._link._writer.transport.abort()  # as when it is killed
+        await until(lambda: mine.cursors == [])
+        with pytest.raises(errors.Closed):
+            theirs.append("x")
+        await other.__aexit__(None, None, None)
 
 
 async def test_files_are_listed_made_moved_read_and_deleted(folder: Path) -> None:
