@@ -99,6 +99,10 @@ class Kernel(Protocol):
         """Where a path leads, absolute and without links, as far as it exists."""
         ...
 
+    def pause(self, seconds: float) -> None:
+        """Let time pass in this thread."""
+        ...
+
     # -- changing names ---------------------------------------------------------------------------
 
     def rename(self, name: str, dir_fd: int, new_name: str, new_dir_fd: int) -> None:

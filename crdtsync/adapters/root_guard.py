@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from crdtsync.adapters.kernel import Kernel
+from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.reserved import STATE_FOLDER
 from crdtsync.errors import RootGone
+
+_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
+"""Nothing is there. Any other error says only that nobody could look: it may pass."""
 
 
 class RootGuard:
@@ -23,10 +29,14 @@ class RootGuard:
         self._state = _identity(calls.lstat(f"{directory}/{STATE_FOLDER}"))
 
     def check(self) -> None:
-        """Raises RootGone when the folder was removed, moved away, replaced or unmounted."""
+        """Raises RootGone when the folder was removed, moved away, replaced or unmounted.
+
+        Also when it cannot be looked at, once that has lasted for ``limits.ROOT_LOOK_AGAIN_S``; until then
+        this call does not return, so nothing is seen or done meanwhile.
+        """
         shown = printable(self.directory)
         try:
-            found = self._calls.stat(self.directory)
+            found = self._reached(lambda: self._calls.stat(self.directory), self.directory)
         except OSError as error:
             raise RootGone(
                 f"{shown} is gone ({error.strerror}). Nothing was deleted for others. "
@@ -38,8 +48,9 @@ class RootGuard:
                 f"{shown} was {how} while it was joined. Nothing was deleted for others. "
                 "Bring the original folder back, or join this one anew"
             )
+        kept = f"{self.directory}/{STATE_FOLDER}"
         try:
-            state = self._calls.lstat(f"{self.directory}/{STATE_FOLDER}")
+            state = self._reached(lambda: self._calls.lstat(kept), kept)
         except OSError as error:
             raise RootGone(
                 f"{shown}/{STATE_FOLDER} is gone ({error.strerror}), so what was agreed is unknown. "
@@ -50,6 +61,24 @@ class RootGuard:
                 f"{shown}/{STATE_FOLDER} was replaced while the folder was joined. "
                 "Nothing was deleted for others. Join the folder again"
             )
+
+    def _reached(self, look: Callable[[], os.stat_result], path: str) -> os.stat_result:
+        """What a look finds, however many it takes. Raises OSError when nothing is there, and RootGone."""
+        pauses_s = iter(limits.ROOT_LOOK_AGAIN_S)
+        while True:
+            try:
+                return look()
+            except OSError as error:
+                if error.errno in _GONE:
+                    raise
+                pause_s = next(pauses_s, None)
+                if pause_s is None:
+                    raise RootGone(
+                        f"{printable(path)} cannot be looked at ({error.strerror}), for "
+                        f"{sum(limits.ROOT_LOOK_AGAIN_S):.0f} seconds now. Nothing was deleted for others. "
+                        "Make the folder readable again, and join it again"
+                    ) from error
+            self._calls.pause(pause_s)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ import os
 import platform
 import signal
 import struct
+import time
 from typing import Final
 
 from crdtsync.adapters.kernel import Kernel, Unsupported
@@ -136,6 +137,9 @@ class SystemCalls(Kernel):
     def entries(self, fd: int) -> list[os.DirEntry[str]]:
         with os.scandir(fd) as found:
             return list(found)
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     # -- changing names ---------------------------------------------------------------------------
 

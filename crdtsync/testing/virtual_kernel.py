@@ -56,10 +56,14 @@ class VirtualKernel(Kernel):
     """``cwd`` is nowhere: paths without a descriptor are absolute."""
 
     def __init__(
-        self, filesystem: VirtualFilesystem, before: Callable[[Primitive], None] = lambda primitive: None
+        self,
+        filesystem: VirtualFilesystem,
+        before: Callable[[Primitive], None] = lambda primitive: None,
+        sleep: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.filesystem = filesystem
         self.before = before
+        self._sleep = sleep
         self.primitives = 0
         """How many there were."""
         self.ended = False
@@ -245,6 +249,11 @@ class VirtualKernel(Kernel):
     def real_path(self, path: str) -> str:
         self._enter("real_path")
         return self._paths.real(path)
+
+    def pause(self, seconds: float) -> None:
+        self._sleep(seconds)
+        if self.ended:
+            raise Killed
 
     # -- changing names ---------------------------------------------------------------------------
 

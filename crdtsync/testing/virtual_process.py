@@ -80,7 +80,7 @@ class VirtualProcess:
         self._poll: Timer | None = None
         self._touched: set[str] = set()
         self._performer: greenlet | None = None
-        self.kernel = VirtualKernel(filesystem, self._primitive)
+        self.kernel = VirtualKernel(filesystem, self._primitive, self._sleep)
         self._inotify = VirtualInotify(self.kernel, self._happened, self._mishap)
         self._told = told
         self._directory = directory
@@ -216,12 +216,15 @@ class VirtualProcess:
 
     # -- time -------------------------------------------------------------------------------------------
 
-    def _primitive(self, primitive: Primitive) -> None:
+    def _sleep(self, seconds: float) -> None:
         try:
-            pause(self._clock, self._pace.work_s / PRIMITIVES_PER_WORK)
+            pause(self._clock, seconds)
         except GreenletExit:
             self.kernel.ended = True  # the world is thrown away: nothing is to happen any more
             raise
+
+    def _primitive(self, primitive: Primitive) -> None:
+        self._sleep(self._pace.work_s / PRIMITIVES_PER_WORK)
         if not self.kernel.ended:
             self._before(primitive)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ import pytest
 from crdtsync.adapters.disk import Disk
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.steps import MakeFolder
+from crdtsync.core.values import limits
+from crdtsync.core.values.files import Present
 from crdtsync.errors import AlreadyJoined, FolderError, RootGone
 
 from .support import Joined, number, text_step
@@ -135,6 +138,52 @@ def test_a_root_that_is_gone_is_never_seen_as_deletions(joined: Joined, how: str
             work()
     assert not (joined.root / "made").exists()
     assert not (joined.root.parent / "elsewhere/made").exists()
+
+
+@pytest.mark.parametrize("call", ["stat", "lstat"])
+def test_a_root_that_nobody_can_look_at_for_a_moment_is_not_gone(joined: Joined, call: str) -> None:
+    (joined.root / "a").write_text("x")
+    paused: list[float] = []
+
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def pause(seconds: float) -> None:
+        paused.append(seconds)
+        if len(paused) == 3:
+            joined.calls.instead.pop(call)
+
+    joined.calls.instead |= {"pause": pause, call: denied}
+    assert isinstance(joined.look("a"), Present)
+    assert tuple(paused) == limits.ROOT_LOOK_AGAIN_S[:3]
+
+
+@pytest.mark.parametrize(
+    ("call", "code"), [("stat", errno.EACCES), ("stat", errno.EIO), ("lstat", errno.ESTALE)]
+)
+def test_a_root_that_nobody_can_look_at_for_long_counts_as_gone(joined: Joined, call: str, code: int) -> None:
+    paused: list[float] = []
+
+    def fails(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    joined.calls.instead |= {"pause": paused.append, call: fails}
+    with pytest.raises(RootGone, match=r"cannot be looked at .*for 10 seconds now.*Nothing was deleted"):
+        joined.look("a")
+    assert tuple(paused) == limits.ROOT_LOOK_AGAIN_S
+
+
+def test_a_root_that_turns_out_to_be_gone_is_waited_for_no_longer(joined: Joined) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def pause(seconds: float) -> None:
+        _vanish(joined, "removed")
+        joined.calls.instead.clear()
+
+    joined.calls.instead |= {"pause": pause, "stat": denied}
+    with pytest.raises(RootGone, match="is gone"):
+        joined.look("a")
 
 
 @pytest.mark.parametrize("how", _WAYS)

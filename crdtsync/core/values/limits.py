@@ -74,6 +74,10 @@ SETTLE_QUIET_MAX_S: Final = 1.0
 SETTLE_EMPTIED_AFTER_CLOSE_S: Final = 2.0
 SETTLE_EMPTIED_MAX_S: Final = 10.0
 
+ROOT_LOOK_AGAIN_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 3.1)
+"""Pauses between looks at a joined folder that cannot be looked at, since its permissions are being changed,
+or a disk or network stutters. Ten seconds in all, then it counts as gone."""
+
 EVENTS_WAITING_MAX: Final = 50_000
 """Above this hints of the watcher are dropped, and the folder is scanned once they can be taken again."""
 
