@@ -73,6 +73,20 @@ def test_a_hub_that_says_twice_that_all_is_here_breaks_the_protocol() -> None:
         session.binary_frame(encode_from_hub(CaughtUp(0)))
 
 
+def test_a_hub_that_greets_twice_breaks_the_protocol() -> None:
+    session, _ = live(Small())
+    welcome = Welcome(version=PROTOCOL_VERSION, member=1, epoch="new", sequence=0, resume=True)
+    with pytest.raises(PeerError, match="sent 'welcome' while live"):
+        session.text_frame(encode_control(welcome))
+
+
+def test_a_hub_that_sends_the_log_before_its_greeting_breaks_the_protocol() -> None:
+    session = HubSession(Identity("room", "1", "Ann", None), Small(), Outbox(), None, ())
+    session.connected()
+    with pytest.raises(PeerError, match="sent CaughtUp while greeting"):
+        session.binary_frame(encode_from_hub(CaughtUp(0)))
+
+
 def test_a_state_vector_that_cannot_be_read_breaks_the_protocol() -> None:
     class Strict(Holder):
         def difference(self, document: DocumentId, state_vector: bytes) -> bytes:

@@ -86,13 +86,11 @@ class Housekeeping:
         for entry, agreed in agreements.items():
             if entry not in state.undurable or agreed is None:
                 continue
-            current = state.synced.get(entry)
-            if current is agreed:
+            if state.synced.get(entry) is agreed:
                 del state.undurable[entry]
-                state.remember(entry)
-            elif current is not None:
+            else:
                 state.undurable[entry] = agreed
-                state.remember(entry)
+            state.remember(entry)
 
     def _write_clean(self) -> None:
         state = self._state

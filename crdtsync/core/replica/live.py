@@ -38,8 +38,9 @@ SHOWN_MAX = 8
 
 @dataclass(slots=True)
 class _Held:
-    """One text and who has it open; True: that holder writes the file itself."""
+    """One text, where it stands or stood last, and who has it open (True: that holder writes the file)."""
 
+    path: str
     holders: dict[int, bool] = field(default_factory=dict)
     shown: deque[str] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
     contents: ShownContents = field(default_factory=ShownContents)
@@ -47,7 +48,6 @@ class _Held:
     """When the file is written for its editors; None: it need not be."""
     due: float | None = None
     """The event, by its time, at which it is written."""
-    path: str | None = None
     kept_at: float = 0.0
     unkept: bool = False
 
@@ -78,7 +78,7 @@ class LiveTexts:
     @property
     def paths(self) -> list[str]:
         """Where what is open stands, in the room or, for what is gone there, where it stood last."""
-        return sorted({held.path for held in self._texts.values() if held.path is not None})
+        return sorted({held.path for held in self._texts.values()})
 
     def saved_by_program(self, entry: EntryId) -> bool:
         """Whether a program has the text open that saves it itself."""
@@ -218,8 +218,7 @@ class LiveTexts:
         if update:
             state.session.push(DocumentId(entry), update)
             state.replan([entry])
-            if held.path is not None:
-                state.edited_here(held.path, now)
+            state.edited_here(held.path, now)
 
     # -- what the documents tell ----------------------------------------------------------------------
 
@@ -316,7 +315,7 @@ class LiveTexts:
     def opened(self, opening: ev.OpenText, entry: EntryId, now: float) -> None:
         """The holder has the text open from here on."""
         state = self._state
-        held = self._texts.setdefault(entry, _Held())
+        held = self._texts.setdefault(entry, _Held(opening.path))
         held.holders[opening.holder] = opening.writes
         held.path = opening.path
         text = state.documents.text(entry)

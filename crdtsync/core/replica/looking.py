@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
+from typing import assert_never
 
 from crdtsync.core.replica.events import Hint, HintKind
 from crdtsync.core.values import limits
@@ -79,6 +80,8 @@ class Looking:
                     settling.due = min(now + limits.SETTLE_QUIET_S, latest)
                 else:
                     self.suspect(hint.path)
+            case _:
+                assert_never(hint.kind)
 
     def hint_new(self, hint: Hint, now: float, settle_s: float = limits.SETTLE_NEW_S) -> None:
         """Wait a little, as where nothing was known at the path: it may be a name that a tool renames away in

@@ -212,6 +212,8 @@ class Reconcile:
                 self._materialise.write(placed, None, seen, now, trash="replaced at the first join")
             case Differing.MINE:
                 self._impose(placed, seen, content, now)
+            case _:
+                assert_never(differing)
 
     def _differing(self, placed: Placement, seen: OnDisk) -> Differing:
         if placed.path not in self._decided_paths:
