@@ -111,6 +111,20 @@ class CausalBuffer:
             ready += self._woken()
         return Taken(ready, waits, inserts)
 
+    def mends(self, shape: UpdateShape) -> bool:
+        """Whether an update of this shape may be applied as something else than it is."""
+        return not self._places.is_plain or self._pairs.are_cut_by(shape)
+
+    def type_on(self, client: int, start: int, end: int) -> bool:
+        """Take in characters that a client types at the end of what it typed before.
+
+        False, changing nothing, unless that is all there is to be seen to.
+        """
+        if self.known.get(client) != start or self._waiting or not self._places.is_plain:
+            return False
+        self.known[client] = end
+        return True
+
     def learn(self, shape: UpdateShape) -> None:
         """The document now holds what this update inserts."""
         if shape.halves:

@@ -1,15 +1,19 @@
-"""Yjs text deltas as edits of the text before; how a delta comes to be is left to the document."""
+"""Yjs text deltas as edits of the text before, and edits as positions in a text with more than characters.
+
+How a delta comes to be is left to the document.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
+from itertools import cycle
 from typing import Any, Final, cast
 
-from pycrdt import TextEvent
+from pycrdt import Text, TextEvent
 
 from crdtsync.core.text.diff import Edit
-from crdtsync.core.text.offsets import from_utf8_many
+from crdtsync.core.text.offsets import from_utf8_many, utf8_length
 
 
 class Deltas:
@@ -84,3 +88,29 @@ def inserted_ranges(ranges: Iterable[tuple[int, int]], edits: Iterable[Edit]) ->
         else:
             joined.append((start, end))
     return joined
+
+
+def positions(content: Text, text: str, offsets_utf8: Sequence[int]) -> list[int] | None:
+    """Positions in the root type, where each embedded object counts 1, of pairs of offsets in its ``text``.
+
+    None if that cannot be told (Yrs does not show every foreign content).
+    """
+    chunks = [chunk for chunk, _ in content.diff()]
+    sizes = [utf8_length(chunk) if isinstance(chunk, str) else 1 for chunk in chunks]
+    visible = "".join(chunk for chunk in chunks if isinstance(chunk, str))
+    if visible != text or sum(sizes) != len(content):
+        return None
+    located = []
+    for is_end, offset in zip(cycle((False, True)), offsets_utf8, strict=False):
+        position = seen = 0
+        for chunk, size in zip(chunks, sizes, strict=True):
+            if isinstance(chunk, str):
+                if offset < seen + size or (offset == seen + size and is_end):
+                    position += offset - seen
+                    break
+                seen += size
+            elif offset == seen and is_end:
+                break
+            position += size
+        located.append(position)
+    return located

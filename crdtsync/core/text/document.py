@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle
 from typing import Final, NoReturn
 
 import pycrdt
@@ -18,12 +17,13 @@ from pycrdt import Doc, Text, TransactionEvent
 
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import CausalBuffer, buffer_of_first, is_news, is_ready
-from crdtsync.core.text.deltas import Deltas, edits_of
+from crdtsync.core.text.deltas import Deltas, edits_of, positions
 from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.first import read_first
-from crdtsync.core.text.merging import Merging
+from crdtsync.core.text.merging import Postponed
 from crdtsync.core.text.offsets import to_utf8_many, utf8_length
 from crdtsync.core.text.refusals import reraise_unless_refused
+from crdtsync.core.text.typist import Typist
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.errors import MalformedUpdate
 
@@ -34,10 +34,6 @@ _UNREAD_ABOVE_BYTES: Final = 4096
 """A state of our own above this is not read struct by struct when loaded."""
 _JOURNAL_SLACK_BYTES: Final = 64 * 1024
 _JOURNAL_MAX_UPDATES: Final = 1024
-_LATER_MAX_UPDATES: Final = 128
-_LATER_MAX_BYTES: Final = 32 * 1024
-"""Left for later at most. Yrs takes 28 us for each of 20,000 updates, 1 us if it gets 128 of them as one, and
-more again above 1,000."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +67,6 @@ class TextDocument:
         "_journal",
         "_journal_bytes",
         "_later",
-        "_later_updates",
         "_plain",
         "_text",
     )
@@ -90,9 +85,8 @@ class TextDocument:
         self._journal: list[bytes] = []
         """What the document was made from: it is made anew when an update breaks it."""
         self._journal_bytes = 0
-        self._later = Merging()
+        self._later = Postponed()
         """Known to the buffer, and not yet to the document; whoever looks at that calls ``_catch_up``."""
-        self._later_updates: list[bytes] = []
         self._open()
         self._load(list(updates), plain)
 
@@ -159,23 +153,37 @@ class TextDocument:
         taken = self._buffer.take(update, shape)
         for ready in taken.ready:
             self._later.add(ready, shape if ready is update else None)
-        self._later_updates += taken.ready
-        self._text = None
-        if self._later.count >= _LATER_MAX_UPDATES or self._later.size_bytes > _LATER_MAX_BYTES:
-            self._catch_up()
+        self._postponed()
         return Change(bool(taken.ready), taken.waits)
+
+    def typist(self, update: bytes, shape: UpdateShape) -> Typist | None:
+        """Whoever has made this update, which was taken in just now, if more may be typed on like it."""
+        return None if self._buffer.mends(shape) else Typist.after(update, shape)
+
+    def type_on(self, typist: Typist, update: bytes, characters: bytes) -> bool:
+        """Take in, as ``apply_later``, what a typist has read of an update; False: apply it as any other."""
+        start = typist.end
+        if not self._buffer.type_on(typist.client, start, start + len(characters)):
+            return False
+        self._later.type_on(typist, update, characters)
+        self._postponed()
+        return True
+
+    def _postponed(self) -> None:
+        self._text = None
+        if self._later.is_much:
+            self._catch_up()
 
     def _catch_up(self) -> None:
         """Have the document take what was left for later."""
-        if not self._later_updates:
+        if not self._later.count:
             return
-        merged, updates = self._later.updates(), self._later_updates
-        self._later, self._later_updates = Merging(), []
+        later, self._later = self._later, Postponed()
         try:
-            for update in merged:
+            for update in later.updates():
                 self._integrate(update, news=True)
         except MalformedUpdate:
-            self._offer(updates)
+            self._offer(later.originals)
 
     def apply_update_telling(self, update: bytes) -> tuple[Change, tuple[Edit, ...]]:
         """Take in an update, and tell how it changed ``text``, as ascending edits of the text before.
@@ -226,7 +234,7 @@ class TextDocument:
             return b""
         offsets = to_utf8_many(text, (offset for edit in edits for offset in (edit.start, edit.end)))
         if not self._plain:
-            located = self._located(offsets)
+            located = positions(self._content, text, offsets)
             if located is None:
                 return self._made(self._transact(partial(self._start_over, edited)), None)
             offsets = located
@@ -256,31 +264,6 @@ class TextDocument:
             reraise_unless_refused(error)  # by then, all that can be deleted is
         if text:
             self._content.insert(0, text)
-
-    def _located(self, offsets_utf8: Sequence[int]) -> list[int] | None:
-        """Positions in the root type, where each embedded object counts 1, of pairs of offsets in the text.
-
-        None if that cannot be told (Yrs does not show every foreign content).
-        """
-        chunks = [chunk for chunk, _ in self._content.diff()]
-        sizes = [utf8_length(chunk) if isinstance(chunk, str) else 1 for chunk in chunks]
-        visible = "".join(chunk for chunk in chunks if isinstance(chunk, str))
-        if visible != self._text or sum(sizes) != len(self._content):
-            return None
-        located = []
-        for is_end, offset in zip(cycle((False, True)), offsets_utf8, strict=False):
-            position = seen = 0
-            for chunk, size in zip(chunks, sizes, strict=True):
-                if isinstance(chunk, str):
-                    if offset < seen + size or (offset == seen + size and is_end):
-                        position += offset - seen
-                        break
-                    seen += size
-                elif offset == seen and is_end:
-                    break
-                position += size
-            located.append(position)
-        return located
 
     def _load(self, updates: list[bytes], plain: bool) -> None:
         if updates and (self._load_first(updates[0]) or self._load_state(updates[0], plain)):

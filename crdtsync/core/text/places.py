@@ -48,6 +48,11 @@ class Places:
         """By client: first clock, clock after the last, place; ascending."""
         self._unread = tuple(states)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything is known to be in the text."""
+        return not self._ranges and not self._unread
+
     def learn(self, shape: UpdateShape) -> None:
         self._types.update(shape.types)
 

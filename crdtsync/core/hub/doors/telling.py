@@ -14,14 +14,19 @@ from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.merging import Merging, merge_updates
-from crdtsync.core.text.update import UpdateShape
+from crdtsync.core.text.typist import Typist
+from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.yjs import Awareness, SyncUpdate, YjsMessage
 
 AUTHORS_SPARED_MAX: Final = 4
 """So many authors of one turn are not told what they said; more hear it again, which changes nothing."""
 
-_Piece: TypeAlias = tuple[int, bytes, UpdateShape | None]
+_Typed: TypeAlias = tuple[int, int]
+"""Which client typed, and from which clock on: the update was never read as any other is."""
+_Shape: TypeAlias = UpdateShape | _Typed | None
+"""None for one that waits for others."""
+_Piece: TypeAlias = tuple[int, bytes, _Shape]
 
 
 class _Behind:
@@ -40,7 +45,7 @@ class Telling:
         self._shared = shared
         self._soon = soon
         self._updates: list[_Piece] = []
-        """With the channel that made it, or 0; no shape for one that waits for others."""
+        """With the channel that made it, or 0."""
         self._merging = Merging()
         """The same, put together."""
         self._logged = 0
@@ -59,13 +64,19 @@ class Telling:
         self._merging.add(update, shape)
         self._soon()
 
+    def type_on(self, typist: Typist, update: bytes, characters: bytes, author: int) -> None:
+        """The same, of one in which somebody types on."""
+        self._updates.append((author, update, (typist.client, typist.end)))
+        self._merging.type_on(typist, update, characters)
+        self._soon()
+
     def take_unlogged(self) -> list[bytes]:
         """What clients made since this was called last, as few updates as may be: for the log."""
         unlogged, self._unlogged = self._unlogged, []
         fresh, self._logged = self._updates[self._logged :], len(self._updates)
         if len(fresh) == len(self._updates) and all(author for author, _, _ in fresh):
             return unlogged + self._merging.updates()
-        return unlogged + merge_updates((update, shape) for author, update, shape in fresh if author)
+        return unlogged + _merged(each for each in fresh if each[0])
 
     def awareness(self, states: Iterable[ClientState]) -> None:
         self._is_due = True
@@ -103,7 +114,7 @@ class Telling:
                 elif len(everyone) == 1:
                     told = []
                 else:
-                    told = merge_updates((each, shape) for by, each, shape in updates if by != spared)
+                    told = _merged(each for each in updates if each[0] != spared)
                 messages[spared] = [SyncUpdate(update) for update in told]
                 if is_due:  # last: a cursor may stand behind what was typed just now
                     messages[spared].append(Awareness(states))
@@ -139,8 +150,8 @@ class Telling:
     ) -> None:
         clocks = statevector.decode(self._document.state_vector)
         for _, _, shape in updates:
-            for client, ranges in shape.inserts.items() if shape is not None else ():
-                clocks[client] = min(clocks.get(client, 0), ranges[0][0])
+            for client, clock in _first_clocks(shape):
+                clocks[client] = min(clocks.get(client, 0), clock)
         behind = self._behind[channel.number] = _Behind(clocks)
         behind.states.update((state.client, state) for state in states)
         self._shared.counts.fell_behind += 1
@@ -156,3 +167,18 @@ class Telling:
             *map(SyncUpdate, self._document.pending),
             *([Awareness(tuple(behind.states.values()))] if behind.states else []),
         )
+
+
+def _merged(pieces: Iterable[_Piece]) -> list[bytes]:
+    return merge_updates(
+        (update, check_update(update) if isinstance(shape, tuple) else shape) for _, update, shape in pieces
+    )
+
+
+def _first_clocks(shape: _Shape) -> Iterable[tuple[int, int]]:
+    """Of each client the first clock that the update inserts."""
+    if shape is None:
+        return ()
+    if isinstance(shape, tuple):
+        return (shape,)
+    return [(client, ranges[0][0]) for client, ranges in shape.inserts.items()]

@@ -6,6 +6,7 @@ Knows what each channel is to be told; the room, its log and its tree are the de
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from crdtsync.core.hub.doors.awareness import Gathering
 from crdtsync.core.hub.doors.channel import Channel
@@ -14,11 +15,14 @@ from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import is_news
 from crdtsync.core.text.document import Change, TextDocument
+from crdtsync.core.text.typist import Typist
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId, printable
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, SyncUpdate, YjsMessage
+
+_TYPED: Final = Change(True, False)
 
 
 class OpenText:
@@ -42,6 +46,8 @@ class OpenText:
         self.channels: dict[int, Channel] = {}
         self.telling = Telling(self.document, shared, lambda: soon(self))
         self.gathering = Gathering()
+        self._typists: dict[int, Typist] = {}
+        """Channels whose last update typed."""
         self.unmade: list[bytes] = []
         """Updates of a file that is not made yet: so far there is no character to be seen."""
         self._size_max_bytes = len(self.document.text.encode())
@@ -71,11 +77,31 @@ class OpenText:
 
         ``shape``: what ``check_update`` has returned for it, if it was called.
         """
+        typist = self._typists.get(author)
+        if typist is not None and self._type_on(typist, update, author):
+            return _TYPED
         shape = shape or check_update(update)
         change = self.document.apply_later(update, shape)
+        self._watch(author, update, None if change.pending else shape)
         if change.changed or change.pending or not author:
             self.telling.update(update, None if change.pending else shape, author)
         return change
+
+    def _type_on(self, typist: Typist, update: bytes, author: int) -> bool:
+        characters = typist.read(update)
+        if not characters or not self.document.type_on(typist, update, characters):
+            return False
+        self.telling.type_on(typist, update, characters, author)
+        typist.type_on(len(characters))
+        return True
+
+    def _watch(self, author: int, update: bytes, shape: UpdateShape | None) -> None:
+        """Be prepared for an author who types on."""
+        typist = self.document.typist(update, shape) if author and shape is not None else None
+        if typist is not None:
+            self._typists[author] = typist
+        else:
+            self._typists.pop(author, None)
 
     def keeps(self, update: bytes) -> bool:
         """Keep an update of a file that is not made yet; whether there is a character now."""
@@ -105,6 +131,7 @@ class OpenText:
     def leave(self, channel: Channel) -> None:
         del self.channels[channel.number]
         self.telling.forget(channel)
+        self._typists.pop(channel.number, None)
         if left := self.gathering.leave(channel.number):
             self.telling.awareness(left)
 
