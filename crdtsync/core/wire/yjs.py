@@ -16,6 +16,7 @@ from crdtsync.errors import PeerError
 SYNC, AWARENESS, AUTH, QUERY_AWARENESS = 0, 1, 2, 3
 _STEP_1, _STEP_2, _UPDATE = 0, 1, 2
 _PERMISSION_DENIED: Final = 0
+_SHORT_UPDATE: Final = bytes((SYNC, _UPDATE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def encode_yjs(message: YjsMessage) -> bytes:
 
 def decode_yjs(frame: bytes) -> YjsMessage:
     """Raises PeerError for anything malformed."""
+    if frame[:2] == _SHORT_UPDATE and len(frame) > 2 and frame[2] == len(frame) - 3 < 0x80:
+        return SyncUpdate(frame[3:])  # as nearly all are
     reader = Reader(frame)
     message: YjsMessage
     match reader.varuint():
