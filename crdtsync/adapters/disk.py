@@ -99,6 +99,10 @@ class Disk:
 
     # -- writing ----------------------------------------------------------------------------------------
 
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Do of these steps what nobody sees, before they are asked for by ``perform``; by its thread."""
+        self._writer.prepare(steps)
+
     def perform(
         self,
         steps: Sequence[Step],

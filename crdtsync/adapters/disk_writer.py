@@ -68,6 +68,8 @@ class DiskWriter:
         self._rearranging = rearranging
         self._elsewhere: dict[int, str] = {}
         """Other file systems that were written to: device and one folder on each."""
+        self._prepared: dict[int, Staged | Failed] = {}
+        """Staged texts of steps that were not asked for yet, by step."""
 
     def make_durable(self) -> None:
         """All that was written survives a power cut. Raises OSError when a disk fails to."""
@@ -75,6 +77,15 @@ class DiskWriter:
         for folder in list(self._elsewhere.values()):
             with self._tree.folder(folder) as fd:
                 self._calls.syncfs(fd)
+
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Stage the texts of these steps, if they are few, while it is being decided whether to take them.
+
+        Should they never be asked for, what was staged goes at the next start.
+        """
+        texts = [(step, content) for step, content in _texts(steps) if step.step not in self._prepared]
+        if len(texts) < SYNC_TOGETHER_FROM:
+            self._prepared |= self._stage_texts(texts)
 
     def perform(
         self, steps: Sequence[Step], done: Callable[[Sequence[tuple[Step, Outcome]]], None]
@@ -94,7 +105,7 @@ class DiskWriter:
         )
         with self._guard.guarded():
             for group in _groups(steps):
-                staged = self._stage_texts(group)
+                staged = self._staged(group)
                 some: list[tuple[Step, Outcome]] = []
                 for step in group:
                     self._guard.check()
@@ -106,13 +117,15 @@ class DiskWriter:
 
     # -- staging ----------------------------------------------------------------------------------------
 
-    def _stage_texts(self, group: Sequence[Step]) -> dict[int, Staged | Failed]:
-        """Write the texts of a group to staging, complete and durable, before any of them becomes visible."""
-        texts = [
-            (step, step.content)
-            for step in group
-            if isinstance(step, WriteFile) and isinstance(step.content, TextContent)
-        ]
+    def _staged(self, group: Sequence[Step]) -> dict[int, Staged | Failed]:
+        """The texts of a group in staging, complete and durable, before any of them becomes visible."""
+        texts = _texts(group)
+        prepared = {
+            step.step: self._prepared.pop(step.step) for step, _ in texts if step.step in self._prepared
+        }
+        return prepared | self._stage_texts([text for text in texts if text[0].step not in prepared])
+
+    def _stage_texts(self, texts: Sequence[tuple[WriteFile, TextContent]]) -> dict[int, Staged | Failed]:
         together = len(texts) >= SYNC_TOGETHER_FROM
         staged: dict[int, Staged | Failed] = {}
         for step, content in texts:
@@ -252,6 +265,14 @@ _DOING: Final[dict[type[Step], str]] = {
     RemoveFolder: "removed",
     KeepCopy: "kept as a copy",
 }
+
+
+def _texts(steps: Sequence[Step]) -> list[tuple[WriteFile, TextContent]]:
+    return [
+        (step, step.content)
+        for step in steps
+        if isinstance(step, WriteFile) and isinstance(step.content, TextContent)
+    ]
 
 
 def _groups(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:

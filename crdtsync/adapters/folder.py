@@ -177,6 +177,9 @@ class JoinedFolder:
     def recover(self) -> list[Displaced]:
         return self.disk.recover()
 
+    def prepare(self, steps: Sequence[Step]) -> None:
+        self.disk.prepare(steps)
+
     def perform(self, steps: Sequence[Step], done: Callable[[Sequence[tuple[Step, Outcome]]], None]) -> None:
         self.disk.perform(steps, done)
 

@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import (
     ConnectionClosed,
+    ConnectionClosedError,
     InvalidHandshake,
     InvalidMessage,
     InvalidStatus,
@@ -19,6 +20,7 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
+from crdtsync.adapters.link_socket import LinkSocket
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
 from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
@@ -26,8 +28,6 @@ from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
 ROOM_PATH = "/v1/room"
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
-QUEUED_FRAMES_MAX = 4
-"""Frames that websockets keeps before it stops reading from the network."""
 
 
 class HubLink:
@@ -53,37 +53,43 @@ class HubLink:
         self._ended = ended
         self._outgoing: deque[str | bytes] = deque()
         self._wake = asyncio.Event()
+        self._websocket: LinkSocket | None = None
         self._waiting_bytes = 0
-        self._readable = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Start connecting; ends with ``connected`` or ``ended``. Replaces a connection that is open."""
         if self._task is not None:
             self._task.cancel()
+        self._leave()
         self._outgoing.clear()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="hub link")
 
     def send(self, frame: str | bytes) -> None:
-        self._outgoing.append(frame)
-        self._wake.set()
+        """At once if the network takes it, else in its turn."""
+        if self._outgoing or self._websocket is None or not self._websocket.write(frame):
+            self._outgoing.append(frame)
+            self._wake.set()
 
     def taken(self, frame: str | bytes) -> None:
         """Nobody holds this frame of ``received`` any more, whichever connection it came from."""
+        full = self._waiting_bytes > limits.RECEIVED_MAX_BYTES
         self._waiting_bytes -= len(frame)
-        if self._waiting_bytes <= limits.RECEIVED_MAX_BYTES:
-            self._readable.set()
+        if full and self._waiting_bytes <= limits.RECEIVED_MAX_BYTES and self._websocket is not None:
+            self._websocket.attach(self._take)
 
     def drop(self, reason: str) -> None:
         """Close what is open and say so; what was queued is lost, and will be compared."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
+            self._leave()
             self._ended(HubUnreachable(reason))
 
     async def close(self) -> None:
         """Send what is queued, then close."""
         task, self._task = self._task, None
+        self._leave()
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -92,10 +98,10 @@ class HubLink:
         try:
             async with connect(
                 self._hub + ROOM_PATH,
+                create_connection=LinkSocket,
                 ssl=self._tls,
                 compression=None,
                 max_size=limits.FRAME_MAX_BYTES,
-                max_queue=QUEUED_FRAMES_MAX,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
                 ping_interval=limits.HEARTBEAT_S,
@@ -103,19 +109,22 @@ class HubLink:
                 proxy=None,
                 user_agent_header="crdtsync",
             ) as websocket:
+                assert isinstance(websocket, LinkSocket)
                 self._outgoing.clear()
                 self._connected()
+                self._websocket = websocket
                 sender = asyncio.create_task(self._send_all(websocket), name="hub link sender")
                 try:
-                    async for frame in websocket:
-                        self._waiting_bytes += len(frame)
-                        self._received(frame)
-                        while self._waiting_bytes > limits.RECEIVED_MAX_BYTES:
-                            self._readable.clear()
-                            await self._readable.wait()
+                    websocket.attach(self._take)
+                    await websocket.wait_closed()
                 finally:
+                    websocket.end()
+                    if self._websocket is websocket:
+                        self._websocket = None
                     sender.cancel()
                     await asyncio.gather(sender, return_exceptions=True)
+            if isinstance(websocket.close_exc, ConnectionClosedError):
+                raise websocket.close_exc
             reason: CrdtsyncError = HubUnreachable(_closed(websocket, self._hub))
         except asyncio.CancelledError:
             raise
@@ -124,7 +133,19 @@ class HubLink:
         self._task = None
         self._ended(reason)
 
-    async def _send_all(self, websocket: ClientConnection) -> None:
+    def _leave(self) -> None:
+        """Nothing is taken from that connection any more, nor given to it."""
+        if self._websocket is not None:
+            self._websocket.end()
+            self._websocket = None
+
+    def _take(self, frame: str | bytes) -> None:
+        self._waiting_bytes += len(frame)
+        self._received(frame)
+        if self._waiting_bytes > limits.RECEIVED_MAX_BYTES and self._websocket is not None:
+            self._websocket.hold()
+
+    async def _send_all(self, websocket: LinkSocket) -> None:
         try:
             while True:
                 while self._outgoing:
@@ -199,6 +220,6 @@ def explain(error: Exception, url: str) -> CrdtsyncError:
             return HubUnreachable(f"The connection to the hub at {url} broke: {error}")
 
 
-def _closed(websocket: ClientConnection, url: str) -> str:
+def _closed(websocket: LinkSocket, url: str) -> str:
     reason = websocket.close_reason
     return f"The hub at {url} closed the connection" + (f": {reason}" if reason else "")

@@ -21,7 +21,8 @@ OWED_MAX: Final = 1000
 
 class Carrying:
     """``one`` carries out what need not be waited for. ``failed`` is told once when the store cannot be
-    written, as while the disk is full, and ``ends`` tells whether to give up then."""
+    written, as while the disk is full, and ``ends`` tells whether to give up then. ``foreseen`` is told of
+    steps that wait for a write to the store: what nobody sees of them may be done meanwhile."""
 
     def __init__(
         self,
@@ -29,8 +30,10 @@ class Carrying:
         persist: Callable[[Sequence[Record]], None],
         failed: Callable[[StoreError], None],
         ends: Callable[[StoreError], bool],
+        foreseen: Callable[[ef.Steps], None],
     ) -> None:
         self._one = one
+        self._foreseen = foreseen
         self._persist = persist
         self._failed = failed
         self._ends = ends
@@ -49,8 +52,10 @@ class Carrying:
         owed, self._owed = self._owed, []
         self.busy = True
         try:
-            for effect in (*owed, *effects):
+            waiting = (*owed, *effects)
+            for index, effect in enumerate(waiting):
                 if isinstance(effect, ef.Persist):
+                    self._foresee(waiting[index + 1 :])
                     await self.persist(effect.records)
                 else:
                     self._one(effect)
@@ -67,6 +72,7 @@ class Carrying:
         try:
             for index, effect in enumerate(owed):
                 if isinstance(effect, ef.Persist):
+                    self._foresee(owed[index + 1 :])
                     try:
                         self._persist(effect.records)
                     except StoreError:
@@ -76,6 +82,13 @@ class Carrying:
                     self._one(effect)
         finally:
             self.busy = False
+
+    def _foresee(self, effects: Sequence[ef.Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, ef.Persist):
+                return
+            if isinstance(effect, ef.Steps):
+                self._foreseen(effect)
 
     async def persist(self, records: Sequence[Record]) -> None:
         """Nothing goes on before this is written: a full disk is waited for, and told. Raises StoreError."""

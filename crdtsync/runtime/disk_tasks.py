@@ -87,7 +87,13 @@ class DiskTasks:
 
     def perform(self, steps: Sequence[Step]) -> None:
         """Carry out the steps after all that were asked for before."""
-        self.task(self._perform(steps))
+        self._answer(self._writer, partial(self._folder.perform, steps, self._done), None)
+        if self._poll is None:
+            self._poll_in(limits.DISPLACED_MIN_S)
+
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """``perform`` will be asked for these, or nothing any more: what nobody sees is done meanwhile."""
+        self._answer(self._writer, partial(self._folder.prepare, steps), None)
 
     def drop_displaced(self, token: str) -> None:
         self._answer(self._writer, partial(self._folder.drop_displaced, token), None)
@@ -110,15 +116,6 @@ class DiskTasks:
         task.add_done_callback(self._task_done)
 
     # -- how it is done -----------------------------------------------------------------------------
-
-    async def _perform(self, steps: Sequence[Step]) -> None:
-        try:
-            await self._in(self._writer, partial(self._folder.perform, steps, self._done))
-        except RootGone as error:
-            self._put(ev.RootLost(str(error)))
-            return
-        if self._poll is None:
-            self._poll_in(limits.DISPLACED_MIN_S)
 
     def _done(self, outcomes: Sequence[tuple[Step, Outcome]]) -> None:
         """Called by the writer's thread: the engine takes in some steps while the next are carried out."""

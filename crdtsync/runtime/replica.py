@@ -59,7 +59,13 @@ class Replica:
         self._folder: JoinedFolder
         self._engine: ReplicaEngine | None = None
         self._programs = Programs()
-        self._carrying = Carrying(self._one, self._write, self._not_written, self._gives_up)
+        self._carrying = Carrying(
+            self._one,
+            self._write,
+            self._not_written,
+            self._gives_up,
+            lambda due: self._disk.prepare(due.steps),
+        )
         self._link: HubLink
         self._transfers: BlobTransfers
         self._flushes: dict[int, asyncio.Future[None]] = {}

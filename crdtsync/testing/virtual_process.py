@@ -138,6 +138,7 @@ class VirtualProcess:
         def work() -> list[tuple[Step, Outcome]]:
             self._performer = getcurrent()
             try:
+                self.disk.prepare(steps)  # as while the store is written
                 return self.disk.perform(steps)
             finally:
                 self._performer = None

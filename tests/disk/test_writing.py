@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from crdtsync.adapters.disk_writer import SYNC_TOGETHER_FROM
 from crdtsync.core.replica.steps import Cause, Done, Expected, Failed, Raced
 from crdtsync.core.values.files import Absent, Folder, Present, TextContent
 
@@ -67,6 +69,45 @@ def test_a_file_that_is_gone_is_not_made_again(joined: Joined) -> None:
     (joined.root / "f").rmdir()
     assert joined.write("f/a", "two", expected) == Raced("f/a", Absent())
     assert not (joined.root / "f").exists()
+
+
+def test_what_was_prepared_is_written_once_and_nobody_sees_it_before(joined: Joined) -> None:
+    (joined.root / "a").write_text("one")
+    steps = [text_step("a", "two", joined.expected("a")), text_step("b", "new")]
+    synced: list[int] = []
+    joined.calls.before["fsync"] = synced.append
+    joined.disk.prepare(steps)
+    joined.disk.prepare(steps)
+    assert len(synced) == len(steps) == len(joined.staged())
+    assert (joined.root / "a").read_text() == "one" and not (joined.root / "b").exists()
+    outcomes = joined.disk.perform([*steps, text_step("c", "more")])
+    assert all(isinstance(outcome, Done) for _, outcome in outcomes)
+    assert [(joined.root / name).read_text() for name in "abc"] == ["two", "new", "more"]
+    assert len(synced) == 3
+
+
+def test_what_was_prepared_for_a_step_that_never_came_is_gone_after_a_restart(joined: Joined) -> None:
+    joined.disk.prepare([text_step("a", "text")])
+    assert joined.staged() != []
+    assert joined.restart() == [] and joined.staged() == []
+    assert not (joined.root / "a").exists()
+
+
+def test_many_texts_are_not_prepared_since_one_sync_for_all_costs_less(joined: Joined) -> None:
+    joined.disk.prepare([text_step(str(number), "text") for number in range(SYNC_TOGETHER_FROM)])
+    assert joined.staged() == []
+
+
+def test_a_disk_that_is_full_while_steps_are_prepared_fails_them(joined: Joined) -> None:
+    def full(fd: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    step = text_step("a", "text")
+    joined.calls.instead["write_all"] = full
+    joined.disk.prepare([step])
+    del joined.calls.instead["write_all"]
+    assert isinstance(joined.perform(step), Failed)
+    assert joined.staged() == []
 
 
 @pytest.mark.parametrize("how", ["in place", "by rename"])

@@ -10,6 +10,7 @@ import pytest
 from crdtsync.adapters.replica_store import StoreCorrupt
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica.records import PutMeta, Record
+from crdtsync.core.replica.steps import RemoveFolder
 from crdtsync.errors import StoreError
 from crdtsync.runtime import carrying
 from crdtsync.runtime.carrying import Carrying
@@ -24,9 +25,18 @@ class World:
         self.ending = False
         self.says: list[ef.Effect] = []
         """What a program says while the next effect is carried out."""
-        self.carrying = Carrying(self._one, self._persist, self.told.append, lambda error: self.ending)
+        self.carrying = Carrying(
+            self._one,
+            self._persist,
+            self.told.append,
+            lambda error: self.ending,
+            lambda due: self.done.append(f"foreseen {len(due.steps)}"),
+        )
 
     def _one(self, effect: ef.Effect) -> None:
+        if isinstance(effect, ef.Steps):
+            self.done.append(f"steps {len(effect.steps)}")
+            return
         assert isinstance(effect, ef.SendText)
         said, self.says = self.says, []
         if said:
@@ -67,6 +77,21 @@ async def test_what_is_said_while_effects_are_carried_out_comes_after_them() -> 
         assert world.done == ["a", "b"]
         await world.carrying.out([ef.SendText("c")])
         assert world.done == ["a", "b", "said", "c"]
+
+
+async def test_steps_are_foreseen_while_what_comes_before_them_is_stored() -> None:
+    one = ef.Steps((RemoveFolder(1, "a", False),))
+    for at_once in (True, False):
+        world = World()
+        effects: list[ef.Effect] = [one, stored("a"), ef.SendText("a"), one, stored("b"), stored("c"), one]
+        if at_once:
+            world.carrying.at_once(effects)
+        else:
+            await world.carrying.out(effects)
+        assert world.done == [
+            *("steps 1", "foreseen 1", "stored a", "a", "steps 1"),
+            *("stored b", "foreseen 1", "stored c", "steps 1"),
+        ]
 
 
 async def test_nothing_is_sent_that_could_not_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:

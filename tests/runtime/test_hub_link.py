@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from crdtsync.adapters.hub_link import HubLink
 from crdtsync.core.values import limits
@@ -58,3 +61,119 @@ async def test_frames_that_nobody_takes_stay_with_the_hub(monkeypatch: pytest.Mo
         await link.close()
     assert sent == FRAMES
     assert not ended
+
+
+class Other:
+    """A link and what it was told, with a hub that does as ``says``."""
+
+    def __init__(self) -> None:
+        self.received: list[str | bytes] = []
+        self.ended: list[CrdtsyncError] = []
+        self.news = asyncio.Event()
+        self.link: HubLink
+
+    def take(self, frame: str | bytes) -> None:
+        self.received.append(frame)
+        self.news.set()
+        self.link.taken(frame)
+
+    def end(self, reason: CrdtsyncError) -> None:
+        self.ended.append(reason)
+        self.news.set()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(30):
+            while not condition():
+                self.news.clear()
+                await self.news.wait()
+
+
+@asynccontextmanager
+async def linked(
+    says: Callable[[ServerConnection], Awaitable[None]], connected: Callable[[], None] = lambda: None
+) -> AsyncIterator[Other]:
+    other = Other()
+    async with serve(says, "127.0.0.1", 0, compression=None) as server:
+        port = server.sockets[0].getsockname()[1]
+        other.link = HubLink(f"ws://127.0.0.1:{port}", connected, other.take, other.end)
+        other.link.open()
+        yield other
+        await other.link.close()
+
+
+async def test_messages_come_whole_and_in_order_however_they_are_cut() -> None:
+    async def cut(websocket: ServerConnection) -> None:
+        await websocket.send("text ä")
+        await websocket.send([b"in ", b"three ", b"parts"])
+        await websocket.send(["ä", "ö"])
+        await websocket.send(b"")
+        await websocket.wait_closed()
+
+    async with linked(cut) as other:
+        await other.until(lambda: len(other.received) == 4)
+        assert other.received == ["text ä", b"in three parts", "äö", b""]
+
+
+async def test_what_the_hub_says_before_it_closes_is_heard_first() -> None:
+    async def refuse(websocket: ServerConnection) -> None:
+        await websocket.send("no")
+        await websocket.close(1008, "go away")
+
+    async with linked(refuse) as other:
+        await other.until(lambda: other.ended)
+        assert other.received == ["no"]
+        assert len(other.ended) == 1
+
+
+async def test_text_that_is_none_ends_the_connection() -> None:
+    async def lie(websocket: ServerConnection) -> None:
+        await websocket.send(b"\xff\xfe", text=True)
+        await websocket.wait_closed()
+
+    async with linked(lie) as other:
+        await other.until(lambda: other.ended)
+        assert other.received == []
+
+
+async def test_frames_arrive_in_order_whether_or_not_the_network_takes_them_at_once() -> None:
+    heard: list[str | bytes] = []
+    open_gate, all_heard = asyncio.Event(), asyncio.Event()
+
+    async def listen(websocket: ServerConnection) -> None:
+        await open_gate.wait()
+        async for frame in websocket:
+            heard.append(frame)
+            if len(heard) == FRAMES:
+                all_heard.set()
+
+    ready = asyncio.Event()
+    async with linked(listen, ready.set) as other:
+        async with asyncio.timeout(30):
+            await ready.wait()
+            for number in range(FRAMES):
+                other.link.send(number.to_bytes(4) + FRAME if number % 3 else f"{number}")
+            open_gate.set()
+            await all_heard.wait()
+    assert heard == [number.to_bytes(4) + FRAME if number % 3 else f"{number}" for number in range(FRAMES)]
+
+
+async def test_nothing_comes_any_more_from_a_hub_that_was_left() -> None:
+    go_on, done = asyncio.Event(), asyncio.Event()
+
+    async def talk(websocket: ServerConnection) -> None:
+        await websocket.send("first")
+        await go_on.wait()
+        with suppress(ConnectionClosed):
+            await websocket.send("late")
+            await websocket.wait_closed()
+        done.set()
+
+    async with linked(talk) as other:
+        await other.until(lambda: other.received)
+        other.link.drop("enough")
+        other.link.send("to nobody")
+        go_on.set()
+        async with asyncio.timeout(30):
+            await done.wait()
+        assert other.received == ["first"]
+        assert [str(reason) for reason in other.ended] == ["enough"]
