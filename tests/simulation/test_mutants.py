@@ -148,7 +148,7 @@ STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
         stories.test_a_flush_ends_while_the_deletion_of_a_whole_folder_is_held,
     ),
     "a move that was done before a kill is tried again": (
-        lambda: patch.object(materialise, "is_that", lambda *_: False),
+        lambda: patch.object(materialise, "arrived", lambda *_: False),
         transactions.test_a_file_saved_where_one_stood_that_was_moved_before_a_kill_is_another,
     ),
 }

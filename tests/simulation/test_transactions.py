@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 
 import pytest
 
 from crdtsync.core.replica.records import Record
 from crdtsync.testing.memory_store import MemoryReplicaStore
 from crdtsync.testing.oracles import picture
+from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_kernel import Killed
 from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.simulation.scene import Scene
@@ -97,3 +99,29 @@ def test_a_file_saved_where_one_stood_that_was_moved_before_a_kill_is_another() 
     scene.rest()
     assert scene.read(scene.a, "y/moved.md") == LINES
     assert scene.read(scene.a, "note.md") == "another\n"
+
+
+CONTENTS = {
+    "text": (NodeKind.FILE, LINES.encode()),
+    "blob": (NodeKind.FILE, b"\0another"),
+    "link": (NodeKind.LINK, b"a target"),
+}
+
+
+@pytest.mark.parametrize(("was", "then"), [*permutations(CONTENTS, 2)])
+def test_something_else_made_where_one_stood_that_was_moved_before_a_kill_replaces_nothing(
+    was: str, then: str
+) -> None:
+    scene = Scene()
+    scene.a.disk.put("e", scene.a.disk.new_inode(*CONTENTS[was]))
+    scene.rest()
+    ending_at(scene, scene.b, 1, False)  # the one that would tell that the move was done
+    rename(scene.a, "e", "y/e")
+    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    assert scene.paths(scene.b) == ["y/e"]
+    scene.b.disk.put("e", scene.b.disk.new_inode(*CONTENTS[then]))
+    scene.wait(3.0)
+    scene.rest()
+    assert scene.read(scene.a, "y/e") == CONTENTS[was][1].decode()
+    assert scene.read(scene.a, "e") == CONTENTS[then][1].decode()
+    assert not scene.a.machine.trashed() and not scene.b.machine.trashed()

@@ -205,6 +205,7 @@ class HubSide:
         """Make the changes of the tree that this event led to, and send them."""
         state = self._state
         operations, state.operations = state.operations, []
+        state.leaving.clear()
         update, changed = state.tree.edit(operations)
         if update:
             self._log_tree(update, dirty=True)

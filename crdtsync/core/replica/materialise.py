@@ -28,8 +28,9 @@ from crdtsync.core.replica.steps import (
     SwapFiles,
     WriteFile,
 )
+from crdtsync.core.replica.successors import arrived
 from crdtsync.core.replica.trashing import reason_for_trash
-from crdtsync.core.replica.trees import OnDisk, expected_of, is_that
+from crdtsync.core.replica.trees import OnDisk, expected_of
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import (
@@ -140,14 +141,9 @@ class Materialise:
             return
         if self._in_the_way(agreed, placed, now):
             return
-        blocking = state.disk.get(placed.path)
-        if blocking is not None and is_that(blocking, agreed) and not is_that(seen, agreed):
-            # We were killed after the move: the file is there, and what stands here is another.
-            state.agree(replace(agreed, path=placed.path))
-            state.replan([agreed.entry])
-            state.looking.want(placed.path)
-            state.looking.want(agreed.path)
+        if arrived(state, agreed, placed, seen):
             return
+        blocking = state.disk.get(placed.path)
         if blocking is not None and blocking.kind is Kind.DIR:
             self.clear(placed.path)
         step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, placed.path, expected)

@@ -107,8 +107,7 @@ class Observing:
         self._state.postponed |= valid & self._state.stepping.keys()
         valid -= self._state.stepping.keys()
         believed = self._swapping.take({path: seen for path, seen in event.seen if path in valid}, now)
-        # What is gone comes first, so that a rename finds where its file has come from.
-        for path, seen in sorted(believed.items(), key=lambda pair: isinstance(pair[1], Present)):
+        for path, seen in self._swapping.in_order(believed):
             self._take(path, seen, now)
 
     def _take(self, path: str, seen: Seen, now: float) -> None:
@@ -138,6 +137,7 @@ class Observing:
             case Unreadable(reason):
                 self._unknown(path, reason, "unreadable")
                 state.rechecks[path] = now + RECHECK_S
+                state.replan_path(path)
             case Unshareable(reason):
                 self._unknown(path, reason, "unshared")
             case _:

@@ -20,11 +20,11 @@ from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executa
 from crdtsync.core.replica.reading import Reading
 from crdtsync.core.replica.records import DropSynced, Synced
 from crdtsync.core.replica.state import RACES_MAX, ReplicaState
+from crdtsync.core.replica.successors import arrived, in_ruins, may_have_arrived
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import EntryId
-from crdtsync.core.values.paths import parents
 
 
 class Reconcile:
@@ -116,6 +116,12 @@ class Reconcile:
             if not self._hidden(placed.path) and not self.reading.makes_room(placed):
                 self._materialise.move(agreed, placed, seen, now)
             return
+        if (
+            disk is Disk.REPLACED
+            and placed is not None
+            and (may_have_arrived(state, agreed, placed) or arrived(state, agreed, placed, seen))
+        ):
+            return
         if placed is None and self._succeeded(agreed, disk, now):
             return
         equal = placed is not None and state.room_digest(entry) == (None if seen is None else seen.digest)
@@ -190,6 +196,9 @@ class Reconcile:
     def _meet(self, placed: Placement, seen: OnDisk, content: Content | None, now: float) -> None:
         """Disk and room both have something at a path, without a common past."""
         state = self._state
+        if placed.entry in state.leaving:
+            state.replan_path(placed.path)  # once it is known whether it stays in the room
+            return
         equal = seen.kind is placed.kind and seen.digest == state.room_digest(placed.entry)
         action = plan(Disk.NEW, Room.NEW, equal=equal)
         if action is Action.ADOPT:
@@ -372,24 +381,11 @@ class Reconcile:
         return made
 
     def _create(self, path: str, content: Content | None, seen: OnDisk, now: float) -> None:
-        if self._stands_in_ruins(path):
+        if in_ruins(self._state, path, self._deletions.held):
             return
         if self._may_ingest(path) and self._ingest.create(path, content, seen, now):
             self._state.edited_here(path, now)
             self._state.out.notice("sent", path, "created")
-
-    def _stands_in_ruins(self, path: str) -> bool:
-        """Whether what stood here before, below it or as a file above it, has yet to be found gone.
-
-        A file that became a folder, or the other way round, keeps its name if that is told first.
-        """
-        synced = self._state.synced
-        before = [synced.at(each) for each in (*parents(path), *synced.below(path))]
-        agreed = [synced.get(entry) for entry in before if entry is not None]
-        return any(
-            each is not None and each.kind is not Kind.DIR and each.entry not in self._deletions.held
-            for each in agreed
-        )
 
     def _may_ingest(self, path: str) -> bool:
         """Catch up first: without a live session the disk itself is the queue of edits."""

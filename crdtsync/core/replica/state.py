@@ -19,7 +19,7 @@ from crdtsync.core.replica.trees import DiskTree, SyncedTree
 from crdtsync.core.replica.unaccepted import UnacceptedEdits
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.local_view import LocalView
-from crdtsync.core.tree.rows import Operation
+from crdtsync.core.tree.rows import DropVersions, Operation, SetGone
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind, Manifest, TextContent
@@ -87,6 +87,8 @@ class ReplicaState:
     """Paths, of those just looked at, with a file that stood elsewhere before: no editor's save."""
     operations: list[Operation] = field(default_factory=list)
     """Changes of the tree that this event led to, made in one transaction at its end."""
+    leaving: set[EntryId] = field(default_factory=set)
+    """Entries that those take out of the room, as far as they were seen."""
     plan_entries: set[EntryId] = field(default_factory=set)
     plan_paths: set[str] = field(default_factory=set)
     """What is to be planned again before this event is done."""
@@ -258,6 +260,7 @@ class ReplicaState:
 
     def operate(self, *operations: Operation) -> None:
         self.operations += operations
+        self.leaving.update(each.entry for each in operations if isinstance(each, DropVersions | SetGone))
 
     def take_step_number(self) -> int:
         self.next_step += 1

@@ -66,6 +66,12 @@ class Swapping:
             self._swapped(came, together, now)
         return {path: each for path, each in together.items() if path not in came and path not in self._held}
 
+    def in_order(self, seen: Mapping[str, Seen]) -> list[tuple[str, Seen]]:
+        """What is gone comes first, so that a rename finds where its file has come from; then what came from
+        elsewhere, so that nobody takes it for replaced by what stands at its old path."""
+        brought = self._state.brought
+        return sorted(seen.items(), key=lambda pair: (isinstance(pair[1], Present), pair[0] not in brought))
+
     def _close(self, came: dict[str, Synced], seen: Mapping[str, Seen]) -> None:
         """One of a cycle may have been saved since as a new file: it is told by what it holds."""
         synced = self._state.synced

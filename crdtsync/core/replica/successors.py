@@ -1,0 +1,48 @@
+"""Tells what has become of an entry at whose path something else stands now.
+
+Knows the trees; what follows for the room is left to ``reconcile`` and ``materialise``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import replace
+
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.trees import OnDisk, is_that
+from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.paths import parents
+
+
+def arrived(state: ReplicaState, agreed: Synced, placed: Placement, seen: OnDisk | None) -> bool:
+    """Whether the file stands where the room has it, and what is ``seen`` at its old path is another.
+
+    So it is if we were killed after the step that moved it. Then that is agreed on, and both are looked at.
+    """
+    if is_that(seen, agreed) or not is_that(state.disk.get(placed.path), agreed):
+        return False
+    state.agree(replace(agreed, path=placed.path))
+    state.replan([agreed.entry])
+    state.looking.want(placed.path)
+    state.looking.want(agreed.path)
+    return True
+
+
+def may_have_arrived(state: ReplicaState, agreed: Synced, placed: Placement) -> bool:
+    """Whether it is not known yet what stands where the room has the file; the look there plans it again."""
+    return placed.path != agreed.path and state.looking.is_open(placed.path)
+
+
+def in_ruins(state: ReplicaState, path: str, held: Container[EntryId]) -> bool:
+    """Whether what stood here before, below it or as a file above it, has yet to be found gone.
+
+    A file that became a folder, or the other way round, keeps its name if that is told first. What is
+    ``held``, as a mass deletion, is not waited for.
+    """
+    synced = state.synced
+    before = [synced.at(each) for each in (*parents(path), *synced.below(path))]
+    agreed = [synced.get(entry) for entry in before if entry is not None]
+    return any(each is not None and each.kind is not Kind.DIR and each.entry not in held for each in agreed)
