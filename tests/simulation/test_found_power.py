@@ -74,6 +74,19 @@ def test_whoever_empties_a_file_while_the_machine_runs_on_has_emptied_it() -> No
     assert scene.read(scene.a, "note.md") == ""
 
 
+def test_whoever_empties_a_file_that_a_power_cut_left_whole_has_emptied_it() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    scene.wait(5.0)
+    cut_power(scene.b)
+    scene.b.start()
+    scene.rest()
+    scene.save(scene.b, "note.md", "")
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == ""
+
+
 def test_what_was_about_to_be_written_counts_as_seen_only_if_the_edit_shows_it() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", "one\ntwo\n")

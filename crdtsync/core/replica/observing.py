@@ -365,6 +365,7 @@ class Observing:
         if agreed is not None and agreed.fingerprint == fingerprint and agreed.entry not in state.unsure:
             # The agreement's own path and fingerprint, so that neither is kept twice.
             state.disk.put(agreed.path, OnDisk(agreed.kind, agreed.digest, agreed.fingerprint))
+            state.rebooted.discard(agreed.entry)  # whoever empties it from now on means it
             return True
         return False
 
