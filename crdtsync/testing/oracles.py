@@ -120,7 +120,8 @@ def picture(replica: VirtualReplica) -> Picture:
     for path, node in replica.disk.files():
         entry = view.at(spelled(path))
         placed = None if entry is None else view.room.get(entry)
-        if node.kind is NodeKind.FOLDER and placed is None and replica.disk.inside(path):
+        needless = placed is None or view.room.holds_below(placed.path)
+        if node.kind is NodeKind.FOLDER and needless and replica.disk.inside(path):
             continue  # it holds only what is never shared
         room_path = view.room_path(spelled(path)) if placed is None else placed.path
         if room_path in found:

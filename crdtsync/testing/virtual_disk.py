@@ -127,13 +127,17 @@ class VirtualDisk:
         return None
 
     def files(self) -> Iterator[tuple[str, Inode]]:
-        """Everything that a room could share, sorted: files, links, and folders with nothing in them."""
+        """Everything that a room could share, sorted: files, links, and folders with nothing such in them."""
         for path, dentry in sorted(self.nodes.all().items(), key=lambda item: item[0]):
             if reserved_path(path):
                 continue
-            if dentry.inode.kind is NodeKind.FOLDER and not all(map(reserved_path, self.inside(path))):
+            if dentry.inode.kind is NodeKind.FOLDER and any(map(self._matters, self.inside(path))):
                 continue
             yield path, dentry.inode
+
+    def _matters(self, path: str) -> bool:
+        """Whether a folder is needed for this that is in it; not so for what is never shared."""
+        return not reserved_path(path) and not (self.is_folder(path) and self.inside(path))
 
     # -- contents ---------------------------------------------------------------------------------------
 

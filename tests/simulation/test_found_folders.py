@@ -53,6 +53,36 @@ def test_what_changed_while_the_whole_folder_could_not_be_read_is_sent_once_it_c
     assert scene.b.disk.nodes["tool.sh"].executable
 
 
+def test_what_others_changed_while_a_file_could_not_be_read_is_done_once_it_can() -> None:
+    scene = Scene()
+    scene.save(scene.a, "tool.sh", "run\n")
+    scene.rest()
+    steps = scene.b.performed
+    scene.a.disk.set_executable("tool.sh", True)
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.b.performed > steps)
+    scene.b.trouble = Trouble(errno.EACCES, 1.0)  # it is looked at after that step
+    scene.wait(0.5)
+    assert scene.b.engine is not None
+    assert scene.b.engine.status.attention
+    scene.a.disk.set_executable("tool.sh", False)
+    scene.wait(0.5)
+    scene.b.trouble = None
+    scene.rest()
+    assert not scene.b.disk.nodes["tool.sh"].executable
+
+
+def test_a_folder_that_holds_only_one_of_unshared_things_is_empty_for_others() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x/z/text.md", "a line\n")
+    scene.save(scene.a, "x/z/text.md~", "a backup that an editor left\n")
+    scene.rest()
+    scene.b.disk.take("x/z/text.md")
+    scene.b.disk.take("x/z")
+    scene.rest()  # x stays, as an empty folder
+    assert scene.paths(scene.b) == ["x"]
+    assert scene.a.disk.inside("x") == ["x/z", "x/z/text.md~"]
+
+
 def test_a_second_save_in_the_tick_of_the_first_is_found_after_a_kill() -> None:
     scene = Scene()
     scene.a.machine.filesystem.tick_ns = 2_000_000_000

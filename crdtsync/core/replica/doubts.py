@@ -15,7 +15,7 @@ from crdtsync.core.replica.trees import OnDisk, is_that
 from crdtsync.core.text.base import has_line_of, keeps_insertions
 from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values import limits
-from crdtsync.core.values.files import Content, Kind, TextContent
+from crdtsync.core.values.files import BlobContent, Content, Kind, TextContent
 from crdtsync.core.values.ids import EntryId
 
 
@@ -86,19 +86,23 @@ class Doubts:
                 state.looking.want(last.path)
                 return False
             nearest = self._nearest(agreements, content.text)
-            if nearest is not None:
+            if nearest is not None and (entry not in state.unborn or self._is_of(nearest, content)):
                 # It is edited, and may not be ingested before the next start: that must read it again.
                 nearest = replace(nearest, path=last.path, fingerprint=seen.fingerprint_of(nearest.digest))
                 self._holds(nearest, agreements)
                 state.guessed.add(entry)
                 return True
+        unborn = entry in state.unborn
         for agreed in reversed(agreements):
-            if is_that(self.standing(entry, agreed.path), agreed):
+            if not unborn and is_that(self.standing(entry, agreed.path), agreed):
                 state.agree(agreed)  # the very file, edited since
                 return True
         gone = all(self.standing(entry, agreed.path) is None for agreed in agreements)
-        if (len(agreements) == 1 and (gone or last.fingerprint is None)) or (gone and entry in state.unborn):
-            # Nothing was ever safe on this disk: what is not there was not deleted by anybody.
+        if (len(agreements) == 1 and (gone or last.fingerprint is None)) or (
+            unborn and (gone or not self._torn(last, seen, content))
+        ):
+            # Nothing was ever safe on this disk: what is not there was not deleted by anybody, nor replaced
+            # by what is there instead, which stood there before, or has come since.
             state.forget(entry)
             for agreed in agreements:
                 state.replan_path(agreed.path)
@@ -134,6 +138,23 @@ class Doubts:
         """What is on disk at ``path``, unless it is known to be another entry's."""
         occupant = self._state.synced.at(path)
         return self._state.disk.get(path) if occupant is None or occupant == entry else None
+
+    def _is_of(self, agreed: Synced, content: TextContent) -> bool:
+        """Whether the text is an edit of that one, or the beginning of it, rather than another's."""
+        documents = self._state.documents
+        text = None if agreed.digest is None else documents.version(agreed.entry, agreed.digest)
+        if text is None:
+            return False
+        apart = documents.apart(agreed, content)
+        return text.startswith(content.text) or (apart is not None and apart <= 0.5)
+
+    def _torn(self, agreed: Synced, seen: OnDisk | None, content: Content | None) -> bool:
+        """Whether the file of a text may be one that a power cut tore: ``Mending`` reads it."""
+        if agreed.kind is not Kind.TEXT or seen is None or seen.kind is not Kind.BLOB:
+            return False
+        if not isinstance(content, BlobContent) or content.digest != seen.digest:
+            return True  # it has yet to be read
+        return content.beginning is not None
 
     def _nearest(self, agreements: tuple[Synced, ...], saved: str) -> Synced | None:
         """The agreement that an edited file was made from: the oldest one, unless the file shows a later one.

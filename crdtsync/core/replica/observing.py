@@ -151,6 +151,7 @@ class Observing:
         state.rechecks.pop(path, None)
         if state.disk.unknown.pop(path, None) is not None:
             state.attention.pop(path, None)
+            state.replan_path(path)  # others' changes waited for it, even if it is what it was
 
     def _replan_below(self, folder: str) -> None:
         """What waited for a folder that could not be read goes on."""
@@ -332,6 +333,7 @@ class Observing:
             elif folder.empty and state.disk.get(path) is None:
                 state.looking.want(path)
         for path in unknown_before:
+            state.replan_path(path)
             if not path or path in scan.folders:
                 self._replan_below(path)
         self._missing(below, scan, touched)
