@@ -6,6 +6,8 @@ from random import Random
 
 import pytest
 
+from crdtsync.testing.virtual_inodes import NodeKind
+from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.simulation.scene import Scene
 
@@ -85,6 +87,32 @@ def test_whoever_empties_a_file_that_a_power_cut_left_whole_has_emptied_it() -> 
     scene.save(scene.b, "note.md", "")
     scene.rest()
     assert scene.read(scene.a, "note.md") == ""
+
+
+@pytest.mark.parametrize("old", [b"five of eve\n", b"\0binary"])
+@pytest.mark.parametrize("new", [LINES, "a link"])
+def test_what_a_power_cut_gave_a_name_back_to_replaces_nothing(old: bytes, new: str) -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", old)
+    scene.rest()
+    scene.wait(5.0)
+    scene.b.machine.filesystem.order(Ordering.JUMPING)
+    scene.a.disk.take("note.md")
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.b.disk.get("note.md") is None)
+    if new == "a link":
+        scene.a.disk.put("note.md", scene.a.disk.new_inode(NodeKind.LINK, b"somewhere"))
+    else:
+        scene.save(scene.a, "note.md", new)
+    assert scene.clock.run_until(
+        scene.clock.now_s + 1.0,
+        lambda: scene.b.disk.get("note.md") is not None and not scene.writing(scene.b),
+    )
+    cut_power(scene.b)
+    assert scene.b.disk.nodes["note.md"].data == old
+    scene.b.start()
+    scene.rest()
+    kept = scene.a.disk.nodes["note.md"].data
+    assert kept == (b"somewhere" if new == "a link" else new.encode())
 
 
 def test_what_was_about_to_be_written_counts_as_seen_only_if_the_edit_shows_it() -> None:
