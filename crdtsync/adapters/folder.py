@@ -18,6 +18,7 @@ from crdtsync.adapters.exchange import put_new
 from crdtsync.adapters.filesystem import Blocked, split
 from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.replica_store import ReplicaStore, StoreCorrupt
+from crdtsync.adapters.replica_store_beside import StoreBeside
 from crdtsync.adapters.replica_store_database import sound_after_all
 from crdtsync.adapters.scanner import refuse_nested
 from crdtsync.adapters.trash import Trashed
@@ -61,6 +62,8 @@ class JoinedFolder:
             self.store.close()
             self.disk.close()
             raise
+        self.records = StoreBeside(self.store)
+        """The store, for whoever gives it much to write at once."""
 
     @property
     def state_folder(self) -> Path:
@@ -78,6 +81,7 @@ class JoinedFolder:
     def close(self) -> None:
         if self._watcher is not None:
             self._watcher.stop()
+        self.records.close()
         self.store.close()
         self.disk.close()
 
@@ -121,6 +125,7 @@ class JoinedFolder:
         None when it is sound after all, and only could not be read. Raises StoreError. The folder is of no
         use afterwards, but to be closed; the next join starts anew, or goes on.
         """
+        self.records.close()
         self.store.close()
         path = self.state_folder / STATE_FILE
         return None if sound_after_all(path, error) else ReplicaStore.quarantine(path, datetime.now(UTC))

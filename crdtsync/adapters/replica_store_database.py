@@ -56,7 +56,10 @@ def connect(path: Path, vfs: str | None, timeout_s: float | None = None) -> sqli
     """A connection in autocommit mode: transactions are begun and ended by hand."""
     uri = path.resolve().as_uri() + ("" if vfs is None else f"?vfs={vfs}")
     timeout_s = BUSY_TIMEOUT_S if timeout_s is None else timeout_s
-    connection = sqlite3.connect(uri, timeout=timeout_s, isolation_level=None, uri=True)
+    # Two threads may use one connection, never both at once: their caller sees to that.
+    connection = sqlite3.connect(
+        uri, timeout=timeout_s, isolation_level=None, uri=True, check_same_thread=False
+    )
     connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
     return connection
 

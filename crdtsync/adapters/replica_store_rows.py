@@ -14,8 +14,9 @@ from crdtsync.adapters import replica_store_codec as codec
 from crdtsync.core.replica.records import Head, Synced
 from crdtsync.core.values.ids import DocumentId, EntryId
 
-_AT_ONCE: Final = 64
-"""Rows of one statement: each number of rows is a statement of its own, so there are only two of a kind."""
+_AT_ONCE: Final = (256, 64, 16, 4, 1)
+"""Rows of one statement, the most first. Each number is a statement of its own, so there are few of them, and
+few rows are left for statements of one."""
 
 
 class Rows:
@@ -72,8 +73,11 @@ class Rows:
     def _write_log(self) -> None:
         last: dict[bytes, int] = {}
         for marks, keys in _parts("?", list(self._updates)):
-            query = f"SELECT document, MAX(number) FROM log WHERE document IN ({marks}) GROUP BY document"
-            last.update(self._execute(query, keys).fetchall())
+            of_each = f"SELECT document, MAX(number) AS n FROM log WHERE document IN ({marks}) GROUP BY 1"
+            # In one row, since each that is fetched hands the interpreter over, too.
+            query = f"SELECT group_concat(hex(document) || ' ' || n, ' ') FROM ({of_each})"
+            words = (self._execute(query, keys).fetchone()[0] or "").split()
+            last.update(zip(map(bytes.fromhex, words[::2]), map(int, words[1::2]), strict=True))
         rows = [
             (key, number, row)
             for key, updates in self._updates.items()
@@ -93,9 +97,9 @@ class Rows:
 
 
 def _parts(mark: str, values: Sequence[Any]) -> Iterable[tuple[str, Sequence[Any]]]:
-    """The values in parts of ``_AT_ONCE`` and then one by one, each with as many marks."""
-    whole = len(values) - len(values) % _AT_ONCE
-    for at in range(0, whole, _AT_ONCE):
-        yield ", ".join([mark] * _AT_ONCE), values[at : at + _AT_ONCE]
-    for value in values[whole:]:
-        yield mark, [value]
+    """The values in parts of the sizes of ``_AT_ONCE``, each with as many marks."""
+    at = 0
+    for size in _AT_ONCE:
+        while len(values) - at >= size:
+            yield ", ".join([mark] * size), values[at : at + size]
+            at += size

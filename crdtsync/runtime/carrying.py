@@ -1,12 +1,14 @@
-"""Carries out a replica's effects in order, also those of what programs say while others are under way.
+"""Carries out the effects of a replica's engine, in order: those of the loop's events and of programs.
 
-What an effect does is its owner's matter, but for ``Persist``: nothing goes on before that is written.
+What an effect does is its owner's matter, but for ``Persist``: nothing after it is carried out before that is
+written. While a large one is written beside the loop, the engine may take in its next event.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Final
 
 from crdtsync.adapters.replica_store import StoreCorrupt
@@ -20,25 +22,30 @@ OWED_MAX: Final = 1000
 
 
 class Carrying:
-    """``one`` carries out what need not be waited for. ``failed`` is told once when the store cannot be
-    written, as while the disk is full, and ``ends`` tells whether to give up then. ``foreseen`` is told of
-    steps that wait for a write to the store: what nobody sees of them may be done meanwhile."""
+    """``one`` carries out what need not be waited for. ``persist`` writes at once, or by the end of what it
+    returns. ``failed`` is told once when the store cannot be written, as while the disk is full, and ``ends``
+    tells whether to give up then. ``foreseen`` is told of steps that wait for a write to the store: what
+    nobody sees of them may be done meanwhile. ``wake`` is called when ``out`` would raise, and should be."""
 
     def __init__(
         self,
         one: Callable[[ef.Effect], None],
-        persist: Callable[[Sequence[Record]], None],
+        persist: Callable[[Sequence[Record]], Future[None] | None],
         failed: Callable[[StoreError], None],
         ends: Callable[[StoreError], bool],
         foreseen: Callable[[ef.Steps], None],
+        wake: Callable[[], None],
     ) -> None:
         self._one = one
-        self._foreseen = foreseen
         self._persist = persist
         self._failed = failed
         self._ends = ends
+        self._foreseen = foreseen
+        self._wake = wake
         self._owed: list[ef.Effect] = []
         """Effects of what programs said, which are carried out before those of anything else."""
+        self._rest: asyncio.Task[None] | None = None
+        """Writes what is written beside the loop, and carries out what comes after it."""
         self.busy = False
         """Whether effects are being carried out, so that others have to wait."""
 
@@ -48,19 +55,34 @@ class Carrying:
         return len(self._owed) > OWED_MAX
 
     async def out(self, effects: Sequence[ef.Effect]) -> None:
-        """Carry them out; only what must be complete before the next one is waited for. Raises StoreError."""
+        """Carry them out, after all that went before. Raises StoreError, also for what went before.
+
+        What comes after a large ``Persist`` may still have to be carried out when this returns.
+        """
+        await self.done()
         owed, self._owed = self._owed, []
-        self.busy = True
-        try:
-            waiting = (*owed, *effects)
-            for index, effect in enumerate(waiting):
-                if isinstance(effect, ef.Persist):
-                    self._foresee(waiting[index + 1 :])
-                    await self.persist(effect.records)
-                else:
-                    self._one(effect)
-        finally:
-            self.busy = False
+        failed = self._some([*owed, *effects])
+        if failed is not None:
+            self._rest = asyncio.create_task(self._go_on(failed[0], None, failed[1]))
+            await self.done()
+
+    async def finish(self, effects: Sequence[ef.Effect]) -> None:
+        """As ``out``, and wait until all is carried out. Raises StoreError."""
+        await self.out(effects)
+        await self.done()
+
+    async def done(self) -> None:
+        """Wait until all is carried out. Raises StoreError."""
+        while (rest := self._rest) is not None:
+            await asyncio.wait([rest])
+            self._rest = None
+            rest.result()
+
+    async def close(self) -> None:
+        """Nothing more is carried out."""
+        if self._rest is not None:
+            self._rest.cancel()
+            await asyncio.gather(self._rest, return_exceptions=True)
 
     def at_once(self, effects: Sequence[ef.Effect]) -> None:
         """Carry out what can be without waiting; the rest comes before what ``out`` is given next."""
@@ -68,18 +90,52 @@ class Carrying:
         if self.busy:
             return
         owed, self._owed = self._owed, []
+        failed = self._some(owed)
+        if failed is not None:
+            self._owed = failed[0] + self._owed  # the loop tries again, and tells
+
+    async def persist(self, records: Sequence[Record]) -> None:
+        """Nothing goes on before this is written: a full disk is waited for, and told. Raises StoreError."""
+        await self._persisted(records, None, None)
+
+    def _some(self, effects: list[ef.Effect]) -> tuple[list[ef.Effect], StoreError] | None:
+        """Carry out all of them, or begin to; returns what is left when the first of that could not be
+        written."""
         self.busy = True
         try:
-            for index, effect in enumerate(owed):
+            for index, effect in enumerate(effects):
+                if not isinstance(effect, ef.Persist):
+                    self._one(effect)
+                    continue
+                self._foresee(effects[index + 1 :])
+                try:
+                    writing = self._persist(effect.records)
+                except StoreError as error:
+                    return effects[index:], error
+                if writing is not None:
+                    self._rest = asyncio.create_task(self._go_on(effects[index:], writing, None))
+                    break
+        finally:
+            self.busy = self._rest is not None
+        return None
+
+    async def _go_on(
+        self, effects: list[ef.Effect], writing: Future[None] | None, failed: StoreError | None
+    ) -> None:
+        """Carry out all of them; the first is written already, or failed to be."""
+        self.busy = True
+        try:
+            for index, effect in enumerate(effects):
                 if isinstance(effect, ef.Persist):
-                    self._foresee(owed[index + 1 :])
-                    try:
-                        self._persist(effect.records)
-                    except StoreError:
-                        self._owed = owed[index:] + self._owed  # the loop tries again, and tells
-                        return
+                    if index:
+                        self._foresee(effects[index + 1 :])
+                    await self._persisted(effect.records, writing, failed)
+                    writing = failed = None
                 else:
                     self._one(effect)
+        except BaseException:
+            self._wake()
+            raise
         finally:
             self.busy = False
 
@@ -90,20 +146,26 @@ class Carrying:
             if isinstance(effect, ef.Steps):
                 self._foreseen(effect)
 
-    async def persist(self, records: Sequence[Record]) -> None:
-        """Nothing goes on before this is written: a full disk is waited for, and told. Raises StoreError."""
+    async def _persisted(
+        self, records: Sequence[Record], writing: Future[None] | None, failed: StoreError | None
+    ) -> None:
+        """Until it is written, if it is not: ``writing`` is under way, or ``failed`` is why it was not."""
         told = False
         while True:
-            try:
-                self._persist(records)
-            except StoreCorrupt:
-                raise  # waiting mends nothing
-            except StoreError as error:
-                if not told:
-                    told = True
-                    self._failed(error)
-                if self._ends(error):
-                    raise
-                await asyncio.sleep(PERSIST_RETRY_S)
-            else:
-                return
+            if failed is None:
+                try:
+                    writing = writing or self._persist(records)
+                    if writing is not None:
+                        await asyncio.shield(asyncio.wrap_future(writing))
+                    return
+                except StoreError as error:
+                    failed, writing = error, None
+            if isinstance(failed, StoreCorrupt):
+                raise failed  # waiting mends nothing
+            if not told:
+                told = True
+                self._failed(failed)
+            if self._ends(failed):
+                raise failed
+            await asyncio.sleep(PERSIST_RETRY_S)
+            failed = None

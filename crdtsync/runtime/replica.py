@@ -22,7 +22,6 @@ from crdtsync.adapters.tls import client_context
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.engine import ReplicaEngine
-from crdtsync.core.replica.records import Record
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.status import Conflict, Status
 from crdtsync.core.values.ids import check_room_name
@@ -61,10 +60,11 @@ class Replica:
         self._programs = Programs()
         self._carrying = Carrying(
             self._one,
-            self._write,
+            lambda records: self._folder.records.persist(records),
             self._not_written,
             self._gives_up,
             lambda due: self._disk.prepare(due.steps),
+            lambda: self._events.put(ev.Tick()),
         )
         self._link: HubLink
         self._transfers: BlobTransfers
@@ -193,6 +193,7 @@ class Replica:
             await self._loop()
             await self._end_well()
         except StoreCorrupt as error:
+            await self._carrying.close()
             aside = self._folder.set_store_aside(error)
             if aside is None:
                 raise StoreError(
@@ -214,7 +215,7 @@ class Replica:
         self._engine = ReplicaEngine(
             identity,
             folder.take_remembered(),
-            folder.store,
+            folder.records,
             random.SystemRandom(),
             folder.ignored,
             options.differing,
@@ -264,7 +265,7 @@ class Replica:
 
     async def _shrink(self) -> bool:
         """Not while there is something to do, which a write would delay."""
-        return not self._events and self._folder.store.shrink()
+        return not self._events and self._folder.records.shrink()
 
     def _rest(self) -> bool:
         engine = self._engine
@@ -275,9 +276,6 @@ class Replica:
     def _now(self) -> float:
         """Seconds since 1970 by a clock that never goes back and never jumps."""
         return self._epoch_s + time.monotonic()
-
-    def _write(self, records: Sequence[Record]) -> None:
-        self._folder.store.persist(records)
 
     def _one(self, effect: ef.Effect) -> None:
         match effect:
@@ -378,17 +376,18 @@ class Replica:
         assert self._engine is not None
         if self._end is not None:
             return
-        await self._carrying.out(())
+        await self._carrying.finish(())
         for effect in self._engine.stop(self._now()):
             match effect:
                 case ef.Persist(records):
                     await self._carrying.persist(records)
                 case ef.MakeDurable(number):
                     if await self._disk.durable_now():
-                        await self._carrying.out(self._engine.handle(ev.MadeDurable(number), self._now()))
+                        await self._carrying.finish(self._engine.handle(ev.MadeDurable(number), self._now()))
 
     async def _close(self) -> None:
         """Let go of everything; steps that were begun are finished first."""
+        await self._carrying.close()
         if self._engine is not None:
             await self._link.close()
             await self._transfers.close()

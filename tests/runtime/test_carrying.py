@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import pytest
 
@@ -23,14 +24,18 @@ class World:
         self.problem: StoreError | None = None
         self.told: list[StoreError] = []
         self.ending = False
+        self.writing: Future[None] | None = None
+        """What is returned for what is to be stored."""
         self.says: list[ef.Effect] = []
         """What a program says while the next effect is carried out."""
+        self.woken = 0
         self.carrying = Carrying(
             self._one,
             self._persist,
             self.told.append,
             lambda error: self.ending,
             lambda due: self.done.append(f"foreseen {len(due.steps)}"),
+            self._wake,
         )
 
     def _one(self, effect: ef.Effect) -> None:
@@ -43,12 +48,16 @@ class World:
             self.carrying.at_once(said)
         self.done.append(effect.data)
 
-    def _persist(self, records: Sequence[Record]) -> None:
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def _persist(self, records: Sequence[Record]) -> Future[None] | None:
         if self.problem is not None:
             raise self.problem
         for record in records:
             assert isinstance(record, PutMeta)
             self.done.append(f"stored {record.key}")
+        return self.writing
 
 
 def stored(name: str) -> ef.Persist:
@@ -114,6 +123,62 @@ async def test_nothing_is_sent_that_could_not_be_stored(monkeypatch: pytest.Monk
     assert world.done == ["stored a", "a", "stored b", "b", "c", "d"]
     assert len(world.told) == 1
     assert not is_behind(world)
+
+
+async def test_what_comes_after_a_large_transaction_waits_while_the_loop_goes_on() -> None:
+    world = World()
+    world.writing = Future()
+    await world.carrying.out([stored("a"), ef.SendText("a"), stored("b"), ef.SendText("b")])
+    assert world.carrying.busy
+    world.carrying.at_once([ef.SendText("c")])
+    assert world.done == ["stored a"]
+    writing, world.writing = world.writing, None
+    task = asyncio.create_task(world.carrying.out([ef.SendText("d")]))
+    await asyncio.sleep(0)
+    assert world.done == ["stored a"]
+    writing.set_result(None)
+    await task
+    assert world.done == ["stored a", "a", "stored b", "b", "c", "d"]
+    assert not world.carrying.busy
+
+
+async def test_a_program_begins_a_large_transaction_too() -> None:
+    world = World()
+    world.writing = Future()
+    world.carrying.at_once([stored("a"), ef.SendText("a")])
+    assert world.done == ["stored a"]
+    world.writing.set_result(None)
+    await world.carrying.done()
+    assert world.done == ["stored a", "a"]
+
+
+async def test_a_large_transaction_that_fails_is_tried_again_or_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carrying, "PERSIST_RETRY_S", 0.001)
+    for error in (StoreError("the disk is full"), StoreCorrupt("damaged")):
+        world = World()
+        writing = world.writing = Future()
+        await world.carrying.out([stored("a"), ef.SendText("a")])
+        world.writing = None
+        writing.set_exception(error)
+        if isinstance(error, StoreCorrupt):
+            await until(lambda world=world: world.woken == 1)  # type: ignore[misc]
+            with pytest.raises(StoreCorrupt):
+                await world.carrying.out([])
+            assert world.done == ["stored a"]
+        else:
+            await world.carrying.done()
+            assert world.done == ["stored a", "stored a", "a"]
+            assert world.told == [error]
+
+
+async def test_what_is_under_way_at_the_end_leads_to_nothing_more() -> None:
+    world = World()
+    world.writing = Future()
+    await world.carrying.out([stored("a"), ef.SendText("a")])
+    await world.carrying.close()
+    world.writing.set_result(None)
+    await asyncio.sleep(0)
+    assert world.done == ["stored a"]
 
 
 async def test_a_full_disk_is_not_waited_for_at_the_end_and_a_corrupt_store_never() -> None:

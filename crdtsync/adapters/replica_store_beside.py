@@ -1,0 +1,98 @@
+"""Writes large transactions of a replica's store in a thread, one at a time, while the loop goes on.
+
+Whoever reads sees all that was given to be written, in any case. Small transactions are written at once: to
+hand them to a thread would cost more than they take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Final
+
+from crdtsync.adapters.replica_store import ReplicaStore
+from crdtsync.core.replica.records import (
+    AddUpdate,
+    AddVersion,
+    DropVersions,
+    Record,
+    ReplaceUpdates,
+    Version,
+)
+from crdtsync.core.values.ids import DocumentId, EntryId
+
+LARGE_RECORDS: Final = 64
+LARGE_BYTES: Final = 64 << 10
+"""Of updates: about a millisecond to write."""
+
+
+class StoreBeside:
+    """All calls are for one thread, the loop's. Implements ``core.replica.records.Recall``."""
+
+    def __init__(self, store: ReplicaStore) -> None:
+        self._store = store
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="crdtsync-store")
+        self._under_way: Future[None] | None = None
+        self._records: Sequence[Record] = ()
+        """Of the transaction that is under way, or that failed and has yet to be tried again."""
+
+    def persist(self, records: Sequence[Record]) -> Future[None] | None:
+        """Write all of the records in one transaction: now, or by the end of what is returned.
+
+        Either raises StoreError: then the same records have to be given again before any others.
+        """
+        self._settle()
+        self._records = records
+        if _is_large(records):
+            self._under_way = self._threads.submit(self._store.persist, records)
+            return self._under_way
+        self._store.persist(records)
+        self._records = ()
+        return None
+
+    def updates(self, document: DocumentId) -> list[bytes]:
+        """As ``ReplicaStore.updates``."""
+        self._settle()
+        log = self._store.updates(document)
+        for record in self._records:
+            match record:
+                case AddUpdate(of, update) if of == document:
+                    log.append(update)
+                case ReplaceUpdates(of, updates) if of == document:
+                    log = list(updates)
+        return log
+
+    def versions(self, entry: EntryId) -> list[Version]:
+        """As ``ReplicaStore.versions``."""
+        self._settle()
+        found = self._store.versions(entry)
+        for record in self._records:
+            match record:
+                case AddVersion(version) if version.entry == entry:
+                    found = [version, *(v for v in found if v.digest != version.digest)]
+                case DropVersions(of, digests) if of == entry:
+                    found = [v for v in found if v.digest not in digests]
+        return found
+
+    def shrink(self) -> bool:
+        """As ``ReplicaStore.shrink``; while something is written, there may be more."""
+        return bool(self._records) or self._store.shrink()
+
+    def close(self) -> None:
+        """Wait for what is under way; the store itself is its owner's to close."""
+        self._threads.shutdown(wait=True)
+
+    def _settle(self) -> None:
+        """Wait until nothing is written any more: there is one connection. What failed is kept."""
+        if self._under_way is None:
+            return
+        wait([self._under_way])
+        if self._under_way.exception() is None:
+            self._records = ()
+        self._under_way = None
+
+
+def _is_large(records: Sequence[Record]) -> bool:
+    if len(records) >= LARGE_RECORDS:
+        return True
+    return sum(len(record.update) for record in records if isinstance(record, AddUpdate)) >= LARGE_BYTES
