@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Protocol, TypeAlias, cast
 
 from blake3 import blake3
-from pyfastcdc import FastCDC
 
 from crdtsync.adapters.kernel import Kernel
 from crdtsync.adapters.recutting import Earlier, digests_of
@@ -162,6 +161,8 @@ def _check_size(size_bytes: int) -> None:
 
 
 def _cutter() -> _Cutter:
+    from pyfastcdc import FastCDC  # the hub, which stores what others have cut, has no need of it
+
     cutter = FastCDC(
         limits.CHUNK_AVERAGE_BYTES,
         min_size=limits.CHUNK_MIN_BYTES,

@@ -5,14 +5,13 @@ Counters are the engine's own; they are read when somebody asks, so that countin
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
@@ -60,6 +59,18 @@ class Reading:
     blobs: Blobs
 
 
+class CommitTimes:
+    """How long commits took, counted by ``COMMIT_BUCKETS_S``, with those beyond the last at the end."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(COMMIT_BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+    def observe(self, took_s: float) -> None:
+        self.counts[bisect_left(COMMIT_BUCKETS_S, took_s)] += 1
+        self.sum_s += took_s
+
+
 class HubHttp:
     """Answers requests that are no websocket; ``is_socket`` tells of path and query whether they are one."""
 
@@ -75,16 +86,12 @@ class HubHttp:
         self._access = access
         self._counts = counts
         self._health = health
-        self._registry = CollectorRegistry()
-        self._registry.register(_Metrics(reading))
-        self.commits = Histogram(
-            "crdtsync_hub_commit_seconds",
-            "Time to make a group of updates durable.",
-            registry=self._registry,
-            buckets=COMMIT_BUCKETS_S,
-        )
+        self._reading = reading
+        self.commits = CommitTimes()
 
-    def process(self, connection: ServerConnection, request: Request) -> Response | None:
+    def process(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | Awaitable[Response] | None:
         """For ``serve(process_request=...)``: None lets the websocket handshake go on."""
         path = request.path.partition("?")[0]
         headers = request.headers
@@ -103,12 +110,15 @@ class HubHttp:
                 self._counts.refuse("denied")
                 return connection.respond(HTTPStatus.FORBIDDEN, METRICS_DENIED + "\n")
             case "/metrics":
-                metrics = generate_latest(self._registry).decode()
-                return _answer(connection, HTTPStatus.OK, metrics, METRICS_TYPE)
+                return self._metrics(connection)
             case _ if not self._is_socket(request.path):
                 return connection.respond(HTTPStatus.NOT_FOUND, f"There is nothing at {path[:200]!a}.\n")
             case _:
                 return None
+
+    async def _metrics(self, connection: ServerConnection) -> Response:
+        metrics = await asyncio.to_thread(_written, self._reading(), self.commits)
+        return _answer(connection, HTTPStatus.OK, metrics, METRICS_TYPE)
 
     def _may_know(self, connection: ServerConnection, request: Request) -> bool:
         """Whether someone may be told how much there is: on this machine, or with a token of this hub."""
@@ -124,43 +134,8 @@ def _answer(connection: ServerConnection, status: HTTPStatus, text: str, kind: s
     return response
 
 
-class _Metrics(Collector):
-    def __init__(self, reading: Callable[[], Reading]) -> None:
-        self._reading = reading
+def _written(reading: Reading, commits: CommitTimes) -> str:
+    """In a worker, which loads what nobody needs who never asks for metrics."""
+    from crdtsync.runtime.metrics import written
 
-    def collect(self) -> Iterator[Metric]:
-        reading = self._reading()
-        counts = reading.counts
-        blobs = reading.blobs
-        for name, text, value in (
-            ("rooms", "Rooms in memory.", reading.rooms),
-            ("members", "Members of rooms.", reading.members),
-            ("uncommitted_bytes", "Updates taken that are not durable yet.", reading.uncommitted_bytes),
-            ("blob_connections", "Open blob sockets.", blobs.connections),
-        ):
-            yield GaugeMetricFamily(f"crdtsync_hub_{name}", text, value)
-        for name, text, value in (
-            ("updates", "Updates taken.", counts.updates),
-            ("update_bytes", "Their size.", counts.update_bytes),
-            ("frames_sent", "Frames queued for members.", counts.frames_sent),
-            ("sent_bytes", "Their size.", counts.bytes_sent),
-            ("fell_behind", "Times a full queue dropped a member to its cursor.", counts.fell_behind),
-            ("dropped_members", "Members let go because they did not read.", counts.dropped),
-            ("resumed", "Sessions whose cursor was honoured.", counts.resumed),
-            ("compared", "Sessions that had to compare everything.", counts.compared),
-            ("commit_failures", "Commits that failed.", counts.commit_failures),
-            ("compactions", "Compactions of documents.", counts.compactions),
-            ("compacted_rows", "Rows that they saved.", counts.compacted_rows),
-            ("blob_received_bytes", "Received on blob sockets.", blobs.received_bytes),
-            ("blob_sent_bytes", "Sent on blob sockets.", blobs.sent_bytes),
-            ("blob_stored_chunks", "Chunks stored.", blobs.stored_chunks),
-            ("blob_sent_chunks", "Chunks sent.", blobs.sent_chunks),
-            ("blob_missing_chunks", "Chunks asked for in vain.", blobs.missing_chunks),
-        ):
-            yield CounterMetricFamily(f"crdtsync_hub_{name}", text, value)
-        refusals = CounterMetricFamily(
-            "crdtsync_hub_refusals", "Requests and members refused, by reason.", labels=["code"]
-        )
-        for code, count in sorted(counts.refusals.items()):
-            refusals.add_metric([code], count)
-        yield refusals
+    return written(reading, commits)

@@ -25,6 +25,7 @@ from crdtsync.core.hub.admission import (
     is_valid,
     still_holds,
 )
+from crdtsync.core.hub.invites import read_token
 from crdtsync.core.hub.webpages import WebPolicy
 from crdtsync.errors import CrdtsyncError
 from crdtsync.runtime.hub_gate import Gate
@@ -52,6 +53,8 @@ class HubAccess:
         """Raises CrdtsyncError when nobody could enter, or anybody could who should not."""
         self._store = AccessStore(data)
         self._credentials = self._store.load()
+        if self._credentials.key is not None:
+            read_token("", self._credentials.key)  # what reads tokens is loaded before anybody waits for it
         self.demand = demand_of(host, options)
         if self.demand is Demand.EVERYBODY and self._credentials.key is None:
             why = "is closed" if options.closed else "can be reached by others"

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import jwt
-
 from crdtsync.core.values.ids import Randomness
 
 KEY_BYTES: Final = 32
@@ -43,6 +41,8 @@ def new_identity(rng: Randomness) -> str:
 
 def token_of(invite: Invite, key: bytes) -> str:
     """The token of an invite; the same each time. See RFC 7519."""
+    import jwt  # a megabyte, and a hub on this machine asks nobody for a token
+
     claims: dict[str, Any] = {"iss": _ISSUER, "jti": invite.identity, "room": invite.room}
     if invite.read_only:
         claims["ro"] = True
@@ -56,6 +56,8 @@ def read_token(token: str, key: bytes) -> str | None:
 
     Signatures are compared in constant time.
     """
+    import jwt
+
     if len(token) > TOKEN_MAX_CHARS:
         return None
     try:
