@@ -150,20 +150,17 @@ class Materialise:
         state.begin(step, agreed.entry, replace(agreed, path=placed.path))
         self._prune(parents(agreed.path), leaving=agreed.path)
 
-    def set_aside(self, entry: EntryId, path: str, aside: str, seen: OnDisk) -> bool:
-        """Rename a file that stands where ``entry`` belongs. False if it is none that could be renamed."""
+    def set_aside(self, entry: EntryId, path: str, aside: str, seen: OnDisk) -> None:
+        """Rename a file that stands where ``entry`` belongs."""
         expected = expected_of(seen)
-        if expected is None:
-            return False
+        assert expected is not None
         step = MoveFile(self._state.take_step_number(), entry, path, aside, expected)
         self._state.begin(step, entry)
-        return True
 
     def set_executable(self, agreed: Synced, placed: Placement, seen: OnDisk) -> None:
         state = self._state
         expected = expected_of(seen)
-        if expected is None:
-            return
+        assert expected is not None
         step = SetExecutable(state.take_step_number(), agreed.path, placed.executable, expected)
         state.begin(step, agreed.entry, replace(agreed, executable=placed.executable))
 
@@ -324,6 +321,7 @@ class Materialise:
                 state.out.notice("received", step.path, f"renamed to {target}")
                 state.disk.discard(step.path)
                 if agreed is None:  # it made room, and belongs to no entry
+                    state.held.pop(step.path, None)
                     state.looking.want(target)
                 elif expected.digest == agreed.digest:
                     self._stands(replace(agreed, fingerprint=fingerprint), now)

@@ -64,14 +64,11 @@ class Reading:
                 return False
         return True
 
-    def step_aside(self, placed: Placement, path: str, seen: OnDisk) -> bool:
-        """Rename what stands in the place of the room's entry; that is written once the place is free."""
+    def step_aside(self, placed: Placement, path: str, seen: OnDisk) -> None:
+        """Rename the file in the place of the room's entry; that is written once the place is free."""
         state = self._state
         aside = conflict_path(path, state.name, new_entry_id(state.rng))
-        begun = self._materialise.set_aside(placed.entry, path, aside, seen)
-        if not begun:
-            state.hold(path)
-        return begun
+        self._materialise.set_aside(placed.entry, path, aside, seen)
 
     def makes_room(self, placed: Placement) -> bool:
         """Whether something that is only here stands where the entry belongs, or above, and steps aside."""
@@ -81,7 +78,8 @@ class Reading:
         for path in (placed.path, *parents(placed.path)):
             seen = state.disk.get(path)
             if seen is not None and seen.kind is not Kind.DIR and state.synced.at(path) is None:
-                return self.step_aside(placed, path, seen)
+                self.step_aside(placed, path, seen)
+                return True
         return False
 
     def caught_up(self, now: float) -> None:

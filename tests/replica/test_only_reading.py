@@ -1,0 +1,105 @@
+"""What a replica that may only read has in the way of others, and what it does once it may write again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crdtsync.core.replica.records import PutSynced
+from crdtsync.core.values.digests import digest_of_text
+from crdtsync.core.wire.control import Welcome, decode_control, encode_control
+from tests.simulation.test_reading import Follower
+
+
+class Granted(Follower):
+    """The hub says whether ``b`` may write; ``b`` itself wants to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_only = True
+        received = self.b.link._received
+
+        def receive(frame: bytes | str) -> None:
+            if isinstance(frame, str) and isinstance(welcome := decode_control(frame), Welcome):
+                frame = encode_control(welcome.model_copy(update={"read_only": self.read_only}))
+            received(frame)
+
+        self.b.link._received = receive
+        self.restart(read_only=False)
+
+    def grant(self) -> None:
+        """On the next connection ``b`` may write."""
+        self.read_only = False
+        self.b.link.cut()
+        self.wait(10.0)
+
+
+def test_who_may_write_again_sends_what_was_held_without_a_restart() -> None:
+    scene = Granted()
+    scene.save(scene.b, "a.txt", "one\ntwo\nthree\nmine\n")
+    scene.save(scene.b, "new.txt", "new\n")
+    scene.rest_apart()
+    assert sorted(scene.held) == ["a.txt", "new.txt"]
+    scene.grant()
+    scene.rest()
+    assert scene.read(scene.a, "a.txt") == "one\ntwo\nthree\nmine\n"
+    assert scene.read(scene.a, "new.txt") == "new\n"
+    assert not scene.held
+
+
+def test_deletions_of_a_reader_are_judged_together_once_it_may_write() -> None:
+    scene = Granted()
+    for path in ("a.txt", "b.bin"):
+        scene.b.disk.take(path)
+    scene.rest_apart()
+    assert sorted(scene.held) == ["a.txt", "b.bin"]
+    scene.grant()
+    scene.wait(5.0)
+    scene.rest()
+    assert scene.paths(scene.a) == ["c/d.txt"]
+
+
+def test_a_file_deleted_here_comes_at_its_new_place_when_others_rename_it() -> None:
+    scene = Follower()
+    scene.b.disk.take("a.txt")
+    scene.rest_apart()
+    scene.a.disk.rename("a.txt", "moved.txt")
+    scene.rest()
+    assert scene.read(scene.b, "moved.txt") == "one\ntwo\nthree\n"
+    assert not scene.held
+
+
+def test_a_file_of_its_own_steps_aside_for_a_folder_of_others() -> None:
+    scene = Follower()
+    scene.save(scene.b, "t", "mine\n")
+    scene.rest_apart()
+    scene.save(scene.a, "t/x.txt", "theirs\n")
+    scene.rest_apart()
+    assert scene.read(scene.b, "t/x.txt") == "theirs\n"
+    [aside] = scene.held
+    assert scene.read(scene.b, aside) == "mine\n"
+
+
+def test_a_file_of_its_own_steps_aside_for_one_that_others_rename() -> None:
+    scene = Follower()
+    scene.save(scene.b, "moved.txt", "mine\n")
+    scene.rest_apart()
+    scene.a.disk.rename("a.txt", "moved.txt")
+    scene.rest_apart()
+    assert scene.read(scene.b, "moved.txt") == "one\ntwo\nthree\n"
+    [aside] = scene.held
+    assert scene.read(scene.b, aside) == "mine\n"
+
+
+def test_an_edit_of_a_text_that_is_no_longer_known_steps_aside() -> None:
+    """Its state was restored from an old backup: nobody can tell what was edited."""
+    scene = Follower()
+    scene.b.kill()
+    [agreed] = [row for row in scene.b.store.remembered().synced if row.path == "a.txt"]
+    scene.b.store.persist([PutSynced(replace(agreed, digest=digest_of_text("long ago\n")))])
+    scene.save(scene.b, "a.txt", "mine\n")
+    scene.b.start()
+    scene.rest_apart()
+    assert scene.read(scene.b, "a.txt") == "one\ntwo\nthree\n"
+    [aside] = scene.held
+    assert scene.read(scene.b, aside) == "mine\n"
+    assert scene.others_see()["a.txt"] == b"one\ntwo\nthree\n"
