@@ -75,6 +75,32 @@ def test_who_joins_with_files_of_their_own_gives_the_room_those() -> None:
     assert len(scene.paths(scene.b)) == 4
 
 
+def test_who_joins_with_other_files_and_wants_both_has_both_everywhere() -> None:
+    scene = rejoined(ev.Differing.BOTH)
+    assert [content(scene, path) for path in ("text.md", "blob.bin", "kind.x", "link")] == [
+        b"theirs\n",
+        b"\0theirs",
+        b"a text\n",
+        b"text.md",
+    ]
+    copies = [path for path in scene.paths(scene.b) if "conflict of b" in path]
+    assert sorted(content(scene, path) for path in copies) == [b"\0a blob", b"\0mine", b"blob.bin", b"mine\n"]
+
+
+def test_a_text_is_kept_beside_a_blob_of_the_room() -> None:
+    scene = Scene()
+    scene.save(scene.a, "kind.x", b"\0a blob")
+    scene.rest()
+    scene.b.kill()
+    scene.b.lose_state()
+    scene.save(scene.b, "kind.x", "a text\n")
+    scene.b.start()
+    scene.rest()
+    assert content(scene, "kind.x") == b"\0a blob"
+    [copy] = [path for path in scene.paths(scene.b) if path != "kind.x"]
+    assert content(scene, copy) == b"a text\n"
+
+
 @pytest.mark.parametrize("later", [True, False])
 def test_who_joins_with_the_newest_files_has_those(later: bool) -> None:
     scene = rejoined(ev.Differing.NEWEST, later=later)

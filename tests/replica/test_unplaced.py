@@ -90,6 +90,17 @@ def test_what_two_did_to_one_place_in_different_ways_is_there_of_both(
         assert merged.count(word) == 1
 
 
+def test_where_nothing_is_seen_to_stand_twice_what_the_operations_made_stays() -> None:
+    """Both took out the same line end; without it the text would be shorter, and no change would be."""
+    scene = shared("    \n\n.")
+    scene.a.link.latency_s = 2.0
+    scene.wait(20.0)
+    scene.save(scene.a, "a.md", "  \ndeux.")
+    scene.save(scene.b, "a.md", "  \nzwei.")
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "  \ndeux\nzwei."
+
+
 def test_an_operation_that_changes_nothing_is_not_sent() -> None:
     scene = shared()
     engine = scene.a.engine

@@ -96,10 +96,10 @@ class Ingest:
         )
 
     def merge_torn(self, agreed: Synced, left: str, now: float) -> None:
-        """What a power cut left of a save of the text; the end that it lacks was not deleted."""
+        """What a power cut left of a save of a text that is known; the end that it lacks was not deleted."""
         base = self._base_of(agreed, left)
-        if base is not None:
-            self._merge(agreed.entry, base, mended(base, left), now)
+        assert base is not None
+        self._merge(agreed.entry, base, mended(base, left), now)
 
     def merge_text(self, entry: EntryId, base: str, saved: str, now: float) -> None:
         """Take a save that does not stand at the entry's path (a displaced file) into its document.

@@ -1,0 +1,73 @@
+"""Saves of which it is hard to tell what they were made from: late ones, old buffers, lost agreements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crdtsync.core.replica.records import PutSynced
+from crdtsync.core.values.digests import digest_of_text
+from tests.replica.test_live import shared
+from tests.simulation.scene import Scene
+
+TEXT = "one\ntwo\nthree\n"
+
+
+def forgotten(scene: Scene) -> None:
+    """``b`` ends, and its state comes from a backup so old that nobody knows the text that it agreed on."""
+    scene.b.kill()
+    [agreed] = [row for row in scene.b.store.remembered().synced if row.path == "a.md"]
+    scene.b.store.persist([PutSynced(replace(agreed, digest=digest_of_text("long ago\n")))])
+
+
+def test_an_edit_of_a_text_that_is_no_longer_known_keeps_both() -> None:
+    scene = shared(TEXT)
+    forgotten(scene)
+    scene.save(scene.b, "a.md", "mine\n")
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == TEXT
+    [copy] = [path for path in scene.paths(scene.a) if path != "a.md"]
+    assert scene.read(scene.a, copy) == "mine\n"
+
+
+def test_an_edit_of_a_text_that_is_no_longer_known_brings_it_back_from_a_deletion() -> None:
+    scene = shared(TEXT)
+    forgotten(scene)
+    scene.save(scene.b, "a.md", "mine\n")
+    scene.a.disk.take("a.md")
+    scene.wait(5.0)
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "mine\n"
+    assert scene.paths(scene.a) == ["a.md"]
+
+
+def test_what_is_written_late_into_a_file_that_was_saved_here_is_an_edit_of_that_save() -> None:
+    scene = shared("")
+    scene.save(scene.b, "a.md", TEXT)
+    scene.rest()
+    old = scene.b.disk.get("a.md")
+    assert old is not None
+    scene.save(scene.a, "a.md", "zero\n" + TEXT)
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "a.md") == "zero\n" + TEXT
+    )
+    scene.b.disk.write_into(old, (TEXT + "late\n").encode())
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "zero\n" + TEXT + "late\n"
+
+
+def test_a_buffer_from_before_a_save_here_that_others_took_out_takes_nothing_else_of_theirs_back() -> None:
+    scene = shared(TEXT)
+    loaded = "".join(f"line {number} of a longer text\n" for number in range(5))
+    scene.save(scene.a, "a.md", loaded)
+    scene.rest()
+    sentence = "what b added here is a rather long sentence of its own\n"
+    scene.save(scene.b, "a.md", loaded + sentence * 2)
+    scene.rest()
+    for text in (loaded + sentence, "added by a\n" + loaded):
+        scene.save(scene.a, "a.md", text)
+        scene.rest()
+    scene.save(scene.b, "a.md", loaded + "four comes from an old buffer\n")
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "added by a\n" + loaded + "four comes from an old buffer\n"
