@@ -105,3 +105,27 @@ def test_a_blob_that_others_wait_for_is_offered_though_it_has_changed_names_whil
 
     assert scene.clock.run_until(scene.clock.now_s + 60.0, arrived)
     scene.rest()
+
+
+@pytest.mark.parametrize("others", ["saved", "removed"])
+def test_a_stale_buffer_saved_into_the_inode_of_another_file_takes_back_nothing(others: str) -> None:
+    """As an editor does that saves all of its files, each as a new one."""
+    scene = Scene()
+    scene.a.machine.filesystem.reuses_numbers = True
+    for name in ("apple", "bread"):
+        scene.save(scene.b, f"{name}.md", text_of(name))
+    scene.rest()
+    scene.save(scene.b, "bread.md", text_of("bread") + "by b\n")
+    scene.rest()
+    disk = scene.a.disk
+    if others == "saved":
+        node = disk.new_inode(NodeKind.FILE, ("first\n" + text_of("apple")).encode())
+        freed = disk.put("apple.md", node)
+    else:
+        freed = disk.take("apple.md")
+    stale = disk.new_inode(NodeKind.FILE, ("first\n" + text_of("bread")).encode())
+    assert freed is not None and stale.number == freed.number
+    disk.put("bread.md", stale)
+    scene.wait(3.0)
+    scene.rest()
+    assert scene.read(scene.b, "bread.md") == "first\n" + text_of("bread") + "by b\n"

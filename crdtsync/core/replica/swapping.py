@@ -93,12 +93,18 @@ class Swapping:
                 came[end] = origin
 
     def _is_brought(self, path: str, seen: Seen) -> bool:
-        """Whether a known file stands at a path that was not its own, also if its own has another by now."""
+        """Whether a known file stands at a path that was not its own, also if its own has another by now.
+
+        Its content tells: whoever saves several files, each as a new one, has one take the inode of another.
+        """
         if not isinstance(seen, Present):
             return False
-        origin = self._state.synced.with_inode(seen.fingerprint)
+        synced = self._state.synced
+        origin, here = synced.with_inode(seen.fingerprint), synced.at(path)
         if origin is not None and origin.path != path:
-            return True
+            there = None if here is None else synced.get(here)
+            if self._is_of(origin, seen.content, there):
+                return True
         return self._left.get(_file_of(seen.fingerprint, seen.content.digest), path) != path
 
     def _leaves(self, path: str, seen: Seen) -> None:
