@@ -19,6 +19,7 @@ from crdtsync.core.values.reserved import STATE_FOLDER
 from crdtsync.errors import FolderError, PeerError, class_named
 
 SOCKET_NAME: Final = "socket"
+PROGRAMS_SOCKET: Final = "programs"
 ANSWER_MAX_BYTES: Final = 256 << 20
 ANSWER_TIMEOUT_S: Final = 60.0
 """A replica that has just started may be busy reading a large state."""

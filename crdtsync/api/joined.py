@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from crdtsync.adapters import saved_token
 from crdtsync.api.folder import FolderRoom
-from crdtsync.api.served import listen
+from crdtsync.api.listening import listen
 from crdtsync.api.who import address_of, person
 from crdtsync.core.replica import events as ev
 from crdtsync.core.values.ids import printable

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from crdtsync.adapters.control_client import none_runs, socket_address
+from crdtsync.adapters.control_client import PROGRAMS_SOCKET, none_runs, socket_address
 from crdtsync.adapters.local_socket import lines_of
 from crdtsync.api import program_messages as messages
 from crdtsync.core.values import limits
@@ -47,7 +47,7 @@ class ProgramLink:
         """``told`` gets what the replica says unasked, in its order. Raises FolderError when none runs."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            with socket_address(folder / STATE_FOLDER, messages.SOCKET_NAME) as address:
+            with socket_address(folder / STATE_FOLDER, PROGRAMS_SOCKET) as address:
                 await asyncio.to_thread(connection.connect, address)  # a busy replica may let it wait
             connection.setblocking(False)
             reader, writer = await asyncio.open_unix_connection(

@@ -17,7 +17,6 @@ from crdtsync.core.replica.status import Conflict, Status
 from crdtsync.errors import CrdtsyncError, PeerError, class_named
 from crdtsync.runtime.blob_job import Transfer
 
-SOCKET_NAME: Final = "programs"
 PROTOCOL: Final = 1
 """Of this socket alone; raised when an old program could misunderstand a new replica, or the reverse."""
 

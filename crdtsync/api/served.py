@@ -1,4 +1,4 @@
-"""The programs that use a joined folder from outside: the replica's end of ``crdtsync.attach``.
+"""One program that uses a joined folder from outside: the replica's end of ``crdtsync.attach``.
 
 Each connection is a room of its own over the one running replica. What is asked is done in tasks, but edits
 of open texts, which are taken in order as they come.
@@ -10,13 +10,12 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
 
-from crdtsync.adapters.control_socket import ControlServer
-from crdtsync.adapters.local_socket import LocalSocket, lines_of
+from crdtsync.adapters.local_socket import lines_of
 from crdtsync.api import program_messages as messages
 from crdtsync.api.document import TextPort
 from crdtsync.api.folder import FolderRoom
@@ -26,8 +25,7 @@ from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.paths import check_path
 from crdtsync.errors import Closed, CrdtsyncError, PeerError, ProtocolMismatch
-from crdtsync.runtime.control import handlers_for
-from crdtsync.runtime.editor_socket import BEHIND_S, EditorSocket
+from crdtsync.runtime.editor_socket import BEHIND_S
 from crdtsync.runtime.replica import Replica
 
 TAKEN_AT_ONCE: Final = 256
@@ -36,50 +34,7 @@ TAKEN_AT_ONCE: Final = 256
 _log = logging.getLogger("crdtsync.programs")
 
 
-async def listen(replica: Replica, extras: AsyncExitStack) -> None:
-    """Let commands, editors and programs of this machine use the folder. Raises FolderError.
-
-    The folder is ours: called once the replica has opened it. What listens is closed by ``extras``.
-    """
-    control = ControlServer(replica.folder.state_folder, handlers_for(replica))
-    for server in (control, EditorSocket(replica), ProgramSocket(replica)):
-        extras.push_async_callback(server.close)
-        await server.start()
-
-
-class ProgramSocket:
-    """Serves programs on ``.crdtsync/programs`` from ``start`` to ``close``."""
-
-    def __init__(self, replica: Replica) -> None:
-        self._replica = replica
-        self._sessions: set[_Session] = set()
-        self._socket = LocalSocket(
-            replica.folder.state_folder, messages.SOCKET_NAME, limits.PROGRAM_LINE_MAX_BYTES, self._serve
-        )
-
-    async def start(self) -> None:
-        """Raises FolderError. The caller holds the folder's lock."""
-        await self._socket.start()
-
-    async def close(self) -> None:
-        for session in self._sessions:
-            session.farewell()
-        await self._socket.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.set_write_buffer_limits(high=limits.PROGRAM_QUEUE_MAX_BYTES)
-        session = _Session(self._replica, reader, writer)
-        if len(self._socket.connections) > limits.PROGRAM_CONNECTIONS_MAX:
-            session.end_with(PeerError("too many programs use this folder; close one"))
-            return
-        self._sessions.add(session)
-        try:
-            await session.run()
-        finally:
-            self._sessions.discard(session)
-
-
-class _Session:
+class Session:
     """One connection."""
 
     def __init__(self, replica: Replica, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

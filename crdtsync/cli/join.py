@@ -63,12 +63,14 @@ class Wanted:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    import asyncio
+    from crdtsync.cli.interpreter import collect_seldom, hand_over_soon, importing
 
-    from crdtsync.cli.interpreter import collect_seldom, hand_over_soon
-    from crdtsync.cli.joined import JoinCommand
-    from crdtsync.core.replica.events import Differing
-    from crdtsync.runtime.joining import JoinOptions
+    with importing():
+        import asyncio
+
+        from crdtsync.cli.joined import JoinCommand
+        from crdtsync.core.replica.events import Differing
+        from crdtsync.runtime.joining import JoinOptions
 
     wanted = what_is_wanted(arguments)
     options = JoinOptions(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-from crdtsync.api.served import listen
+from crdtsync.api.listening import listen
 from crdtsync.cli.exit_codes import EXIT_DONE
 from crdtsync.cli.views import JsonView, PlainView, TerminalView, View
 from crdtsync.core.replica.effects import AskDiffering

@@ -11,8 +11,6 @@ import os
 from typing import Final
 
 from crdtsync.adapters.local_socket import LocalSocket, lines_of
-from crdtsync.core.editor import answers
-from crdtsync.core.editor.session import EditorSession
 from crdtsync.core.values import limits
 from crdtsync.runtime.replica import Replica
 
@@ -39,6 +37,10 @@ class EditorSocket:
         await self._socket.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Most joins never see an editor.
+        from crdtsync.core.editor import answers
+        from crdtsync.core.editor.session import EditorSession
+
         replica = self._replica
         writer.transport.set_write_buffer_limits(high=limits.EDITOR_QUEUE_MAX_BYTES)
 

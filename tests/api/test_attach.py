@@ -17,7 +17,7 @@ import pytest
 
 import crdtsync
 from crdtsync import TextEdit, blocking, errors
-from crdtsync.api.program_messages import SOCKET_NAME
+from crdtsync.adapters.control_client import PROGRAMS_SOCKET
 from tests.api.test_connect import DEADLINE_S, until
 
 
@@ -265,7 +265,7 @@ async def test_what_makes_no_sense_is_answered_and_harms_nobody_else(
     folder: Path, said: list[Any], answer: str | None
 ) -> None:
     async with crdtsync.attach(folder) as room:
-        reader, writer = await asyncio.open_unix_connection(str(folder / ".crdtsync" / SOCKET_NAME))
+        reader, writer = await asyncio.open_unix_connection(str(folder / ".crdtsync" / PROGRAMS_SOCKET))
         for each in said:
             writer.write((each if isinstance(each, bytes) else json.dumps(each).encode()) + b"\n")
         async with asyncio.timeout(DEADLINE_S):
@@ -283,7 +283,7 @@ async def test_what_makes_no_sense_is_answered_and_harms_nobody_else(
 
 
 async def test_edits_that_do_not_fit_end_the_connection_and_harm_nothing(folder: Path) -> None:
-    reader, writer = await asyncio.open_unix_connection(str(folder / ".crdtsync" / SOCKET_NAME))
+    reader, writer = await asyncio.open_unix_connection(str(folder / ".crdtsync" / PROGRAMS_SOCKET))
     opening = {"id": 2, "method": "open", "params": {"document": 1, "path": "todo.md"}}
     writer.write(json.dumps(HELLO).encode() + b"\n" + json.dumps(opening).encode() + b"\n")
     async with asyncio.timeout(DEADLINE_S):
@@ -327,7 +327,7 @@ async def test_the_command_lets_programs_attach_and_a_killed_one_ends_their_room
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        socket = tmp_path / ".crdtsync" / SOCKET_NAME
+        socket = tmp_path / ".crdtsync" / PROGRAMS_SOCKET
         await until(socket.exists)
         async with crdtsync.attach(tmp_path) as room:
             await room.settled()
