@@ -44,7 +44,8 @@ from crdtsync.core.values.reserved import reserved_path
 SYNC_TOGETHER_FROM: Final = 8
 """From this many texts on, one syncfs for all costs less than an fsync each."""
 _RESERVED: Final = "a name in it is never shared"
-_GROUP_MAX_STEPS: Final = 512
+_GROUP_MAX_STEPS: Final = 256
+"""The engine takes in one group while the next is carried out."""
 _GROUP_MAX_BYTES: Final = 64 * limits.MiB
 """What is staged at once: a bound for the disk space that a batch takes twice."""
 

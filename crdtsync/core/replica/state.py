@@ -289,7 +289,7 @@ class ReplicaState:
         """Its outcome is known: its paths can be looked at again."""
         if isinstance(step, WriteFile) and isinstance(step.content, TextContent):
             self.step_chars -= len(step.content.text)
-        if self.waiting and 2 * len(self.steps) <= limits.STEPS_UNDER_WAY_MAX and not self.many_steps:
+        if self.waiting and 4 * len(self.steps) <= 3 * limits.STEPS_UNDER_WAY_MAX and not self.many_steps:
             some = list(islice(self.waiting, limits.STEPS_UNDER_WAY_MAX - len(self.steps)))
             for entry in some:
                 del self.waiting[entry]
