@@ -206,6 +206,7 @@ class Person:
         if path == target:
             raise FileExistsError
         self._ledger.deleted(self.name, self._disk.nodes[target].data)
+        self._ledger.froze(self._disk.nodes[path].data)  # to the other file's history that is an edit
         self._move(path, target)
         return f"{path} over {target}"
 

@@ -150,3 +150,48 @@ def test_a_torn_file_that_was_taken_from_its_path_lacks_nothing_at_its_end() -> 
     scene.b.start()
     scene.rest()
     assert scene.read(scene.a, "note.md") == LINES + "four of ann\n"
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_disk_that_is_ahead_of_what_its_replica_remembers_brings_nothing_twice(edited: bool) -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    assert scene.b.engine is not None
+    backup = scene.b.store.copy()
+    later = LINES.replace("two", "two and a half") + "added by ann\n"
+    scene.save(scene.a, "note.md", later)
+    scene.rest()
+    scene.b.kill()
+    scene.b.restore_state(backup)
+    if edited:
+        scene.save(scene.b, "note.md", "zero of bob\n" + later)
+    last = later.replace("by ann", "byann").replace("half", "1half")
+    scene.save(scene.a, "note.md", last)
+    scene.wait(2.0)
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == ("zero of bob\n" if edited else "") + last
+
+
+def test_a_file_aside_that_a_power_cut_gave_back_what_it_held_before_takes_nothing_out() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    scene.wait(5.0)
+    before = scene.b.disk.nodes["note.md"]
+    scene.save(scene.b, "note.md", LINES + "four of bob\n")  # into the same file
+    scene.rest()
+    scene.save(scene.a, "note.md", LINES + "four of bob\nfive of ann\n")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 2.0,
+        lambda: scene.b.disk.nodes["note.md"] is not before and not scene.writing(scene.b),
+    )
+    scene.wait(1.0)
+    scene.b.kill()
+    assert scene.b.machine.holds(before)
+    scene.b.machine.boots += 1
+    scene.b.disk.write_into(before, LINES.encode())
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == LINES + "four of bob\nfive of ann\n"

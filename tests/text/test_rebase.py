@@ -124,6 +124,14 @@ def test_changes_that_are_alike_by_chance_are_both_kept(
     assert merged(base, ours, theirs) == result
 
 
+def test_what_a_formatter_added_is_there_once_also_after_a_line_that_another_deleted() -> None:
+    lines = ("line 72d5 E f8d8 of text", "line ae18 F 9e30 of text", "line 1324 G 87f2 of text", "b456 H")
+    base = "".join(f"{line}\n" for line in lines)
+    ours = "".join(f"{line} [checked {mark}]\n" for line, mark in zip(lines, "efgh", strict=True))
+    theirs = "line b70e P 6658 of text [checked p]\n" + ours.replace(lines[2], "")
+    assert rebase(base, ours, theirs) == ()
+
+
 def test_a_formatter_run_on_both_sides_is_taken_once_beside_further_changes() -> None:
     base = "".join(f"def f{number}( a,b ):\n  return a+b\n\n" for number in range(100))
     formatted = base.replace("( a,b )", "(a, b)").replace("  return a+b", "    return a + b")

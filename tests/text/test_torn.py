@@ -24,6 +24,15 @@ def test_the_end_that_a_save_lacks_is_that_of_the_text_before(left: str, text: s
     assert mended(BASE, left) == text
 
 
+@pytest.mark.parametrize("end", ["third lin", "third line of", "third line of text [checked"])
+def test_a_torn_text_that_was_formatted_has_each_line_once(end: str) -> None:
+    base = "first line of text\nsecond line of text\nthird line of text\nfourth line of text\n"
+    left = "first line of text [checked]\nsecond line of text [checked]\n" + end
+    whole = "first line of text [checked]\nsecond line of text [checked]\n"
+    third = end if "[" in end else "third line of text"
+    assert mended(base, left) == f"{whole}{third}\nfourth line of text\n"
+
+
 @pytest.mark.parametrize(
     ("left", "torn"), [("", True), ("one\ntw", True), (BASE, False), ("one\n", False), ("other\n", False)]
 )

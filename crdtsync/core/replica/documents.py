@@ -72,7 +72,7 @@ class Documents:
         self.tell: Callable[[EntryId, tuple[Edit, ...], bool], None]
         self.unplaced: Container[EntryId] = ()
         """Texts with edits of ours that the hub has not placed: in their logs these are kept apart."""
-        self.placed = PlacedTexts(client_id, self._logged_updates)
+        self.placed = PlacedTexts(client_id, self.log)
         self._stood: dict[str, tuple[EntryId, Digest]] = {}
         """By path, the text that stood there until it was removed or moved."""
         self._recent: OrderedDict[tuple[EntryId, Digest], str] = OrderedDict()
@@ -265,6 +265,9 @@ class Documents:
         before = self._saved_here.get(entry, ())[1 - limits.VERSIONS_MAX_COUNT :]
         self._saved_here[entry] = (*before, digest)
 
+    def saved_since_start(self, entry: EntryId) -> bool:
+        return entry in self._saved_here
+
     def was_saved_here(self, entry: EntryId, digest: Digest) -> bool:
         """As far as it is known since the start."""
         return digest in self._saved_here.get(entry, ())
@@ -326,7 +329,8 @@ class Documents:
         head = self.heads.get(DocumentId(entry))
         return head is not None and head.dirty
 
-    def _logged_updates(self, entry: EntryId) -> list[bytes]:
+    def log(self, entry: EntryId) -> list[bytes]:
+        """All updates of a text that are kept, in the order in which they came."""
         return [*self._recall.updates(DocumentId(entry)), *self._unwritten.get(entry, ())]
 
     def _logged(self, entry: EntryId, update: bytes) -> None:

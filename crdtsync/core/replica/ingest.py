@@ -11,6 +11,7 @@ from typing import assert_never
 
 from crdtsync.core.replica import records
 from crdtsync.core.replica.live import LiveTexts
+from crdtsync.core.replica.passed import Moment, moment_of
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
@@ -53,13 +54,19 @@ class Ingest:
         """A save of a text: its edits are taken against the version that it was made from."""
         state = self._state
         entry = agreed.entry
-        base = self._base_of(agreed, content.text)
-        if base is None:
-            # Gone in the room, and the base is lost: what stands on disk is all that comes back.
-            base = state.documents.text(entry)
         saved = content.text
-        if entry in state.rebooted and looks_torn(base, saved):
-            saved = mended(base, saved)
+        passed = self._passed(agreed, saved)
+        if passed is not None:
+            base = passed.text
+            saved = base if entry in state.rebooted and base.startswith(saved) else saved
+            state.guessed.add(entry)
+            agreed = replace(agreed, state_vector=passed.state_vector)
+        else:
+            found = self._base_of(agreed, saved)
+            # Gone in the room, and the base is lost: what stands on disk is all that comes back.
+            base = state.documents.text(entry) if found is None else found
+            if entry in state.rebooted and looks_torn(base, saved):
+                saved = mended(base, saved)
         older = entry in state.rebooted or entry in state.guessed
         state.rebooted.discard(entry)
         state.guessed.discard(entry)
@@ -76,6 +83,18 @@ class Ingest:
         state.agree(
             replace(agreed, digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
         )
+
+    def _passed(self, agreed: Synced, saved: str) -> Moment | None:
+        """What the room's text was since that agreement, if the disk held that before this save.
+
+        The disk may be ahead of what we remember, at a start alone: a power cut or a backup took that back.
+        """
+        documents, entry = self._state.documents, agreed.entry
+        if documents.saved_since_start(entry) or entry in self._live:
+            return None
+        if documents.text_digest(entry) == agreed.digest:
+            return None
+        return moment_of(documents.log(entry), agreed, saved, torn=entry in self._state.rebooted)
 
     def take_save(self, entry: EntryId, shown: str, now: float) -> bool:
         """With the hub away: a save that an editor shows becomes an edit, like those that it makes."""

@@ -9,6 +9,7 @@ from crdtsync.core.replica.effects import DropDisplaced
 from crdtsync.core.replica.events import Fetched, FetchFailed, Uploaded, UploadFailed
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.materialise import Materialise
+from crdtsync.core.replica.passed import was_text
 from crdtsync.core.replica.records import PutMeta
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import Displaced
@@ -115,7 +116,12 @@ class Transfers:
         base = None
         if row is not None and row.kind is Kind.TEXT and isinstance(content, TextContent):
             base = state.documents.version(entry, replaced)
-        if content.digest == replaced or content.digest == state.room_digest(entry):
+        undone = displaced.token in state.displaced_torn and base is not None
+        if (
+            content.digest in (replaced, state.room_digest(entry))
+            # a power cut took back what had been saved in it last
+            or (undone and was_text(state.documents.log(entry), content.digest))
+        ):
             if base is not None and isinstance(content, TextContent):
                 state.documents.keep_version(entry, content.text, now)
                 self._remember(file, content.digest, now)

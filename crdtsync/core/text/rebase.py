@@ -64,6 +64,11 @@ def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[E
     return tuple(combine(base, our_edits, their_edits, _Places(base, older).in_lines, lines))
 
 
+def includes(base: str, less: str, more: str) -> bool:
+    """Whether ``more`` has all that was changed from ``base`` to ``less``, and it can be told."""
+    return _Places(base).includes(base, less, more)
+
+
 class _Places:
     """Decides on places that both sides changed, within what a rebase may cost in all."""
 
@@ -133,6 +138,9 @@ class _Places:
             return diff(theirs, ours)
         return None
 
+    def includes(self, base: str, less: str, more: str) -> bool:
+        return self._includes(base, less, more, words, _TELLING_CHARS)
+
     def _includes(self, base: str, less: str, more: str, cut: _Cut, telling: int) -> bool:
         """Whether ``more`` has all that ``less`` changed: whether ``less`` lies on a shortest way to it,
         and all that it deleted is deleted.
@@ -144,12 +152,16 @@ class _Places:
         all_the_way = align_words(base_parts, more_parts, self._budget)
         kept = _matched(to_less)
         to_more = align_words(less_parts, more_parts, self._budget)
-        if kept + _matched(to_more) != len(less_parts) + _matched(all_the_way):
-            return False
         there = {at for start, _, length in to_more for at in range(start, start + length)}
         there |= {at for _, start, length in to_less for at in range(start, start + length)}
-        if any(at not in there and not part.isspace() for at, part in enumerate(less_parts)):
-            return False  # it inserted something else; the numbers agree by chance
+        missing = [part for at, part in enumerate(less_parts) if at not in there]
+        if not "".join(missing).isspace() and missing:
+            return False  # it inserted something else, whatever the numbers
+        if kept + _matched(to_more) != len(less_parts) + _matched(all_the_way):
+            # a way through spaces that are alike by chance may be shorter
+            seen = _seen(base_parts, to_less) + _seen(less_parts, to_more)
+            if missing or seen != sum(map(_is_seen, less_parts)) + _seen(base_parts, all_the_way):
+                return False
         if kept == len(base_parts):
             inserted = _inserted_chars(base_parts, less_parts, to_less)
             return inserted >= telling or 2 * inserted >= _inserted_chars(base_parts, more_parts, all_the_way)
@@ -194,6 +206,15 @@ def _after(made: Sequence[Edit], edits: Sequence[Edit]) -> tuple[Edit, ...]:
 
 def _kept(base: str, edits: Sequence[Edit]) -> int:
     return len(base) - sum(edit.end - edit.start for edit in edits)
+
+
+def _is_seen(part: str) -> bool:
+    return not part.isspace()
+
+
+def _seen(old: Sequence[str], runs: Sequence[Run]) -> int:
+    """How many parts are matched, white space aside."""
+    return sum(_is_seen(old[at]) for start, _, length in runs for at in range(start, start + length))
 
 
 def _matched(runs: Sequence[Run]) -> int:

@@ -6,8 +6,17 @@ Pure judgement on texts; whether the power was cut at all is known to whoever as
 from __future__ import annotations
 
 import codecs
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
 
 from crdtsync.core.text.align import Budget, align
+from crdtsync.core.text.words import words
+
+_TELLING_CHARS: Final = 8
+"""Words of one line alone, of at least this many characters in all, do not stand in another by chance, ..."""
+_TELLING_NEXT_CHARS: Final = 3
+"""... nor do so many, if it is the very line that must come next."""
 
 
 def looks_torn(base: str, left: str) -> bool:
@@ -25,13 +34,34 @@ def mended(base: str, left: str) -> str:
     """
     at = left.rfind("\n") + 1
     whole, broken = left[:at], left[at:]
-    lines = base.splitlines(keepends=True)
-    runs = align(lines, whole.splitlines(keepends=True), Budget())
-    known = max((start + length for start, _, length in runs), default=0)
-    end = "".join(lines[known:])
-    if end.startswith(broken):
+    lines, there = base.splitlines(keepends=True), whole.splitlines(keepends=True)
+    runs = align(lines, there, Budget())
+    known, seen = max(((start + length, at + length) for start, at, length in runs), default=(0, 0))
+    lines = lines[known:]
+    end = lines[_edited_lines(lines, [*there[seen:], broken]) :]
+    if any(line.startswith(broken) for line in end):
         broken = ""
-    return whole + broken + ("\n" if broken else "") + end
+    return whole + broken + ("\n" if broken else "") + "".join(end)
+
+
+def _edited_lines(lines: Sequence[str], there: Sequence[str]) -> int:
+    """How many of the lines come before the end of the last one that is there with something added.
+
+    That is told by all of its words, if enough of them are in no other line.
+    """
+    line_words = [{word for word in words(line) if word[0].isalnum()} for line in lines]
+    counts = Counter(word for each in line_words for word in each)
+    where = {word: at for at, each in enumerate(line_words) for word in each if counts[word] == 1}
+    known = 0
+    for line in there:
+        found = {word for word in words(line) if word[0].isalnum()}
+        for at in sorted({where[word] for word in found & where.keys()}):
+            telling = sum(len(word) for word in line_words[at] if word in where)
+            enough = _TELLING_NEXT_CHARS if at == known else _TELLING_CHARS
+            if at >= known and telling >= enough and line_words[at] <= found:
+                known = at + 1
+                break
+    return known
 
 
 def beginning(data: bytes) -> str | None:
