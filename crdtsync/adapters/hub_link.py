@@ -199,6 +199,9 @@ def explain(error: Exception, url: str) -> CrdtsyncError:
             )
         case InvalidURI():
             return ProtocolMismatch(f"{url} is not the address of a hub")
+        case InvalidMessage() if isinstance(error.__cause__, EOFError):
+            # As a hub does that ends, or is killed, at that moment.
+            return HubUnreachable(f"What answers at {url} closes the connection before it has said a word")
         case InvalidMessage() | InvalidHandshake():
             return ProtocolMismatch(
                 f"What answers at {url} does not speak websockets: not a crdtsync hub; check the address"

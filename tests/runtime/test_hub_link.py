@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from crdtsync.adapters.hub_link import HubLink
 from crdtsync.core.values import limits
-from crdtsync.errors import CrdtsyncError
+from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
 
 FRAME = bytes(16 * limits.KiB)
 FRAMES = 1000
@@ -177,3 +177,25 @@ async def test_nothing_comes_any_more_from_a_hub_that_was_left() -> None:
             await done.wait()
         assert other.received == ["first"]
         assert [str(reason) for reason in other.ended] == ["enough"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(b"", HubUnreachable), (b"HTTP/1.1 101 Swi", HubUnreachable), (b"SSH-2.0-other\r\n", ProtocolMismatch)],
+)
+async def test_who_hangs_up_before_it_answers_may_be_a_hub_that_is_just_ending(
+    answer: bytes, kind: type[CrdtsyncError]
+) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    ended: asyncio.Future[CrdtsyncError] = asyncio.get_running_loop().create_future()
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        link = HubLink(f"ws://127.0.0.1:{port}", lambda: None, lambda frame: None, ended.set_result)
+        link.open()
+        async with asyncio.timeout(30):
+            assert isinstance(await ended, kind)
+        await link.close()

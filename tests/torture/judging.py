@@ -5,6 +5,7 @@ What must hold is in ``crdtsync.testing.oracles``; here is how real folders and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -101,12 +102,13 @@ def settle(folders: Sequence[Path], rng: Random) -> int:
             except Broken as error:
                 status = {key: value for key, value in status_of(folder).items() if key != "peers"}
                 raise Broken("stuck", f"{error} {status}") from error
-        now = pictures_of(folders)
-        if now == before and all(each == now[0] for each in now):
-            return number + 1
-        before = now
+        with contextlib.suppress(FileNotFoundError):  # something has just gone: this is no rest
+            now = pictures_of(folders)
+            if now == before and all(each == now[0] for each in now):
+                return number + 1
+            before = now
         pause(0.2)
-    assert before is not None
+    assert before is not None, f"{folders} never held still"
     for folder, found in zip(folders[1:], before[1:], strict=True):
         compare("equal", str(folders[0]), before[0], str(folder), found)
     raise Broken("rest", f"no rest after {ROUNDS_MAX} rounds")

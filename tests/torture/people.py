@@ -207,6 +207,8 @@ class Person:
         self._note(f"  by {way.__name__}")
         if way(path, line(token), self._rng.randint(1, max(1, seen.count(b"\n")))):
             self._ledger.saved(self.name, b"", token.encode())
+            # The tool wrote what it found as well: whoever writes over that here takes it back from the tool.
+            self._ledger.moved(self.name, seen)
 
     def _load(self) -> None:
         """An editor loads a file, to save it some time later."""
