@@ -300,8 +300,8 @@ class World:
             self._restart(replica)
         self._until(lambda: not any(person.busy for person in self.people), 10.0, "people finish")
         self._until(lambda: self.hub.drained, 120.0, "reading")
+        self._wait(2.0)  # a page may not have heard yet that the hub it knows is gone
         self.pages.calm(self._until)
-        self._wait(2.0)
 
     # -- coming to rest ---------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from crdtsync.core.hub.store import StoreFailed
 from crdtsync.core.replica.events import ConfirmRequested
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
+from crdtsync.core.values.digests import digest_of
 from crdtsync.testing.virtual_inodes import NodeKind
 from tests.simulation.scene import Scene
 
@@ -521,3 +522,21 @@ def test_after_a_kill_a_formatter_on_an_old_file_takes_out_nothing_that_was_abou
     text = scene.read(scene.a, "x.md") or ""
     for line in ("added by a", "also added by a", "a plum came from b", "an apple is red [ok]"):
         assert text.count(line + "\n") >= 1, text
+
+
+def test_the_last_file_of_a_blob_that_the_hub_lost_is_not_replaced() -> None:
+    scene = Scene()
+    first, second = sorted([b"\0binary of a", b"\0binary of b"], key=digest_of)
+    scene.save(scene.a, "x.bin", b"\0binary")
+    scene.rest()
+    scene.a.link.online = False
+    scene.a.link.cut()
+    scene.save(scene.a, "x.bin", first)
+    scene.save(scene.b, "x.bin", second)
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: digest_of(second) in scene.hub.blobs)
+    scene.wait(1.0)
+    scene.hub.blobs.pop(digest_of(second))
+    scene.a.link.online = True
+    scene.rest()
+    found = [scene.b.disk.nodes[path].data for path in scene.paths(scene.b)]
+    assert sorted(found) == sorted([first, second])

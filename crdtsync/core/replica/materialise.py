@@ -12,6 +12,7 @@ from crdtsync.core.replica.chains import chain_of, occupant_of
 from crdtsync.core.replica.effects import CancelTransfer, Fetch
 from crdtsync.core.replica.links import leads_astray
 from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.sparing import is_spared
 from crdtsync.core.replica.state import ReplicaState, UnderWay
 from crdtsync.core.replica.steps import (
     Cause,
@@ -77,7 +78,7 @@ class Materialise:
             return
         state.waiting.pop(entry, None)
         content = both or self._content(placed, agreed, path)
-        if content is None:
+        if content is None or (seen is not None and is_spared(state, entry, path, seen, now)):
             return
         covered = state.documents.state_vector(entry) if placed.kind is Kind.TEXT else b""
         expected = expected_of(seen)
@@ -103,7 +104,7 @@ class Materialise:
             agreement,
         )
 
-    def remove(self, agreed: Synced, seen: OnDisk) -> None:
+    def remove(self, agreed: Synced, seen: OnDisk, now: float) -> None:
         """Take the file away, into the trash, since the room does not have it any more."""
         state = self._state
         expected = expected_of(seen)
@@ -111,6 +112,8 @@ class Materialise:
             state.forget(agreed.entry)
             state.disk.discard(agreed.path)
             self._prune([agreed.path, *parents(agreed.path)])
+            return
+        if is_spared(state, agreed.entry, agreed.path, seen, now):
             return
         step = RemoveFile(state.take_step_number(), agreed.entry, agreed.path, expected, "deleted by others")
         state.begin(step, agreed.entry)
@@ -137,7 +140,7 @@ class Materialise:
             self._prune(parents(agreed.path), leaving=agreed.path)
             return
         if leads_astray(state, agreed, placed.path):
-            self.remove(agreed, seen)  # and is made anew there, if it may be
+            self.remove(agreed, seen, now)  # and is made anew there, if it may be
             return
         if self._in_the_way(agreed, placed, now):
             return

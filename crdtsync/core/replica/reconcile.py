@@ -313,7 +313,7 @@ class Reconcile:
                     self._materialise.write(placed, agreed, seen, now)
             case Action.DELETE_HERE:
                 assert seen is not None
-                self._materialise.remove(agreed, seen)
+                self._materialise.remove(agreed, seen, now)
             case Action.FORGET:
                 state.forget(agreed.entry)
             case Action.HOLD | Action.KEEP_BOTH:

@@ -42,6 +42,8 @@ class Transfers:
             case Uploaded(digest, index):
                 state.uploaded[digest] = None if index == digest else index
                 state.asked.discard(digest)
+                if digest in state.missing:
+                    state.retry_at_once(now)  # what waits here for a blob of our own, which the hub had lost
                 for path in state.uploading.pop(digest, ()):
                     state.attention.pop(path, None)
                     state.replan_path(path)
