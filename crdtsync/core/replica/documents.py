@@ -24,7 +24,8 @@ from crdtsync.core.replica.records import (
 )
 from crdtsync.core.replica.trees import SyncedTree
 from crdtsync.core.replica.unwritten import UnwrittenTexts
-from crdtsync.core.text.diff import Edit, diff, size_of
+from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.distance import apart
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.first import FirstText, read_first, write_first
 from crdtsync.core.values import limits
@@ -283,14 +284,13 @@ class Documents:
             return recent
         return next((v.text for v in self._stored(entry) if v.digest == digest), None)
 
-    def apart(self, agreed: Synced, content: Content) -> float | None:
-        """How much of both is another text: 0 if they are equal, 1 at most. None if nobody can tell."""
+    def apart(self, agreed: Synced, content: Content, at_most: float = 1.0) -> float | None:
+        """How much of both is another text: 0 if they are equal, 1 at most. None if nobody can tell, or if it
+        is seen at once to be above ``at_most``."""
         if not isinstance(content, TextContent) or agreed.kind is not Kind.TEXT or agreed.digest is None:
             return None
         known = self.version(agreed.entry, agreed.digest)
-        if known is None:
-            return None
-        return size_of(diff(known, content.text)) / max(1, len(known) + len(content.text))
+        return None if known is None else apart(known, content.text, at_most)
 
     def versions(self, entry: EntryId) -> list[Version]:
         """Recent versions, newest first."""

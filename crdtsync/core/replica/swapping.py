@@ -27,12 +27,15 @@ class Swapping:
         self._ingest = ingest
         self._left: dict[tuple[int, int, Digest], str] = {}
         """Files that others took the places of lately, with their paths."""
+        self._compared: dict[object, bool] = {}
+        """What ``_is_of`` found in the present event."""
         self._held: dict[str, Seen] = {}
         """What stands at paths, until the paths that their files came from have been looked at as well."""
 
     def note(self, seen: Iterable[tuple[str, Seen]]) -> set[str]:
         """Returns the paths, of those looked at, where a file stands that was elsewhere before."""
         found = list(seen)
+        self._compared.clear()
         brought = {path for path, each in [*self._held.items(), *found] if self._is_brought(path, each)}
         for path, each in found:
             self._leaves(path, each)
@@ -140,10 +143,14 @@ class Swapping:
         """Whether it is the content of that file, or an edit of it rather than of what stood ``here``."""
         if origin.digest == content.digest or content == _EMPTY:
             return True
-        documents = self._state.documents
-        apart = documents.apart(origin, content)
-        other = None if here is None else documents.apart(here, content)
-        return apart is not None and apart <= 0.5 and (other is None or apart < other)
+        key = origin.entry, origin.digest, None if here is None else (here.entry, here.digest), content.digest
+        if key not in self._compared:
+            documents = self._state.documents
+            other = None if here is None else documents.apart(here, content)
+            # A tool that writes many files anew gives most of them the inodes of others.
+            apart = documents.apart(origin, content, 0.5 if other is None else min(0.5, other))
+            self._compared[key] = apart is not None and apart <= 0.5 and (other is None or apart < other)
+        return self._compared[key]
 
     def _swapped(self, came: Mapping[str, Synced], seen: Mapping[str, Seen], now: float) -> None:
         state = self._state

@@ -1,0 +1,31 @@
+"""How much two texts differ, as a number; cheap where they differ by far too much."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from crdtsync.core.text.diff import diff, size_of
+
+COUNTED_MAX: Final = 1 << 18
+"""Characters of both texts: to count those of larger ones takes as long as most differences."""
+
+
+def apart(old: str, new: str, at_most: float = 1.0) -> float | None:
+    """The part of both texts that is not common: 0 if they are equal, 1 at most.
+
+    None only if it is above ``at_most``; that may be seen without looking for what is common.
+    """
+    both = max(1, len(old) + len(new))
+    if at_most < 1 and both <= COUNTED_MAX and _at_least(old, new) > at_most * both:
+        return None
+    return size_of(diff(old, new)) / both
+
+
+def _at_least(old: str, new: str) -> int:
+    """Every edit that makes ``new`` of ``old`` deletes and inserts as many characters: as often as one occurs
+    more in one of them, it is not common."""
+    here, there = Counter(old), Counter(new)
+    return sum(abs(count - there[each]) for each, count in here.items()) + sum(
+        count for each, count in there.items() if each not in here
+    )
