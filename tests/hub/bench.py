@@ -8,7 +8,8 @@ from random import Random
 from typing import TypeVar
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.documents import checked, compact, compare, load
+from crdtsync.core.hub.answering import loaded
+from crdtsync.core.hub.documents import checked, compact, compare
 from crdtsync.core.hub.effects import (
     Admitted,
     Append,
@@ -39,7 +40,6 @@ from crdtsync.core.hub.events import (
     Compared,
     Connected,
     DocumentsFound,
-    DocumentsLoaded,
     Event,
     Flush,
     LogRead,
@@ -302,14 +302,8 @@ def answer(store: HubStore, request: Request) -> Event:
                 return Compared(member, (), frozenset(), str(error))
             difference = Difference(document, found.state_vector, found.update)
             return Compared(member, (difference,), frozenset() if found.complete else frozenset({document}))
-        case LoadDocuments(desk, room, wanted):
-            return DocumentsLoaded(
-                desk,
-                tuple(
-                    (each, load(store.read_document(room, each, None), store.whole(room, each)))
-                    for each in wanted
-                ),
-            )
+        case LoadDocuments():
+            return loaded(store, request)
         case FindDocuments(member, room, documents):
             return DocumentsFound(member, store.known(room, documents))
         case CheckUpdates():

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdtsync.core.text.cursor import MAX_CLIENT, MAX_CLOCK, Cursor
+from crdtsync.core.text.cursor import MAX_CLIENT, MAX_CLOCK
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.merging import Merging
 from crdtsync.core.text.typist import Typist
-from crdtsync.core.text.update import HAS_ORIGIN, HAS_RIGHT_ORIGIN, Body, check_update, read_structs
+from crdtsync.core.text.update import Body, check_update
 from crdtsync.core.wire.lib0 import varuint
 from tests.text.test_merging import Person
-from tests.text.updates import deletions, item, structs, text, update
+from tests.text.updates import clocks, deletions, item, structs, text, update
 
 
 def typed(client: int, clock: int, characters: bytes, right: bytes = b"") -> bytes:
@@ -26,26 +26,6 @@ def typed(client: int, clock: int, characters: bytes, right: bytes = b"") -> byt
 
 def after(encoded: bytes) -> Typist | None:
     return Typist.after(encoded, check_update(encoded))
-
-
-def clocks(state: bytes) -> dict[tuple[int, int], tuple[object, ...]]:
-    """What stands under each clock and by what it was placed, however a document has cut it in structs."""
-    found: dict[tuple[int, int], tuple[object, ...]] = {}
-    for client, queue in read_structs(state)[0].items():
-        for struct in queue:
-            cursor = Cursor(struct.encoded)
-            info = cursor.byte()
-            left = (cursor.uint(), cursor.uint()) if info & HAS_ORIGIN else None
-            right = (cursor.uint(), cursor.uint()) if info & HAS_RIGHT_ORIGIN else None
-            if left is right is None and info:
-                cursor.uint()
-                cursor.string()
-            units = cursor.string().encode("utf-16-le") if info & 31 == 4 else b""
-            for clock in range(struct.start, struct.end):
-                at = 2 * (clock - struct.start)
-                found[client, clock] = (info & 31, left, right, units[at : at + 2])
-                left = (client, clock) if info else None
-    return found
 
 
 class Reader:

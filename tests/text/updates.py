@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from pycrdt import Doc, Text
 
+from crdtsync.core.text.cursor import Cursor
+from crdtsync.core.text.update import HAS_ORIGIN, HAS_RIGHT_ORIGIN, read_structs
 from crdtsync.core.wire.lib0 import varbytes, varuint
 
 
@@ -58,6 +60,26 @@ def deletions(client: int, *ranges: tuple[int, int]) -> bytes:
 
 def update(inserted: Sequence[bytes] = (), deleted: Sequence[bytes] = ()) -> bytes:
     return varuint(len(inserted)) + b"".join(inserted) + varuint(len(deleted)) + b"".join(deleted)
+
+
+def clocks(state: bytes) -> dict[tuple[int, int], tuple[object, ...]]:
+    """What stands under each clock and by what it was placed, however a document has cut it in structs."""
+    found: dict[tuple[int, int], tuple[object, ...]] = {}
+    for client, queue in read_structs(state)[0].items():
+        for struct in queue:
+            cursor = Cursor(struct.encoded)
+            info = cursor.byte()
+            left = (cursor.uint(), cursor.uint()) if info & HAS_ORIGIN else None
+            right = (cursor.uint(), cursor.uint()) if info & HAS_RIGHT_ORIGIN else None
+            if left is right is None and info:
+                cursor.uint()
+                cursor.string()
+            units = cursor.string().encode("utf-16-le") if info & 31 == 4 else b""
+            for clock in range(struct.start, struct.end):
+                at = 2 * (clock - struct.start)
+                found[client, clock] = (info & 31, left, right, units[at : at + 2])
+                left = (client, clock) if info else None
+    return found
 
 
 class Author:

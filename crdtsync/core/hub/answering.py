@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from crdtsync.core.hub import bounds
 from crdtsync.core.hub.documents import compare, load
 from crdtsync.core.hub.effects import CompareDocuments, LoadDocuments
 from crdtsync.core.hub.events import Compared, DocumentsLoaded
 from crdtsync.core.hub.store import HubStore
+from crdtsync.core.text.slices import sliced
 from crdtsync.core.text.update import is_plain
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.messages import Difference, LogEntry
+from crdtsync.errors import MalformedUpdate
 
 Yielding = Callable[[Iterable[LogEntry]], Iterable[LogEntry]]
 """Hands the rows on, and may let others run between two of them."""
@@ -39,6 +42,23 @@ def compared(store: HubStore, request: CompareDocuments, yielding: Yielding = it
     return Compared(request.member, tuple(differences), frozenset(incomplete))
 
 
+def _tree(entries: Iterable[LogEntry], whole: int) -> tuple[bytes, ...]:
+    """As ``load``; a large tree in slices. No document is made of it here: the loop would wait for that."""
+    rows = sorted(entries, key=lambda row: row.sequence != whole)
+    if sum(len(row.update) for row in rows) <= bounds.TREE_AT_ONCE_BYTES:
+        return load(rows, whole)
+    return tuple(part for row in rows for part in _slices(row.update))
+
+
+def _slices(update: bytes) -> Sequence[bytes]:
+    if len(update) <= bounds.TREE_SLICE_BYTES:
+        return (update,)
+    try:
+        return sliced(update, bounds.TREE_SLICE_BYTES)
+    except MalformedUpdate:
+        return (update,)  # whoever takes it in tells
+
+
 def loaded(store: HubStore, request: LoadDocuments, yielding: Yielding = iter) -> DocumentsLoaded:
     """Whole documents, for a desk. Raises StoreFailed."""
     documents = []
@@ -46,7 +66,7 @@ def loaded(store: HubStore, request: LoadDocuments, yielding: Yielding = iter) -
     for document in request.documents:
         whole = store.whole(request.room, document)
         rows = store.read_document(request.room, document, None)
-        updates = load(yielding(rows), whole)
+        updates = (_tree if document == TREE else load)(yielding(rows), whole)
         documents.append((document, updates))
         if document != TREE and updates and is_plain(updates[0]):  # known here, the loop need not look
             plain.add(document)

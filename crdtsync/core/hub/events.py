@@ -133,7 +133,8 @@ class DocumentsFound:
 
 @dataclass(frozen=True, slots=True)
 class DocumentsLoaded:
-    """Each with updates that make it whole as far as it is durable; its state first, if it has one.
+    """Each with updates that make it whole as far as it is durable; its state first, if it has one (a large
+    tree: in slices).
 
     ``plain``: those of which the first update is known to hold characters of the text and nothing else.
     """

@@ -34,14 +34,7 @@ from crdtsync.core.text import statevector
 from crdtsync.core.text.update import EMPTY_UPDATE, UpdateShape
 from crdtsync.core.tree.rows import Origin
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import (
-    TREE,
-    DocumentId,
-    EntryId,
-    Randomness,
-    new_client_id,
-    new_entry_id,
-)
+from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id, new_entry_id
 from crdtsync.core.wire.control import Left, Presence
 from crdtsync.core.wire.yjs import (
     Awareness,
@@ -73,7 +66,7 @@ class Desk:
         self.number = number
         self.name = name
         self.channels: dict[int, Channel] = {}
-        self.texts = OpenTexts(self._flush_soon)
+        self.texts = OpenTexts(lambda: self._here().await_flush(self))
         self._shared = shared
         self._rng = rng
         self._may_open = may_open
@@ -106,15 +99,16 @@ class Desk:
             self._room.leave(self.number)
             self._room = None
 
-    def loaded(self, event: DocumentsLoaded) -> None:
-        """Raises MalformedUpdate when the tree cannot be read."""
+    def loaded(self, event: DocumentsLoaded) -> bool:
+        """As ``read_on``."""
+        more = False
         for document, stored in event.documents:
             updates = self._loading.finish(document, stored)
             if document == TREE:
                 opened = partial(self._opened.at, self.name)
-                self._places = Places(self._client_id, updates, self.texts.held, opened)
-                for channel in list(self.channels.values()):
-                    self._admit(channel)
+                places = partial(Places, self._client_id, held=self.texts.held, opened=opened)
+                self._loading.begin_tree(places, updates)
+                more = self.read_on()
             else:
                 entry = EntryId(document)
                 text = self._new_text(entry, "", updates=updates, plain=document in event.plain)
@@ -122,6 +116,14 @@ class Desk:
         self.attach()
         for text in self.texts:
             self._close_if_unused(text)
+        return more
+
+    def read_on(self) -> bool:
+        """Read more of the tree; whether there is still more. Raises MalformedUpdate."""
+        self._places = self._loading.read_tree()
+        for channel in list(self.channels.values()) if self._places is not None else ():
+            self._admit(channel)
+        return self._places is None
 
     def attach(self) -> None:
         """Something has changed, or time has passed, for which channels may wait."""
@@ -390,9 +392,6 @@ class Desk:
         entry = made or new_entry_id(self._rng)
         self._opened.add(self.name, text.path, entry)
         room.add(self.number, self.texts.make(text, entry, places, origin), at_ms)
-
-    def _flush_soon(self) -> None:
-        self._here().await_flush(self)
 
     def _here(self) -> Room:
         assert self._room is not None

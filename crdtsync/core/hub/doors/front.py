@@ -67,6 +67,8 @@ class Doors:
         """What is to be done when, for which connection."""
         self._rest_at_s: dict[str, float] = {}
         """Rooms in which something has happened, the earliest first."""
+        self._reading: dict[str, None] = {}
+        """Rooms of which a large tree is being read, whose turn is next first."""
         self._renew_at_s: float | None = None
         self._now_s = 0.0
         self._returned_at_s = 0.0
@@ -89,6 +91,8 @@ class Doors:
             times.append(self._renew_at_s)
         if self._folders_return():
             times.append(self._returned_at_s)
+        if self._reading:
+            times.append(self._now_s)
         times += islice(self._rest_at_s.values(), 1)
         return min(times, default=None)
 
@@ -187,15 +191,20 @@ class Doors:
             return
         match event:
             case DocumentsLoaded():
-                try:
-                    desk.loaded(event)
-                except MalformedUpdate as error:
-                    desk.refuse_all(TRY_AGAIN, f"The room cannot be read: {printable(str(error), 300)}.")
+                self._read(desk, lambda: desk.loaded(event))
             case LoadFailed(_, reason):
                 desk.refuse_all(TRY_AGAIN, reason)
             case _:
                 assert_never(event)
         self._leave_empty()
+
+    def _read(self, desk: Desk, read: Callable[[], bool]) -> None:
+        """Have the desk read something. If there is more, it goes on when others had their turn."""
+        try:
+            if read():
+                self._reading[desk.name] = None
+        except MalformedUpdate as error:
+            desk.refuse_all(TRY_AGAIN, f"The room cannot be read: {printable(str(error), 300)}.")
 
     def checked(self, event: UpdatesChecked) -> None:
         """An update of a channel has been read."""
@@ -239,6 +248,7 @@ class Doors:
         for name in [name for name, desk in self._desks.items() if not desk.channels]:
             desk = self._desks.pop(name)
             self._rest_at_s.pop(name, None)
+            self._reading.pop(name, None)
             del self._by_number[desk.number]
             desk.leave()
 
@@ -252,6 +262,10 @@ class Doors:
 
     def tick(self, now_s: float) -> None:
         waited, self._now_s = self._folders_return(), now_s
+        for name in [*islice(self._reading, 1)]:
+            del self._reading[name]
+            self._read(self._desks[name], self._desks[name].read_on)
+            self._leave_empty()
         if waited and not self._folders_return():
             for desk in list(self._desks.values()):
                 desk.attach()

@@ -1,13 +1,19 @@
-"""Documents on their way from the store to a desk, with the updates that come meanwhile."""
+"""Documents on their way from the store to a desk, with the updates that come meanwhile.
+
+A large tree is taken in slice by slice, so that other rooms do not wait for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 
+from crdtsync.core.hub import bounds
+from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.effects import LoadDocuments
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
-from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.values.ids import TREE, DocumentId
 
 
 class Loading:
@@ -17,6 +23,9 @@ class Loading:
         self._desk = desk
         self._shared = shared
         self._coming: dict[DocumentId, list[bytes]] = {}
+        self._places: Places | None = None
+        """While the tree is read."""
+        self._slices: deque[bytes] = deque()
 
     def ask(self, room: Room, documents: Iterable[DocumentId]) -> None:
         """Have the store read what is not being read already. It knows only what is durable by then."""
@@ -30,6 +39,9 @@ class Loading:
     def keep(self, document: DocumentId, update: bytes) -> bool:
         """Keep an update of a document that is being read; False for any other."""
         coming = self._coming.get(document)
+        if document == TREE and self._places is not None:
+            self._slices.append(update)
+            return True
         if coming is not None:
             coming.append(update)
         return coming is not None
@@ -37,3 +49,21 @@ class Loading:
     def finish(self, document: DocumentId, updates: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """The document has been read; returns all of it."""
         return (*updates, *self._coming.pop(document, ()))
+
+    def begin_tree(self, places: Callable[[Iterable[bytes]], Places], updates: tuple[bytes, ...]) -> None:
+        """All of the tree is here, for ``read_tree`` and what ``places`` makes. Raises MalformedUpdate."""
+        large = sum(map(len, updates)) > bounds.TREE_AT_ONCE_BYTES
+        self._slices = deque(updates if large else ())
+        self._places = places(() if large else updates)
+
+    def read_tree(self) -> Places | None:
+        """Read a little more of the tree; what was made of it once that is all. Raises MalformedUpdate."""
+        taken_bytes = 0
+        while self._places is not None and self._slices and taken_bytes < bounds.TREE_SLICE_BYTES:
+            update = self._slices.popleft()
+            taken_bytes += len(update)
+            self._places.apply(update)
+        if self._slices:
+            return None
+        places, self._places = self._places, None
+        return places
