@@ -122,10 +122,10 @@ class Doubts:
         state = self._state
         owner = state.synced.at(agreed.path)
         other = None if owner is None else state.synced.get(owner)
+        assert other is not None
         seen = state.disk.get(agreed.path)
-        if other is None or (is_that(seen, agreed) and not is_that(seen, other)):
-            if other is not None:
-                state.forget(other.entry)
+        if is_that(seen, agreed) and not is_that(seen, other):
+            state.forget(other.entry)
             state.synced.put(agreed)  # it stands here after all
             return True
         if agreed.entry in self._deletions.passed:
@@ -136,8 +136,24 @@ class Doubts:
 
     def standing(self, entry: EntryId, path: str) -> OnDisk | None:
         """What is on disk at ``path``, unless it is known to be another entry's."""
-        occupant = self._state.synced.at(path)
-        return self._state.disk.get(path) if occupant is None or occupant == entry else None
+        state = self._state
+        seen, occupant = state.disk.get(path), state.synced.at(path)
+        if seen is None or occupant is None:
+            return seen
+        standing = {occupant}
+        if not any(agreed.digest == seen.digest for agreed in self._agreed_at(occupant, path)):
+            # A power cut may have brought back what stood here before the occupant's file was put here.
+            others = state.unsure_at.get(path, set())
+            back = {each for each in others if any(is_that(seen, was) for was in self._agreed_at(each, path))}
+            standing = back or standing
+        return seen if entry in standing else None
+
+    def _agreed_at(self, entry: EntryId, path: str) -> list[Synced]:
+        """What may be agreed of the entry at that path."""
+        state = self._state
+        agreed = state.synced.get(entry)
+        agreements = state.unsure.get(entry, () if agreed is None else (agreed,))
+        return [each for each in agreements if each.path == path]
 
     def _is_of(self, agreed: Synced, content: TextContent) -> bool:
         """Whether the text is an edit of that one, or the beginning of it, rather than another's."""
@@ -163,9 +179,8 @@ class Doubts:
         """
         found: tuple[str, Synced] | None = None
         for agreed in agreements:
-            text = None
-            if agreed.digest is not None:
-                text = self._state.documents.version(agreed.entry, agreed.digest)
+            digest = agreed.digest
+            text = None if digest is None else self._state.documents.version(agreed.entry, digest)
             if text is None:
                 continue
             if agreed.fingerprint is None and 2 * _apart(text, saved) > len(text) + len(saved):

@@ -177,8 +177,8 @@ class Reconcile:
     def _never_agreed(self, placed: Placement, content: Content | None, now: float) -> None:
         state = self._state
         path = placed.path
-        if self._hidden(path) or state.looking.is_absent(path):
-            return
+        if self._hidden(path) or state.looking.is_absent(path) or state.unsure_at.get(path):
+            return  # of what stands there, some other entry's agreement tells more once it is sure
         seen = state.disk.get(path)
         if state.synced.at(path) is not None:
             if seen is None:

@@ -209,6 +209,8 @@ class ReplicaState:
         for agreed in self.unsure.pop(entry, ()):
             self.unsure_at.get(agreed.path, set()).discard(entry)
             self.plan_paths.add(agreed.path)
+            if (heir := self.view.at(agreed.path)) is not None:
+                self.plan_entries.add(heir)
 
     def forget(self, entry: EntryId) -> None:
         """Nothing is agreed of the entry any more."""

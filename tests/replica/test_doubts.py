@@ -1,0 +1,220 @@
+"""After a kill or a power cut: which agreement holds, by what the disk has; nothing else is sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.doubts import _shows
+from crdtsync.core.replica.records import DropVersions, PutSynced, Synced
+from crdtsync.core.values.digests import digest_of_text
+from crdtsync.testing.virtual_inodes import Inode, NodeKind
+from tests.replica.test_live import shared
+from tests.simulation.scene import Scene
+
+LINES = "".join(f"line {number} of the text\n" for number in range(6))
+
+
+def received(scene: Scene, path: str, *saves: bytes | str) -> list[Inode]:
+    """``a`` makes these saves, and ``b`` has each on its disk, none of them safely; ``b``'s files."""
+    files = []
+    for save in saves:
+        data = save.encode() if isinstance(save, str) else save
+        scene.save(scene.a, path, data)
+
+        def there(data: bytes = data) -> bool:
+            node = scene.b.disk.get(path)
+            return node is not None and node.data == data and not scene.writing(scene.b)
+
+        assert scene.clock.run_until(scene.clock.now_s + 2.0, there)
+        node = scene.b.disk.get(path)
+        assert node is not None
+        files.append(node)
+    return files
+
+
+def power_cut(scene: Scene) -> None:
+    """What of the disk went with it, the test says; the store keeps all."""
+    scene.b.kill()
+    scene.b.machine.boots += 1
+
+
+def row(scene: Scene, path: str) -> Synced:
+    """What ``b`` remembers to be agreed there, or to have been on the way."""
+    [found] = [each for each in scene.b.store.remembered().synced if each.path == path]
+    return found
+
+
+def texts(scene: Scene) -> dict[str, str]:
+    scene.rest()
+    return {path: node.data.decode() for path, node in scene.a.disk.files()}
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_text_between_two_that_were_agreed_on_is_no_edit(edited: bool) -> None:
+    """A power cut brings back any of those that had stood there."""
+    scene = shared(LINES)
+    scene.wait(5.0)
+    second = LINES.replace("line 0", "line null")
+    received(scene, "a.md", LINES + "first\n", LINES + "first\nsecond\n", second + "first\nsecond\n")
+    power_cut(scene)
+    scene.save(scene.b, "a.md", LINES + "first\n" + ("mine\n" if edited else ""))
+    scene.b.start()
+    text = texts(scene)["a.md"]
+    assert ("mine" in text) == edited
+    assert text.replace("mine\n", "") == second + "first\nsecond\n"
+
+
+def test_an_edited_text_that_was_seen_before_the_scan_ended_is_read_again_to_decide() -> None:
+    scene = shared(LINES)
+    for folder in "bcdefg":
+        scene.save(scene.a, f"{folder}/x.md", "x\n")
+    scene.rest()
+    scene.wait(5.0)
+    received(scene, "a.md", LINES + "first\n")
+    power_cut(scene)
+    scene.save(scene.b, "a.md", "mine\n" + LINES + "first\n")
+    scene.b.work_s = 0.2
+    scene.b.start()
+    engine = scene.b.engine
+    assert engine is not None
+    scene.b.handle(ev.Hint("a.md", ev.HintKind.CLOSED))
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0,
+        lambda: engine.state.disk.get("a.md") is not None and not engine.state.running,
+    )
+    assert texts(scene)["a.md"] == "mine\n" + LINES + "first\n"
+
+
+def test_an_edit_of_texts_that_are_all_forgotten_is_kept_beside_what_the_room_has() -> None:
+    scene = shared(LINES)
+    received(scene, "a.md", LINES + "first\n")
+    power_cut(scene)
+    known, lost = row(scene, "a.md"), digest_of_text("long ago\n")
+    later = replace(known, digest=digest_of_text("later\n"), provisional=None)
+    scene.b.store.persist([PutSynced(replace(known, digest=lost, provisional=later))])
+    scene.save(scene.b, "a.md", "mine\n")
+    scene.b.start()
+    found = texts(scene)
+    assert found.pop("a.md") == LINES + "first\n"
+    assert list(found.values()) == ["mine\n"]
+
+
+def test_an_edit_is_told_from_the_agreement_whose_text_is_still_known() -> None:
+    scene = shared(LINES)
+    scene.wait(5.0)
+    received(scene, "a.md", LINES + "first\n")
+    power_cut(scene)
+    known = row(scene, "a.md")
+    assert known.digest is not None and known.provisional is not None
+    scene.b.store.persist([DropVersions(known.entry, (known.digest,))])
+    scene.save(scene.b, "a.md", "mine\n" + LINES + "first\n")
+    scene.b.start()
+    assert texts(scene) == {"a.md": "mine\n" + LINES + "first\n"}
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_blob_that_was_replaced_after_a_kill_is_a_new_version_and_no_new_file(in_place: bool) -> None:
+    scene = Scene()
+    scene.save(scene.a, "a.bin", b"\0one")
+    scene.rest()
+    scene.wait(5.0)
+    [node] = received(scene, "a.bin", b"\0two")
+    power_cut(scene)
+    if in_place:
+        scene.b.disk.write_into(node, b"\0three")
+    else:
+        scene.b.disk.put("a.bin", scene.b.disk.new_inode(NodeKind.FILE, b"\0three"))
+    scene.b.start()
+    scene.rest()
+    assert [(path, node.data) for path, node in scene.a.disk.files()] == [("a.bin", b"\0three")]
+
+
+@pytest.mark.parametrize("edit", ["", "mine\n"])
+@pytest.mark.parametrize("binary", ["", "\0"])
+@pytest.mark.parametrize("gap_s", [0.3, 0.45])
+def test_a_file_that_a_power_cut_brought_back_to_where_another_was_put_is_that_file(
+    gap_s: float, binary: str, edit: str
+) -> None:
+    """Others renamed it, and made another at its old name; neither was safe on this disk."""
+    scene = shared(binary + LINES)
+    scene.wait(5.0)
+    scene.a.disk.rename("a.md", "moved.md")
+    scene.wait(gap_s)
+    received(scene, "a.md", binary + "another\n")
+    assert scene.paths(scene.b) == ["a.md", "moved.md"]
+    power_cut(scene)
+    scene.b.disk.rename("moved.md", "a.md")
+    if edit:
+        scene.save(scene.b, "a.md", binary + edit + LINES)
+    scene.b.start()
+    assert texts(scene) == {"a.md": binary + "another\n", "moved.md": binary + edit + LINES}
+
+
+@pytest.mark.parametrize("folders", [3, 4, 5, 6])
+def test_a_file_that_a_power_cut_brought_back_from_aside_stands_where_it_stood(folders: int) -> None:
+    """A person took it aside, and others' file was put there; whichever of the two is planned first."""
+    scene = Scene()
+    for number in range(folders):  # the identities of the two come in another order
+        scene.save(scene.a, f"{number}/x.md", f"{number}\n")
+    scene.save(scene.a, "a.md", LINES)
+    scene.rest()
+    scene.wait(5.0)
+    scene.b.link.online = False
+    scene.b.link.cut()
+    scene.a.disk.rename("a.md", "moved.md")
+    scene.wait(2.0)
+    scene.save(scene.a, "a.md", "another\n")
+    scene.wait(2.0)
+    taken = False
+
+    def take_aside(path: str) -> None:
+        nonlocal taken
+        if not taken:
+            taken = True
+            scene.b.disk.rename("a.md", "a.md~")
+
+    scene.b.race = take_aside
+    scene.b.link.online = True
+    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: scene.read(scene.b, "a.md") == "another\n")
+    scene.wait(0.1)
+    power_cut(scene)
+    scene.b.disk.rename("a.md~", "a.md")
+    scene.b.work_s = 0.2
+    scene.b.start()
+    scene.b.handle(ev.Hint("a.md", ev.HintKind.CLOSED))  # it is looked at before the scan has ended
+    found = texts(scene)
+    assert (found["a.md"], found["moved.md"]) == ("another\n", LINES)
+    assert len(found) == folders + 2
+
+
+@pytest.mark.parametrize(
+    ("saved", "shown"),
+    [
+        ("what was meant to come, all of it\nand mine\n", True),
+        ("quite another thing stands here now\n", False),
+        ("one\ntwo\nand mine\n", False),
+    ],
+)
+def test_what_was_only_about_to_be_written_counts_where_the_edit_shows_it(saved: str, shown: bool) -> None:
+    meant = "what was meant to come, all of it\n"
+    scene = shared("one\ntwo\n")
+    scene.wait(5.0)
+    scene.b.work_s = 0.2
+    scene.save(scene.a, "a.md", meant)
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    scene.b.kill()
+    scene.save(scene.b, "a.md", saved)
+    scene.b.start()
+    text = texts(scene)["a.md"]
+    assert "mine" in text or "quite another thing" in text
+    assert text.count("what was meant to come, all of it") == 1
+    assert shown or saved.splitlines()[-1] in text
+
+
+def test_a_save_with_a_line_that_only_the_older_text_has_was_made_from_that() -> None:
+    older, later = "the first heading\nbody\n", "another title\nbody and more\n"
+    assert not _shows("the first heading\nbody and mine\n", later, older, seen=True)
+    assert _shows("another title\nbody and mine\n", later, older, seen=True)
