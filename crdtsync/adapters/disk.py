@@ -80,6 +80,10 @@ class Disk:
         """What is at each path, with content. Raises RootGone."""
         return self._looker.look(paths)
 
+    def glance(self, path: LookAt) -> Seen | None:
+        """The same for a file that can be read without waiting; None for anything else. Raises RootGone."""
+        return self._looker.glance(path)
+
     def scan(self, below: str = "") -> Scan:
         """Names and fingerprints of all that is inside the folder ``below``. Raises RootGone."""
         return self._scanner.scan(below)

@@ -173,6 +173,9 @@ class JoinedFolder:
     def look(self, paths: Iterable[LookAt]) -> tuple[tuple[str, Seen], ...]:
         return self.disk.look(paths)
 
+    def glance(self, path: LookAt) -> Seen | None:
+        return self.disk.glance(path)
+
     def scan(self, below: str) -> Scan:
         return self.disk.scan(below)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
+from typing import Final
 
 from crdtsync.adapters.contents import CHANGING, observe
 from crdtsync.adapters.failures import unreadable_reason
@@ -17,6 +18,7 @@ from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import NESTED
 from crdtsync.adapters.spelling import Listings
 from crdtsync.core.replica.effects import LookAt
+from crdtsync.core.values import limits
 from crdtsync.core.values.files import (
     Absent,
     Fingerprint,
@@ -29,6 +31,8 @@ from crdtsync.core.values.files import (
 from crdtsync.core.values.paths import path_problem
 from crdtsync.core.values.reserved import STATE_FOLDER, litter_name
 
+GLANCE_MAX_BYTES: Final = 64 * limits.KiB
+"""Reading, hashing and decoding it takes about as long as waking another thread."""
 IGNORED = Unshareable("ignored")
 
 
@@ -57,6 +61,26 @@ class Looker:
                 (wanted.path, self.look_at(wanted.path, wanted.known_text, listings, wanted.unless))
                 for wanted in paths
             )
+
+    def glance(self, wanted: LookAt) -> Seen | None:
+        """What is at the path, if that is a file which can be read without waiting: else None.
+
+        That is a small one on the file system of the folder itself, on which the caller's thread waits for
+        its own state anyway. Raises RootGone.
+        """
+        folder, name = split(wanted.path)
+        if path_problem(wanted.path) is not None or is_ignore_file(wanted.path):
+            return None
+        try:
+            with self._tree.folder(folder) as dir_fd:
+                status = self._calls.lstat(name, dir_fd)
+        except OSError:
+            return None
+        small = stat.S_ISREG(status.st_mode) and status.st_size <= GLANCE_MAX_BYTES
+        if not small or status.st_dev != self._tree.device:
+            return None
+        ((_, seen),) = self.look((wanted,))
+        return seen
 
     def look_at(
         self,

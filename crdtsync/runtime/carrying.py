@@ -54,6 +54,11 @@ class Carrying:
         """Whether much waits to be carried out: who types should wait."""
         return len(self._owed) > OWED_MAX
 
+    @property
+    def owes(self) -> bool:
+        """Whether something could not be carried out at once: ``out`` has to, before anything else."""
+        return bool(self._owed)
+
     async def out(self, effects: Sequence[ef.Effect]) -> None:
         """Carry them out, after all that went before. Raises StoreError, also for what went before.
 

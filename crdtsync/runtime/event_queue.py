@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from crdtsync.core.replica.events import Event as ReplicaEvent
@@ -18,23 +18,25 @@ Event = TypeVar("Event")
 class EventQueue(Generic[Event]):
     """Unbounded by itself: each producer is bounded by the effects that it answers, or by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, arrived: Callable[[], None] | None = None) -> None:
+        """``arrived`` is called on the loop when another thread has put something; else ``wait`` ends."""
         self._events: deque[Event] = deque()
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
+        self._arrived = arrived or self._wake.set
         self._thread = threading.get_ident()
         self._overflowed = False
 
-    def __bool__(self) -> bool:
-        """Whether something waits."""
-        return bool(self._events)
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._events)
 
     def put(self, event: Event) -> None:
         self._events.append(event)
         if threading.get_ident() == self._thread:
             self._wake.set()
         elif len(self._events) == 1 or not self._wake.is_set():
-            self._loop.call_soon_threadsafe(self._wake.set)
+            self._loop.call_soon_threadsafe(self._arrived)
 
     def put_bounded(self, event: Event, overflow: Event) -> None:
         """As ``put``, while few events wait; then ``overflow``, once, until it is taken."""
@@ -51,6 +53,10 @@ class EventQueue(Generic[Event]):
         while self._events:
             taken.append(self._events.popleft())
         return taken
+
+    def wake(self) -> None:
+        """On the loop: end a ``wait``, though nothing may be there."""
+        self._wake.set()
 
     async def wait(self, timeout_s: float | None) -> None:
         """Until something is there, at most ``timeout_s`` seconds."""

@@ -37,12 +37,11 @@ from crdtsync.runtime.blob_job import Transfer
 from crdtsync.runtime.blob_transfer import BlobTransfers
 from crdtsync.runtime.carrying import Carrying
 from crdtsync.runtime.disk_tasks import DiskTasks
-from crdtsync.runtime.event_queue import EventQueue, together
+from crdtsync.runtime.event_queue import EventQueue
 from crdtsync.runtime.idle import shrink_when_idle
 from crdtsync.runtime.joining import JoinOptions, Observer, Observers
 from crdtsync.runtime.programs import Programs, Sink
-
-YIELD_S = 0.02
+from crdtsync.runtime.turns import Turns
 
 
 class Replica:
@@ -54,6 +53,7 @@ class Replica:
         self._tls = client_context(options.ca) if self.hub.startswith("wss://") else None
         check_room_name(options.room)
         self._observer = Observers(observer)
+        self._turns: Turns
         self._events: EventQueue[ev.Event]
         self._folder: JoinedFolder
         self._engine: ReplicaEngine | None = None
@@ -149,8 +149,7 @@ class Replica:
         Nothing happens before the folder is open.
         """
         if self._engine is not None:
-            effects = self._programs.tell(self._engine.handle(event, self._now()))
-            self._carrying.at_once(effects)
+            self._carrying.at_once(self._handle(event))
             self._events.put(ev.Tick())  # the loop goes on with what is owed, or waits for something else
 
     @property
@@ -176,7 +175,10 @@ class Replica:
 
         Raises FolderError, AlreadyJoined, StoreError, RootGone, AccessDenied, ProtocolMismatch.
         """
-        self._events = EventQueue()
+        self._turns = Turns(
+            self._handle, self._until_due, self._carrying, self._taken, self._observer.changed, self._halt
+        )
+        self._events = self._turns.events
         options = self.options
         self._folder = JoinedFolder(options.directory, options.room, self.hub)
         self._disk = DiskTasks(
@@ -237,31 +239,29 @@ class Replica:
 
     async def _loop(self) -> None:
         assert self._engine is not None
-        engine = self._engine
-        await self._carrying.out(self._programs.tell(engine.start(self._now())))
+        await self._carrying.out(self._programs.tell(self._engine.start(self._now())))
         stopping = asyncio.create_task(self._stopping.wait())
         shrinking = asyncio.create_task(shrink_when_idle(self._shrink, self._rest), name="shrinking")
         stopping.add_done_callback(lambda _: self._events.put(ev.Tick()))
         try:
-            while not self._stopping.is_set():
-                deadline = engine.deadline
-                await self._events.wait(None if deadline is None else max(0.0, deadline - self._now()))
-                events = self._events.take()
-                yielded_at = time.monotonic()
-                for event in together(events) or [ev.Tick()]:
-                    await self._carrying.out(self._programs.tell(engine.handle(event, self._now())))
-                    if isinstance(event, ev.TextFrame | ev.BinaryFrame):
-                        self._link.taken(event.data)
-                    if self._stopping.is_set():
-                        break
-                    if time.monotonic() - yielded_at > YIELD_S:
-                        await asyncio.sleep(0)  # the sockets have their turn in a long batch
-                        yielded_at = time.monotonic()
-                self._observer.changed()
+            await self._turns.run(self._stopping)
         finally:
             stopping.cancel()
             shrinking.cancel()
             await asyncio.gather(stopping, shrinking, return_exceptions=True)
+
+    def _handle(self, event: ev.Event) -> list[ef.Effect]:
+        assert self._engine is not None
+        return self._programs.tell(self._engine.handle(event, self._now()))
+
+    def _until_due(self) -> float | None:
+        assert self._engine is not None
+        deadline = self._engine.deadline
+        return None if deadline is None else max(0.0, deadline - self._now())
+
+    def _taken(self, event: ev.Event) -> None:
+        if isinstance(event, ev.TextFrame | ev.BinaryFrame):
+            self._link.taken(event.data)
 
     async def _shrink(self) -> bool:
         """Not while there is something to do, which a write would delay."""
@@ -356,6 +356,7 @@ class Replica:
 
     def _received(self, frame: str | bytes) -> None:
         self._events.put(ev.TextFrame(frame) if isinstance(frame, str) else ev.BinaryFrame(frame))
+        self._turns.arrived()
 
     def _ended(self, reason: CrdtsyncError) -> None:
         self.unreachable = reason

@@ -14,6 +14,7 @@ import pytest
 
 from crdtsync.adapters.contents import CHANGING, TOO_LARGE
 from crdtsync.adapters.filesystem import fingerprint_of
+from crdtsync.adapters.looker import GLANCE_MAX_BYTES
 from crdtsync.adapters.scanner import NESTED, refuse_nested
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.events import ScannedFolder
@@ -31,7 +32,7 @@ from crdtsync.core.values.files import (
     Unreadable,
     Unshareable,
 )
-from crdtsync.errors import FolderError
+from crdtsync.errors import FolderError, RootGone
 
 from .support import Joined, digest
 
@@ -380,3 +381,31 @@ def test_a_file_whose_times_tell_no_write_is_read_again_though_it_seems_the_same
     assert isinstance(seen, Present)
     whole_seconds = replace(known, mtime_ns=1_000_000_000, ctime_ns=5_000_000_000)
     assert not whole_seconds.tells_writes, "such a file system may have long ticks"
+
+
+def test_a_glance_reads_small_files_alone_and_leaves_all_else_to_a_look(joined: Joined) -> None:
+    for name, size in (("small", GLANCE_MAX_BYTES), ("large", GLANCE_MAX_BYTES + 1), (".gitignore", 1)):
+        (joined.root / name).write_bytes(b"x" * size)
+    (joined.root / "folder").mkdir()
+    (joined.root / "link").symlink_to("small")
+    assert joined.disk.glance(LookAt("small", True)) == joined.look("small")
+    for name in ("large", ".gitignore", "folder", "link", "nowhere", "folder/nowhere", "small/er", "../up"):
+        assert joined.disk.glance(LookAt(name, True)) is None
+
+
+def test_a_glance_does_not_read_what_is_on_another_file_system(joined: Joined) -> None:
+    (joined.root / "a").write_text("a")
+
+    def elsewhere(name: str, dir_fd: int) -> os.stat_result:
+        found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+        return os.stat_result((*found[:2], found.st_dev + 1, *found[3:]))
+
+    joined.calls.instead["lstat"] = elsewhere
+    assert joined.disk.glance(LookAt("a", True)) is None
+
+
+def test_a_glance_into_a_folder_that_is_gone_says_so(joined: Joined) -> None:
+    (joined.root / "a").write_text("a")
+    joined.root.rename(joined.root.with_name("moved"))
+    with pytest.raises(RootGone):
+        joined.disk.glance(LookAt("a", True))
