@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from crdtsync.adapters.bulk import execute_rows
 from crdtsync.adapters.hub_database import connect, prepare, transaction, translated
+from crdtsync.adapters.hub_journal import Journal
 from crdtsync.adapters.shrinking import shrink
 from crdtsync.core.hub.store import (
     EVERYTHING,
@@ -50,6 +51,7 @@ class SqliteHubStore:
     def __init__(self, path: Path) -> None:
         """Raises StoreCorrupt, or StoreError when the file cannot be used for another reason."""
         self.path = path
+        self._journal = Journal(path)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._ids: dict[str, int] = {}
@@ -132,6 +134,7 @@ class SqliteHubStore:
             growth[1] += len(entry.update)
             records.append((self._ids[name], entry.sequence, entry.at_ms, _key(entry.document), entry.update))
         write = self._write
+        self._journal.make_room()
         with translated(self.path), transaction(write):
             sizes = tuple(self._grown(*key, *growth) for key, growth in grown.items())
             documents = {name: known[name].documents for name in heads}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from crdtsync.adapters.hub_database import put_aside
+from crdtsync.adapters.hub_journal import STEP_BYTES, USUAL_BYTES
 from crdtsync.adapters.hub_lock import HubLock
 from crdtsync.adapters.hub_store import SqliteHubStore
 from crdtsync.core.hub.store import HubStore, StoreCorrupt, StoreFailed
@@ -69,6 +71,39 @@ class TestSqliteHubStore(HubStoreContract):
         store = SqliteHubStore(tmp_path / "hub.db")
         assert store._write.execute("PRAGMA synchronous").fetchone()[0] == 2
         assert store._write.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        store.close()
+
+    def test_most_commits_do_not_lengthen_the_journal(self, tmp_path: Path) -> None:
+        store = SqliteHubStore(tmp_path / "hub.db")
+        store._write.execute("PRAGMA synchronous = OFF")  # nobody cuts the power
+        store.open_room("notes", "e1", 10, 10)
+        lengths = []
+        for number in range(1, 500):
+            store.append(rows("notes", number, (NOTES, b"x" * 10_000)))
+            lengths.append((tmp_path / "hub.db-wal").stat().st_size)
+        assert len(set(lengths)) <= 2 * USUAL_BYTES // STEP_BYTES
+        assert max(lengths) < USUAL_BYTES + 2 * STEP_BYTES
+        room = store.open_room("notes", "e2", 10, 10)
+        assert room is not None and room.head == len(lengths)
+        store.close()
+
+    def test_what_follows_the_last_commit_in_the_journal_is_nothing_after_a_kill(
+        self, tmp_path: Path
+    ) -> None:
+        store = SqliteHubStore(tmp_path / "hub.db")
+        store.open_room("notes", "e1", 10, 10)
+        store.append(rows("notes", 1, (NOTES, b"one")))
+        for kill in ("first", "second"):
+            left = tmp_path / kill
+            left.mkdir()
+            for name in ("hub.db", "hub.db-wal"):
+                shutil.copy(store.path.with_name(name), left)
+            store.close()
+            store = SqliteHubStore(left / "hub.db")
+            assert next(entry.update for entry in read(store)) == b"one"
+            store.append(rows("notes", 2 if kill == "first" else 3, (NOTES, kill.encode())))
+        assert [entry.update for entry in read(store)] == [b"one", b"first", b"second"]
+        assert store._write.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         store.close()
 
     @pytest.mark.parametrize("content", [b"this is no database at all, not even nearly" * 50, b"\0" * 4096])
