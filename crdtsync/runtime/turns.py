@@ -77,7 +77,7 @@ class Turns:
         What comes next waits for ``run``, so that a flood does not hold up the loop.
         """
         self.events.wake()  # afterwards another deadline may hold, and something may be owed
-        if not self._waits or self._carrying.owes:
+        if not self._waits or self._carrying.busy or self._carrying.owes:
             return
         self._waits = False
         rounds = 0

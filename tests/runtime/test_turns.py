@@ -28,7 +28,7 @@ class World:
         self.failures: list[BaseException] = []
         self.stopping = asyncio.Event()
         self.carrying = Carrying(
-            self._one, self._persist, lambda error: None, lambda error: False, lambda due: None
+            self._one, self._persist, lambda error: None, lambda error: False, lambda due: None, self._wake
         )
         self.turns = Turns(
             self._handle,
@@ -56,6 +56,9 @@ class World:
             case _:
                 raise AssertionError(event)
         return []
+
+    def _wake(self) -> None:
+        self.turns.events.wake()
 
     def _one(self, effect: ef.Effect) -> None:
         assert isinstance(effect, ef.SendText)
