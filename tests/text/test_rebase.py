@@ -14,6 +14,7 @@ from crdtsync.core.text import rebase as rebasing
 from crdtsync.core.text.combine import Place, combine
 from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.interleave import interleave, joined_insertions
+from crdtsync.core.text.lines import Known
 from crdtsync.core.text.rebase import rebase
 
 
@@ -51,7 +52,7 @@ def merged(base: str, ours: str, theirs: str) -> str:
         ("a", "1", "2", "21"),
         ("abc", "aX", "aY", "aYX"),
         ("value: 1", "value: 10", "value: 20", "value: 200"),
-        ("hello\n", "alice was here\n", "bob was here\n", "bob was herealice was here\n"),
+        ("hello\n", "alice was here\n", "bob was here\n", "bob was here\nalice was here\n"),
         # who spaces a word otherwise as another does, has it spaced by the other
         ("bbc da", "bb c da", "bb\nc da", "bb\nc da"),
         ("xx", "x\t ", "x\t\t", "x\t\t"),
@@ -64,7 +65,7 @@ def merged(base: str, ours: str, theirs: str) -> str:
         ("a\nb\nc\n", "a\nb\nb2\nc\n", "a\nc\n", "a\nb2\nc\n"),
         ("one two three four", "one three four", "one two NEW three four", "one NEW three four"),
         ("one two three", "one", "one two three four", "one four"),
-        ("a\nthe long line\nc\n", "a\nc\n", "a\nthe NEW line\nc\n", "a\nNEW\nc\n"),
+        ("a\nthe long line\nc\n", "a\nc\n", "a\nthe NEW line\nc\n", "a\nthe NEW line\nc\n"),
         ("a\nb\nc\n", "a\nc\n", "a\nX\nc\n", "a\nX\nc\n"),
         ("a\nb\nc\n", "a\nX\nc\n", "a\nc\n", "a\nX\nc\n"),
         ("one two three", "one", "one TWO three", "one TWO"),
@@ -238,13 +239,13 @@ def test_beyond_its_budget_the_edits_are_combined_as_they_are(monkeypatch: pytes
     assert merged("a b\n", "a x b\n", "a y b\n") == "a y x b\n"
     assert merged("one\n", "ONE\n", "one\ntwo\n") == "ONE\ntwo\n"
     monkeypatch.setattr(rebasing, "_CHARACTERS_MAX", 12)
-    assert merged("cat\n", "dog\n", "cow\n") == "cowdog\n"
+    assert merged("cat\n", "dog\n", "cow\n") == "cow\ndog\n"
 
 
 def test_the_same_place_made_by_other_edits_is_the_same() -> None:
     place = Place("a", "b", "b", [Edit(0, 1, "b")], [Edit(0, 1, ""), Edit(1, 1, "b")], "", "")
-    assert rebasing._Places("").in_lines(place) == ()
-    assert rebasing._Places("").in_words(place) == ()
+    assert rebasing._Places(Known("", "", "")).in_lines(place) == ()
+    assert rebasing._Places(Known("", "", "")).in_words(place) == ()
 
 
 def test_edits_are_carried_over_between_those_of_others() -> None:

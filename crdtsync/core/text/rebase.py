@@ -5,7 +5,7 @@ Knows what becomes of lines and words that both sides changed, and when both mad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -13,6 +13,7 @@ from crdtsync.core.text.align import Budget, Run, align
 from crdtsync.core.text.combine import Place, combine, moved, touching_joined
 from crdtsync.core.text.diff import Edit, apply_edits, by_lines, diff, slid
 from crdtsync.core.text.interleave import interleave, joined_insertions
+from crdtsync.core.text.lines import Known, merge_lines
 from crdtsync.core.text.meeting import told_alike
 from crdtsync.core.text.shared import with_shared_lines
 from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
@@ -61,7 +62,9 @@ def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[E
             return start, edit.end
         return start, base.find("\n", edit.end) + 1 or len(base)
 
-    return tuple(combine(base, our_edits, their_edits, _Places(base, older).in_lines, lines))
+    return tuple(
+        combine(base, our_edits, their_edits, _Places(Known(base, ours, theirs), older).in_lines, lines)
+    )
 
 
 def includes(base: str, less: str, more: str) -> bool:
@@ -72,11 +75,10 @@ def includes(base: str, less: str, more: str) -> bool:
 class _Places:
     """Decides on places that both sides changed, within what a rebase may cost in all."""
 
-    __slots__ = ("_base", "_budget", "_characters", "_known", "_older")
+    __slots__ = ("_budget", "_characters", "_known", "_older")
 
-    def __init__(self, base: str, older: bool = False) -> None:
-        self._base = base
-        self._known: Set[str] | None = None
+    def __init__(self, known: Known, older: bool = False) -> None:
+        self._known = known
         self._older = older
         self._budget = Budget()
         self._characters = Budget(_CHARACTERS_MAX)
@@ -90,17 +92,24 @@ class _Places:
             return self._by_edits(place, place.our_edits, place.their_edits)
         decided = self._decide_lines(base, ours, theirs)
         if decided is None:
-            if self._known is None:
-                self._known = set(words(self._base))
-            shared = with_shared_lines(base, ours, theirs, self._known, self._budget, older=self._older)
+            shared = with_shared_lines(base, ours, theirs, self._known.words, self._budget, older=self._older)
             if shared != base:
                 base = shared
                 place = replace(place, base=base)
                 decided = self._decide_lines(base, ours, theirs)
         if decided is None:
-            our_words, their_words = self._word_edits(base, ours), self._word_edits(base, theirs)
-            decided = _refined(theirs, self._by_edits(place, our_words, their_words))
-        return decided
+            decided = merge_lines(base, ours, theirs, self._in_one_line, self._known, self._budget)
+        return self._by_words(place) if decided is None else decided
+
+    def _by_words(self, place: Place) -> Sequence[Edit]:
+        ours, theirs = self._word_edits(place.base, place.ours), self._word_edits(place.base, place.theirs)
+        return _refined(place.theirs, self._by_edits(place, ours, theirs))
+
+    def _in_one_line(self, base: str, ours: str, theirs: str) -> Sequence[Edit]:
+        decided = self._decide(base, ours, theirs, words, _TELLING_CHARS)
+        if decided is not None:
+            return decided
+        return self._by_words(Place(base, ours, theirs, (), (), "\n", ""))
 
     def _decide_lines(self, base: str, ours: str, theirs: str) -> Sequence[Edit] | None:
         decided = self._decide(base, ours, theirs, _lines, _TELLING_LINE_CHARS)

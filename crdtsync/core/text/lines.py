@@ -1,0 +1,225 @@
+"""What becomes of lines that two sides changed: each stands as one of them wrote it, or edited by both.
+
+Tells which line is a version of which, so that words are compared within one line only. How the words of a
+line that both edited go together is decided by whoever asks (``rebase``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, TypeAlias
+
+from crdtsync.core.text.align import Budget, align
+from crdtsync.core.text.combine import moved, touching_joined
+from crdtsync.core.text.diff import Edit, diff, only_adds
+from crdtsync.core.text.interleave import joined_insertions
+from crdtsync.core.text.words import words
+
+_PARAGRAPH_CHARS: Final = 80
+"""Where more visible characters of a line are left than that, it is not put twice for two words."""
+_TELLING_CHARS: Final = 8
+"""Rare words of at least this many characters in all do not stand somewhere by chance."""
+_PAIRED_MAX_CELLS: Final = 1 << 12
+"""Lines of two sides between lines that are equal; more than that many pairs are not compared."""
+_UNIQUE: Final = 1 << 12
+"""What a character of a word tells that one line has; of others, that divided by how many lines have it."""
+
+Words: TypeAlias = Callable[[str, str, str], Sequence[Edit]]
+"""Brings what we made of a line into what they made of it: base, ours, theirs; edits of theirs."""
+
+
+def merge_lines(
+    base: str, ours: str, theirs: str, merge_words: Words, known: Known, budget: Budget
+) -> list[Edit] | None:
+    """Our changes of some whole lines as edits of theirs: ascending, not touching.
+
+    - A line that only one side edited or deleted is as that side has it; one that both edited has the words
+      of both.
+    - A line that one side edited and the other deleted stays whole, as edited, if anything was written in it.
+    - Lines that both put in the place of one, or at one place, follow each other, theirs first.
+
+    None: they are too many; one is not ended; or one was moved, so that it is not gone where it is missing.
+    """
+    was, mine, yours = (text.splitlines(keepends=True) for text in (base, ours, theirs))
+    if not was or not all(lines[-1].endswith("\n") for lines in (was, mine, yours) if lines):
+        return None
+    our_versions = _versions(was, mine, known, budget)
+    their_versions = _versions(was, yours, known, budget)
+    if our_versions is None or their_versions is None:
+        return None
+    if _moved(was, our_versions, their_versions, known):
+        return None
+    edits: list[Edit] = []
+    at = 0
+    last = ""
+    for line, our_line, their_line in zip([*was, ""], our_versions, their_versions, strict=True):
+        new, before = "".join(our_line.before), "".join(their_line.before)
+        if new and new not in last + before + (their_line.text or ""):
+            edits += moved(_inserted(new, before), at)
+        last = their_line.text or last
+        at += len(before)
+        edits += moved(_edited(line, our_line.text, their_line.text, merge_words), at)
+        at += len(their_line.text or "")
+    return touching_joined(edits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What one side made of a line of the base; ``text`` is None if it is gone. ``before``: lines that it
+    inserted before that one."""
+
+    before: Sequence[str]
+    text: str | None
+
+
+def _edited(line: str, ours: str | None, theirs: str | None, merge_words: Words) -> Sequence[Edit]:
+    """Our version of one line, as edits of theirs."""
+    if ours in (line, theirs):
+        return ()
+    if theirs is None:
+        assert ours is not None
+        return (Edit(0, 0, ours),) if _wrote(line, ours) else ()
+    if ours is None:
+        return () if _wrote(line, theirs) else (Edit(0, len(theirs), ""),)
+    if theirs == line:
+        return diff(theirs, ours)
+    return (
+        (Edit(len(theirs), len(theirs), ours),)
+        if _disagree(line, ours, theirs)
+        else merge_words(line, ours, theirs)
+    )
+
+
+def _disagree(line: str, ours: str, theirs: str) -> bool:
+    """Whether both put other words in the place of the same ones, and not too much else is in the line."""
+    our_edits, their_edits = diff(line, ours), diff(line, theirs)
+    replaced = [
+        {at for edit in edits if edit.text.strip() for at in range(edit.start, edit.end)}
+        for edits in (our_edits, their_edits)
+    ]
+    if not any(not line[at].isspace() for at in replaced[0] & replaced[1]):
+        return False
+    gone = {at for edit in (*our_edits, *their_edits) for at in range(edit.start, edit.end)}
+    left = sum(at not in gone and not character.isspace() for at, character in enumerate(line))
+    return left <= _PARAGRAPH_CHARS
+
+
+def _wrote(line: str, version: str) -> bool:
+    """Whether there is a word in the version that the line has not."""
+    return any(character.isalnum() for edit in diff(line, version) for character in edit.text)
+
+
+def _inserted(ours: str, theirs: str) -> Sequence[Edit]:
+    """Our lines at the place where they inserted theirs."""
+    return [edit for edit in joined_insertions(ours, theirs, alike=True) if edit.text]
+
+
+class Known:
+    """The whole texts of which the lines that are merged are a part; read when first asked."""
+
+    def __init__(self, base: str, ours: str, theirs: str) -> None:
+        self._base, self._ours, self._theirs = base, ours, theirs
+
+    @cached_property
+    def words(self) -> Set[str]:
+        """All words of the base."""
+        return self._counts.keys()
+
+    def weights(self, line: str) -> Mapping[str, int]:
+        """How much each of its words tells: the more, the rarer it is."""
+        return {
+            word: count * len(word) * _UNIQUE // max(1, self._counts[word])
+            for word, count in Counter(_telling(line)).items()
+        }
+
+    def is_there(self, line: str, in_theirs: bool) -> bool:
+        """Whether what tells this line of the base from others stands somewhere in ours, or theirs."""
+        rare = {word for word in _telling(line) if self._counts[word] == 1}
+        there = sum(map(len, rare & self._there[in_theirs]))
+        return there >= _TELLING_CHARS and 2 * there >= sum(map(len, rare))
+
+    @cached_property
+    def _counts(self) -> Counter[str]:
+        return Counter(words(self._base))
+
+    @cached_property
+    def _there(self) -> tuple[Set[str], Set[str]]:
+        return set(words(self._ours)), set(words(self._theirs))
+
+
+def _telling(line: str) -> Iterator[str]:
+    return (word for word in words(line) if word[0].isalnum())
+
+
+def _versions(was: Sequence[str], now: Sequence[str], known: Known, budget: Budget) -> list[_Version] | None:
+    """What became of each line, and of the end."""
+    pairs: list[tuple[int, int]] = []
+    i = j = 0
+    for start, now_start, length in [*align(was, now, budget), (len(was), len(now), 0)]:
+        if (start - i) * (now_start - j) > _PAIRED_MAX_CELLS:
+            return None
+        pairs += ((i + a, j + b) for a, b in _paired(was[i:start], now[j:now_start], known))
+        pairs += ((start + k, now_start + k) for k in range(length))
+        i, j = start + length, now_start + length
+    versions: list[_Version] = []
+    done = 0
+    for at, now_at in [*pairs, (len(was), len(now))]:
+        while len(versions) < at:
+            versions.append(_Version(now[done:now_at], None))  # before what is gone
+            done = now_at
+        versions.append(_Version(now[done:now_at], now[now_at] if now_at < len(now) else None))
+        done = now_at + 1
+    return versions
+
+
+def _paired(was: Sequence[str], now: Sequence[str], known: Known) -> list[tuple[int, int]]:
+    """Which line is a version of which: ascending, as much alike in all as possible."""
+    if not was or not now:
+        return []
+    old, new = [known.weights(line) for line in was], [known.weights(line) for line in now]
+    best = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
+    alike = [
+        [_alike(one, other) or _goes_on(line, version) for version, other in zip(now, new, strict=True)]
+        for line, one in zip(was, old, strict=True)
+    ]
+    for i in range(len(old) - 1, -1, -1):
+        for j in range(len(new) - 1, -1, -1):
+            both = best[i + 1][j + 1] + alike[i][j] if alike[i][j] else 0
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], both)
+    pairs = []
+    i = j = 0
+    while i < len(old) and j < len(new):
+        if alike[i][j] and best[i][j] == best[i + 1][j + 1] + alike[i][j]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _alike(one: Mapping[str, int], other: Mapping[str, int]) -> int:
+    """How much two lines have in common; 0 if neither is a version of the other: if that is less than half of
+    the shorter one, or less than a quarter of the longer one, unless that has all of the shorter one."""
+    shared = sum(min(weight, other[word]) for word, weight in one.items() if word in other)
+    shorter, longer = sorted((sum(one.values()), sum(other.values())))
+    return shared if 2 * shared >= shorter and (4 * shared >= longer or shared == shorter) else 0
+
+
+def _goes_on(one: str, other: str) -> bool:
+    """Whether one of the lines is the other with something inserted at one place, be it in a word."""
+    shorter, longer = sorted((one.strip(), other.strip()), key=len)
+    return bool(shorter) and only_adds(shorter, longer)
+
+
+def _moved(was: Sequence[str], ours: Sequence[_Version], theirs: Sequence[_Version], known: Known) -> bool:
+    """Whether a line that is missing on one side and edited on the other stands elsewhere on that side."""
+    return any(
+        gone.text is None and other.text not in (None, line) and known.is_there(line, in_theirs)
+        for line, mine, yours in zip(was, ours, theirs, strict=False)
+        for gone, other, in_theirs in ((mine, yours, False), (yours, mine, True))
+    )

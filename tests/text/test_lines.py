@@ -1,0 +1,137 @@
+"""Lines that two sides changed stand whole."""
+
+from __future__ import annotations
+
+from itertools import count
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crdtsync.core.text import lines as merging
+from crdtsync.core.text.align import Budget
+from crdtsync.core.text.diff import apply_edits
+from crdtsync.core.text.lines import Known, merge_lines
+from crdtsync.core.text.rebase import rebase
+
+
+def merged(base: str, ours: str, theirs: str) -> str:
+    return apply_edits(theirs, rebase(base, ours, theirs))
+
+
+LONG = " ".join(["many words of a paragraph"] * 4)
+ADD, MUL = "total = add(first, second)\n", "total = mul(first, second)\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
+        # one edits a line, the other deletes it
+        (f"a\n{ADD}c\n", f"a\n{MUL}c\n", "a\nc\n", f"a\n{MUL}c\n"),
+        (f"a\n{ADD}c\n", "a\nc\n", f"a\n{MUL}c\n", f"a\n{MUL}c\n"),
+        (ADD, "", MUL, MUL),
+        (ADD, MUL, "", MUL),
+        # ... but all that was done to it is space, commas, or a part of what the other did
+        (f"a\n{ADD}c\n", f"a\n    {ADD}c\n", "a\nc\n", "a\nc\n"),
+        (f"a\n{ADD}c\n", "a\nc\n", f"a\n    {ADD}c\n", "a\nc\n"),
+        (f"a\n{ADD}c\n", "a\ntotal = add(first,)\nc\n", "a\nc\n", "a\nc\n"),
+        # both put a line in the place of one
+        ("hello\n", "alice was here\n", "bob was here\n", "bob was here\nalice was here\n"),
+        ("x = 1\n", "y = 2\n", "z = 3\n", "z = 3\ny = 2\n"),
+        ("x = 1\n", "x = 2\n", "x = 3\n", "x = 3\nx = 2\n"),
+        # ... but what stands in one line may be a paragraph, for two words not to be put twice
+        (*(f"{LONG} {word} {LONG}\n" for word in ("red", "green", "blue")), f"{LONG} bluegreen {LONG}\n"),
+        ("line 1 of text\n", "line 2 of text\n", "line 3 of text\n", "line 3 of text\nline 2 of text\n"),
+        # one rewrites all, the other adds lines in between
+        (f"{ADD}{MUL}", "nothing left\n", f"{ADD}print(total)\n{MUL}", "nothing left\nprint(total)\n"),
+        # both go on with a line, and one adds a line after it
+        ("a b c\n", "a b c ours\n", "a b c theirs\nnew\n", "a b c theirs ours\nnew\n"),
+        ("a b c\n", "a b c ours\nnew\n", "a b c theirs\n", "a b c theirs ours\nnew\n"),
+        ("foo\n", "foo + 1\n", "foobar\n", "foobar + 1\n"),
+        # one rewrites most of a line, the other goes on with it
+        (ADD, "total = add(third)\n", ADD[:-1] + "  # sum\n", "total = add(third)  # sum\n"),
+    ],
+)
+def test_a_line_stands_as_one_wrote_it_or_as_both_edited_it(
+    base: str, ours: str, theirs: str, result: str
+) -> None:
+    assert merged(base, ours, theirs) == result
+
+
+def test_a_line_that_one_moved_and_the_other_edited_stands_once() -> None:
+    base = "first one here\nsecond 2 line\nthird 3 line\n"
+    ours = base.replace("here", "there")
+    theirs = "second 2 line\nthird 3 line\nfirst one here\n"
+    for result in (merged(base, ours, theirs), merged(base, theirs, ours)):
+        assert result.count("first") == 1
+
+
+def test_a_line_that_both_added_at_two_places_stands_once_where_one_replaced_what_stood_between() -> None:
+    shared = "import particular.module\n"
+    base = "alpha 1\nbeta 2\n"
+    assert merged(base, f"{shared}gamma 3\n", f"alpha 1\n{shared}beta 22\n").count(shared) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs"), [("a", "b", "c"), ("", "b\n", "c\n"), ("a\n", "b", "c\n")]
+)
+def test_text_without_whole_lines_is_left_to_others(base: str, ours: str, theirs: str) -> None:
+    assert merge_lines(base, ours, theirs, lambda *_: (), Known(base, ours, theirs), Budget()) is None
+
+
+@pytest.mark.parametrize("ours_many", [False, True])
+def test_too_many_lines_to_compare_are_left_to_others(
+    monkeypatch: pytest.MonkeyPatch, ours_many: bool
+) -> None:
+    monkeypatch.setattr(merging, "_PAIRED_MAX_CELLS", 3)
+    few, many = "a\nx\n", "p\nq\n"
+    ours, theirs = (many, few) if ours_many else (few, many)
+    assert merge_lines("a\nb\n", ours, theirs, lambda *_: (), Known("", "", ""), Budget()) is None
+
+
+def test_words_are_compared_in_a_line_that_both_edited_only() -> None:
+    asked = []
+
+    def words(*line: str) -> tuple[()]:
+        asked.append(line)
+        return ()
+
+    base = "one fine day\ntwo\nthree\n"
+    merge_lines(
+        base, "one fine night\nTWO\nthree\n", "one sunny day\nthree\n", words, Known("", "", ""), Budget()
+    )
+    assert asked == [("one fine day\n", "one fine night\n", "one sunny day\n")]
+
+
+@given(st.randoms(use_true_random=False))
+def test_each_line_is_one_of_theirs_or_of_ours_or_a_line_that_both_edited(rng: Random) -> None:
+    numbers = count(rng.randint(1, 3000))
+
+    def line() -> str:
+        """With words of its own, and words that all lines have."""
+        number = next(numbers)
+        return f"{rng.choice(('', '    '))}let name{number} = old{number} of text\n"
+
+    def version(lines: list[str]) -> tuple[str, dict[int, str]]:
+        """The text, and what became of the lines of the base that were edited."""
+        text, edited = "", {}
+        for at, each in enumerate(lines):
+            deed = rng.choice(("keep", "keep", "keep", "insert", "delete", "replace", "go on", "reword"))
+            text += line() if deed in ("insert", "replace") else ""
+            if deed == "go on":
+                each = edited[at] = f"{each[:-1]}  # seen{next(numbers)}\n"
+            elif deed == "reword":
+                each = edited[at] = each.replace("old", "new")
+            text += "" if deed in ("delete", "replace") else each
+        return text, edited
+
+    base = [line() for _ in range(rng.randint(1, 6))]
+    (ours, our_edited), (theirs, their_edited) = version(base), version(base)
+    result = merged("".join(base), ours, theirs)
+    whole = {*ours.splitlines(), *theirs.splitlines()}
+    both = [
+        {*our_edited[at].split(), *their_edited[at].split()} for at in our_edited.keys() & their_edited.keys()
+    ]
+    for each in result.splitlines():
+        assert each in whole or any(set(each.split()) <= words for words in both)
