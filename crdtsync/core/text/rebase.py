@@ -69,7 +69,7 @@ def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[E
 
 def includes(base: str, less: str, more: str) -> bool:
     """Whether ``more`` has all that was changed from ``base`` to ``less``, and it can be told."""
-    return _Places(base).includes(base, less, more)
+    return _Places(Known(base, less, more)).includes(base, less, more)
 
 
 class _Places:
