@@ -87,6 +87,13 @@ class Ledger:
         """Somebody copied this, or the replica whose disk has it forgot what it is a copy of."""
         self.frozen.update(token for token, count in Counter(TOKEN.findall(data)).items() if count > 1)
 
+    def forgot(self, before: str, after: str) -> None:
+        """Whoever made this edit does not remember it, and may not have sent it: if another made the same,
+        both are there, and if it took out its own again, that may be there still."""
+        counts = Counter(TOKEN.findall(before.encode()))
+        counts.subtract(Counter(TOKEN.findall(after.encode())))
+        self.frozen.update(token for token, count in counts.items() if count and _is_common(token))
+
     def lost_with_state(self, who: str, remembered: Iterable[str], there: Iterable[bytes]) -> None:
         """Whoever deletes what a replica remembers deletes what it had taken in and not written yet."""
         kept = {token for data in there for token in tokens(data)}

@@ -188,6 +188,7 @@ class World:
                 self.trace.note(replica.name, f"disk meets {replica.trouble}")
                 self.clock.after(back_s * 3, lambda: setattr(replica, "trouble", None))
             case "state_lost":
+                self._forgets(replica)
                 replica.kill()
                 contents = [node.data for _, node in replica.disk.files()]
                 self.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
@@ -248,12 +249,21 @@ class World:
         if replica.name not in self._states or self._rng.random() < 0.5:
             self._states[replica.name] = replica.store.copy()
             return
+        self._forgets(replica)
         replica.kill()
         contents = replica.machine.contents()
         self.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
         replica.restore_state(self._states[replica.name])
         self.pages.something_went()
         self.clock.after(back_s, lambda: self._restart(replica))
+
+    def _forgets(self, replica: VirtualReplica) -> None:
+        """Of what it was sending it will not know that it has to take it back, or that it has."""
+        if replica.engine is not None:
+            unaccepted = replica.engine._state.unaccepted
+            for entry in replica.engine._state.view.room.placements:
+                for edit in unaccepted.of(entry):
+                    self.ledger.forgot(edit.before, edit.after)
 
     def _kill(self, replica: VirtualReplica, back_s: float) -> None:
         replica.kill()

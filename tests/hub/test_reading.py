@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.effects import Append, CompareDocuments, ReadLog
 from crdtsync.core.values import limits
@@ -141,6 +143,41 @@ def test_a_slow_reader_that_writes_gets_its_places_in_the_order_of_the_log() -> 
     assert order[place + 1] == 122 or isinstance(order[place + 1], Ack)
     assert slow.one(Ack).sequence >= 121
     assert sequences(slow.entries)[-1] == 122
+
+
+def test_what_came_before_an_edit_reaches_its_author_before_its_place_though_the_log_grows_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "COMPACT_AFTER_UPDATES", 4)
+    bench = Bench()
+    author, slow = bench.join(), bench.join()
+    slow.reads = False
+    big = "x" * (bounds.QUEUE_HIGH_BYTES + 1000)
+    for number in range(2):
+        author.push((document(number), lone_update(big, number + 1)))
+        bench.settle()
+    writer = Author(700)
+    author.push((NOTES, writer.type("theirs ")))
+    bench.settle()
+    slow.push((NOTES, lone_update("mine", 500)))
+    for _ in range(12):
+        author.push((NOTES, writer.type("later ")))
+        bench.settle()
+    assert bench.engine.counts.fell_behind == 1
+    slow.read()
+    bench.settle()
+    before = []
+    for message in slow.got:
+        if isinstance(message, Accepted):
+            break
+        if isinstance(message, Relay):
+            before += [entry.update for entry in message.entries if entry.document == NOTES]
+    assert "theirs" in text_of(before)
+    assert "later" not in text_of(before)
+    for _ in range(12):
+        author.push((NOTES, writer.type("again ")))
+        bench.settle()
+    assert bench.engine.counts.compactions > 0, "now nobody is waited for"
 
 
 def test_one_update_larger_than_the_queue_still_reaches_everyone() -> None:

@@ -36,6 +36,8 @@ COMPACT_AFTER_SHARE: Final = 8
 compact as it is large."""
 COMPACTIONS_WAITING_MAX: Final = 10_000
 """Documents in the queue for compaction; one left out comes back with its next update."""
+COMPACTION_WAITS_ROWS: Final = 4096
+"""For a member that is further behind with its reading, compaction of what it has not read does not wait."""
 RESEED_WAIT_S: Final = 20.0
 """So long after its first connection a hub has a Yjs client wait, if it holds a text that folders know and
 the hub does not: they bring what a restored hub lacks, at the latest after ``RECONNECT_MAX_S``. y-websocket

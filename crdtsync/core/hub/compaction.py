@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.effects import Compact, Notice
@@ -45,7 +46,9 @@ class Compacting:
 
     def _go_on(self) -> None:
         if not self._stopped and (effect := self._compactor.next()) is not None:
-            self._shared.add(effect)
+            room = self._rooms.get(effect.room)
+            through = effect.through if room is None else room.compactable(effect.through)
+            self._shared.add(replace(effect, through=through))
 
 
 class Compactor:

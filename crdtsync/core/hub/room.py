@@ -65,6 +65,8 @@ class Room:
         """Members that want ``stored``."""
         self.awaiting_flush: dict[int, Listener] = {}
         """Members that want ``flushed``."""
+        self._unplaced: dict[int, int] = {}
+        """Members that have yet to be told the place of an edit of theirs, and how far they have read."""
         self.presences: dict[int, Presence] = {}
         self.told_at_s = float("-inf")
         self._shared = shared
@@ -104,6 +106,23 @@ class Room:
             self._shared.counts.update_bytes += len(update)
         self._touch()
         return self.head
+
+    def reads(self, member: int, position: int | None) -> None:
+        """A member has read up to there, and its own edits stand behind that; None: none of them does."""
+        if position is None:
+            self._unplaced.pop(member, None)
+        else:
+            self._unplaced[member] = position
+
+    def compactable(self, through: int) -> int:
+        """Up to where, at most ``through``, rows can be made one.
+
+        That goes to where the last of them stood, behind which edits of those who still read must not come to
+        stand: of the same change by two, nobody could tell the later one. Who does not read at all is not
+        waited for.
+        """
+        waiting = [at for at in self._unplaced.values() if at >= through - bounds.COMPACTION_WAITS_ROWS]
+        return min([through, *waiting])
 
     def full(self, more_bytes: int) -> str | None:
         """Why the room cannot take that much more, or None."""
@@ -182,6 +201,7 @@ class Room:
         for members in (self.members, self.live, self.awaiting_store, self.awaiting_flush):
             members.pop(number, None)
         self._news.pop(number, None)
+        self._unplaced.pop(number, None)
         if self.presences.pop(number, None) is not None:
             self._news[number] = Left(member=number)
         self._touch()

@@ -272,11 +272,14 @@ class ReplicaSession:
         room.awaiting_store[self.number] = self
         if self.position == room.head:
             self._give(self._receipts.passage([], self.position), self.position)
+        else:
+            self._acknowledge()
         self.settle()
 
     def _acknowledge(self) -> None:
         room = self._here()
         self._receipts.acknowledge(room.durable, self.position)
+        room.reads(self.number, self.position if self._receipts.unaccepted else None)
         if self._receipts.all_given:
             room.awaiting_store.pop(self.number, None)
 
