@@ -220,6 +220,8 @@ class HubLoop:
 
     def _write_corked(self) -> None:
         """Write what is for idle sockets: one system call for all frames of one, however many there are."""
+        if not self._corked:
+            return
         corked, self._corked = self._corked, {}
         by_size: dict[int, list[int]] = {}
         for number, connection in corked.items():

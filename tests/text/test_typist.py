@@ -39,11 +39,11 @@ class Reader:
 
     def take(self, author: int, encoded: bytes) -> None:
         typist = self._typists.pop(author, None)
-        characters = typist.read(encoded) if typist is not None else b""
-        if typist is not None and characters and self.document.type_on(typist, encoded, characters):
+        typed = typist.read(encoded) if typist is not None else None
+        if typist is not None and typed is not None and self.document.type_on(encoded, typed):
             self.by_first_bytes += 1
-            self.told.type_on(typist, encoded, characters)
-            typist.type_on(len(characters))
+            self.told.add(encoded, typed)
+            typist.type_on(len(typed.characters))
             self._typists[author] = typist
             return
         shape = check_update(encoded)
@@ -113,16 +113,18 @@ def test_what_is_known_by_its_first_bytes_is_what_a_whole_reading_finds(seed: in
                 del other[rng.randrange(len(other))]
             case _:
                 other.insert(rng.randrange(len(other) + 1), rng.randrange(256))
-    read = typist.read(bytes(other))
+    typed_on = typist.read(bytes(other))
+    read = b"" if typed_on is None else typed_on.characters
     if bytes(other) == typed(client, clock + 1, characters, right):
         assert read == (characters if len(characters) < 128 else b"")
-    if not read:
+    if typed_on is None:
         return
+    assert (typed_on.client, typed_on.start) == (client, clock + 1)
     shape, end = check_update(bytes(other)), clock + 1 + len(read)
     assert shape.inserts == {client: ((clock + 1, end),)}
     assert not shape.deletes and not shape.halves and not shape.types and not shape.elsewhere
     body = shape.bodies[client]
-    placed = typist.placed + bytes((len(read),)) + read
+    placed = typed_on.placed + bytes((len(read),)) + read
     assert body == Body(1, clock + 1, end, len(other) - 1 - len(placed), len(other) - 1)
     assert bytes(other)[body.at_byte : body.to_byte] == placed
     assert shape.cuts[0] == (client, clock + 1)
@@ -146,12 +148,12 @@ def test_who_does_more_than_type_is_not_watched(encoded: bytes) -> None:
 def test_what_needs_a_whole_reading_is_left_to_it(characters: bytes) -> None:
     typist = after(typed(5, 1, b"x"))
     assert typist is not None
-    assert typist.read(typed(5, 2, characters)) == b""
-    assert typist.read(typed(5, 2, b"ok")) == b"ok"
+    assert typist.read(typed(5, 2, characters)) is None
+    assert typist.read(typed(5, 2, b"ok")) is not None
 
 
 def test_nobody_types_past_the_last_clock() -> None:
     typist = after(typed(5, MAX_CLOCK - 2, b"x"))
     assert typist is not None
-    assert typist.read(typed(5, MAX_CLOCK - 1, b"a")) == b"a"
-    assert typist.read(typed(5, MAX_CLOCK - 1, b"ab")) == b""
+    assert typist.read(typed(5, MAX_CLOCK - 1, b"a")) is not None
+    assert typist.read(typed(5, MAX_CLOCK - 1, b"ab")) is None

@@ -35,6 +35,14 @@ class Outlet:
         """Whether it takes that much more; an empty one takes anything that is a frame."""
         return not self.queued or self.queued + size <= bounds.QUEUE_HIGH_BYTES
 
+    def take(self, size: int) -> bool:
+        """Count that much more if it is low and has room."""
+        queued = self.queued
+        if queued and (queued > bounds.QUEUE_LOW_BYTES or queued + size > bounds.QUEUE_HIGH_BYTES):
+            return False
+        self.queued = queued + size
+        return True
+
     def send(self, frame: bytes | str) -> None:
         self.queued += len(frame)
         self._shared.send((self._member,), frame)

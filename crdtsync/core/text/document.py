@@ -20,10 +20,10 @@ from crdtsync.core.text.causal import CausalBuffer, buffer_of_first, is_news, is
 from crdtsync.core.text.deltas import Deltas, edits_of, positions
 from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.first import read_first
-from crdtsync.core.text.merging import Postponed
+from crdtsync.core.text.merging import Postponed, Shape
 from crdtsync.core.text.offsets import to_utf8_many, utf8_length
 from crdtsync.core.text.refusals import reraise_unless_refused
-from crdtsync.core.text.typist import Typist
+from crdtsync.core.text.typist import Typed, Typist
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.errors import MalformedUpdate
 
@@ -152,38 +152,35 @@ class TextDocument:
             return self.apply_update(update, shape)
         taken = self._buffer.take(update, shape)
         for ready in taken.ready:
-            self._later.add(ready, shape if ready is update else None)
-        self._postponed()
+            self._postpone(ready, shape if ready is update else None)
         return Change(bool(taken.ready), taken.waits)
 
     def typist(self, update: bytes, shape: UpdateShape) -> Typist | None:
         """Whoever has made this update, which was taken in just now, if more may be typed on like it."""
         return None if self._buffer.mends(shape) else Typist.after(update, shape)
 
-    def type_on(self, typist: Typist, update: bytes, characters: bytes) -> bool:
-        """Take in, as ``apply_later``, what a typist has read of an update; False: apply it as any other."""
-        start = typist.end
-        if not self._buffer.type_on(typist.client, start, start + len(characters)):
+    def type_on(self, update: bytes, typed: Typed) -> bool:
+        """Take in, as ``apply_later``, what a typist has read; False: apply the update as any other."""
+        if not self._buffer.type_on(typed.client, typed.start, typed.start + len(typed.characters)):
             return False
-        self._later.type_on(typist, update, characters)
-        self._postponed()
+        self._postpone(update, typed)
         return True
 
-    def _postponed(self) -> None:
+    def _postpone(self, update: bytes, shape: Shape) -> None:
         self._text = None
-        if self._later.is_much:
+        if self._later.add(update, shape):
             self._catch_up()
 
     def _catch_up(self) -> None:
         """Have the document take what was left for later."""
-        if not self._later.count:
+        if not self._later:
             return
         later, self._later = self._later, Postponed()
         try:
-            for update in later.updates():
+            for update in later.merged():
                 self._integrate(update, news=True)
         except MalformedUpdate:
-            self._offer(later.originals)
+            self._offer(later.one_by_one())
 
     def apply_update_telling(self, update: bytes) -> tuple[Change, tuple[Edit, ...]]:
         """Take in an update, and tell how it changed ``text``, as ascending edits of the text before.

@@ -7,9 +7,9 @@ those of the last update ended, the lists need only be put together; Yjs finds t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
-from crdtsync.core.text.typist import Typist
+from crdtsync.core.text.typist import Typed, Typist
 from crdtsync.core.text.update import Ranges, UpdateShape
 from crdtsync.core.values.limits import FRAME_BATCH_BYTES
 from crdtsync.core.wire.lib0 import varuint
@@ -20,11 +20,12 @@ _POSTPONED_MAX_BYTES: Final = 32 * 1024
 """Yrs takes 28 us for each of 20,000 updates, 1 us for one of 128 in one go, and more again above 1,000."""
 
 
-def merge_updates(pieces: Iterable[tuple[bytes, UpdateShape | None]]) -> list[bytes]:
-    """Updates that say the same, in that order.
+Shape: TypeAlias = UpdateShape | Typed | None
+"""What ``check_update`` or a typist has found an update to be; one with None stays alone."""
 
-    Each comes with what ``check_update`` returned for it; one with None stays alone.
-    """
+
+def merge_updates(pieces: Iterable[tuple[bytes, Shape]]) -> list[bytes]:
+    """Updates that say the same, in that order."""
     merging = Merging()
     for update, shape in pieces:
         merging.add(update, shape)
@@ -34,31 +35,22 @@ def merge_updates(pieces: Iterable[tuple[bytes, UpdateShape | None]]) -> list[by
 class Merging:
     """The same, one after the other; shapes are not kept."""
 
-    __slots__ = ("_done", "_group", "_updates", "count", "size_bytes")
+    __slots__ = ("_done", "_group", "_updates")
 
     def __init__(self) -> None:
         self._done: list[bytes] = []
         self._group = _Group()
         self._updates: list[bytes] | None = None
         """The answer, until more is added."""
-        self.count = 0
-        self.size_bytes = 0
-        """Of all that was added."""
 
-    def add(self, update: bytes, shape: UpdateShape | None) -> None:
-        self._count(update)
+    def add(self, update: bytes, shape: Shape) -> None:
+        self._updates = None
         if shape is not None and self._group.take(update, shape):
             return
-        self._begin_group()
+        self._done += self._group.updates()
+        self._group = _Group()
         if shape is None or not self._group.take(update, shape):
             self._done.append(update)
-
-    def type_on(self, typist: Typist, update: bytes, characters: bytes) -> None:
-        """Add an update in which somebody types on, and who has not been told that it did."""
-        self._count(update)
-        if not self._group.type_on(typist, update, characters):
-            self._begin_group()
-            self._group.type_on(typist, update, characters)
 
     def updates(self) -> list[bytes]:
         """All that was added so far."""
@@ -66,37 +58,34 @@ class Merging:
             self._updates = self._done + self._group.updates()
         return self._updates
 
-    def _count(self, update: bytes) -> None:
-        self.count += 1
-        self.size_bytes += len(update)
-        self._updates = None
 
-    def _begin_group(self) -> None:
-        self._done += self._group.updates()
-        self._group = _Group()
-
-
-class Postponed(Merging):
+class Postponed:
     """Updates of which nobody needs to see what they make of a document yet."""
 
-    __slots__ = ("originals",)
+    __slots__ = ("_pieces", "_size_bytes")
 
     def __init__(self) -> None:
-        super().__init__()
-        self.originals: list[bytes] = []
-        """One by one, as they came."""
+        self._pieces: list[tuple[bytes, Shape]] = []
+        self._size_bytes = 0
 
-    @property
-    def is_much(self) -> bool:
-        """Whether it is time for the document to take them in."""
-        return self.count >= _POSTPONED_MAX_UPDATES or self.size_bytes > _POSTPONED_MAX_BYTES
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
 
-    def _count(self, update: bytes) -> None:
-        super()._count(update)
-        self.originals.append(update)
+    def add(self, update: bytes, shape: Shape) -> bool:
+        """Returns whether it is time for the document to take them in."""
+        self._pieces.append((update, shape))
+        self._size_bytes += len(update)
+        return len(self._pieces) >= _POSTPONED_MAX_UPDATES or self._size_bytes > _POSTPONED_MAX_BYTES
+
+    def merged(self) -> list[bytes]:
+        return merge_updates(self._pieces)
+
+    def one_by_one(self) -> list[bytes]:
+        """As they came."""
+        return [update for update, _ in self._pieces]
 
 
-class _Typed:
+class _Run:
     """What one client typed in a row: one struct, however many updates it came in."""
 
     __slots__ = ("characters", "placed")
@@ -113,15 +102,15 @@ class _Typed:
 class _Structs:
     """Of one client: how many structs, first clock, clock after the last, their encoding in parts."""
 
-    __slots__ = ("count", "end", "parts", "start", "typed", "typist")
+    __slots__ = ("count", "end", "parts", "run", "start", "typist")
 
     def __init__(self, start: int) -> None:
         self.count = 0
         self.start = self.end = start
-        self.parts: list[bytes | _Typed] = []
+        self.parts: list[bytes | _Run] = []
         self.typist: Typist | None = None
         """Who made the last of them, and goes on with it."""
-        self.typed: _Typed | None = None
+        self.run: _Run | None = None
 
 
 class _Group:
@@ -135,10 +124,18 @@ class _Group:
         """By client."""
         self._deletes: dict[int, list[tuple[int, int]]] = {}
 
-    def take(self, update: bytes, shape: UpdateShape) -> bool:
+    def take(self, update: bytes, shape: UpdateShape | Typed) -> bool:
         """False: it does not follow what is here, which is left as it was."""
         if self._count and self._size_bytes + len(update) > MERGED_MAX_BYTES:
             return False
+        if not (self._type_on(shape) if isinstance(shape, Typed) else self._put(update, shape)):
+            return False
+        self._first = self._first or update
+        self._count += 1
+        self._size_bytes += len(update)
+        return True
+
+    def _put(self, update: bytes, shape: UpdateShape) -> bool:
         for client, body in shape.bodies.items():
             if shape.inserts.get(client) != ((body.start, body.end),):
                 return False  # with a gap
@@ -153,24 +150,19 @@ class _Group:
             structs.typist = None
         for client, ranges in shape.deletes.items():
             self._deletes.setdefault(client, []).extend(ranges)
-        self._took(update)
         return True
 
-    def type_on(self, typist: Typist, update: bytes, characters: bytes) -> bool:
-        """As ``take``."""
-        if self._count and self._size_bytes + len(update) > MERGED_MAX_BYTES:
+    def _type_on(self, typed: Typed) -> bool:
+        structs = self._of(typed.client, typed.start)
+        if structs.end != typed.start:
             return False
-        structs = self._of(typist.client, typist.end)
-        if structs.end != typist.end:
-            return False
-        if structs.typist is typist and structs.typed is not None:
-            structs.typed.characters.append(characters)
+        if structs.typist is typed.typist and structs.run is not None:
+            structs.run.characters.append(typed.characters)
         else:
-            structs.typist, structs.typed = typist, _Typed(typist.placed, characters)
-            structs.parts.append(structs.typed)
+            structs.typist, structs.run = typed.typist, _Run(typed.placed, typed.characters)
+            structs.parts.append(structs.run)
             structs.count += 1
-        structs.end += len(characters)
-        self._took(update)
+        structs.end += len(typed.characters)
         return True
 
     def _of(self, client: int, start: int) -> _Structs:
@@ -178,11 +170,6 @@ class _Group:
         if structs is None:
             structs = self._lists[client] = _Structs(start)
         return structs
-
-    def _took(self, update: bytes) -> None:
-        self._first = self._first or update
-        self._count += 1
-        self._size_bytes += len(update)
 
     def updates(self) -> list[bytes]:
         if self._count < 2:

@@ -6,6 +6,8 @@ not be read as any other (``update.check_update``). Whoever holds the document s
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from crdtsync.core.text.cursor import MAX_CLOCK, Cursor
 from crdtsync.core.text.update import HAS_ORIGIN, HAS_RIGHT_ORIGIN, UpdateShape
 from crdtsync.core.wire.lib0 import varuint
@@ -14,10 +16,23 @@ _STRING = 4
 _ONE_CLIENT_ONE_STRUCT = b"\1\1"
 
 
+class Typed(NamedTuple):
+    """What an update types: ``client`` goes on at the clock ``start`` with ``characters``, all of them ASCII.
+
+    ``placed``: how a struct begins that holds them, and more that is typed by ``typist``.
+    """
+
+    typist: Typist
+    client: int
+    start: int
+    placed: bytes
+    characters: bytes
+
+
 class Typist:
     """``client`` has typed up to the clock ``end``; what it types next follows, before the same neighbour."""
 
-    __slots__ = ("_beginning", "_info", "_name", "_right", "client", "end", "placed")
+    __slots__ = ("_beginning", "_info", "_name", "_placed", "_right", "client", "end")
 
     def __init__(self, client: int, end: int, right: bytes) -> None:
         """``right``: the encoded ID of the item before which it types, b"" at the end of the text."""
@@ -45,17 +60,19 @@ class Typist:
             cursor.uint(), cursor.uint()
         return cls(client, body.end, update[at : cursor.at])
 
-    def read(self, update: bytes) -> bytes:
-        """The characters that the update types on with, all of them ASCII; b"" if it is not known to."""
+    def read(self, update: bytes) -> Typed | None:
+        """What the update types on with, if it is known to."""
         beginning = self._beginning
         if not update.startswith(beginning) or update[-1]:
-            return b""
+            return None
         at = len(beginning)
         size_bytes = len(update) - at - 2
         if not 0 < size_bytes < 0x80 or update[at] != size_bytes or self.end > MAX_CLOCK - size_bytes:
-            return b""
+            return None
         characters = update[at + 1 : -1]
-        return characters if characters.isascii() and 0 not in characters else b""
+        if not characters.isascii() or 0 in characters:
+            return None
+        return Typed(self, self.client, self.end, self._placed, characters)
 
     def type_on(self, count: int) -> None:
         """It has typed so many characters more."""
@@ -63,6 +80,5 @@ class Typist:
 
     def _move(self, end: int) -> None:
         self.end = end
-        self.placed = self._info + varuint(end - 1) + self._right
-        """How a struct begins that holds what is typed next."""
-        self._beginning = _ONE_CLIENT_ONE_STRUCT + self._name + varuint(end) + self.placed
+        self._placed = self._info + varuint(end - 1) + self._right
+        self._beginning = _ONE_CLIENT_ONE_STRUCT + self._name + varuint(end) + self._placed

@@ -16,7 +16,7 @@ from crdtsync.errors import PeerError
 SYNC, AWARENESS, AUTH, QUERY_AWARENESS = 0, 1, 2, 3
 _STEP_1, _STEP_2, _UPDATE = 0, 1, 2
 _PERMISSION_DENIED: Final = 0
-_SHORT_UPDATE: Final = bytes((SYNC, _UPDATE))
+_AN_UPDATE: Final = bytes((SYNC, _UPDATE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,9 @@ YjsMessage: TypeAlias = Sync | Awareness | QueryAwareness | PermissionDenied
 
 def encode_yjs(message: YjsMessage) -> bytes:
     match message:
-        case SyncStep1() | SyncStep2() | SyncUpdate():
+        case SyncUpdate(update):
+            return _AN_UPDATE + varbytes(update)
+        case SyncStep1() | SyncStep2():
             return varuint(SYNC) + encode_sync(message)
         case Awareness(states):
             return varuint(AWARENESS) + varbytes(encode_awareness(states))
@@ -77,7 +79,7 @@ def encode_yjs(message: YjsMessage) -> bytes:
 
 def decode_yjs(frame: bytes) -> YjsMessage:
     """Raises PeerError for anything malformed."""
-    if frame[:2] == _SHORT_UPDATE and len(frame) > 2 and frame[2] == len(frame) - 3 < 0x80:
+    if frame[:2] == _AN_UPDATE and len(frame) > 2 and frame[2] == len(frame) - 3 < 0x80:
         return SyncUpdate(frame[3:])  # as nearly all are
     reader = Reader(frame)
     message: YjsMessage

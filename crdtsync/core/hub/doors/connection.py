@@ -45,9 +45,8 @@ class Wire:
 
     def takes(self, size: int) -> bool:
         """Count frames that go out to many; False, counting nothing, while it does not keep up."""
-        if self.farewell is not None or not self._outlet.is_low or not self._outlet.has_room(size):
+        if self.farewell is not None or not self._outlet.take(size):
             return False
-        self._outlet.queued += size
         if self._outlet.is_over:
             self.settle()
         return True

@@ -13,20 +13,15 @@ from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.text.merging import Merging, merge_updates
-from crdtsync.core.text.typist import Typist
-from crdtsync.core.text.update import UpdateShape, check_update
+from crdtsync.core.text.merging import Merging, Shape, merge_updates
+from crdtsync.core.text.typist import Typed
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.yjs import Awareness, SyncUpdate, YjsMessage
 
 AUTHORS_SPARED_MAX: Final = 4
 """So many authors of one turn are not told what they said; more hear it again, which changes nothing."""
 
-_Typed: TypeAlias = tuple[int, int]
-"""Which client typed, and from which clock on: the update was never read as any other is."""
-_Shape: TypeAlias = UpdateShape | _Typed | None
-"""None for one that waits for others."""
-_Piece: TypeAlias = tuple[int, bytes, _Shape]
+_Piece: TypeAlias = tuple[int, bytes, Shape]
 
 
 class _Behind:
@@ -46,8 +41,8 @@ class Telling:
         self._soon = soon
         self._updates: list[_Piece] = []
         """With the channel that made it, or 0."""
-        self._merging = Merging()
-        """The same, put together."""
+        self._merging: Merging | None = None
+        """The same, put together, if there are several."""
         self._logged = 0
         """So many of them were given to the log, or came from there."""
         self._unlogged: list[bytes] = []
@@ -58,25 +53,33 @@ class Telling:
         """Whether to tell who is here, be it nobody: clients leave where nothing comes."""
         self._behind: dict[int, _Behind] = {}
 
-    def update(self, update: bytes, shape: UpdateShape | None, author: int = 0) -> None:
+    def update(self, update: bytes, shape: Shape, author: int = 0) -> None:
         """The document has taken an update in; ``shape`` None if a part of it waits for others."""
+        if self._updates:
+            self._together().add(update, shape)
         self._updates.append((author, update, shape))
-        self._merging.add(update, shape)
         self._soon()
 
-    def type_on(self, typist: Typist, update: bytes, characters: bytes, author: int) -> None:
-        """The same, of one in which somebody types on."""
-        self._updates.append((author, update, (typist.client, typist.end)))
-        self._merging.type_on(typist, update, characters)
-        self._soon()
+    def _together(self) -> Merging:
+        """What came in this turn, of which there is more than one."""
+        if self._merging is None:
+            self._merging = Merging()
+            _, update, shape = self._updates[0]
+            self._merging.add(update, shape)
+        return self._merging
+
+    def _all(self) -> list[bytes]:
+        return (
+            self._merging.updates() if self._merging is not None else [each for _, each, _ in self._updates]
+        )
 
     def take_unlogged(self) -> list[bytes]:
         """What clients made since this was called last, as few updates as may be: for the log."""
         unlogged, self._unlogged = self._unlogged, []
         fresh, self._logged = self._updates[self._logged :], len(self._updates)
         if len(fresh) == len(self._updates) and all(author for author, _, _ in fresh):
-            return unlogged + self._merging.updates()
-        return unlogged + _merged(each for each in fresh if each[0])
+            return unlogged + self._all()
+        return unlogged + merge_updates((update, shape) for author, update, shape in fresh if author)
 
     def awareness(self, states: Iterable[ClientState]) -> None:
         self._is_due = True
@@ -92,8 +95,8 @@ class Telling:
         """Send what was gathered."""
         if self._logged < len(self._updates):
             self._unlogged = self.take_unlogged()
-        updates, self._updates, self._logged = self._updates, [], 0
-        merging, self._merging = self._merging, Merging()
+        everything = self._all()
+        updates, self._updates, self._logged, self._merging = self._updates, [], 0, None
         states, self._states = tuple(self._states.values()), {}
         is_due, self._is_due = self._is_due, False
         if not channels or not (updates or is_due):
@@ -110,15 +113,16 @@ class Telling:
         for (spared, _), group in groups.items():
             if spared not in messages:
                 if spared not in everyone or not spared:
-                    told = merging.updates()
+                    told = everything
                 elif len(everyone) == 1:
                     told = []
                 else:
-                    told = _merged(each for each in updates if each[0] != spared)
+                    told = merge_updates((each, shape) for by, each, shape in updates if by != spared)
                 messages[spared] = [SyncUpdate(update) for update in told]
                 if is_due:  # last: a cursor may stand behind what was typed just now
                     messages[spared].append(Awareness(states))
-            self._send(group, messages[spared], updates, states)
+            if messages[spared]:
+                self._send(group, messages[spared], updates, states)
 
     def _send(
         self,
@@ -169,16 +173,10 @@ class Telling:
         )
 
 
-def _merged(pieces: Iterable[_Piece]) -> list[bytes]:
-    return merge_updates(
-        (update, check_update(update) if isinstance(shape, tuple) else shape) for _, update, shape in pieces
-    )
-
-
-def _first_clocks(shape: _Shape) -> Iterable[tuple[int, int]]:
+def _first_clocks(shape: Shape) -> Iterable[tuple[int, int]]:
     """Of each client the first clock that the update inserts."""
     if shape is None:
         return ()
-    if isinstance(shape, tuple):
-        return (shape,)
+    if isinstance(shape, Typed):
+        return ((shape.client, shape.start),)
     return [(client, ranges[0][0]) for client, ranges in shape.inserts.items()]

@@ -88,11 +88,11 @@ class OpenText:
         return change
 
     def _type_on(self, typist: Typist, update: bytes, author: int) -> bool:
-        characters = typist.read(update)
-        if not characters or not self.document.type_on(typist, update, characters):
+        typed = typist.read(update)
+        if typed is None or not self.document.type_on(update, typed):
             return False
-        self.telling.type_on(typist, update, characters, author)
-        typist.type_on(len(characters))
+        self.telling.update(update, typed, author)
+        typist.type_on(len(typed.characters))
         return True
 
     def _watch(self, author: int, update: bytes, shape: UpdateShape | None) -> None:
