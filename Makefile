@@ -38,7 +38,7 @@ unit: setup
 SEEDS ?= 1000
 FIRST_SEED ?= 1
 simulate: setup
-	$(BIN)/python -m crdtsync.testing.simulate --seeds $(SEEDS) --first-seed $(FIRST_SEED)
+	$(BIN)/python -m crdtsync.testing.simulate --seeds $(SEEDS) --first-seed $(FIRST_SEED) --jobs $(JOBS)
 
 # Every two and three deeds of people who do not know of each other, in every order: some 40,000 worlds.
 small-worlds: setup

@@ -84,6 +84,15 @@ def test_a_seed_tells_the_same_story_whatever_the_order_of_hashes() -> None:
     assert len(stories) == 1
 
 
+def test_two_processes_tell_the_same_stories_in_the_same_order(capfd: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for jobs in ("1", "2"):
+        assert main(["--seeds", "10", "--first-seed", "21", "--digests", "--jobs", jobs]) == 0
+        told.append(capfd.readouterr().out.partition(" in ")[0])
+    assert told[0] == told[1]
+    assert told[0].count("\n") == 10
+
+
 def test_a_plan_is_read_back_as_it_was_written() -> None:
     for seed in range(50):
         plan = Plan.of_seed(seed)
