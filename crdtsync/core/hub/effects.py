@@ -6,12 +6,12 @@ Append, Compact, RememberOpened) are each answered by the event of the like name
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from crdtsync.core.hub.admission import Granted
 from crdtsync.core.hub.store import Row, Wanted
 from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.values.late import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from crdtsync.core.hub.admission import HERE, Peer
 from crdtsync.core.hub.store import Appendix, LogPage, RoomRecord, Size
 from crdtsync.core.text.update import UpdateShape
 from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.wire.messages import Difference
 
 

@@ -8,10 +8,10 @@ hub process at a time. Methods block, and are called from threads: ``open_room``
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.wire.messages import LogEntry
 from crdtsync.errors import StoreError
 

@@ -3,7 +3,6 @@ a Persist is complete before any later send, and a step begins only after the Pe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from crdtsync.core.replica.records import Record
@@ -12,6 +11,7 @@ from crdtsync.core.text.diff import Edit
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Manifest
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.late import dataclass
 from crdtsync.errors import CrdtsyncError
 
 

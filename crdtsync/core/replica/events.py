@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, StrEnum, auto
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ from crdtsync.core.text.diff import Edit
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Seen
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.late import dataclass
 
 
 class HintKind(Enum):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeAlias
 
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.ids import DocumentId, EntryId
+from crdtsync.core.values.late import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ Every step names what it expects to find, so that a save that races it is notice
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Content, Fingerprint, Present, Seen
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.late import dataclass
 
 
 @dataclass(frozen=True, slots=True)

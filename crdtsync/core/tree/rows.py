@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.late import dataclass
 
 
 @dataclass(frozen=True, slots=True)

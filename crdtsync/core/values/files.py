@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
 from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.late import dataclass
 
 
 class Kind(StrEnum):

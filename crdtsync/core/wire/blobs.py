@@ -7,12 +7,12 @@ idempotent, so that after a lost connection they are simply sent again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeAlias, assert_never
 
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import DIGEST_BYTES, Digest
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.wire.lib0 import Reader, varbytes, varuint
 from crdtsync.errors import PeerError
 

@@ -7,10 +7,10 @@ honest client sends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
 from crdtsync.core.values import limits
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.wire.awareness import decode_awareness, encode_awareness
 from crdtsync.core.wire.lib0 import Reader, varbytes, varstring, varuint
 from crdtsync.core.wire.yjs import (

@@ -5,10 +5,10 @@ Text frames carry JSON control messages (``control``); binary frames carry the m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.values.late import dataclass
 
 PROTOCOL_VERSION = 1
 

@@ -6,9 +6,9 @@ https://github.com/yjs/y-websocket. Refuses with PeerError what no honest client
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.wire.awareness import ClientState, decode_awareness, encode_awareness
 from crdtsync.core.wire.lib0 import Reader, varbytes, varstring, varuint
 from crdtsync.errors import PeerError
