@@ -65,9 +65,6 @@ class PathIndex:
         found.sort()
         return found
 
-    def holds_below(self, folder: str) -> bool:
-        return folder in self._children
-
 
 @dataclass(frozen=True, slots=True)
 class OnDisk:
