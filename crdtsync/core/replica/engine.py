@@ -28,6 +28,7 @@ from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.mending import recall_reboot
 from crdtsync.core.replica.observing import IGNORE_FILES, Observing
 from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.replica.rechecking import recheck
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.reconnecting import Reconnecting
 from crdtsync.core.replica.records import PutMeta, Recall, Remembered, confirmed
@@ -251,9 +252,8 @@ class ReplicaEngine:
 
     def _run(self) -> None:
         """From here on plans are carried out."""
-        state = self._state
-        state.running = True
-        replan_all(state)
+        self._state.running = True
+        replan_all(self._state)
 
     def _decided(self, differing: ev.Differing) -> None:
         if self._first_join is None:
@@ -327,9 +327,7 @@ class ReplicaEngine:
         state.looking.tick(now)
         self._rehashing.tick(now)
         self._live.tick(now)
-        for path in [path for path, due in self._state.rechecks.items() if due <= now]:
-            del self._state.rechecks[path]
-            state.looking.want(path)
+        recheck(state, self._observing.scan, now)
         state.replan([entry for entry, retry in state.retries.items() if retry.due <= now])
         state.replan(state.pacing.tick(now))
         if self._reconnecting.take(now):

@@ -1,0 +1,46 @@
+"""Texts that a power cut made no texts, when others changed them meanwhile or nobody knows them any more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crdtsync.core.replica.records import PutSynced
+from crdtsync.core.values.digests import digest_of_text
+from tests.replica.test_live import shared
+from tests.simulation.scene import Scene
+
+LINES = "one of ann\ntwo of ann\nthree of ann\n"
+TORN = b"one of ann\nnew of bob\n" + bytes(20)
+
+
+def torn() -> Scene:
+    """``b``'s machine lost its power while an editor saved there."""
+    scene = shared(LINES)
+    scene.wait(5.0)
+    scene.b.kill()
+    scene.b.machine.boots += 1
+    scene.save(scene.b, "a.md", TORN)
+    return scene
+
+
+def test_a_torn_text_that_others_changed_meanwhile_is_mended_with_their_change() -> None:
+    scene = torn()
+    scene.save(scene.a, "a.md", "zero of ann\n" + LINES)
+    scene.wait(5.0)
+    scene.b.start()
+    scene.rest()
+    text = scene.read(scene.a, "a.md") or ""
+    assert sorted(line for line in text.splitlines() if "ann" in line) == sorted(
+        ("zero of ann\n" + LINES).splitlines()
+    )
+    assert text.count("new of bob") == 1
+
+
+def test_a_torn_text_of_which_nobody_knows_what_it_was_is_kept_as_it_is_beside_the_room_s() -> None:
+    scene = torn()
+    [row] = scene.b.store.remembered().synced
+    of_a_backup = replace(row, digest=digest_of_text("long ago\n"), state_vector=b"\0")
+    scene.b.store.persist([PutSynced(of_a_backup)])
+    scene.b.start()
+    scene.rest()
+    assert sorted(node.data for _, node in scene.a.disk.files()) == sorted([LINES.encode(), TORN])
