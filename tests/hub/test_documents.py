@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycrdt import Doc
 
+from crdtsync.core.hub import bounds
 from crdtsync.core.hub.documents import compact, compare, problem_of
 from crdtsync.core.text.statevector import decode
 from crdtsync.core.text.update import EMPTY_UPDATE
+from crdtsync.core.tree.document import TreeDocument
+from crdtsync.core.tree.rows import Create, Origin, SetGone
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import TREE, EntryId
 from crdtsync.core.wire.messages import LogEntry
 from tests.hub.material import NOTES, Author, lone_update, text_of
 
@@ -24,6 +32,32 @@ def compacted(entries: list[LogEntry], whole: int = 0) -> tuple[list[LogEntry], 
         return entries, whole
     kept = [entry for entry in entries if entry.sequence not in compaction.sequences]
     return sorted([*kept, compaction.entry], key=lambda entry: entry.sequence), compaction.entry.sequence
+
+
+def test_a_large_tree_is_compacted_slice_by_slice_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = TreeDocument(5)
+    updates = []
+    for first in range(0, 60, 20):
+        entries = [EntryId(f"{number:024x}") for number in range(first, first + 20)]
+        made = [Create(entry, Kind.TEXT, f"{entry}.txt", False, Origin("Ann", 5)) for entry in entries]
+        updates += [tree.edit(made)[0], tree.edit([SetGone(entries[3], b"\0")])[0]]
+    rows = [LogEntry(number, 1000, TREE, update) for number, update in enumerate(updates, 1)]
+    applied: list[int] = []
+    applies = Doc.apply_update
+
+    def apply_update(doc: Doc[Any], update: bytes) -> None:
+        applied.append(len(update))
+        applies(doc, update)
+
+    monkeypatch.setattr(bounds, "TREE_SLICE_BYTES", 500)
+    monkeypatch.setattr(Doc, "apply_update", apply_update)
+    once = compact(TREE, rows[:5])
+    assert once is not None
+    twice = compact(TREE, [once.entry, rows[5]], once.entry.sequence)
+    assert twice is not None and max(applied) < 800
+    assert TreeDocument(6, [twice.entry.update]).rows == tree.rows
+    damaged = LogEntry(7, 1000, TREE, b"\xff damaged" * 100)
+    assert compact(TREE, [damaged, *rows], damaged.sequence) is None
 
 
 Step = tuple[int, str, float, float]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.documents import compare, load
+from crdtsync.core.hub.documents import compare, load, slices_of_tree
 from crdtsync.core.hub.effects import CompareDocuments, LoadDocuments
 from crdtsync.core.hub.events import Compared, DocumentsLoaded
 from crdtsync.core.hub.store import HubStore
-from crdtsync.core.text.slices import sliced
 from crdtsync.core.text.update import is_plain
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.messages import Difference, LogEntry
-from crdtsync.errors import MalformedUpdate
 
 Yielding = Callable[[Iterable[LogEntry]], Iterable[LogEntry]]
 """Hands the rows on, and may let others run between two of them."""
@@ -47,16 +45,7 @@ def _tree(entries: Iterable[LogEntry], whole: int) -> tuple[bytes, ...]:
     rows = sorted(entries, key=lambda row: row.sequence != whole)
     if sum(len(row.update) for row in rows) <= bounds.TREE_AT_ONCE_BYTES:
         return load(rows, whole)
-    return tuple(part for row in rows for part in _slices(row.update))
-
-
-def _slices(update: bytes) -> Sequence[bytes]:
-    if len(update) <= bounds.TREE_SLICE_BYTES:
-        return (update,)
-    try:
-        return sliced(update, bounds.TREE_SLICE_BYTES)
-    except MalformedUpdate:
-        return (update,)  # whoever takes it in tells
+    return tuple(part for row in rows for part in slices_of_tree(row.update))
 
 
 def loaded(store: HubStore, request: LoadDocuments, yielding: Yielding = iter) -> DocumentsLoaded:

@@ -6,19 +6,20 @@ read lazily, so that its reader can let other threads run between two rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
 from pycrdt import Doc
 
-from crdtsync.core.hub.bounds import UPDATE_MAX_BYTES
+from crdtsync.core.hub import bounds
 from crdtsync.core.hub.effects import CheckUpdates
 from crdtsync.core.hub.events import UpdatesChecked
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import CausalBuffer
 from crdtsync.core.text.merging import merge_updates
+from crdtsync.core.text.slices import sliced
 from crdtsync.core.text.update import EMPTY_UPDATE, UpdateShape, check_update
 from crdtsync.core.tree.document import check_tree_update
 from crdtsync.core.values.ids import TREE, DocumentId
@@ -90,7 +91,7 @@ def compare(entries: Iterable[LogEntry], state_vector: bytes, whole: int = 0) ->
     # Yrs takes a clock of 0 for "holds a part after a gap"; encoding leaves zeros out
     update = log.doc.get_update(statevector.encode(clocks))
     complete = not log.causal.pending
-    if len(update) > UPDATE_MAX_BYTES:
+    if len(update) > bounds.UPDATE_MAX_BYTES:
         update, complete = b"", False
     return Comparison(log.state_vector, b"" if update == EMPTY_UPDATE else update, complete)
 
@@ -130,12 +131,22 @@ def compact(document: DocumentId, entries: Iterable[LogEntry], whole: int = 0) -
     if len(rows) < 2:
         return None
     state = log.doc.get_update()
-    if len(state) > UPDATE_MAX_BYTES:
+    if len(state) > bounds.UPDATE_MAX_BYTES:
         return None
     return Compaction(
         tuple(sorted(row.sequence for row in rows)),
         LogEntry(max(row.sequence for row in rows), max(row.at_ms for row in rows), document, state),
     )
+
+
+def slices_of_tree(update: bytes) -> Sequence[bytes]:
+    """An update of a tree in parts of which none takes long: whoever applies one holds up the process."""
+    if len(update) <= bounds.TREE_SLICE_BYTES:
+        return (update,)
+    try:
+        return sliced(update, bounds.TREE_SLICE_BYTES)
+    except MalformedUpdate:
+        return (update,)  # whoever takes it in tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +170,7 @@ class _Log:
         self.causal = CausalBuffer()
         self.rows: list[_Row] = []
         self.sound = True
+        self._is_tree = False
         try:
             self._load(iter(entries), whole)
         except MalformedUpdate:
@@ -179,13 +191,13 @@ class _Log:
         if first is None:
             return
         entries = chain((first,), entries)
-        tree = first.document == TREE
+        tree = self._is_tree = first.document == TREE
         self.causal = CausalBuffer(values_only=tree)
         earlier: list[LogEntry] = []
         if whole:
             for entry in entries:
                 if entry.sequence == whole:
-                    _apply(self.doc, entry.update)
+                    self._apply(entry.update)
                     known = statevector.decode(self.doc.get_state())
                     self.causal = CausalBuffer(known, (entry.update,), values_only=tree)
                     self.rows.append(_Row(entry.sequence, entry.at_ms, None))
@@ -206,8 +218,12 @@ class _Log:
 
     def _integrate(self, ready: list[tuple[bytes, UpdateShape | None]]) -> None:
         for update in merge_updates(ready):
-            _apply(self.doc, update)
+            self._apply(update)
         ready.clear()
+
+    def _apply(self, update: bytes) -> None:
+        for part in slices_of_tree(update) if self._is_tree else (update,):
+            _apply(self.doc, part)
 
 
 def _is_below(shape: UpdateShape, state: Mapping[int, int]) -> bool:
