@@ -153,3 +153,25 @@ def test_a_file_that_a_folder_brings_back_while_its_client_makes_it_again_is_one
     newcomer = Folder(again)
     assert newcomer.read() == {"a.txt": "text!"}
     assert newcomer.at("a.txt") == entry
+
+
+def test_a_file_that_a_folder_brings_back_under_another_name_is_what_its_client_goes_on_with() -> None:
+    page = Page(5)
+    bench = Bench()
+    folder = Folder(bench)
+    YjsClient(bench, page).type("text")
+    entry = folder.at("a.txt")
+    folder.rename(entry, "b.txt")
+    page.erase(0, 4)
+    again = Bench(epoch="e2")
+    returned = Folder(again)
+    clients = [YjsClient(again, page), YjsClient(again, Page(6))]
+    assert returned.read() == {}, "there is nothing to make a file of yet"
+    text, tree = folder.text(entry).encode_state(), folder.tree.encode_state()
+    returned._push((DocumentId(entry), text), (TREE, tree))
+    again.settle()
+    clients[0].type("x")
+    clients[1].type("y")
+    assert all(client.closed is None for client in clients)
+    assert "x" in Folder(again).read()["b.txt"]
+    assert clients[0].page.text == Folder(again).read()["b.txt"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.core.hub import bounds
+from crdtsync.core.hub.effects import LoadDocuments
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.tree.document import TreeDocument
+from crdtsync.core.wire.yjs import SyncStep2
 from tests.doors.clients import Page, YjsClient
 from tests.doors.rooms import Folder
 from tests.hub.bench import Bench
@@ -52,6 +54,27 @@ def test_a_room_rests_when_nothing_has_happened_for_a_while_and_goes_on(rested: 
     bench.tick(2 * bounds.REST_AFTER_S)
     assert rested == [1, 2]
     assert Folder(bench).read() == folder.read()
+
+
+def test_a_room_whose_tree_has_yet_to_be_read_and_one_that_is_large_do_not_rest(
+    rested: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "REST_ENTRIES_MAX", 1)
+    bench = Bench()
+    folder = Folder(bench)
+    for name in "ab":
+        folder.create(f"{name}.txt", "x")
+    bench.hold = {LoadDocuments}
+    client = YjsClient(bench, Page(5))
+    folder.create("c.txt", "x")
+    bench.tick(2 * bounds.REST_AFTER_S)
+    assert client.all(SyncStep2) == []
+    bench.release()
+    assert client.synced
+    client.type("y")
+    bench.tick(2 * bounds.REST_AFTER_S)
+    assert rested == []
+    assert folder.read()["a.txt"] == "xy"
 
 
 def test_a_room_that_everyone_leaves_is_not_waited_for() -> None:

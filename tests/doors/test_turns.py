@@ -111,3 +111,21 @@ def test_each_update_of_a_turn_is_acknowledged_once_all_is_durable() -> None:
     assert len(client.statuses("notes/a.txt")) == before
     bench.release()
     assert client.statuses("notes/a.txt")[before:] == [True, True, True]
+
+
+def test_of_two_turns_the_first_is_acknowledged_once_it_is_durable_and_the_second_later() -> None:
+    bench = Bench()
+    Folder(bench).create("a.txt", "x")
+    client = HocuspocusClient(bench)
+    client.open("notes/a.txt", page := Page(5))
+    before = len(client.statuses("notes/a.txt"))
+    bench.hold = {Append}
+    for character in "ab":
+        frame = encode_hocuspocus(Named("notes/a.txt", SyncUpdate(page.type(character))))
+        bench.do(BinaryFrame(client.number, frame, AT_MS))
+        bench.settle()
+    bench.answer(bench.held.popleft())
+    bench.settle()
+    assert client.statuses("notes/a.txt")[before:] == [True]
+    bench.release()
+    assert client.statuses("notes/a.txt")[before:] == [True, True]
