@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from crdtsync.core.replica.events import ConfirmRequested, RestoreRequested
+from crdtsync.core.values.reserved import reserved_path
 from crdtsync.errors import StoreError
 from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.editors import Editor
@@ -278,7 +279,10 @@ class World:
         replica.cut_power()
         person.lose_power()
         self.ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
+        aside = {dentry.inode for path, dentry in replica.disk.nodes.all().items() if reserved_path(path)}
         for path, node, data in held:
+            if node in aside:  # files were changing names: the cut left one under a name that no room has
+                self.ledger.deleted(replica.name, data)
             for left in {node, replica.disk.get(path) or node}:  # a cut may give a name back to a former file
                 self.ledger.torn(replica.name, data, left.data)
         self.pages.something_went()
