@@ -129,3 +129,22 @@ def test_a_stale_buffer_saved_into_the_inode_of_another_file_takes_back_nothing(
     scene.wait(3.0)
     scene.rest()
     assert scene.read(scene.b, "bread.md") == "first\n" + text_of("bread") + "by b\n"
+
+
+def test_files_that_changed_names_since_the_state_was_copied_are_not_swapped_back() -> None:
+    scene = Scene()
+    for name in "pq":
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    state = scene.b.store.copy()
+    scene.b.disk.exchange("p.md", "q.md")
+    scene.rest()
+    scene.save(scene.a, "q.md", text_of("p") + "added by a\n")  # which makes it another file at b
+    scene.rest()
+    scene.b.kill()
+    scene.b.restore_state(state)
+    scene.b.link.latency_s = 0.3  # all is looked at before the hub is heard
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "p.md") == text_of("q")
+    assert scene.read(scene.a, "q.md") == text_of("p") + "added by a\n"

@@ -113,7 +113,9 @@ class Reconcile:
         here = disk is Disk.SAME or (disk is Disk.EDITED and not edited_astray(state, agreed, placed))
         if placed is not None and placed.path != agreed.path and here:
             assert seen is not None
-            if not self._hidden(placed.path) and not self.reading.makes_room(placed):
+            if disk is Disk.EDITED and content is None and state.looking.is_asked(agreed.path):
+                state.looking.want(agreed.path)  # it may be one that changed names with it
+            elif not self._hidden(placed.path) and not self.reading.makes_room(placed):
                 self._materialise.move(agreed, placed, seen, now)
             return
         if (
