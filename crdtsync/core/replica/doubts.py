@@ -156,13 +156,19 @@ class Doubts:
         return [each for each in agreements if each.path == path]
 
     def _is_of(self, agreed: Synced, content: TextContent) -> bool:
-        """Whether the text is an edit of that one, or the beginning of it, rather than another's."""
+        """Whether the text is an edit of that one, or the beginning of it, rather than another's.
+
+        Lines of two files may have many words in common: a line that both have tells, or very few edits.
+        """
         documents = self._state.documents
         text = None if agreed.digest is None else documents.version(agreed.entry, agreed.digest)
         if text is None:
             return False
         apart = documents.apart(agreed, content)
-        return text.startswith(content.text) or (apart is not None and apart <= 0.5)
+        if apart is None or text.startswith(content.text):
+            return apart is not None
+        both = set(text.splitlines()) & set(content.text.splitlines())
+        return apart <= (0.5 if any(map(str.strip, both)) else 0.25)
 
     def _torn(self, agreed: Synced, seen: OnDisk | None, content: Content | None) -> bool:
         """Whether the file of a text may be one that a power cut tore: ``Mending`` reads it."""

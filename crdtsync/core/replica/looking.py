@@ -226,6 +226,11 @@ class Looking:
         """Whether a look at ``path`` has yet to be answered."""
         return path in self._wanted or path in self._under_way or path in self._resting
 
+    @property
+    def resting(self) -> Iterable[str]:
+        """Paths to look at once a step of ours on them is done."""
+        return self._resting
+
     def is_open(self, path: str) -> bool:
         """Whether an answer for ``path`` is still awaited."""
         return self.is_asked(path) or path in self._settling

@@ -16,6 +16,7 @@ from crdtsync.core.replica.looking import Wait
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.successors import steps_hide
 from crdtsync.core.replica.swapping import Swapping
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.values import limits
@@ -94,10 +95,10 @@ class Observing:
 
     @property
     def may_find_renames(self) -> bool:
-        """Whether a file that is missing may yet turn up at a path that is being looked at."""
+        """Whether a file that is missing may yet turn up at a path that is being looked at, or will be."""
         asked = self._state.looking.is_asked
         self._reread = {path for path in self._reread if asked(path)}
-        return bool(self._reread) or any(asked(path) for path in self._linked)
+        return bool(self._reread) or any(asked(path) for path in self._linked) or steps_hide(self._state)
 
     # -- looks ------------------------------------------------------------------------------------------
 
@@ -391,13 +392,9 @@ class Observing:
     def _forget_unknown(self, below: str) -> list[str]:
         """Of a folder that has been scanned; returns what it was."""
         state = self._state
-        forgotten = _inside(state.disk.unknown, below)
+        forgotten = [path for path in state.disk.unknown if path == below or is_below(path, below)]
         for path in forgotten:
             del state.disk.unknown[path]
             state.attention.pop(path, None)
             state.rechecks.pop(path, None)
         return forgotten
-
-
-def _inside(paths: Iterable[str], folder: str) -> list[str]:
-    return [path for path in paths if path == folder or is_below(path, folder)]

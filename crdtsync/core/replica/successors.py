@@ -36,6 +36,12 @@ def may_have_arrived(state: ReplicaState, agreed: Synced, placed: Placement) -> 
     return placed.path != agreed.path and state.looking.is_open(placed.path)
 
 
+def steps_hide(state: ReplicaState) -> bool:
+    """Whether a file may have come to where a step of ours is to write: that is looked at once it is done."""
+    raced = [retry.path for retry in state.retries.values() if retry.races]
+    return any(state.synced.at(path) is None for path in (*state.looking.resting, *state.postponed, *raced))
+
+
 def in_ruins(state: ReplicaState, path: str, held: Container[EntryId]) -> bool:
     """Whether what stood here before, below it or as a file above it, has yet to be found gone.
 

@@ -1,0 +1,61 @@
+"""What a replica that was killed in the middle of a write took the disk for, each as the shortest story."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.testing.texts import line
+from tests.simulation.scene import Scene
+
+OLD, NEW = ("".join(map(line, names)) for names in ("abc", "xyz"))
+
+
+def texts(scene: Scene) -> list[str]:
+    """Of all files, sorted."""
+    return sorted(filter(None, (scene.read(scene.a, path) for path in scene.paths(scene.a))))
+
+
+@pytest.mark.parametrize("more", ["", "and one more line\n"])
+def test_a_file_moved_where_another_was_only_about_to_be_written_is_no_edit_of_that(more: str) -> None:
+    scene = Scene()
+    scene.save(scene.a, "old.md", OLD)
+    scene.rest()
+    scene.b.at_primitive(0, scene.b.kill, of_steps=True)
+    scene.save(scene.a, "new.md", NEW)
+    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    scene.b.disk.rename("old.md", "new.md")
+    scene.save(scene.b, "new.md", OLD + more)
+    scene.b.start()
+    scene.wait(3.0)
+    scene.rest()
+    assert texts(scene) == sorted([OLD + more, NEW])
+
+
+def test_a_file_made_where_another_was_only_about_to_be_written_is_no_edit_of_that() -> None:
+    scene = Scene()
+    scene.b.at_primitive(0, scene.b.kill, of_steps=True)
+    scene.save(scene.a, "new.md", NEW)
+    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    scene.save(scene.b, "new.md", OLD)
+    scene.b.start()
+    scene.wait(3.0)
+    scene.rest()
+    assert texts(scene) == sorted([OLD, NEW])
+
+
+def test_a_file_renamed_to_where_a_step_is_under_way_is_renamed_however_long_that_takes() -> None:
+    scene = Scene()
+    scene.save(scene.a, "old.md", OLD)
+    scene.rest()
+    scene.b.work_s = 3.0
+
+    def rename() -> None:
+        scene.b.disk.rename("old.md", "new.md")
+
+    scene.b.at_primitive(2, rename, of_steps=True)
+    scene.save(scene.a, "new.md", NEW)
+    scene.wait(20.0)
+    scene.b.work_s = 0.001
+    scene.rest()
+    assert texts(scene) == sorted([OLD, NEW])
+    assert not scene.a.machine.trashed()
