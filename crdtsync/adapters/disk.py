@@ -81,7 +81,7 @@ class Disk:
         return self._looker.look(paths)
 
     def glance(self, path: LookAt) -> Seen | None:
-        """The same for a file that can be read without waiting; None for anything else. Raises RootGone."""
+        """The same for a file that can be read without waiting; None for anything else."""
         return self._looker.glance(path)
 
     def scan(self, below: str = "") -> Scan:

@@ -66,7 +66,7 @@ class Looker:
         """What is at the path, if that is a file which can be read without waiting: else None.
 
         That is a small one on the file system of the folder itself, on which the caller's thread waits for
-        its own state anyway. Raises RootGone.
+        its own state anyway.
         """
         folder, name = split(wanted.path)
         if path_problem(wanted.path) is not None or is_ignore_file(wanted.path):
@@ -77,10 +77,10 @@ class Looker:
         except OSError:
             return None
         small = stat.S_ISREG(status.st_mode) and status.st_size <= GLANCE_MAX_BYTES
-        if not small or status.st_dev != self._tree.device:
+        if not small or status.st_dev != self._tree.device or not self._guard.is_there():
             return None
-        ((_, seen),) = self.look((wanted,))
-        return seen
+        seen = self.look_at(wanted.path, wanted.known_text, unless=wanted.unless)
+        return seen if self._guard.is_there() else None
 
     def look_at(
         self,

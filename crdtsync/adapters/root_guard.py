@@ -62,6 +62,15 @@ class RootGuard:
                 "Nothing was deleted for others. Join the folder again"
             )
 
+    def is_there(self) -> bool:
+        """Whether it is the folder that was joined, as far as one look tells; waits for no other."""
+        try:
+            found = self._calls.stat(self.directory)
+            state = self._calls.lstat(f"{self.directory}/{STATE_FOLDER}")
+        except OSError:
+            return False
+        return (_identity(found), _identity(state)) == (self._root, self._state)
+
     def _reached(self, look: Callable[[], os.stat_result], path: str) -> os.stat_result:
         """What a look finds, however many it takes. Raises OSError when nothing is there, and RootGone."""
         pauses_s = iter(limits.ROOT_LOOK_AGAIN_S)

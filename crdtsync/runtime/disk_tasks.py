@@ -81,15 +81,10 @@ class DiskTasks:
 
     def look(self, paths: tuple[LookAt, ...]) -> None:
         """A small file alone, most likely a save, is read here and now: handing it over would take longer."""
-        if len(paths) == 1:
-            try:
-                seen = self._folder.glance(paths[0])
-            except RootGone as error:
-                self._put(ev.RootLost(str(error)))
-                return
-            if seen is not None:
-                self._put(ev.Looked(((paths[0].path, seen),)))
-                return
+        seen = self._folder.glance(paths[0]) if len(paths) == 1 else None
+        if seen is not None:
+            self._put(ev.Looked(((paths[0].path, seen),)))
+            return
         self._answer(self._lookers, partial(self._folder.look, paths), ev.Looked)
 
     def scan(self, number: int, below: str) -> None:

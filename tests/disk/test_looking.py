@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -32,7 +33,7 @@ from crdtsync.core.values.files import (
     Unreadable,
     Unshareable,
 )
-from crdtsync.errors import FolderError, RootGone
+from crdtsync.errors import FolderError
 
 from .support import Joined, digest
 
@@ -404,8 +405,17 @@ def test_a_glance_does_not_read_what_is_on_another_file_system(joined: Joined) -
     assert joined.disk.glance(LookAt("a", True)) is None
 
 
-def test_a_glance_into_a_folder_that_is_gone_says_so(joined: Joined) -> None:
+def test_a_glance_leaves_a_folder_that_may_be_gone_to_a_look(joined: Joined) -> None:
     (joined.root / "a").write_text("a")
-    joined.root.rename(joined.root.with_name("moved"))
-    with pytest.raises(RootGone):
-        joined.disk.glance(LookAt("a", True))
+
+    def unreadable(path: str) -> os.stat_result:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    joined.calls.instead["stat"] = unreadable
+    assert joined.disk.glance(LookAt("a", True)) is None
+    del joined.calls.instead["stat"]
+    moved = joined.root.with_name("moved")
+    joined.calls.before["read"] = lambda *_: joined.root.rename(moved)
+    assert joined.disk.glance(LookAt("a", True)) is None
+    joined.root.mkdir()
+    assert joined.disk.glance(LookAt("a", True)) is None
