@@ -66,6 +66,8 @@ class Person:
         self._thread = threading.Thread(target=self._run, name=name)
         self._branches = 0
         self._buffers: dict[Path, bytes] = {}
+        self._unseen: dict[Path, list[bytes]] = {}
+        """What stale buffers were saved over: who loads such a save knows nothing of it."""
 
     def start(self) -> None:
         self._thread.start()
@@ -223,7 +225,10 @@ class Person:
             if classify(there, known_text=True) is None:
                 raise FileNotFoundError  # an editor asks, and its person says no
             lines = seen.decode().splitlines(keepends=True)
-            places = undisputed(seen.decode().splitlines(), there.decode().splitlines())
+            self._unseen.setdefault(path, []).append(there)
+            old = seen.decode().splitlines()
+            free = [set(undisputed(old, each.decode().splitlines())) for each in self._unseen[path]]
+            places = sorted(set.intersection(*free))
             if not places:
                 raise FileNotFoundError
             at = self._rng.choice(places)
