@@ -5,11 +5,15 @@ Knows the text that the operations made and the one that was wanted; whose the o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from crdtsync.core.text.align import common_prefix, common_suffix
 from crdtsync.core.text.diff import Edit, diff
 from crdtsync.core.text.words import words
+
+_TELLING_CHARS: Final = 8
+"""Text of at least this many visible characters does not stand twice by chance."""
 
 
 def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tuple[Edit, ...]:
@@ -29,7 +33,30 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
     ]
     if not any(edit.text for edit in edits) or set(words(merged)) == set(words(wanted)):
         return tuple(edits)
-    return tuple(edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted))
+    told = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]
+    return tuple(sorted([*told, *_ours_twice(merged, wanted, ours, told)], key=lambda edit: edit.start))
+
+
+def _ours_twice(
+    merged: str, wanted: str, ours: Sequence[tuple[int, int]], told: Sequence[Edit]
+) -> Iterator[Edit]:
+    """What we inserted in one piece, and stands in ``merged`` more often than in ``wanted``."""
+    left = {merged[start:end]: 0 for start, end in ours}
+    for text in left:
+        if _visible(text) >= _TELLING_CHARS and text in wanted:
+            taken = sum(merged[edit.start : edit.end].count(text) for edit in told)
+            left[text] = merged.count(text) - wanted.count(text) - taken
+    done = 0
+    for start, end in ours:
+        apart = start >= done and all(edit.end < start or end < edit.start for edit in told)
+        if left[merged[start:end]] > 0 and apart:
+            left[merged[start:end]] -= 1
+            done = end
+            yield Edit(start, end, "")
+
+
+def _visible(text: str) -> int:
+    return sum(map(len, text.split()))
 
 
 def _slid_into(text: str, edit: Edit, ranges: Sequence[tuple[int, int]], low: int, high: int) -> Edit:
