@@ -33,8 +33,8 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
     ]
     if not any(edit.text for edit in edits) or set(words(merged)) == set(words(wanted)):
         return tuple(edits)
-    told = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]
-    return tuple(sorted([*told, *_ours_twice(merged, wanted, ours, told)], key=lambda edit: edit.start))
+    twice = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]
+    return tuple(sorted([*twice, *_ours_twice(merged, wanted, ours, twice)], key=lambda edit: edit.start))
 
 
 def _ours_twice(
