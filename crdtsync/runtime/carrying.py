@@ -80,8 +80,10 @@ class Carrying:
         """Wait until all is carried out. Raises StoreError."""
         while (rest := self._rest) is not None:
             await asyncio.wait([rest])
-            self._rest = None
-            rest.result()
+            if self._rest is rest:  # else it went well, and a program has begun another
+                self._rest = None
+                self.busy = False
+                rest.result()
 
     async def close(self) -> None:
         """Nothing more is carried out."""
@@ -139,10 +141,10 @@ class Carrying:
                 else:
                     self._one(effect)
         except BaseException:
-            self._wake()
+            self._wake()  # nothing else is carried out before ``done`` has raised it
             raise
-        finally:
-            self.busy = False
+        self._rest = None
+        self.busy = False
 
     def _foresee(self, effects: Sequence[ef.Effect]) -> None:
         for effect in effects:

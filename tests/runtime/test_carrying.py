@@ -152,6 +152,40 @@ async def test_a_program_begins_a_large_transaction_too() -> None:
     assert world.done == ["stored a", "a"]
 
 
+async def test_a_program_that_begins_another_large_transaction_is_waited_for_too() -> None:
+    world = World()
+    first: Future[None] = Future()
+    second: Future[None] = Future()
+    world.writing = first
+    await world.carrying.out([stored("a"), ef.SendText("a")])
+    task = asyncio.create_task(world.carrying.out([ef.SendText("c")]))
+    await asyncio.sleep(0)
+    first.set_result(None)
+    for _ in range(100):  # its end is seen here before it is seen there
+        if world.carrying.busy:
+            await asyncio.sleep(0)
+    assert not world.carrying.busy
+    world.writing = second
+    world.carrying.at_once([stored("b"), ef.SendText("b")])
+    await asyncio.sleep(0)
+    assert world.done == ["stored a", "a", "stored b"]
+    second.set_result(None)
+    await task
+    assert world.done == ["stored a", "a", "stored b", "b", "c"]
+
+
+async def test_after_a_large_transaction_what_is_said_is_done_at_once_again() -> None:
+    world = World()
+    world.writing = Future()
+    world.carrying.at_once([stored("a"), ef.SendText("a")])
+    world.writing.set_result(None)
+    await until(lambda: not world.carrying.busy)
+    world.writing = None
+    for name in ("b", "c"):
+        world.carrying.at_once([stored(name), ef.SendText(name)])
+        assert world.done[-1] == name
+
+
 async def test_a_large_transaction_that_fails_is_tried_again_or_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carrying, "PERSIST_RETRY_S", 0.001)
     for error in (StoreError("the disk is full"), StoreCorrupt("damaged")):
