@@ -84,6 +84,8 @@ def test_who_joins_with_other_files_and_wants_both_has_both_everywhere() -> None
         b"text.md",
     ]
     copies = [path for path in scene.paths(scene.b) if "conflict of b" in path]
+    assert scene.b.engine is not None
+    assert sorted(each.path for each in scene.b.engine.conflicts) == copies
     assert sorted(content(scene, path) for path in copies) == [b"\0a blob", b"\0mine", b"blob.bin", b"mine\n"]
 
 

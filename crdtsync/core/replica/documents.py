@@ -256,10 +256,13 @@ class Documents:
     def comes(self, agreed: Synced, now: float) -> None:
         """Others' file takes a path: what stood there may be the base of a save that is yet to come."""
         entry, digest = self._stood.pop(agreed.path, (agreed.entry, None))
-        if entry != agreed.entry and digest is not None and agreed.kind is Kind.TEXT:
-            text = self.version(entry, digest)
-            if text is not None:
-                self.keep_version(agreed.entry, text, now)
+        if entry != agreed.entry and agreed.kind is Kind.TEXT:
+            self.inherits(agreed.entry, entry, digest, now)
+
+    def inherits(self, heir: EntryId, entry: EntryId, digest: Digest | None, now: float) -> None:
+        """A text that stood on disk as one entry's is a base of saves of another one from here on."""
+        if digest is not None and (text := self.version(entry, digest)) is not None:
+            self.keep_version(heir, text, now)
 
     def saved_here(self, entry: EntryId, digest: Digest) -> None:
         """A program on this disk wrote that text: no editor here can have missed it."""

@@ -72,14 +72,6 @@ class LiveTexts:
     def __contains__(self, entry: object) -> bool:
         return entry in self._texts
 
-    def __bool__(self) -> bool:
-        return bool(self._texts or self._openings)
-
-    @property
-    def paths(self) -> list[str]:
-        """Where what is open stands, in the room or, for what is gone there, where it stood last."""
-        return sorted({held.path for held in self._texts.values()})
-
     def saved_by_program(self, entry: EntryId) -> bool:
         """Whether a program has the text open that saves it itself."""
         held = self._texts.get(entry)

@@ -38,9 +38,6 @@ class Openings:
         self._editors: dict[str, dict[int, EntryId]] = {}
         """By path, the holders that are editors there, each with the text that it shows."""
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
     def ask(self, event: ev.OpenText) -> None:
         """Answered by TextOpened or TextRefused, once what stands on disk is known."""
         if event.content is not None:

@@ -161,10 +161,8 @@ class Reconcile:
         related = agreed.digest == state.room_digest(placed.entry)
         if disk is not Disk.SAME and not (disk is Disk.EDITED and related):
             return False
-        if agreed.kind is Kind.TEXT and agreed.digest is not None and not related:
-            text = state.documents.version(agreed.entry, agreed.digest)
-            if text is not None:
-                state.documents.keep_version(placed.entry, text, now)
+        if agreed.kind is Kind.TEXT and not related:
+            state.documents.inherits(placed.entry, agreed.entry, agreed.digest, now)
         state.forget(agreed.entry)
         state.agree(replace(agreed, entry=placed.entry, state_vector=b"\0", provisional=None))
         state.replan([placed.entry])

@@ -1,0 +1,258 @@
+"""Where something else comes to a path, here or in the room, while the hub is away or a step is under way."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.steps import Outcome, Step
+from crdtsync.testing.trouble import Trouble
+from crdtsync.testing.virtual_inodes import NodeKind
+from crdtsync.testing.virtual_process import VirtualProcess
+from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.replica.test_choices import emptied
+from tests.replica.test_live import shared
+from tests.simulation.scene import Scene
+
+LINES = "".join(f"line {number} of the text\n" for number in range(6))
+
+
+def state_of(replica: VirtualReplica) -> ReplicaState:
+    assert replica.engine is not None
+    return replica.engine.state
+
+
+def process_of(replica: VirtualReplica) -> VirtualProcess:
+    assert replica.process is not None
+    return replica.process
+
+
+def cut(scene: Scene) -> None:
+    """``b`` is offline until ``back``."""
+    scene.b.link.online = False
+    scene.b.link.cut()
+
+
+def back(scene: Scene) -> dict[str, bytes]:
+    """``b`` is online again; what both hold in the end."""
+    scene.b.link.online = True
+    scene.rest()
+    return {path: node.data for path, node in scene.a.disk.files()}
+
+
+def told_late(scene: Scene, delay_s: float) -> None:
+    """The outcomes of ``b``'s steps are told so much later than they are done."""
+    process = process_of(scene.b)
+    perform = process.perform
+
+    def performing(steps: Sequence[Step], done: Callable[[list[tuple[Step, Outcome]]], None]) -> None:
+        def tell(outcomes: list[tuple[Step, Outcome]]) -> None:
+            scene.clock.after(delay_s, lambda: done(outcomes))
+
+        perform(steps, tell)
+
+    process.perform = performing  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_file_that_others_replaced_goes_on_as_the_new_one_and_an_edit_of_the_old_is_kept(
+    edited: bool,
+) -> None:
+    scene = shared(LINES)
+    cut(scene)
+    if edited:
+        scene.save(scene.b, "a.md", LINES + "mine\n")
+    scene.a.disk.take("a.md")
+    scene.wait(2.0)
+    scene.save(scene.a, "a.md", "another\n")
+    scene.wait(2.0)
+    found = back(scene)
+    assert found.pop("a.md") == b"another\n"
+    assert list(found.values()) == ([(LINES + "mine\n").encode()] if edited else [])
+
+
+def test_a_file_whose_deletion_is_held_makes_room_for_nothing_before_it_is_decided() -> None:
+    scene = emptied()
+    scene.b.disk.rename("3.md", "renamed.md")
+    scene.wait(2.0)
+    scene.save(scene.b, "3.md", "another\n")
+    scene.wait(10.0)
+    assert scene.read(scene.a, "3.md") is None
+    scene.a.handle(ev.RestoreRequested())
+    scene.rest()
+    assert (scene.read(scene.a, "3.md"), scene.read(scene.a, "renamed.md")) == ("another\n", "text 3\n")
+
+
+def test_deletions_that_are_confirmed_while_the_hub_is_away_are_sent_once_it_is_back() -> None:
+    scene = emptied()
+    scene.hub.kill()
+    scene.wait(1.0)
+    scene.a.handle(ev.ConfirmRequested())
+    scene.wait(5.0)
+    assert len(scene.paths(scene.b)) == 12
+    scene.hub.start()
+    scene.rest()
+    assert scene.paths(scene.b) == []
+
+
+def test_a_file_made_offline_where_one_of_others_could_not_be_written_is_kept_beside_it() -> None:
+    scene = shared(LINES)
+    scene.b.trouble = Trouble(errno.ENOSPC, 1.0)
+    scene.save(scene.a, "new.md", "theirs\n")
+    scene.wait(1.0)
+    cut(scene)
+    scene.b.trouble = None
+    scene.save(scene.b, "new.md", "mine\n")
+    scene.wait(2.0)
+    assert scene.read(scene.b, "new.md") == "mine\n"
+    found = back(scene)
+    assert found["new.md"] == b"theirs\n"
+    assert sorted(found.values()) == sorted([LINES.encode(), b"mine\n", b"theirs\n"])
+
+
+def test_a_blob_made_offline_of_a_text_that_others_deleted_is_a_new_file() -> None:
+    scene = shared(LINES)
+    scene.b.trouble = Trouble(errno.EROFS, 1.0)
+    scene.a.disk.take("a.md")
+    scene.wait(2.0)
+    cut(scene)
+    scene.b.trouble = None
+    scene.b.disk.put("a.md", scene.b.disk.new_inode(NodeKind.FILE, b"\0blob"))
+    scene.wait(30.0)
+    assert back(scene) == {"a.md": b"\0blob"}
+
+
+def test_an_empty_folder_that_was_removed_for_a_file_that_is_on_its_way_is_waited_for_no_more() -> None:
+    scene = shared(LINES)
+    cut(scene)
+    scene.b.disk.make_folder("t")
+    scene.wait(2.0)
+    scene.save(scene.a, "t", b"\0" + bytes(range(99)))
+    scene.wait(2.0)
+    scene.b.transfers.piece_bytes = 1
+    scene.b.work_s = 0.1
+    scene.b.pace.watch_delay_s = 1e6
+    scene.b.link.online = True
+    state = state_of(scene.b)
+    assert scene.clock.run_until(
+        scene.clock.now_s + 60.0, lambda: bool(state.fetching) and scene.b.disk.get("t") is None
+    )
+    assert state.disk.get("t") is not None
+    scene.b.handle(ev.HintsLost())
+    scene.wait(60.0)
+    assert back(scene)["t"] == b"\0" + bytes(range(99))
+
+
+def test_a_file_that_is_renamed_before_a_step_on_it_is_done_has_moved_with_what_others_wrote() -> None:
+    scene = shared(LINES)
+    entry = state_of(scene.a).view.at("a.md")
+    process = process_of(scene.b)
+    perform, asked = process.perform, list[Sequence[Step]]()
+
+    def performing(steps: Sequence[Step], done: Callable[[list[tuple[Step, Outcome]]], None]) -> None:
+        asked.append(steps)
+        scene.clock.after(3.0, lambda: perform(steps, done))
+
+    process.perform = performing  # type: ignore[method-assign]
+    scene.save(scene.a, "a.md", LINES + "more\n")
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(asked))
+    scene.b.disk.rename("a.md", "renamed.md")
+    scene.wait(1.0)
+    assert scene.paths(scene.a) == ["a.md"], "what the step finds is waited for"
+    scene.wait(10.0)
+    assert back(scene) == {"renamed.md": (LINES + "more\n").encode()}
+    assert state_of(scene.a).view.at("renamed.md") == entry
+
+
+def test_a_second_link_of_a_file_whose_move_is_told_late_is_another_file() -> None:
+    scene = shared(LINES)
+    scene.save(scene.a, "x.md", "something else\n")
+    scene.rest()
+    told_late(scene, 3.0)
+    scene.b.pace.watch_delay_s = 1e6
+    scene.wait(10.0)
+    scene.a.disk.rename("a.md", "moved.md")
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.b.disk.get("moved.md") is not None)
+    node = scene.b.disk.get("moved.md")
+    assert node is not None
+    scene.b.disk.put("x.md", node)
+    scene.b.handle(ev.Hint("x.md", ev.HintKind.CLOSED))
+    scene.wait(20.0)
+    assert back(scene) == {"moved.md": LINES.encode(), "x.md": LINES.encode()}
+
+
+def test_a_file_that_turns_up_while_it_is_taken_for_deleted_was_moved() -> None:
+    """Others renamed it, and their new file stands in its place; it was aside for a moment."""
+    scene = shared(LINES)
+    cut(scene)
+    scene.a.disk.rename("a.md", "moved.md")
+    scene.wait(2.0)
+    scene.save(scene.a, "a.md", "another\n")
+    scene.wait(2.0)
+    taken = False
+
+    def take_aside(path: str) -> None:
+        nonlocal taken
+        if not taken:
+            taken = True
+            scene.b.disk.rename("a.md", "a.md~")
+
+    scene.b.race = take_aside
+    scene.b.link.online = True
+    assert scene.clock.run_until(
+        scene.clock.now_s + 60.0, lambda: scene.b.engine is not None and scene.b.engine._deletions.waiting
+    )
+    scene.wait(0.05)
+    scene.b.disk.rename("a.md~", "mine.md")
+    found = back(scene)
+    assert found.pop("a.md") == b"another\n"
+    assert list(found.values()) == [LINES.encode()]
+
+
+def test_an_entry_that_others_delete_before_it_is_made_durable_is_forgotten() -> None:
+    scene = shared(LINES)
+    scene.wait(5.0)
+    process = process_of(scene.b)
+    asked: list[Callable[[bool], None]] = []
+
+    def ask(done: Callable[[bool], None]) -> None:
+        asked.append(done)
+
+    process.make_durable = ask  # type: ignore[method-assign]
+    scene.save(scene.a, "new.md", "new\n")
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(asked))
+    scene.a.disk.take("new.md")
+    scene.wait(3.0)
+    assert scene.paths(scene.b) == ["a.md"]
+    asked.pop()(True)
+    assert [each.path for each in scene.b.store.remembered().synced] == ["a.md"]
+
+
+def test_what_was_in_doubt_and_is_gone_for_others_too_is_planned_no_more() -> None:
+    scene = shared(LINES)
+    scene.wait(5.0)
+    scene.b.work_s = 0.2
+    scene.save(scene.a, "a.md", LINES + "more\n")
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    scene.b.kill()
+    scene.a.disk.take("a.md")
+    scene.wait(5.0)
+    scene.b.start()
+    assert back(scene) == {}
+
+
+def test_a_tree_that_nobody_changes_rests_and_is_changed_again() -> None:
+    scene = shared(LINES)
+    engine = scene.b.engine
+    assert engine is not None
+    rested = engine.rest(scene.clock.now_s + 1e6)
+    assert not engine.rest(scene.clock.now_s + 1e6), "once is enough"
+    scene.save(scene.a, "b.md", "other\n")
+    scene.b.disk.rename("a.md", "c.md")
+    assert back(scene) == {"b.md": b"other\n", "c.md": LINES.encode()}
+    assert not engine.rest(0.0)
+    assert engine.rest(scene.clock.now_s + 1e6) == rested
