@@ -150,7 +150,7 @@ class Replica:
         """
         if self._engine is not None:
             self._carrying.at_once(self._handle(event))
-            self._events.put(ev.Tick())  # the loop goes on with what is owed, or waits for something else
+            self._events.wake()  # to go on with what is owed, or wait for something else
 
     @property
     def behind(self) -> bool:
