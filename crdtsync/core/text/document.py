@@ -161,7 +161,7 @@ class TextDocument:
 
     def type_on(self, update: bytes, typed: Typed) -> bool:
         """Take in, as ``apply_later``, what a typist has read; False: apply the update as any other."""
-        if not self._buffer.type_on(typed.client, typed.start, typed.start + len(typed.characters)):
+        if not self._buffer.type_on(typed.client, typed.start, typed.end):
             return False
         self._postpone(update, typed)
         return True

@@ -162,7 +162,7 @@ class _Group:
             structs.typist, structs.run = typed.typist, _Run(typed.placed, typed.characters)
             structs.parts.append(structs.run)
             structs.count += 1
-        structs.end += len(typed.characters)
+        structs.end = typed.end
         return True
 
     def _of(self, client: int, start: int) -> _Structs:

@@ -17,14 +17,16 @@ _ONE_CLIENT_ONE_STRUCT = b"\1\1"
 
 
 class Typed(NamedTuple):
-    """What an update types: ``client`` goes on at the clock ``start`` with ``characters``, all of them ASCII.
+    """What an update types: ``client`` goes on from clock ``start`` to ``end`` with ``characters``, in UTF-8.
 
-    ``placed``: how a struct begins that holds them, and more that is typed by ``typist``.
+    None of them counts as two in UTF-16. ``placed``: how a struct begins that holds them, and what ``typist``
+    types next.
     """
 
     typist: Typist
     client: int
     start: int
+    end: int
     placed: bytes
     characters: bytes
 
@@ -70,15 +72,25 @@ class Typist:
         if not 0 < size_bytes < 0x80 or update[at] != size_bytes or self.end > MAX_CLOCK - size_bytes:
             return None
         characters = update[at + 1 : -1]
-        if not characters.isascii() or 0 in characters:
+        count = size_bytes if characters.isascii() else _clocks(characters)
+        if not count or 0 in characters:
             return None
-        return Typed(self, self.client, self.end, self._placed, characters)
+        return Typed(self, self.client, self.end, self.end + count, self._placed, characters)
 
-    def type_on(self, count: int) -> None:
-        """It has typed so many characters more."""
-        self._move(self.end + count)
+    def type_on(self, typed: Typed) -> None:
+        """It has typed that."""
+        self._move(typed.end)
 
     def _move(self, end: int) -> None:
         self.end = end
         self._placed = self._info + varuint(end - 1) + self._right
         self._beginning = _ONE_CLIENT_ONE_STRUCT + self._name + varuint(end) + self._placed
+
+
+def _clocks(characters: bytes) -> int:
+    """How many clocks they take, if each takes one; else 0."""
+    try:
+        text = characters.decode()
+    except UnicodeDecodeError:
+        return 0
+    return 0 if max(text) > "\uffff" else len(text)

@@ -92,7 +92,7 @@ class OpenText:
         if typed is None or not self.document.type_on(update, typed):
             return False
         self.telling.update(update, typed, author)
-        typist.type_on(len(typed.characters))
+        typist.type_on(typed)
         return True
 
     def _watch(self, author: int, update: bytes, shape: UpdateShape | None) -> None:
