@@ -214,6 +214,27 @@ def test_what_was_only_about_to_be_written_counts_where_the_edit_shows_it(saved:
     assert shown or saved.splitlines()[-1] in text
 
 
+def test_a_new_file_that_a_power_cut_tore_is_mended_though_it_was_seen_before_the_scan_ended() -> None:
+    scene = Scene()
+    for folder in "bcdefg":
+        scene.save(scene.a, f"{folder}/x.md", "x\n")
+    scene.rest()
+    scene.wait(5.0)
+    received(scene, "a.md", LINES)
+    power_cut(scene)
+    scene.save(scene.b, "a.md", LINES[:40].encode() + bytes(20))
+    scene.b.work_s = 0.2
+    scene.b.start()
+    engine = scene.b.engine
+    assert engine is not None
+    scene.b.handle(ev.Hint("a.md", ev.HintKind.CLOSED))
+    assert scene.clock.run_until(
+        scene.clock.now_s + 5.0,
+        lambda: engine.state.disk.get("a.md") is not None and not engine.state.running,
+    )
+    assert texts(scene)["a.md"] == LINES
+
+
 def test_a_save_with_a_line_that_only_the_older_text_has_was_made_from_that() -> None:
     older, later = "the first heading\nbody\n", "another title\nbody and more\n"
     assert not _shows("the first heading\nbody and mine\n", later, older, seen=True)

@@ -85,9 +85,10 @@ class Doubts:
             if not isinstance(content, TextContent) or content.digest != seen.digest:
                 state.looking.want(last.path)
                 return False
-            nearest = self._nearest(agreements, content.text)
-            if nearest is not None and (entry not in state.unborn or self._is_of(nearest, content)):
+            found = self._nearest(agreements, content.text)
+            if found is not None and (entry not in state.unborn or _is_of(found[0], content.text)):
                 # It is edited, and may not be ingested before the next start: that must read it again.
+                nearest = found[1]
                 nearest = replace(nearest, path=last.path, fingerprint=seen.fingerprint_of(nearest.digest))
                 self._holds(nearest, agreements)
                 state.guessed.add(entry)
@@ -155,21 +156,6 @@ class Doubts:
         agreements = state.unsure.get(entry, () if agreed is None else (agreed,))
         return [each for each in agreements if each.path == path]
 
-    def _is_of(self, agreed: Synced, content: TextContent) -> bool:
-        """Whether the text is an edit of that one, or the beginning of it, rather than another's.
-
-        Lines of two files may have many words in common: a line that both have tells, or very few edits.
-        """
-        documents = self._state.documents
-        text = None if agreed.digest is None else documents.version(agreed.entry, agreed.digest)
-        if text is None:
-            return False
-        apart = documents.apart(agreed, content)
-        if apart is None or text.startswith(content.text):
-            return apart is not None
-        both = set(text.splitlines()) & set(content.text.splitlines())
-        return apart <= (0.5 if any(map(str.strip, both)) else 0.25)
-
     def _torn(self, agreed: Synced, seen: OnDisk | None, content: Content | None) -> bool:
         """Whether the file of a text may be one that a power cut tore: ``Mending`` reads it."""
         if agreed.kind is not Kind.TEXT or seen is None or seen.kind is not Kind.BLOB:
@@ -178,8 +164,8 @@ class Doubts:
             return True  # it has yet to be read
         return content.beginning is not None
 
-    def _nearest(self, agreements: tuple[Synced, ...], saved: str) -> Synced | None:
-        """The agreement that an edited file was made from: the oldest one, unless the file shows a later one.
+    def _nearest(self, agreements: tuple[Synced, ...], saved: str) -> tuple[str, Synced] | None:
+        """The agreement that an edited file was made from, and its text: the oldest, unless it shows another.
 
         What a later one had added then comes back at worst; the other way round it would count as taken out.
         """
@@ -196,7 +182,17 @@ class Doubts:
             elif found is not None and not _shows(saved, text, found[0], seen=agreed.fingerprint is not None):
                 continue
             found = text, agreed
-        return None if found is None else found[1]
+        return found
+
+
+def _is_of(text: str, saved: str) -> bool:
+    """Whether what was saved is an edit of the text, or the beginning of it, rather than another's.
+
+    Lines of two files may have many words in common: a line that both have tells, or very few edits.
+    """
+    both = set(text.splitlines()) & set(saved.splitlines())
+    most = 0.5 if any(map(str.strip, both)) else 0.25
+    return text.startswith(saved) or _apart(text, saved) <= most * (len(text) + len(saved))
 
 
 def _shows(saved: str, later: str, older: str, *, seen: bool) -> bool:

@@ -1,0 +1,76 @@
+"""Which former text of the room a file was made from, as far as the log of its updates tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from crdtsync.core.replica import passed
+from crdtsync.core.replica.passed import Moment, moment_of, was_text
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.text.diff import diff
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.values.digests import digest_of_text
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import EntryId
+
+FIRST, SECOND, THIRD = "one here\n", "one here\ntwo there\n", "one here\ntwo there\nthree more\n"
+
+
+def history(*texts: str) -> tuple[list[bytes], list[bytes]]:
+    """The updates that make each text of the last, and the state vectors that it had then."""
+    document, log, vectors = TextDocument(1), list[bytes](), list[bytes]()
+    for text in texts:
+        log.append(document.edit(diff(document.text, text)))
+        vectors.append(document.state_vector)
+    return log, vectors
+
+
+LOG, VECTORS = history(FIRST, SECOND, THIRD)
+AGREED = Synced(EntryId("ab" * 12), "a.md", Kind.TEXT, digest_of_text(FIRST), False, VECTORS[0], None)
+
+
+def found(saved: str, *, torn: bool = False, log: list[bytes] = LOG) -> Moment | None:
+    return moment_of(log, AGREED, saved, torn=torn)
+
+
+def test_a_text_that_the_room_had_since_is_found_and_so_is_an_edit_of_it() -> None:
+    assert found(SECOND) == Moment(SECOND, VECTORS[1])
+    assert found("zero\n" + SECOND) == Moment(SECOND, VECTORS[1])
+    assert found(THIRD + "four\n") == Moment(THIRD, VECTORS[2])
+    assert found(FIRST + "something else\n") is None
+
+
+def test_the_beginning_of_a_later_text_is_that_text_where_a_power_cut_may_have_torn_it() -> None:
+    beginning = THIRD[: len(SECOND) + 5]
+    assert found(beginning, torn=True) == Moment(THIRD, VECTORS[2])
+    assert found(beginning) == Moment(SECOND, VECTORS[1])
+
+
+def test_of_very_long_texts_the_latest_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passed, "_COMPARED_MAX_CHARS", len(THIRD))
+    assert found("zero\n" + SECOND) is None
+    assert found("zero\n" + THIRD) == Moment(THIRD, VECTORS[2])
+    assert found(SECOND) == Moment(SECOND, VECTORS[1]), "what is equal needs no comparing"
+
+
+def test_of_a_very_long_log_nobody_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passed, "_READ_MAX_CHARS", len(FIRST) + len(SECOND))
+    assert found(SECOND) == Moment(SECOND, VECTORS[1])
+    assert found(THIRD) == Moment(SECOND, VECTORS[1]), "an edit of it, for all that is known"
+    assert not was_text(LOG, digest_of_text(THIRD))
+
+
+def test_what_was_before_the_agreement_or_is_not_of_its_past_is_not_found() -> None:
+    agreed = replace(AGREED, digest=digest_of_text(SECOND), state_vector=VECTORS[1])
+    assert moment_of(LOG, agreed, FIRST, torn=False) is None
+    assert moment_of(LOG, agreed, THIRD, torn=False) == Moment(THIRD, VECTORS[2])
+    elsewhere = replace(agreed, state_vector=VECTORS[2])
+    assert moment_of(LOG, elsewhere, THIRD, torn=False) is None
+    assert moment_of([], agreed, THIRD, torn=False) is None
+
+
+def test_an_update_that_cannot_be_read_is_left_out() -> None:
+    assert found(THIRD, log=[LOG[0], b"\xff\xff", *LOG[1:]]) == Moment(THIRD, VECTORS[2])
+    assert was_text([LOG[0], b"\xff\xff"], digest_of_text(FIRST))
