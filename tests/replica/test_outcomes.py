@@ -72,6 +72,16 @@ def swapped(scene: Scene) -> None:
     scene.a.disk.exchange("a.md", "b.md")
 
 
+def forget_both(scene: Scene, step: Step) -> None:
+    """Nothing is agreed any more of the files that the step was to swap."""
+    assert isinstance(step, SwapFiles)
+    state = state_of(scene.b)
+    for path in (step.path, step.other):
+        entry = state.synced.at(path)
+        assert entry is not None
+        state.forget(entry)
+
+
 @pytest.mark.parametrize("outcome", [failed, raced])
 def test_a_swap_that_was_not_done_is_done_later(outcome: Callable[[Step], Outcome]) -> None:
     scene = shared()
@@ -89,11 +99,7 @@ def test_a_swap_of_files_of_which_nothing_is_agreed_any_more_is_found_by_looking
 
     def forgotten(step: Step) -> Outcome:
         assert isinstance(step, SwapFiles)
-        state = state_of(scene.b)
-        for path in (step.path, step.other):
-            entry = state.synced.at(path)
-            assert entry is not None
-            state.forget(entry)
+        forget_both(scene, step)
         scene.b.disk.exchange(step.path, step.other)
         return Done()
 
@@ -103,6 +109,22 @@ def test_a_swap_of_files_of_which_nothing_is_agreed_any_more_is_found_by_looking
     scene.rest()
     assert (scene.read(scene.b, "a.md"), scene.read(scene.b, "b.md")) == ("other\n", "one\ntwo\n")
     assert scene.paths(scene.b) == ["a.md", "b.md"]
+
+
+def test_a_swap_that_fails_when_nothing_is_agreed_any_more_holds_up_nothing() -> None:
+    scene = shared()
+
+    def forgotten(step: Step) -> Outcome:
+        forget_both(scene, step)
+        return failed(step)
+
+    answer(scene.b, SwapFiles, forgotten)
+    swapped(scene)
+    scene.wait(30.0)
+    scene.rest()
+    assert not state_of(scene.b).steps
+    contents = [node.data for _, node in scene.a.disk.files()]
+    assert {b"one\ntwo\n", b"other\n"} == set(contents)
 
 
 def test_a_file_whose_removal_is_told_after_it_was_forgotten_stays_forgotten() -> None:

@@ -50,6 +50,8 @@ from crdtsync.core.values.paths import conflict_path, is_below, link_leads_out, 
 class Materialise:
     def __init__(self, state: ReplicaState) -> None:
         self._state = state
+        self._beside: dict[int, EntryId] = {}
+        """By the steps that swap two files, whose the other one is: it is left alone, too."""
 
     # -- asking ---------------------------------------------------------------------------------------
 
@@ -182,6 +184,7 @@ class Materialise:
         if last == agreed.entry and not chain & state.busy and not astray:
             step = SwapFiles(state.take_step_number(), agreed.path, occupant.path)
             state.busy.add(occupant.entry)
+            self._beside[step.step] = occupant.entry
             state.begin(step, agreed.entry, replace(agreed, path=occupant.path))
             return True
         if self._leaves(occupant.path):
@@ -272,6 +275,9 @@ class Materialise:
             return
         state.end(under_way.step)
         entry = under_way.entry
+        if (beside := self._beside.pop(number, None)) is not None:
+            state.busy.discard(beside)
+            state.replan([beside])
         if entry is not None:
             state.busy.discard(entry)
             # A step that failed may have failed late.
@@ -289,7 +295,6 @@ class Materialise:
                     state.displaced[displaced.token] = displaced
             case Raced(path, _):
                 if isinstance(under_way.step, SwapFiles):
-                    self._free(under_way.step.other)
                     state.looking.want(under_way.step.other)
                 state.looking.want(path)
                 state.looking.want(under_way.step.path)
@@ -373,19 +378,11 @@ class Materialise:
                 state.replan([agreed.entry])
                 state.looking.want(at)
 
-    def _free(self, path: str) -> None:
-        entry = self._state.synced.at(path)
-        if entry is not None:
-            self._state.busy.discard(entry)
-            self._state.replan([entry])
-
     def _failed(self, under_way: UnderWay, cause: Cause, message: str, now: float) -> None:
         state, step = self._state, under_way.step
         if isinstance(step, RemoveFolder):
             return  # something that is not shared lives in it: it stays
-        if isinstance(step, SwapFiles):
-            self._free(step.other)
-        elif isinstance(step, KeepCopy):
+        if isinstance(step, KeepCopy):
             state.looking.want(step.path)
         if under_way.entry is not None:
             quick = cause in (Cause.BLOCKED, Cause.NOT_EMPTY)
