@@ -89,10 +89,13 @@ def by_ed(path: Path, line: str, at: int) -> bool:
 
 
 def by_vim(path: Path, line: str, at: int) -> bool:
-    """As vim saves by default: into the file, or aside and renamed."""
+    """As vim saves by default: into the file, or aside and renamed.
+
+    Where the file has changed since vim read it, it asks whether to write; the person says yes.
+    """
     insert = f"call append(min([{at - 1}, line('$')]), '{line.rstrip()}')"
     command = ["vim", "-Nu", "NONE", "-es", "-c", insert, "-c", "wq!", str(path)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    done = subprocess.run(command, input=b"y\n", capture_output=True, check=False)
     return done.returncode == 0
 
 
