@@ -83,6 +83,13 @@ class Person:
         self._put(path, node.data, self._edited(node.data))
         self._trace.note(self.name, f"PERSON races {path}: {shown(self._disk.nodes[path].data)}")
 
+    def make_way(self, path: str) -> None:
+        """What a replica asks for where something that is never shared stands in the way of a file."""
+        for each in reversed(self._disk.inside(path)):
+            if reserved_path(each) or (self._disk.is_folder(each) and not self._disk.inside(each)):
+                self._disk.take(each)
+                self._trace.note(self.name, f"PERSON takes away {each}")
+
     # -- contents ---------------------------------------------------------------------------------------
 
     def _token(self) -> str:

@@ -157,8 +157,8 @@ class World:
             self._wait(self._rng.choice([0.0, 0.1, 3.0]))
         self.pages.open(self.plan.typists)
 
-    def _wait(self, duration_s: float) -> None:
-        self.clock.run_until(self.clock.now_s + duration_s)
+    def _wait(self, for_s: float) -> None:
+        self.clock.run_until(self.clock.now_s + for_s)
 
     # -- faults -----------------------------------------------------------------------------------------
 
@@ -232,7 +232,7 @@ class World:
                     self.pages.something_went()
                     self.clock.after(back_s, self._restart_hub)
             case _:
-                pass  # happens all the time, not now
+                pass  # happens all the time
 
     @property
     def _links(self) -> list[VirtualLink]:
@@ -323,7 +323,7 @@ class World:
         """Until all is settled, and stays so."""
         for _ in range(SETTLE_ROUNDS_MAX):
             before = self._activity()
-            self._decide_held()
+            self._attend()
             numbers = [(replica, replica.flush()) for replica in self.replicas]
             self._until(
                 lambda: all(number in replica.flushed for replica, number in numbers),  # noqa: B023
@@ -335,10 +335,14 @@ class World:
                 return
         raise Broken("rest", f"no rest after {SETTLE_ROUNDS_MAX} rounds")
 
-    def _decide_held(self) -> None:
-        for replica in self.replicas:
+    def _attend(self) -> None:
+        """People see to what asks for their attention."""
+        for replica, person in zip(self.replicas, self.people, strict=True):
             assert replica.engine is not None
-            if any(each.kind == "held" for each in replica.engine.status.attention):
+            asked = {each.path: each.kind for each in replica.engine.status.attention}
+            for path in [path for path, kind in asked.items() if kind == "failed"]:
+                person.make_way(path)
+            if "held" in asked.values():
                 restore = self._rng.random() < 0.3
                 self.trace.note(replica.name, "PERSON " + ("restores" if restore else "confirms"))
                 replica.handle(RestoreRequested() if restore else ConfirmRequested())
@@ -389,7 +393,7 @@ class World:
         person.act()
         self._until(lambda: not person.busy, 10.0, "people finish")
         self._wait(2.0)
-        self._decide_held()
+        self._attend()
         replica = next(replica for replica in self.replicas if replica.name == person.name)
         expected = picture(replica)
         self.settle()

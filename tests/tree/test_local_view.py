@@ -69,6 +69,20 @@ def test_a_derived_name_keeps_clear_of_a_name_of_the_room() -> None:
     assert len({CASE.key(each) for each in (first, second, third)}) == 3
 
 
+@pytest.mark.parametrize("more", ["", "/c.md"])
+def test_a_name_of_the_room_that_looks_derived_is_found_where_it_stands(more: str) -> None:
+    paths = [f"a{more}", f"A{more}"]
+    paths += [here for here in local(CASE, *paths) if here not in paths]
+    assert len(paths) == 3
+    room = Replica(1)
+    room.edit(*(create(number, path) for number, path in enumerate(paths)))
+    view = LocalView(room.view, CASE)
+    for number, path in enumerate(paths):
+        here = view.placements[entry(number)].path
+        assert view.at(here) == entry(number)
+        assert view.room_path(here) == path
+
+
 def test_a_derived_name_is_short_enough() -> None:
     name = "n" * (limits.NAME_MAX_BYTES - 3) + ".md"
     _, derived = local(CASE, name, name.upper())

@@ -169,7 +169,7 @@ class LocalView:
                 kept.append(there.pop())
         found = ""
         for part in parts:
-            found = _joined(found, self._room_name.get((found, part)) or self._original(part))
+            found = _joined(found, self._name_in_room(found, part))
         for part in reversed(kept):
             found = _joined(found, part)
         return found
@@ -260,6 +260,12 @@ class LocalView:
                 taken.add(key)
                 return here
             attempt += 1
+
+    def _name_in_room(self, folder: str, here: str) -> str:
+        own = self._room_name.get((folder, here))
+        if own is None and here in self._names.get(folder, {}).get(self.folding.key(here), ()):
+            return here  # whatever it looks like
+        return own or self._original(here)
 
     def _original(self, here: str) -> str:
         """A derived name is no name of the room, even when what had it is gone and left a folder behind."""
