@@ -6,7 +6,7 @@ import ctypes
 
 import pytest
 
-from crdtsync.adapters.heap import GROWN_BYTES, Heap, resident_bytes
+from crdtsync.adapters.heap import GROWN_BYTES, LEFT_BYTES, Heap, resident_bytes
 
 PIECES = 100_000
 PIECE_BYTES = 1000
@@ -42,3 +42,14 @@ def test_after_much_was_freed_it_is_tried_though_the_process_has_not_grown() -> 
     heap = Heap()
     assert heap.give_back()
     assert heap.give_back(at_once=True)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not the GNU C library")
+def test_less_is_given_back_once_the_process_grows_no_more() -> None:
+    heap = Heap()
+    assert heap.give_back()
+    more = b"x" * (LEFT_BYTES + LEFT_BYTES // 2)
+    assert not heap.give_back()
+    assert heap.give_back()
+    assert not heap.give_back()
+    assert len(more) > LEFT_BYTES
