@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", action="append", help="a scenario, or the beginning of its name")
     parser.add_argument("--rounds", type=int, help="at most so many")
     parser.add_argument("--busy", type=float, default=BUSY_S, help="seconds of work in each round")
+    parser.add_argument("--from-call", type=int, default=0, help="kill at this call, then at each next one")
     parser.add_argument("--place", type=Path, default=Path("build/torture"), help="where folders are made")
     parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
     parser.add_argument("--list", action="store_true", help="name the scenarios and what each needs")
@@ -65,7 +66,7 @@ def _rounds(chosen: list[str], options: argparse.Namespace) -> int:
         discard(base)
         ran[name] += 1
         try:
-            told = play(SCENARIOS[name], base, seed, options.busy)
+            told = play(SCENARIOS[name], base, seed, options.busy, options.from_call)
         except Exception as error:
             broken[name] += 1
             kind = error.promise if isinstance(error, Broken) else type(error).__name__
@@ -81,7 +82,8 @@ def _rounds(chosen: list[str], options: argparse.Namespace) -> int:
             faults.update(told.faults)
             shown = ", ".join(f"{count} {what}" for what, count in sorted(told.faults.items()))
             print(f"{name} seed {seed}: {told.deeds} deeds, {told.files} files, {told.flushes} flushes, "
-                  f"{told.took_s:.0f} s; {shown}", flush=True)  # fmt: skip
+                  f"{told.took_s:.0f} s; {shown}{f', up to call {told.last_call}' if told.last_call else ''}",
+                  flush=True)  # fmt: skip
             for words in told.last_words:
                 print(f"  ended: {words}", flush=True)
             discard(base)

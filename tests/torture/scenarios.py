@@ -34,18 +34,19 @@ class Killed(Scenario):
         here = self.here
         name = "hub" if self.victim == "hub" else here.rng.choice(NAMES)
         machine = here.machines[name]
-        number = 1
+        number = max(1, here.first_call)
         for left_s in here.while_busy(at_least=min(4, int(here.busy_s))):
+            here.last_call = number
             machine.stop() if here.rng.random() < 0.3 else machine.kill()
             note = here.base / "notes" / "kill"
             machine.start(killed_at(self.group, number, note))
             here.up(name)
             if not machine.running or machine.ended_within(min(SLICE_S, left_s)):
                 here.faults["kills"] += 1
-                number += here.rng.choice([1, 1, 2, 5, number])
+                number += 1 if here.first_call else here.rng.choice([1, 1, 2, 5, number])
             else:
                 here.faults["in vain"] += 1
-                number = max(1, number // here.rng.choice([2, 3, 8]))
+                number = number + 1 if here.first_call else max(1, number // here.rng.choice([2, 3, 8]))
 
     def after(self) -> None:
         for machine in self.here.machines.values():

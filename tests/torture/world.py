@@ -31,6 +31,10 @@ class Round:
     base: Path
     rng: Random
     busy_s: float = BUSY_S
+    first_call: int = 0
+    """Kill at this call, then at each next one; 0: at some, from the first on."""
+    last_call: int = 0
+    """The last one at which something was to be killed."""
     faults: Counter[str] = field(default_factory=Counter)
     machines: dict[str, Machine] = field(default_factory=dict)
     people: list[Person] = field(default_factory=list)
@@ -161,6 +165,7 @@ class Told:
     flushes: int
     files: int
     took_s: float
+    last_call: int
     last_words: list[str]
     """Why processes ended by themselves."""
 
@@ -188,10 +193,15 @@ class Scenario:
         """Take away what ``before`` made, whatever happened."""
 
 
-def play(scenario: type[Scenario], base: Path, seed: int, busy_s: float = BUSY_S) -> Told:
-    """One round. Raises Broken, or AssertionError when something does not come about in time."""
+def play(
+    scenario: type[Scenario], base: Path, seed: int, busy_s: float = BUSY_S, first_call: int = 0
+) -> Told:
+    """One round; ``first_call`` as in ``Round``.
+
+    Raises Broken, or AssertionError when something does not come about in time.
+    """
     started_s = clock_s()
-    here = Round(base, Random(f"{scenario.__name__} {seed}"), busy_s)
+    here = Round(base, Random(f"{scenario.__name__} {seed}"), busy_s, first_call)
     here.prepare()
     ledger = SharedLedger()
     fault = scenario(here)
@@ -216,7 +226,7 @@ def play(scenario: type[Scenario], base: Path, seed: int, busy_s: float = BUSY_S
         fault.clean()
     deeds = sum(sum(person.done.values()) for person in here.people)
     words = [f"{name}: {word}" for name, machine in here.machines.items() for word in machine.last_words()]
-    return Told(deeds, here.faults, flushes, len(found), clock_s() - started_s, words)
+    return Told(deeds, here.faults, flushes, len(found), clock_s() - started_s, here.last_call, words)
 
 
 def discard(base: Path) -> None:
