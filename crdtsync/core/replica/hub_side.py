@@ -13,9 +13,12 @@ from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.records import AddUpdate, Head, PutHead, ReplaceUpdates
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.taking_back import bring, is_held
+from crdtsync.core.replica.told import ToldOrder
 from crdtsync.core.replica.transfers import Transfers
 from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.text.merging import merge_updates
+from crdtsync.core.text.statevector import decode
 from crdtsync.core.text.update import check_update
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
@@ -46,6 +49,7 @@ class HubSide:
         self._tree_log_length = 0
         self._tree_changed_at: float | None = None
         self.now = 0.0
+        self._told = ToldOrder()
         self.clean: set[DocumentId] = set()
         """Documents that the hub has, durably, and whose heads still say that it may not."""
 
@@ -82,8 +86,11 @@ class HubSide:
             path = entry if placed is None else placed.path
             self._state.tell(path, "refused", f"an update from the hub cannot be applied: {error}")
             return
-        if not tentative and entry in self._state.unaccepted:
-            self._found(entry, update)
+        if entry in self._state.unaccepted.unordered or entry in self._told.lost:
+            return
+        self._told.add(entry, update)
+        if entry in self._state.unaccepted:
+            self._found(entry, update, stored=not tentative)
         # What comes from the log may be here already, from a hub that then lost its place behind ours.
         if (changed or not tentative) and entry in self._state.unaccepted:
             self._ingest.take_back_doubled(entry, self.now)
@@ -96,6 +103,8 @@ class HubSide:
         """The hub has given these edits of ours their place; later ones may still be on their way."""
         unaccepted = self._state.unaccepted
         for document, update in updates:
+            if document != TREE:
+                self._told.add(EntryId(document), update)
             flying = unaccepted.of(EntryId(document))
             placed = [edit.update for edit in flying if edit.sent == update]
             self._placed(EntryId(document), placed, stored=False)
@@ -112,7 +121,8 @@ class HubSide:
 
     def on_unresumed(self) -> None:
         """The hub cannot say in which order things happened since we were here."""
-        self._state.unaccepted.clear()
+        self._told.lose()
+        self._state.unaccepted.lose_order()
         self._state.documents.placed.forget()
 
     def on_clean(self, document: DocumentId) -> None:
@@ -152,13 +162,14 @@ class HubSide:
             return self._state.tree.state_vector
         return self._state.documents.state_vector(EntryId(document))
 
-    def _found(self, entry: EntryId, update: bytes) -> None:
-        """What the log has of ours was placed there before the connection broke, though we were not told."""
+    def _found(self, entry: EntryId, update: bytes, *, stored: bool) -> None:
+        """What the log has of ours was placed there before the connection broke, though we were not told; or
+        another brought it there."""
         flying = self._state.unaccepted.of(entry)
-        placed = [edit.update for edit in flying if edit.sent == update]
-        if not placed:
+        placed = [edit.update for edit in flying if update in (edit.sent, edit.update)]
+        if not placed and stored:
             placed = self._state.documents.placed.contained([edit.update for edit in flying], update)
-        self._placed(entry, placed, stored=True)
+        self._placed(entry, placed, stored=stored)
 
     def _placed(self, entry: EntryId, updates: Sequence[bytes], *, stored: bool) -> None:
         if not updates:
@@ -172,6 +183,8 @@ class HubSide:
         if document == TREE:
             update = self._state.tree.diff_update(state_vector)
         else:
+            if self._is_unordered(EntryId(document)):
+                return self._reseed(EntryId(document), state_vector)
             update = documents.diff_update(EntryId(document), state_vector)
         flying = self._state.unaccepted.of(EntryId(document))
         if update in (b"", EMPTY_UPDATE):
@@ -182,6 +195,45 @@ class HubSide:
         if flying:
             entry = EntryId(document)
             self._state.unaccepted.sent_as(entry, self._apart(entry, flying) or update)
+        return update
+
+    def _is_unordered(self, entry: EntryId) -> bool:
+        return entry in self._state.unaccepted.unordered or entry in self._told.lost
+
+    def _reseed(self, entry: EntryId, state_vector: bytes) -> bytes:
+        """Bring a text to a hub that lost its order, update by update as the old one had told of them.
+
+        So whoever made the same change as another finds out again who was the later one. What the hub has
+        comes first: what we bring of the same is taken out again, whoever made it.
+        """
+        unaccepted, documents = self._state.unaccepted, self._state.documents
+        clocks = decode(state_vector)
+        told = self._told.take(entry)
+        unaccepted.unordered.discard(entry)
+        flying = [edit.update for edit in unaccepted.of(entry)]
+        self._placed(entry, [update for update in flying if is_held(update, clocks)], stored=True)
+        log = documents.log(entry)
+        rows = [update for update in told if update in log]
+        rows += [update for update in flying if update not in told]
+        rows = [update for update in rows if not is_held(update, clocks)]
+        bringing = bring(log, rows, clocks)
+        if bringing is None:
+            unaccepted.forget(entry)  # nobody knows the order any more, or it does not matter
+        else:
+            for update in (bringing.first, *rows):
+                if update != EMPTY_UPDATE:
+                    self._state.session.push(DocumentId(entry), update)
+            unaccepted.sent_alone(entry)
+            if self._ingest.stands_twice(entry):
+                unaccepted.forget(entry)  # the later one knows, or will be told
+            for again in bringing.taken_back:
+                self._ingest.take_out(entry, again, self.now)
+        update = documents.diff_update(entry, state_vector)
+        if update in (b"", EMPTY_UPDATE):
+            unaccepted.forget(entry)
+            return b""
+        self.clean.discard(DocumentId(entry))
+        documents.mark(DocumentId(entry), dirty=True)
         return update
 
     def _apart(self, entry: EntryId, flying: Sequence[Unaccepted]) -> bytes | None:

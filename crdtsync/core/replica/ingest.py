@@ -15,11 +15,10 @@ from crdtsync.core.replica.passed import Moment, moment_of
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.taking_back import doubled, taken_back
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.text.base import choose_base
-from crdtsync.core.text.diff import Edit
-from crdtsync.core.text.doubling import doublings
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
 from crdtsync.core.text.torn import looks_torn, mended
@@ -188,23 +187,35 @@ class Ingest:
         state = self._state
         documents = state.documents
         flying = state.unaccepted.of(entry)
-        theirs = documents.placed.without(entry, [edit.update for edit in flying])
+        updates = [edit.update for edit in flying]
+        theirs = documents.placed.without(entry, updates)
         if theirs is None:
             return  # what came was made by someone who had our edits: it cannot be the same change
-        wanted = theirs
-        for ours_before, ours_after in _stretches(flying):
-            wanted = _applied(wanted, rebase(ours_before, ours_after, wanted))
         merged = documents.text(entry)
-        if len(merged) <= len(wanted):
-            return
-        ours = documents.placed.inserted_by(entry, [edit.update for edit in flying], merged)
-        edits = doublings(merged, wanted, ours)
+        edits = doubled(merged, theirs, flying, documents.placed.inserted_by(entry, updates, merged))
         if not edits:
             return  # the merge of the operations stands
-        wanted = _applied(merged, edits)
         update = documents.edit(entry, edits, now)
-        state.unaccepted.add(entry, Unaccepted(merged, wanted, update, update, takes_back=True))
-        state.session.push(DocumentId(entry), update)
+        self._taken_back(entry, merged, update)
+
+    def stands_twice(self, entry: EntryId) -> bool:
+        """Whether another made the same change as ours that have no place."""
+        flying = self._state.unaccepted.of(entry)
+        ours = [edit.update for edit in flying]
+        others = [update for update in self._state.documents.log(entry) if update not in ours]
+        return bool(taken_back(others, flying))
+
+    def take_out(self, entry: EntryId, update: bytes, now: float) -> None:
+        """What a hub has already, by another, is taken out again, whoever made it."""
+        documents = self._state.documents
+        before = documents.text(entry)
+        if documents.apply_remote(entry, update, int(now * 1000), now, dirty=True):
+            self._taken_back(entry, before, update)
+
+    def _taken_back(self, entry: EntryId, before: str, update: bytes) -> None:
+        after = self._state.documents.text(entry)
+        self._state.unaccepted.add(entry, Unaccepted(before, after, update, update, takes_back=True))
+        self._state.session.push(DocumentId(entry), update)
 
     # -- new entries --------------------------------------------------------------------------------
 
@@ -348,28 +359,6 @@ def deletion(agreed: Synced) -> Operation:
             return DropVersions(agreed.entry, (agreed.digest,))
         case _:
             assert_never(agreed.kind)
-
-
-def _stretches(flying: Sequence[Unaccepted]) -> list[tuple[str, str]]:
-    """The texts before and after our edits, joined where nothing of others came between two of them.
-
-    Across what others did in between they would seem to be our own changes.
-    """
-    stretches: list[tuple[str, str]] = []
-    for edit in flying:
-        if edit.takes_back:
-            continue
-        if stretches and stretches[-1][1] == edit.before:
-            stretches[-1] = stretches[-1][0], edit.after
-        else:
-            stretches.append((edit.before, edit.after))
-    return stretches
-
-
-def _applied(text: str, edits: tuple[Edit, ...]) -> str:
-    for edit in reversed(edits):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text
 
 
 def _clock(state_vector: bytes, client: int) -> int:

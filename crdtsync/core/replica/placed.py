@@ -5,10 +5,11 @@ Such an edit may turn out to be the same change as another's; typed ones never d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.update import check_update
 from crdtsync.core.values.ids import EntryId
 
 
@@ -73,6 +74,16 @@ class PlacedTexts:
         """Those of our updates that are part of another, which may be all that a hub has of a document."""
         document = TextDocument(self._client_id, [state])
         if document.pending:
-            return []  # it builds on others: a single change
+            # it builds on what others know: what it inserts tells
+            structs = check_update(state).structs
+            return [update for update in updates if _lies_in(check_update(update).structs, structs)]
         changes = [(update, document.apply_update(update)) for update in updates]
         return [update for update, change in changes if not change.changed and not change.pending]
+
+
+def _lies_in(part: Mapping[int, tuple[int, int]], whole: Mapping[int, tuple[int, int]]) -> bool:
+    """Whether something is inserted, and all of it by the other update as well."""
+    return bool(part) and all(
+        client in whole and whole[client][0] <= first and end <= whole[client][1]
+        for client, (first, end) in part.items()
+    )

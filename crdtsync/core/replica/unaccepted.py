@@ -5,9 +5,10 @@ Knows them by entry, and which updates of a log they are; what their places mean
 
 from __future__ import annotations
 
-from collections import ChainMap
+from collections import ChainMap, OrderedDict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.records import PutMeta, Recall
@@ -18,6 +19,10 @@ from crdtsync.core.values.ids import DocumentId, EntryId
 UNACCEPTED_KEY = "unaccepted:"
 """Before the entry; the value names the updates, each marked if it takes a doubling back."""
 _TAKES_BACK = "-"
+_LATELY_MAX: Final = 4
+_LATELY_MAX_TEXTS: Final = 32
+_LATELY_MAX_CHARS: Final = 1 << 15
+"""Of placed edits so many of one text, of so many texts, so long before and after together: 4 million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,10 @@ class UnacceptedEdits:
         """Placed by a hub that may still lose them: then their place is lost, too."""
         self.displaced: set[EntryId] = set()
         """Texts with edits that had a place at a hub that is gone, and will be placed anew."""
+        self.unordered: set[EntryId] = set()
+        """Texts of which a hub that lost its order has yet to tell what it has."""
+        self._lately: OrderedDict[EntryId, list[Unaccepted]] = OrderedDict()
+        """Some that had a place, the last ones: a hub that is restored loses it."""
         self.kept_apart: Container[EntryId] = ChainMap(self._edits, self._unstored)
         """Texts of which single edits must still be found in the log."""
         self._accepted: set[EntryId] = set()
@@ -67,8 +76,9 @@ class UnacceptedEdits:
     def accepted(self, entry: EntryId, updates: Sequence[bytes], *, stored: bool) -> None:
         """The hub has placed these. ``stored``: durably."""
         left = [edit for edit in self._edits[entry] if edit.update not in updates]
+        placed = [edit for edit in self._edits[entry] if edit.update in updates]
+        self._remember(entry, placed)
         if not stored:
-            placed = [edit for edit in self._edits[entry] if edit.update in updates]
             self._unstored.setdefault(entry, []).extend(placed)
         if left:
             self._edits[entry] = left
@@ -97,12 +107,34 @@ class UnacceptedEdits:
         """All of the text that the hub may lack goes to it in one."""
         self._edits[entry] = [replace(edit, sent=update) for edit in self._edits[entry]]
 
-    def clear(self) -> None:
-        """Nobody knows any more what the hub has placed."""
-        self._accepted |= self._edits.keys()
-        self._edits.clear()
+    def lose_order(self) -> None:
+        """The hub is another one, or was restored: what is remembered will be placed anew."""
+        entries = {*self._edits, *self._lately}
+        for entry in entries:
+            known = [*self._lately.get(entry, ()), *self._edits.get(entry, ())]
+            self._edits[entry] = list({edit.update: edit for edit in known}.values())
+        self._accepted |= entries
         self._unstored.clear()
-        self.displaced.clear()
+        self._lately.clear()
+        self.displaced = set(entries)
+        self.unordered = set(entries)
+
+    def sent_alone(self, entry: EntryId) -> None:
+        """Each of the edits goes to the hub by itself."""
+        if entry in self._edits:
+            self._edits[entry] = [replace(edit, sent=edit.update) for edit in self._edits[entry]]
+
+    def forget(self, entry: EntryId) -> None:
+        """Where its edits come to stand does not matter any more."""
+        if self._edits.pop(entry, None) is not None:
+            self._accepted.add(entry)
+
+    def _remember(self, entry: EntryId, placed: Iterable[Unaccepted]) -> None:
+        known = self._lately.pop(entry, [])
+        known += [edit for edit in placed if len(edit.before) + len(edit.after) <= _LATELY_MAX_CHARS]
+        self._lately[entry] = known[-_LATELY_MAX:]
+        while len(self._lately) > _LATELY_MAX_TEXTS:
+            self._lately.popitem(last=False)
 
     def write_down(self) -> None:
         """Before the cursor that hides their acceptance from us, or with it."""

@@ -1,0 +1,123 @@
+"""What stands twice in a text since another made the same change, and which of our edits made it so.
+
+Pure judgement on texts and logs: who of the two takes it out again is known to ``ingest`` and ``hub_side``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from crdtsync.core.replica.unaccepted import Unaccepted
+from crdtsync.core.text.deltas import inserted_ranges
+from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.doubling import doublings
+from crdtsync.core.text.rebase import rebase
+from crdtsync.core.text.statevector import encode
+from crdtsync.core.text.update import check_update
+from crdtsync.errors import MalformedUpdate
+
+
+def doubled(
+    merged: str, theirs: str, flying: Sequence[Unaccepted], ours: Sequence[tuple[int, int]]
+) -> tuple[Edit, ...]:
+    """The edits of ``merged`` that take out what our edits brought into it a second time.
+
+    ``theirs`` is the text without them; ``ours`` are the ranges of ``merged`` that they inserted.
+    """
+    wanted = theirs
+    for ours_before, ours_after in _stretches(flying):
+        wanted = apply_edits(wanted, rebase(ours_before, ours_after, wanted))
+    return doublings(merged, wanted, ours) if len(merged) > len(wanted) else ()
+
+
+def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
+    """The update that takes edits out of a text that has the same by another already; ``b""`` if it has not.
+
+    ``held`` are the updates that it has.
+    """
+    document = TextDocument(0, held)
+    theirs = document.text
+    ranges: list[tuple[int, int]] = []
+    for edit in flying:
+        try:
+            edits = document.apply_telling(edit.update)
+        except MalformedUpdate:
+            return b""
+        if edits is None:
+            return b""
+        ranges = inserted_ranges(ranges, edits)
+    if document.pending:
+        return b""
+    found = doubled(document.text, theirs, flying, ranges)
+    return b"" if any(edit.text for edit in found) else document.edit(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Bringing:
+    """What a hub that lost it gets of a text: all but the last updates in one, then those.
+
+    ``taken_back`` take out what it has already, by another.
+    """
+
+    first: bytes
+    taken_back: Sequence[bytes]
+
+
+def bring(log: Sequence[bytes], rows: Sequence[bytes], clocks: Mapping[int, int]) -> Bringing | None:
+    """``rows`` are the last updates of the log, in the order in which a hub told of them; None if they cannot
+    be set apart, or insert nothing. ``clocks`` are those of the hub that lacks them.
+    """
+    if not any(check_update(update).inserts for update in rows):
+        return None
+    rest = [update for update in log if update not in rows]
+    document = TextDocument(0, rest)
+    first = document.diff_update(encode(clocks))
+    try:
+        for update in rows:
+            document.apply_update(update)
+        if document.pending:
+            return None
+        held = [update for update in rest if is_held(update, clocks) or not check_update(update).inserts]
+        again = [taken_back(held, [step]) for step in _steps(log, rows)]
+    except MalformedUpdate:
+        return None
+    return Bringing(first, [update for update in again if update])
+
+
+def _steps(log: Sequence[bytes], rows: Sequence[bytes]) -> Iterator[Unaccepted]:
+    """What each of the rows that insert something did to the text before the first of them, if it does not
+    build on others. Raises MalformedUpdate.
+    """
+    last = max(at for at, update in enumerate(log) if update in rows)
+    before = [update for update in log[:last] if update not in rows]
+    text = TextDocument(0, before).text
+    for update in rows:
+        if check_update(update).inserts:
+            document = TextDocument(0, before)
+            document.apply_update(update)
+            if not document.pending:
+                yield Unaccepted(text, document.text, update, update)
+
+
+def is_held(update: bytes, clocks: Mapping[int, int]) -> bool:
+    """Whether a document with these clocks has all that the update inserts, which is something."""
+    inserts = check_update(update).inserts
+    return bool(inserts) and all(clocks.get(client, 0) >= ranges[-1][1] for client, ranges in inserts.items())
+
+
+def _stretches(flying: Sequence[Unaccepted]) -> list[tuple[str, str]]:
+    """The texts before and after our edits, joined where nothing of others came between two of them.
+
+    Across what others did in between they would seem to be our own changes.
+    """
+    stretches: list[tuple[str, str]] = []
+    for edit in flying:
+        if edit.takes_back:
+            continue
+        if stretches and stretches[-1][1] == edit.before:
+            stretches[-1] = stretches[-1][0], edit.after
+        else:
+            stretches.append((edit.before, edit.after))
+    return stretches

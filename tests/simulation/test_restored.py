@@ -1,0 +1,106 @@
+"""Two or three make the same change at once, and the hub is restored to before that."""
+
+from __future__ import annotations
+
+from functools import partial
+from random import Random
+
+import pytest
+
+from crdtsync.testing.clock import Clock, Streams, Timer, Trace
+from crdtsync.testing.oracles import check_equal
+from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_inodes import NodeKind
+from crdtsync.testing.virtual_replica import VirtualReplica
+
+BASE = "first line of text\nsecond line of text\nthird line of text\n"
+BROKE = (5, 9, 50, 52, 56, 73, 77, 79, 103, 115, 126, 157, 165, 180, 195, 221, 254, 297)
+"""Where the change stood twice as long as a restored hub made replicas forget what it had not placed."""
+FORMATTED = BASE.replace("of text", "of text [checked]")
+
+
+@pytest.mark.parametrize("seed", BROKE)
+def test_the_same_change_is_there_once_whoever_brings_it_back_to_a_hub_that_lost_it(seed: int) -> None:
+    world = Restored(seed)
+    world.change_alike()
+    world.lose_the_hub()
+    world.come_back()
+    check_equal(world.replicas)
+    node = world.replicas[0].disk.get("x.md")
+    assert node is not None
+    lines = [line for line in node.data.decode().splitlines() if not line.startswith("added")]
+    assert lines == FORMATTED.splitlines()
+
+
+class Restored:
+    """Three replicas that hold a text, and a hub of which there is a backup; connections as the seed says."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = Random(seed)
+        self.clock = Clock()
+        self.timers: list[Timer] = []
+        streams, trace = Streams(seed), Trace(self.clock)
+        self.hub = VirtualHub(self.clock, streams["hub"], trace)
+        self.hub.start()
+        self.replicas = [
+            VirtualReplica(name, self.clock, streams[name], trace, self.hub, "plain") for name in "abc"
+        ]
+        for replica in self.replicas:
+            replica.start()
+        self.wait(2.0)
+        disk = self.replicas[0].disk
+        disk.put("x.md", disk.new_inode(NodeKind.FILE, BASE.encode()))
+        self.wait(3.0)
+        self.backup = self.hub.backup()
+
+    def wait(self, duration_s: float) -> None:
+        self.clock.run_until(self.clock.now_s + duration_s)
+
+    def change_alike(self) -> None:
+        """Some are cut off before they have heard of the others."""
+        rng = self.rng
+        self.hub.commit_s = rng.choice([0.001, 0.05, 0.3])
+        for replica in self.replicas:
+            replica.link.latency_s = rng.choice([0.001, 0.01, 0.05, 0.3, 0.6])
+            if rng.random() < 0.4:
+                self.timers.append(self.clock.after(rng.uniform(0.0, 1.2), partial(self.unplug, replica)))
+        for replica in self.replicas[: rng.choice([2, 2, 3])]:
+            more = f"added by {replica.name}\n" if rng.random() < 0.2 else ""
+            delay_s = rng.choice([0.0, 0.0, 0.01, 0.1, 0.4])
+            self.clock.after(delay_s, partial(self.save, replica, more + FORMATTED))
+        self.wait(rng.uniform(0.02, 1.5))
+
+    def save(self, replica: VirtualReplica, text: str) -> None:
+        node = replica.disk.get("x.md")
+        if node is not None and node.data == BASE.encode():
+            replica.disk.write_into(node, text.encode())
+
+    def unplug(self, replica: VirtualReplica) -> None:
+        replica.link.online = False
+        replica.link.cut()
+
+    def lose_the_hub(self) -> None:
+        self.hub.kill()
+        self.hub.restore(self.backup)
+        self.wait(self.rng.choice([0.0, 0.2, 1.0]))
+
+    def come_back(self) -> None:
+        """One after the other, or all at once."""
+        rng = self.rng
+        for timer in self.timers:
+            timer.cancel()
+        order = rng.sample(self.replicas, len(self.replicas))
+        for replica in order:
+            replica.link.latency_s = rng.choice([0.001, 0.05, 0.3])
+            self.unplug(replica)
+        self.hub.start()
+        apart_s = rng.choice([0.0, 0.01, 0.2, 5.0])
+        for replica in order:
+            replica.link.online = True
+            self.wait(apart_s)
+        self.wait(10.0)
+        numbers = [(replica, replica.flush()) for replica in self.replicas]
+        assert self.clock.run_until(
+            self.clock.now_s + 300.0, lambda: all(number in each.flushed for each, number in numbers)
+        ), "the flush does not end"
+        self.wait(2.0)
