@@ -138,3 +138,11 @@ def test_a_line_that_follows_is_nothing_that_the_line_before_goes_on_with() -> N
     base = "a\nb\n"
     ours, theirs = diff(base, "a x\nb\n"), diff(base, "a\nc\nb\n")
     assert told_alike(base, ours, theirs) == (ours, theirs)
+
+
+def test_what_stands_twice_is_told_also_where_the_wanted_text_is_longer() -> None:
+    merged = "apples are red [checked] [checked]\nplums are blue\n"
+    wanted = "apples are red [checked]\na line that others took out of the merge\nplums are blue\n"
+    left = apply_edits(merged, doublings(merged, wanted, [(14, 24)]))
+    assert left == "apples are red [checked]\nplums are blue\n"
+    assert doublings(wanted, wanted, []) == ()

@@ -29,7 +29,7 @@ def doubled(
     wanted = theirs
     for ours_before, ours_after in _stretches(flying):
         wanted = apply_edits(wanted, rebase(ours_before, ours_after, wanted))
-    return doublings(merged, wanted, ours) if len(merged) > len(wanted) else ()
+    return () if len(merged) == len(wanted) else doublings(merged, wanted, ours)  # mostly the same
 
 
 def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
@@ -80,25 +80,44 @@ def bring(log: Sequence[bytes], rows: Sequence[bytes], clocks: Mapping[int, int]
         if document.pending:
             return None
         held = [update for update in rest if is_held(update, clocks) or not check_update(update).inserts]
-        again = [taken_back(held, [step]) for step in _steps(log, rows)]
+        again = [update for update in _again(log, rows, held) if update]
     except MalformedUpdate:
         return None
-    return Bringing(first, [update for update in again if update])
+    return Bringing(first, again)
 
 
-def _steps(log: Sequence[bytes], rows: Sequence[bytes]) -> Iterator[Unaccepted]:
-    """What each of the rows that insert something did to the text before the first of them, if it does not
-    build on others. Raises MalformedUpdate.
+def _again(log: Sequence[bytes], rows: Sequence[bytes], held: Sequence[bytes]) -> Iterator[bytes]:
+    """What takes out of each of the rows, on top of those that it builds on, what is ``held``.
+
+    Raises MalformedUpdate.
     """
     last = max(at for at, update in enumerate(log) if update in rows)
     before = [update for update in log[:last] if update not in rows]
-    text = TextDocument(0, before).text
-    for update in rows:
+    for at, update in enumerate(rows):
         if check_update(update).inserts:
-            document = TextDocument(0, before)
+            needed = _needed(update, rows[:at])
+            document = TextDocument(0, [*before, *needed])
+            text = document.text
             document.apply_update(update)
             if not document.pending:
-                yield Unaccepted(text, document.text, update, update)
+                step = Unaccepted(text, document.text, update, update)
+                yield taken_back([*held, *needed], [step])
+
+
+def _needed(update: bytes, rows: Sequence[bytes]) -> list[bytes]:
+    """Those of the rows on which an update builds."""
+    needed: list[bytes] = []
+    needs: dict[int, int] = {}
+    for row in (update, *reversed(rows)):
+        shape = check_update(row)
+        if row is update or any(first < needs.get(client, 0) for client, (first, _) in shape.structs.items()):
+            needed.insert(0, row)
+            for client, clock in (
+                *shape.needs.items(),
+                *((c, first) for c, (first, _) in shape.structs.items()),
+            ):
+                needs[client] = max(clock, needs.get(client, 0))
+    return needed[:-1]
 
 
 def is_held(update: bytes, clocks: Mapping[int, int]) -> bool:

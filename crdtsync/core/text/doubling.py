@@ -24,6 +24,8 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
     twice. ``ours`` are the ranges of ``merged`` that we inserted: of the two it is ours that goes, where that
     can be told, for others may have written next to theirs. All in code points, ascending and apart.
     """
+    if merged == wanted:
+        return ()
     told = diff(merged, wanted)
     ends = [0, *(edit.end for edit in told)]
     starts = [*(edit.start for edit in told[1:]), len(merged)]
@@ -31,7 +33,9 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
         edit if edit.text else _slid_into(merged, edit, ours, end, start)
         for edit, end, start in zip(told, ends, starts, strict=False)
     ]
-    if not any(edit.text for edit in edits) or set(words(merged)) == set(words(wanted)):
+    if len(merged) >= len(wanted) and (
+        not any(edit.text for edit in edits) or set(words(merged)) == set(words(wanted))
+    ):
         return tuple(edits)
     twice = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]
     return tuple(sorted([*twice, *_ours_twice(merged, wanted, ours, twice)], key=lambda edit: edit.start))
