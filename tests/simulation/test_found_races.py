@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.simulation.scene import Scene
+from tests.simulation.test_small_worlds import SmallWorld
 
 
 def test_an_old_buffer_saved_in_the_instant_of_a_write_takes_nothing_of_others_back() -> None:
@@ -24,3 +27,14 @@ def test_an_old_buffer_saved_in_the_instant_of_a_write_takes_nothing_of_others_b
     scene.rest()
     assert saved
     assert scene.read(scene.a, "note.md") == "added by a\nfirst\nnew in the old buffer\nthird\n"
+
+
+@pytest.mark.parametrize("moment", [1, 10, 40])
+def test_a_name_that_is_free_is_taken_at_once_however_often_it_was_not(moment: int) -> None:
+    world = SmallWorld(2)
+    a, b = world.people
+    world.swap(a)
+    numbers = world.flush_all()
+    world.clock.after_events(moment, lambda: world.rename(b, "note.md", "blob.bin"))
+    world.until_flushed(numbers)
+    world.judge()

@@ -229,14 +229,14 @@ class ReplicaState:
         """The entry stands there no more: whoever waits for the place can have it."""
         path = old.path
         self.documents.left(old)
-        self.plan_entries.update(heir for heir in self.view.claimants(path) if heir != old.entry)
         self.plan_paths.update(parents(path), self.disk.below(path))
+        waiting = [heir for heir in self.view.claimants(path) if heir != old.entry]
         if old.kind is not Kind.DIR and self.view.holds_below(path):
             # A file stood where a folder is needed.
-            waiting = [entry for entry, at in self.view.placements.items() if is_below(at.path, path)]
-            self.plan_entries.update(waiting)
-            for entry in waiting:
-                self.give_up(entry)
+            waiting += [entry for entry, at in self.view.placements.items() if is_below(at.path, path)]
+        self.plan_entries.update(waiting)
+        for entry in waiting:
+            self.give_up(entry)  # what it met before is no reason to wait any longer
 
     def displace(self, displaced: Displaced) -> None:
         """A file that was taken from its path has something that is to be taken in."""
