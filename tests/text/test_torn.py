@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crdtsync.core.text.torn import beginning, looks_torn, mended
+from crdtsync.core.text.torn import beginning, looks_torn, mended, unspliced
 
 BASE = "one\ntwo\nthree\n"
 
@@ -50,3 +50,18 @@ def test_a_text_without_an_end_of_line_is_no_sign_of_a_cut() -> None:
 )
 def test_the_text_before_zeros_or_half_a_character_is_known(data: bytes, text: str | None) -> None:
     assert beginning(data) == text
+
+
+@pytest.mark.parametrize("inserted", [" with more", "\na new line with \u00e9"])
+def test_what_a_save_seems_to_delete_where_the_old_file_goes_on_was_deleted_by_nobody(inserted: str) -> None:
+    base = "".join(f"line {name} of a text\n" for name in ("one", "two", "three", "four", "five"))
+    saved = base.replace("line two of a text", "line two of a text" + inserted)
+    left = (saved.encode()[:72] + base.encode()[72:]).decode()
+    assert left not in (base, saved)
+    assert unspliced(base, left) == saved
+
+
+def test_an_edit_that_leaves_the_file_as_long_as_it_was_is_one() -> None:
+    assert unspliced(BASE, "one\nsix\nthree\n") == "one\nsix\nthree\n"
+    assert unspliced(BASE, BASE) == BASE
+    assert unspliced(BASE, "one\n") == "one\n"

@@ -21,7 +21,7 @@ from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.text.base import choose_base
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
-from crdtsync.core.text.torn import looks_torn, mended
+from crdtsync.core.text.torn import looks_torn, mended, unspliced
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
@@ -64,8 +64,8 @@ class Ingest:
             found = self._base_of(agreed, saved)
             # Gone in the room, and the base is lost: what stands on disk is all that comes back.
             base = state.documents.text(entry) if found is None else found
-            if entry in state.rebooted and looks_torn(base, saved):
-                saved = mended(base, saved)
+            if entry in state.rebooted:
+                saved = mended(base, saved) if looks_torn(base, saved) else unspliced(base, saved)
         older = entry in state.rebooted or entry in state.guessed
         state.rebooted.discard(entry)
         state.guessed.discard(entry)

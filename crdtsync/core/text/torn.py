@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from crdtsync.core.text.align import Budget, align
+from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.words import words
 
 _TELLING_CHARS: Final = 8
@@ -42,6 +43,18 @@ def mended(base: str, left: str) -> str:
     if any(line.startswith(broken) for line in end):
         broken = ""
     return whole + broken + ("\n" if broken else "") + "".join(end)
+
+
+def unspliced(base: str, left: str) -> str:
+    """The text that was being saved over ``base`` in its file, where the old one stands from somewhere on.
+
+    The file is as long as before then, so what the save had inserted until there seems to be deleted there,
+    or the other way round. That was nobody's edit. Any other text is returned as it is.
+    """
+    if len(base.encode()) != len(left.encode()):
+        return left
+    *edits, seam = diff(base, left) or (Edit(0, 0, ""),)
+    return left if not edits or (seam.text and seam.end > seam.start) else apply_edits(base, edits)
 
 
 def _edited_lines(lines: Sequence[str], there: Sequence[str]) -> int:
