@@ -115,6 +115,31 @@ def test_what_a_power_cut_gave_a_name_back_to_replaces_nothing(old: bytes, new: 
     assert kept == (b"somewhere" if new == "a link" else new.encode())
 
 
+@pytest.mark.parametrize("edited", ["", "p", "q", "pq"])
+@pytest.mark.parametrize("who", ["a", "b"])
+def test_files_whose_swap_a_power_cut_undid_are_swapped_again(who: str, edited: str) -> None:
+    scene = Scene()
+    for name in "pq":
+        scene.save(scene.a, f"{name}.md", LINES.replace("ann", name * 5))
+    scene.rest()
+    scene.wait(5.0)
+    doer, other = (scene.a, scene.b) if who == "a" else (scene.b, scene.a)
+    doer.disk.exchange("p.md", "q.md")
+    swapped = doer.disk.nodes["p.md"].data.decode()
+    assert scene.clock.run_until(
+        scene.clock.now_s + 1.0, lambda: scene.read(other, "p.md") == swapped and not scene.writing(other)
+    )
+    cut_power(scene.b)
+    assert scene.read(scene.b, "q.md") == swapped
+    more = {name: "more\n" if name in edited else "" for name in "pq"}
+    for name in edited:
+        scene.save(scene.b, f"{name}.md", LINES.replace("ann", name * 5) + "more\n")
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "p.md") == LINES.replace("ann", "qqqqq") + more["q"]
+    assert scene.read(scene.a, "q.md") == LINES.replace("ann", "ppppp") + more["p"]
+
+
 def test_what_was_about_to_be_written_counts_as_seen_only_if_the_edit_shows_it() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", "one\ntwo\n")

@@ -59,6 +59,15 @@ class Doubts:
             paths.add(agreed.path)
         return any(state.disk.get(path) is None and state.looking.is_open(path) for path in paths)
 
+    def settled(self, path: str, content: Content | None) -> bool:
+        """Make sure of all whose files may stand at ``path``, where ``content`` has just been found."""
+        state = self._state
+        for doubtful in sorted(state.unsure_at.get(path, ())):
+            if self.unread(doubtful) or not self.made_sure(doubtful, content):
+                return False
+            state.replan([doubtful])
+        return True
+
     def made_sure(self, entry: EntryId, content: Content | None) -> bool:
         """After a crash, let the disk say which agreement holds: the durable one, or a later one.
 
@@ -74,22 +83,23 @@ class Doubts:
                 self._holds(replace(agreed, fingerprint=seen.fingerprint), agreements)
                 return True
         first, last = agreements[0], agreements[-1]
-        seen = self.standing(entry, last.path)
+        path = self._likeliest(entry, agreements)
+        seen = self.standing(entry, path)
         if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
             # Killed between two writes: the disk may hold a version between the agreements.
             for version in state.documents.versions(entry):
                 if version.digest == seen.digest:
-                    between = replace(first, path=last.path, digest=seen.digest)
+                    between = replace(first, path=path, digest=seen.digest)
                     self._holds(replace(between, fingerprint=seen.fingerprint), agreements)
                     return True
             if not isinstance(content, TextContent) or content.digest != seen.digest:
-                state.looking.want(last.path)
+                state.looking.want(path)
                 return False
             found = self._nearest(agreements, content.text)
             if found is not None and (entry not in state.unborn or _is_of(found[0], content.text)):
                 # It is edited, and may not be ingested before the next start: that must read it again.
                 nearest = found[1]
-                nearest = replace(nearest, path=last.path, fingerprint=seen.fingerprint_of(nearest.digest))
+                nearest = replace(nearest, path=path, fingerprint=seen.fingerprint_of(nearest.digest))
                 self._holds(nearest, agreements)
                 state.guessed.add(entry)
                 return True
@@ -109,6 +119,13 @@ class Doubts:
                 state.replan_path(agreed.path)
         state.sure(entry)
         return True
+
+    def _likeliest(self, entry: EntryId, agreements: tuple[Synced, ...]) -> str:
+        """Where its file may stand, edited: as the very file, or else where it was to be last."""
+        found = [(agreed, self.standing(entry, agreed.path)) for agreed in reversed(agreements)]
+        very = [agreed.path for agreed, seen in found if is_that(seen, agreed)]
+        there = [agreed.path for agreed, seen in found if seen is not None]
+        return [*very, *there, agreements[-1].path][0]
 
     def _holds(self, agreed: Synced, agreements: tuple[Synced, ...]) -> None:
         """That is what the disk held. If it is not the last one, no save was made from the last one."""
@@ -136,18 +153,23 @@ class Doubts:
         return False
 
     def standing(self, entry: EntryId, path: str) -> OnDisk | None:
-        """What is on disk at ``path``, unless it is known to be another entry's."""
+        """What is on disk at ``path``, unless it is another entry's.
+
+        Where several may stand there, a power cut may have brought back any: it belongs to whom it shows, by
+        what it holds, or else as their very file.
+        """
         state = self._state
-        seen, occupant = state.disk.get(path), state.synced.at(path)
-        if seen is None or occupant is None:
-            return seen
-        standing = {occupant}
-        if not any(agreed.digest == seen.digest for agreed in self._agreed_at(occupant, path)):
-            # A power cut may have brought back what stood here before the occupant's file was put here.
-            others = state.unsure_at.get(path, set())
-            back = {each for each in others if any(is_that(seen, was) for was in self._agreed_at(each, path))}
-            standing = back or standing
-        return seen if entry in standing else None
+        seen, occupant, doubtful = state.disk.get(path), state.synced.at(path), state.unsure_at.get(path)
+        if seen is None or not doubtful:
+            return seen if occupant in (None, entry) else None
+        known = {entry, *doubtful} if occupant is None else {occupant, *doubtful}
+        here = {each: self._agreed_at(each, path) for each in known}
+        exact = {each for each, at in here.items() if any(agreed.digest == seen.digest for agreed in at)}
+        very = {each for each, at in here.items() if any(is_that(seen, agreed) for agreed in at)}
+        owners = (exact & very) or exact or very or known
+        if occupant in owners and occupant not in state.unsure:
+            owners = {occupant}
+        return seen if entry in owners else None
 
     def _agreed_at(self, entry: EntryId, path: str) -> list[Synced]:
         """What may be agreed of the entry at that path."""

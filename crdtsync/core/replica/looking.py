@@ -56,6 +56,8 @@ class Looking:
         self._next_due = inf
         """No path that settles, and is not about to be looked at, is due before this."""
         self._closed: dict[str, float] = {}
+        self.answered: set[str] = set()
+        """Those of which an answer has come that has yet to be taken, beside the one being taken."""
         self._scan_number = 0
         self._scans: dict[int, tuple[str, set[str]]] = {}
 
@@ -233,7 +235,7 @@ class Looking:
 
     def is_open(self, path: str) -> bool:
         """Whether an answer for ``path`` is still awaited."""
-        return self.is_asked(path) or path in self._settling
+        return self.is_asked(path) or path in self._settling or path in self.answered
 
     # -- scans --------------------------------------------------------------------------------------
 

@@ -369,6 +369,7 @@ class Materialise:
         for agreed in (mine, theirs):
             if agreed is not None:
                 state.documents.left(agreed)
+                state.undurable.setdefault(agreed.entry, agreed)  # a power cut may undo the exchange
                 state.synced.discard(agreed.entry)
                 state.disk.discard(agreed.path)
         for agreed, at in ((mine, other), (theirs, path)):

@@ -13,6 +13,7 @@ from crdtsync.core.replica.effects import ScanFolder
 from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.looking import Wait
+from crdtsync.core.replica.rechecking import forget_unknown
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
@@ -108,7 +109,9 @@ class Observing:
         self._state.postponed |= valid & self._state.stepping.keys()
         valid -= self._state.stepping.keys()
         believed = self._swapping.take({path: seen for path, seen in event.seen if path in valid}, now)
+        answered = self._state.looking.answered = set(believed)
         for path, seen in self._swapping.in_order(believed):
+            answered.discard(path)
             self._take(path, seen, now)
 
     def _take(self, path: str, seen: Seen, now: float) -> None:
@@ -224,6 +227,11 @@ class Observing:
             return
         state.looking.settled(path)
         state.disk.put(path, seen)
+        if state.unsure_at.get(path) and state.running:
+            if not self._reconcile.doubts.settled(path, content):
+                return  # whose it is shows once other looks are answered
+            entry = state.synced.at(path)
+            agreed = None if entry is None else state.synced.get(entry)
         if path in state.reseeding:
             state.reseeding.discard(path)
             if isinstance(content, BlobContent):
@@ -313,7 +321,7 @@ class Observing:
         if asked is None:
             return False
         below, touched = asked
-        unknown_before = self._forget_unknown(below)
+        unknown_before = forget_unknown(state, below)
         for path, reason in scan.unreadable.items():
             self._unknown(path, reason, "unreadable")
             state.rechecks[path] = now + RECHECK_S
@@ -388,13 +396,3 @@ class Observing:
         entry = self._state.synced.at(path)
         agreed = None if entry is None else self._state.synced.get(entry)
         return agreed is not None and agreed.kind is not Kind.DIR
-
-    def _forget_unknown(self, below: str) -> list[str]:
-        """Of a folder that has been scanned; returns what it was."""
-        state = self._state
-        forgotten = [path for path in state.disk.unknown if path == below or is_below(path, below)]
-        for path in forgotten:
-            del state.disk.unknown[path]
-            state.attention.pop(path, None)
-            state.rechecks.pop(path, None)
-        return forgotten

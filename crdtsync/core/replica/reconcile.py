@@ -42,7 +42,7 @@ class Reconcile:
         self._materialise = materialise
         self._deletions = deletions
         self.reading = Reading(state, materialise, deletions)
-        self._doubts = Doubts(state, deletions)
+        self.doubts = Doubts(state, deletions)
         self._mending = Mending(state, ingest, materialise)
         self._decided = Differing.BOTH
         self._decided_paths: frozenset[str] = frozenset()
@@ -55,10 +55,8 @@ class Reconcile:
     def path(self, path: str, now: float, content: Content | None = None) -> None:
         """Something at a path that nothing was agreed on; ``content`` is what a look has just found there."""
         state = self._state
-        for doubtful in sorted(state.unsure_at.get(path, ())):
-            if self._doubts.unread(doubtful) or not self._doubts.made_sure(doubtful, content):
-                return
-            state.replan([doubtful])
+        if not self.doubts.settled(path, content):
+            return
         if state.synced.at(path) is not None or not state.running:
             return  # what is held there is the entry's own affair
         state.held.pop(path, None)
@@ -86,9 +84,9 @@ class Reconcile:
             return
         placed = state.view.get(entry)
         passed = entry in self._deletions.passed
-        if not passed and self._doubts.unread(entry):
+        if not passed and self.doubts.unread(entry):
             return
-        if not self._doubts.made_sure(entry, content):
+        if not self.doubts.made_sure(entry, content):
             return
         agreed = state.synced.get(entry)
         if agreed is None:
@@ -104,11 +102,11 @@ class Reconcile:
             state.replan([entry])
             state.replan_path(agreed.path)
             return
-        if state.synced.at(agreed.path) != entry and not self._doubts.evicted(agreed, now):
+        if state.synced.at(agreed.path) != entry and not self.doubts.evicted(agreed, now):
             return
         if placed is None:
             self._deletions.forget([entry] if state.disk.get(agreed.path) is None else [])
-        seen = self._doubts.standing(entry, agreed.path)
+        seen = self.doubts.standing(entry, agreed.path)
         disk, room = self._disk_fact(agreed, seen, passed), self._room_fact(agreed, placed)
         here = disk is Disk.SAME or (disk is Disk.EDITED and not edited_astray(state, agreed, placed))
         if placed is not None and placed.path != agreed.path and here:
