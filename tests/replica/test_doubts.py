@@ -194,6 +194,7 @@ def test_a_file_that_a_power_cut_brought_back_from_aside_stands_where_it_stood(f
     ("saved", "shown"),
     [
         ("what was meant to come, all of it\nand mine\n", True),
+        ("what was meant to come, all of it\n" + "and many more lines that are mine\n" * 4, True),
         ("quite another thing stands here now\n", False),
         ("one\ntwo\nand mine\n", False),
     ],

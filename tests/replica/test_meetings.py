@@ -75,6 +75,16 @@ def test_a_file_that_others_replaced_goes_on_as_the_new_one_and_an_edit_of_the_o
     assert list(found.values()) == ([(LINES + "mine\n").encode()] if edited else [])
 
 
+def test_a_file_made_where_others_moved_one_that_was_deleted_here_is_a_new_file() -> None:
+    scene = shared(LINES)
+    cut(scene)
+    scene.a.disk.rename("a.md", "moved.md")
+    scene.b.disk.take("a.md")
+    scene.save(scene.b, "moved.md", "mine\n")
+    scene.wait(3.0)
+    assert back(scene) == {"moved.md": b"mine\n"}
+
+
 def test_a_file_whose_deletion_is_held_makes_room_for_nothing_before_it_is_decided() -> None:
     scene = emptied()
     scene.b.disk.rename("3.md", "renamed.md")

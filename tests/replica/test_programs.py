@@ -57,6 +57,9 @@ def test_who_opens_a_text_sees_who_is_in_it_and_nobody_who_is_elsewhere() -> Non
     for holder, path in ((2, "a.md"), (3, "b.md")):
         beside = opened(scene, scene.a, path, holder=holder)
         scene.a.handle(ev.PlaceCursors(holder, beside.texts[path], ((1, 1),)))
+    far = opened(scene, scene.b, "b.md")
+    scene.b.handle(ev.PlaceCursors(1, far.texts["b.md"], ((2, 2),)))
+    scene.wait(1.0)
     late = opened(scene, scene.a, "a.md", holder=4)
     assert late.cursors == {("here:2", late.texts["a.md"]): ((1, 1),)}
 

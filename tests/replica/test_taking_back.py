@@ -1,0 +1,89 @@
+"""What is remembered of the order in which a hub told of edits, and what that is worth when it is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.core.replica import told, unaccepted
+from crdtsync.core.replica.outbox import Outbox
+from crdtsync.core.replica.taking_back import bring, taken_back
+from crdtsync.core.replica.told import ToldOrder
+from crdtsync.core.replica.unaccepted import Unaccepted, UnacceptedEdits
+from crdtsync.core.text.diff import diff
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.values.ids import EntryId
+
+ENTRIES = [EntryId(name * 24) for name in "abc"]
+FIRST, SECOND, THIRD = "one\n", "one\ntwo\n", "one\ntwo\nthree\n"
+
+
+def log_of(*texts: str) -> list[bytes]:
+    """The updates of one author whose text becomes each of these."""
+    document = TextDocument(1)
+    return [document.edit(diff(document.text, text)) for text in texts]
+
+
+LOG = log_of(FIRST, SECOND, THIRD)
+
+
+def test_of_what_a_hub_told_the_last_small_updates_of_the_last_texts_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(told, "_TOLD_MAX_TEXTS", 2)
+    order = ToldOrder()
+    for entry in ENTRIES:
+        for update in (*LOG, LOG[0]):
+            order.add(entry, update)
+    order.add(ENTRIES[1], bytes(told._TOLD_MAX_BYTES + 1))
+    assert [order.take(entry) for entry in ENTRIES] == [[], [], [LOG[1], LOG[2], LOG[0]]]
+
+
+def test_of_a_text_whose_order_is_lost_nothing_more_is_put_down_until_it_was_asked_for() -> None:
+    order = ToldOrder()
+    order.add(ENTRIES[0], LOG[0])
+    order.lose()
+    order.add(ENTRIES[0], LOG[1])
+    assert order.take(ENTRIES[0]) == [LOG[0]]
+    order.add(ENTRIES[0], LOG[1])
+    assert order.take(ENTRIES[0]) == [LOG[1]]
+
+
+def test_of_very_many_texts_the_last_whose_edits_were_placed_are_placed_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unaccepted, "_LATELY_MAX_TEXTS", 2)
+    edits = UnacceptedEdits(Outbox())
+    for entry in ENTRIES:
+        edits.add(entry, Unaccepted("", FIRST, LOG[0], LOG[0]))
+        edits.accepted(entry, [LOG[0]], stored=True)
+    edits.lose_order()
+    assert [entry in edits for entry in ENTRIES] == [False, True, True]
+
+
+def test_nothing_is_taken_back_of_what_waits_for_others_or_cannot_be_read() -> None:
+    edit = Unaccepted(SECOND, THIRD, LOG[2], LOG[2])
+    assert taken_back(LOG[:1], [edit]) == b""
+    assert taken_back([*LOG[:2], _waiting()], [edit]) == b""
+    assert taken_back(LOG[:2], [Unaccepted("", "", b"\xff\xff", b"\xff\xff")]) == b""
+
+
+def _waiting() -> bytes:
+    """An update of someone that builds on another one of theirs."""
+    document = TextDocument(9)
+    document.edit(diff("", "x"))
+    return document.edit(diff("x", "xy"))
+
+
+def test_rows_that_wait_for_others_cannot_be_set_apart() -> None:
+    assert bring(LOG[1:], LOG[2:], {}) is None
+    assert bring(LOG, [], {}) is None
+
+
+def test_a_row_that_builds_on_another_row_is_brought_after_it() -> None:
+    bringing = bring(LOG, LOG[1:], {})
+    assert bringing is not None
+    document = TextDocument(0, [bringing.first])
+    assert document.text == FIRST and bringing.taken_back == []
+    for update in LOG[1:]:
+        document.apply_update(update)
+    assert document.text == THIRD
