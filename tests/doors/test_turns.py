@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from crdtsync.core.hub.doors.telling import _first_clocks
 from crdtsync.core.hub.effects import Append
 from crdtsync.core.hub.events import BinaryFrame
 from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.typist import Typed, Typist
+from crdtsync.core.text.update import check_update
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire.hocuspocus import Named, encode_hocuspocus
 from crdtsync.core.wire.messages import Probed, Relay
@@ -129,3 +133,11 @@ def test_of_two_turns_the_first_is_acknowledged_once_it_is_durable_and_the_secon
     assert client.statuses("notes/a.txt")[before:] == [True]
     bench.release()
     assert client.statuses("notes/a.txt")[before:] == [True, True]
+
+
+def test_who_falls_behind_is_given_all_from_the_first_character_of_each_that_was_not_said() -> None:
+    document = TextDocument(5)
+    first, second = (document.edit([Edit(at, at, "ab")]) for at in (0, 2))
+    assert dict(_first_clocks(check_update(second))) == {5: 2} and first != second
+    assert dict(_first_clocks(Typed(Typist(5, 2, b""), 5, 2, 4, b"", b"ab"))) == {5: 2}
+    assert dict(_first_clocks(None)) == {}, "deletions are told in whole"

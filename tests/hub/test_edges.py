@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pycrdt import Doc
 
-from crdtsync.core.hub import bounds, documents
+from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import Credentials, Peer, is_valid
 from crdtsync.core.hub.compaction import Compactor
 from crdtsync.core.hub.crowd import TOO_FAST, Crowd
@@ -227,7 +227,7 @@ def log(*updates: bytes) -> list[LogEntry]:
 
 
 def test_a_difference_above_a_frame_is_told_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "UPDATE_MAX_BYTES", 100)
+    monkeypatch.setattr(bounds, "UPDATE_MAX_BYTES", 100)
     found = compare(log(lone_update("x" * 60, 1), lone_update("y" * 60, 2)), b"\0")
     assert (found.update, found.complete) == (b"", False)
     assert found.state_vector != b"\0"

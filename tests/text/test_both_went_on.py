@@ -34,3 +34,7 @@ def test_what_we_put_in_a_second_time_goes_also_where_the_merge_of_the_texts_dif
     ours = [(start, start + len(words))]
     assert apply_edits(operations, doublings(operations, texts, ours)) == f"{words} aaa  bbb"
     assert doublings(operations, texts, [(start, start + 3)]) == ()
+
+
+def test_a_word_that_one_replaced_is_replaced_in_the_line_that_the_other_has_it_in_now() -> None:
+    assert merged("fine alpha\n", "alpha alpha\n", "fine\nfine alpha alpha\n") == "fine\nalpha alpha\n"
