@@ -140,6 +140,32 @@ def test_files_whose_swap_a_power_cut_undid_are_swapped_again(who: str, edited: 
     assert scene.read(scene.a, "q.md") == LINES.replace("ann", "ppppp") + more["p"]
 
 
+def test_files_that_changed_names_before_a_power_cut_that_took_the_note_of_it_have_changed_names() -> None:
+    scene = Scene()
+    for name in "pq":
+        scene.save(scene.a, f"{name}.md", LINES.replace("ann", name * 5))
+    scene.rest()
+    scene.wait(5.0)
+    scene.save(scene.a, "p.md", LINES.replace("ann", "ppppp") + "more\n")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 1.0,
+        lambda: "more" in (scene.read(scene.b, "p.md") or "") and not scene.writing(scene.b),
+    )
+    state = scene.b.store.copy()  # what it has of that is not safe yet
+    scene.a.disk.exchange("p.md", "q.md")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 2.0, lambda: "more" in (scene.read(scene.b, "q.md") or "")
+    )
+    scene.b.kill()
+    scene.b.machine.boots += 1
+    scene.b.restore_state(state)
+    scene.save(scene.b, "p.md", LINES.replace("ann", "qqqqq") + "mine\n")
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "p.md") == LINES.replace("ann", "qqqqq") + "mine\n"
+    assert scene.read(scene.a, "q.md") == LINES.replace("ann", "ppppp") + "more\n"
+
+
 def test_what_was_about_to_be_written_counts_as_seen_only_if_the_edit_shows_it() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", "one\ntwo\n")

@@ -85,6 +85,8 @@ class Doubts:
         first, last = agreements[0], agreements[-1]
         path = self._likeliest(entry, agreements)
         seen = self.standing(entry, path)
+        if self._exchanged(agreements, path, seen):
+            return False
         if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
             # Killed between two writes: the disk may hold a version between the agreements.
             for version in state.documents.versions(entry):
@@ -118,6 +120,27 @@ class Doubts:
             for agreed in agreements:
                 state.replan_path(agreed.path)
         state.sure(entry)
+        return True
+
+    def _exchanged(self, agreements: tuple[Synced, ...], path: str, seen: OnDisk | None) -> bool:
+        """Whether another's very file stands there, and this one's where that was, or it may: both are read
+        again. If so, what was agreed last holds, and ``Swapping`` will see it."""
+        state = self._state
+        last = state.synced.get(agreements[-1].entry)
+        if seen is None or seen.fingerprint is None or last is None:
+            return False
+        other = state.synced.with_inode(seen.fingerprint)
+        if other is None or other.entry in (last.entry, *state.unsure) or other.path == path:
+            return False
+        there = state.disk.get(other.path)
+        if any(is_that(seen, each) for each in agreements):
+            return False
+        if there is not None or not state.looking.is_open(other.path):
+            if not is_that(there, last):
+                return False
+            state.sure(last.entry)
+        state.looking.want(path)
+        state.looking.want(other.path)
         return True
 
     def _likeliest(self, entry: EntryId, agreements: tuple[Synced, ...]) -> str:

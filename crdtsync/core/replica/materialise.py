@@ -179,6 +179,8 @@ class Materialise:
         occupant = occupant_of(state, placed.path, agreed.entry)
         if occupant is None:
             return False
+        if occupant.entry in state.unsure:
+            return True  # it may stand elsewhere; this is planned again once that is known
         chain, last = chain_of(state, agreed, occupant)
         astray = leads_astray(state, occupant, agreed.path)
         if last == agreed.entry and not chain & state.busy and not astray:
