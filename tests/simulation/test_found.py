@@ -231,6 +231,21 @@ def test_a_buffer_older_than_the_last_save_here_takes_nothing_of_others_back() -
     assert scene.read(scene.a, "list.md") == "zero was added\n" + loaded + "four comes from an old buffer\n"
 
 
+def test_who_saves_in_the_instant_of_each_of_two_writes_takes_out_only_what_was_seen() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x.md", "line 72d5 one f8d8 of text\n")
+    scene.rest()
+    saves = ["line b456 two 08cb of text\n", "line 5636 three 2c1f of text\n"]
+    scene.b.race = lambda path: scene.save(scene.b, path, saves.pop(0)) if saves else None
+    scene.save(scene.a, "x.md", "line 72d5 one f8d8 of text [checked]\n")
+    scene.rest()
+    assert not saves
+    merged = scene.read(scene.a, "x.md")
+    assert merged is not None
+    assert "b456 two 08cb" in merged
+    assert "5636 three 2c1f" in merged
+
+
 def test_an_old_buffer_is_recognised_among_lines_that_are_much_alike() -> None:
     scene = Scene()
     first, second = "line one of text\n", "line two of text\n"

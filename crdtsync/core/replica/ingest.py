@@ -130,8 +130,8 @@ class Ingest:
             versions = documents.versions(entry)
             at = next((at for at, version in enumerate(versions) if version.text == base), len(versions))
             base = self._or_older(entry, base, saved, versions[at:])
-        documents.keep_version(entry, saved, now)
         self._merge(entry, base, saved, now, older=True)
+        documents.keep_version(entry, saved, now)  # newer than all that stood there before it
 
     def _base_of(self, agreed: Synced, saved: str) -> str | None:
         """The version that the save was made from: the last one on disk, or an older one (a stale buffer)."""
@@ -164,7 +164,10 @@ class Ingest:
             last = here.index(True) - 1
             if choose_base(saved, current, texts[last + 1 :]) is not None:
                 chosen = last
-        return current if chosen is None else texts[chosen]
+        if chosen is None:
+            return current
+        self._state.trashed_at.pop(entry, None)  # it may be wrong: what it takes out is kept
+        return texts[chosen]
 
     def _merge(self, entry: EntryId, base: str, saved: str, now: float, *, older: bool = False) -> None:
         state = self._state
