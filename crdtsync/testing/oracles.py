@@ -109,6 +109,11 @@ class Ledger:
             if who in names and token not in kept:
                 self.excused.setdefault(token, f"lost with a page of {who}")
 
+    def stays_in_page(self, text: str) -> None:
+        """A page was told that it has to be loaded anew: what it shows is still there to be copied."""
+        for token in tokens(text.encode()):
+            self.excused.setdefault(token, "in a page that was refused")
+
     def lost_with_power(self, who: str, before: Iterable[bytes], after: Iterable[bytes]) -> None:
         """What a power cut took from a disk was never safe there."""
         kept = {token for data in after for token in tokens(data)}

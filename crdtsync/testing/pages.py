@@ -94,6 +94,8 @@ class Pages:
         """The pages that are open, and one that is opened just now."""
         for typist in self.typists:
             check_page(typist.page, self._hub.store, self._hub.restored)
+            if typist.page.refused is not None:
+                self._ledger.stays_in_page(typist.page.text)
         paths = self.paths()
         if not self.typists or not paths:
             return
