@@ -75,8 +75,14 @@ class StoreBeside:
         return found
 
     def shrink(self) -> bool:
-        """As ``ReplicaStore.shrink``; while something is written, there may be more."""
-        return bool(self._records) or self._store.shrink()
+        """As ``ReplicaStore.shrink``; while something is written, there may be more.
+
+        Not while a transaction that failed waits to be tried again.
+        """
+        if self._under_way is not None and not self._under_way.done():
+            return True
+        self._settle()  # nobody else does while nothing happens, and the records are no longer needed
+        return not self._records and self._store.shrink()
 
     def close(self) -> None:
         """Wait for what is under way; the store itself is its owner's to close."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from tests.store.contract import ENTRY, version
 
 DOCUMENT = DocumentId(ENTRY)
 MANY = [PutMeta(f"name {number}", "value") for number in range(LARGE_RECORDS)]
+
+
+class Records(list[Record]):
+    """Can be asked whether somebody still has them."""
 
 
 class Halting(ReplicaStore):
@@ -46,6 +51,43 @@ def test_a_large_transaction_is_under_way_when_it_was_given(tmp_path: Path, reco
     store.may.set()
     beside.close()
     assert writing.done()
+    store.close()
+
+
+def test_once_a_large_transaction_is_written_nothing_more_is_to_be_done_when_idle(tmp_path: Path) -> None:
+    store = Halting(tmp_path / "state.db")
+    beside = StoreBeside(store)
+    records = Records(MANY)
+    kept = weakref.ref(records)
+    writing = beside.persist(records)
+    assert writing is not None
+    del records
+    store.may.set()
+    writing.result(30)
+    assert not beside.shrink()
+    beside.close()
+    assert kept() is None, "kept in memory though it is written"
+    store.close()
+
+
+def test_while_a_failed_transaction_waits_no_space_is_given_back(tmp_path: Path) -> None:
+    store = Halting(tmp_path / "state.db")
+    store.may.set()
+    beside = StoreBeside(store)
+    beside.persist([AddUpdate(DOCUMENT, bytes(LARGE_BYTES - 1))] * 40)
+    beside.persist([ReplaceUpdates(DOCUMENT, (b"less",))])
+    store.failures = 1
+    writing = beside.persist(MANY)
+    assert writing is not None
+    with pytest.raises(StoreError):
+        writing.result(30)
+    assert not beside.shrink()
+    beside.persist(MANY)
+    writing = beside.persist(MANY)
+    assert writing is not None
+    writing.result(30)
+    assert beside.shrink()
+    beside.close()
     store.close()
 
 
