@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from crdtsync.cli.hub_options import access_options, add_access_options, default_data
-from crdtsync.cli.interpreter import collect_seldom, hand_over_soon
+from crdtsync.cli.interpreter import collect_little, hand_over_soon
 from crdtsync.cli.output import LINE_MAX_CHARS, print_json, say
 from crdtsync.core.hub.admission import Demand
 from crdtsync.core.hub.effects import Notice
@@ -46,7 +46,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Returns 0 after a clean end. Raises CrdtsyncError when the hub cannot run."""
     logging.getLogger("crdtsync.hub.websockets").setLevel(logging.CRITICAL)
-    collect_seldom()
+    collect_little()
     hand_over_soon()
     access = access_options(args)
     return asyncio.run(_run(args.host, args.port, args.data or default_data(), access, args.json))
