@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from crdtsync.adapters.filesystem import fingerprint_of
 from crdtsync.api.content import file_pieces, gather, pieces_of, staging
 from crdtsync.api.document import Document, Shown, TextPort
 from crdtsync.api.entries import entry_of
@@ -215,13 +216,27 @@ class FolderRoom(Room):
         """The file as it stands on disk; one that the room has and the disk not yet is waited for."""
         while True:
             try:
-                return await asyncio.to_thread(self._replica.folder.open_file, path)
+                fd = await asyncio.to_thread(self._replica.folder.open_file, path)
             except FileNotFoundError:
-                if self._at(path) is None:
-                    raise NoSuchFile(f"There is no {printable(path)} in the room") from None
+                pass
             except OSError as error:
                 raise FileError(f"{printable(path)} cannot be read: {error.strerror}") from error
+            else:
+                if not self._is_to_go(path, fd):
+                    return fd
+                os.close(fd)
+            if self._at(path) is None:
+                raise NoSuchFile(f"There is no {printable(path)} in the room")
             await self._something_changed()
+
+    def _is_to_go(self, path: str, fd: int) -> bool:
+        """Whether it is still what the room had there before: the disk has yet to follow."""
+        agreed = self._state.agreed_at(path)
+        if agreed is None or agreed.fingerprint is None or agreed.entry == self._state.view.at(path):
+            return False
+        return path not in self._state.attention and agreed.fingerprint.same_file(
+            fingerprint_of(os.fstat(fd))
+        )
 
     async def write(self, path: str, content: Content) -> None:
         check_path(path)

@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import crdtsync
 from crdtsync import TextEdit, blocking, errors
+from crdtsync.adapters.disk_writer import DiskWriter
 from tests.api.test_connect import DEADLINE_S, until
 
 
@@ -69,6 +71,42 @@ async def test_files_are_made_moved_and_deleted_on_disk(hub: crdtsync.Hub, tmp_p
         with pytest.raises(errors.NotText):
             await room.write("x.bin", b"\0")
             await room.open("x.bin")
+
+
+async def test_what_was_deleted_or_moved_away_is_not_read_though_the_disk_has_it_still(
+    hub: crdtsync.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        crdtsync.join(hub.url, "notes", directory=tmp_path) as room,
+        crdtsync.connect(hub.url, "notes") as bob,
+        asyncio.timeout(DEADLINE_S),
+    ):
+        for path in ("gone.bin", "here.bin", "new.bin"):
+            await room.write(path, path.encode() + b"\0")
+        await bob.settled()
+        follows, perform = threading.Event(), DiskWriter.perform
+
+        def waiting(*arguments: Any) -> Any:
+            assert follows.wait(DEADLINE_S)
+            return perform(*arguments)
+
+        monkeypatch.setattr(DiskWriter, "perform", waiting)
+        await room.delete("gone.bin")
+        await bob.move("here.bin", "there.bin")
+        await bob.move("new.bin", "here.bin")
+        while await room.entry("new.bin") is not None:
+            await room._something_changed()
+        with pytest.raises(errors.NoSuchFile):
+            await room.read_bytes("gone.bin")
+        reading = asyncio.ensure_future(room.read_bytes("here.bin"))
+        with pytest.raises(errors.NoSuchFile):
+            await room.read_bytes("new.bin")
+        (tmp_path / "gone.bin").write_bytes(b"saved\0")
+        assert await room.read_bytes("gone.bin") == b"saved\0"
+        assert not reading.done()
+        follows.set()
+        assert await reading == b"new.bin\0"
+        assert await room.read_bytes("there.bin") == b"here.bin\0"
 
 
 async def test_bytes_may_replace_a_text_that_was_just_written(hub: crdtsync.Hub, tmp_path: Path) -> None:

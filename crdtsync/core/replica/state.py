@@ -369,9 +369,13 @@ class ReplicaState:
 
     def is_text(self, path: str) -> bool:
         """Whether a text was agreed on at the path."""
-        entry = self.synced.at(path)
-        agreed = None if entry is None else self.synced.get(entry)
+        agreed = self.agreed_at(path)
         return agreed is not None and agreed.kind is Kind.TEXT
+
+    def agreed_at(self, path: str) -> Synced | None:
+        """What disk and room last agreed on to be at the path."""
+        entry = self.synced.at(path)
+        return None if entry is None else self.synced.get(entry)
 
     def out_of_step(self) -> list[EntryId]:
         """Entries of which disk and room have not agreed on what the room says, or the disk holds, now.
