@@ -59,6 +59,48 @@ def test_a_line_stands_as_one_wrote_it_or_as_both_edited_it(
     assert merged(base, ours, theirs) == result
 
 
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
+        ("total 1\nend one\n", "total 1\n2\nend one\n", "total 12\nend two\n", "total 12\n2\nend two\n"),
+        (
+            "set max = 1\nkeep it\n",
+            "set max = 1\nx = 1\nkeep it\n",
+            "put max = 1\nkeep us\n",
+            "put max = 1\nx = 1\nkeep us\n",
+        ),
+        (
+            "call alpha(beta)\n}\nend it\n",
+            "call alpha(beta)\n}\n}\nend it now\n",
+            "call alpha(delta)\n}\nend us\n",
+            "call alpha(delta)\n}\n}\nend us now\n",
+        ),
+    ],
+)
+def test_a_new_line_stays_though_it_is_the_end_of_another_or_one_like_it_was_there(
+    base: str, ours: str, theirs: str, result: str
+) -> None:
+    assert merged(base, ours, theirs) == result
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
+        (" }\n1\n", "return\n } q\np 1\n", "milk\nz }\n1\n", "milk\nreturn\nz } q\np 1\n"),
+        (
+            "foo bar\nthe end\n\nx = 1\n",
+            "foo bar\nreturn\nif x:\nx = 1\n",
+            "foo bar\np the end x\n\nfoo\nx = 1\n",
+            "foo bar\nreturn\nif x:\np the end x\nfoo\nx = 1\n",
+        ),
+    ],
+)
+def test_lines_stay_whole_where_an_edit_reaches_into_the_start_of_the_next(
+    base: str, ours: str, theirs: str, result: str
+) -> None:
+    assert merged(base, ours, theirs) == result
+
+
 def test_a_line_that_one_moved_and_the_other_edited_stands_once() -> None:
     base = "first one here\nsecond 2 line\nthird 3 line\n"
     ours = base.replace("here", "there")

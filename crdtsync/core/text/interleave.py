@@ -15,6 +15,7 @@ from typing import Final
 from crdtsync.core.text.align import common_prefix, common_suffix
 from crdtsync.core.text.combine import Place, touching_joined
 from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.standing import stand_in
 from crdtsync.core.text.words import inside_word
 
 _TELLING_AT_END_CHARS: Final = 3
@@ -254,15 +255,23 @@ def joined_insertions(
     ``replaced``: for the same text of it, so that they are versions of one thing. ``mid_line``: they begin by
     going on in a line that was there.
     """
-    if theirs.endswith(ours) and (alike or _visible(ours) >= _TELLING_AT_END_CHARS):
+    whole = not mid_line and ours.endswith("\n") and theirs.endswith("\n")
+    mine, yours = ours.splitlines(), theirs.splitlines()
+    in_theirs, in_ours = not whole or stand_in(mine, yours), not whole or stand_in(yours, mine)
+    if in_theirs and theirs.endswith(ours) and (alike or _visible(ours) >= _TELLING_AT_END_CHARS):
         return []  # it is where we put it
     start = common_prefix(ours, theirs)
     end = common_suffix(ours, theirs, min(len(ours), len(theirs)) - start)
     sizes = sorted((_visible(ours), _visible(theirs)))
     telling = sizes[0] >= _TELLING_CHARS or 2 * sizes[0] >= sizes[1]  # less is a part of much by chance
-    if telling and start + end == len(ours) and not _inside_words(theirs, start, len(theirs) - end):
+    if (
+        in_theirs
+        and telling
+        and start + end == len(ours)
+        and not _inside_words(theirs, start, len(theirs) - end)
+    ):
         return []  # they inserted ours and more
-    if telling and start + end == len(theirs) and not _inside_words(ours, start, len(ours) - end):
+    if in_ours and telling and start + end == len(theirs) and not _inside_words(ours, start, len(ours) - end):
         more = ours[start : len(ours) - end]  # we inserted theirs and more
         return [Edit(start, start, more)] if alike or more.strip() else []
     start = _same_head(ours, theirs) if mid_line else 0

@@ -16,6 +16,7 @@ from crdtsync.core.text.align import Budget, align
 from crdtsync.core.text.combine import moved, touching_joined
 from crdtsync.core.text.diff import Edit, diff, only_adds
 from crdtsync.core.text.interleave import joined_insertions
+from crdtsync.core.text.standing import stand_in
 from crdtsync.core.text.words import words
 
 _PARAGRAPH_CHARS: Final = 80
@@ -54,16 +55,44 @@ def merge_lines(
         return None
     edits: list[Edit] = []
     at = 0
-    last = ""
+    last: list[str] = []
     for line, our_line, their_line in zip([*was, ""], our_versions, their_versions, strict=True):
-        new, before = "".join(our_line.before), "".join(their_line.before)
-        if new and new not in last + before + (their_line.text or ""):
-            edits += moved(_inserted(new, before), at)
-        last = their_line.text or last
+        before = "".join(their_line.before)
+        edited = [their_line.text] if their_line.text not in (None, line) else []
+        if our_line.before and not _has([*last, *their_line.before, *edited], our_line.before):
+            edits += moved(_inserted("".join(our_line.before), before), at)
         at += len(before)
         edits += moved(_edited(line, our_line.text, their_line.text, merge_words), at)
         at += len(their_line.text or "")
+        last = edited
     return touching_joined(edits)
+
+
+def _has(theirs: Sequence[str | None], ours: Sequence[str]) -> bool:
+    """Whether all of our new lines stand, one after the other, among theirs around the same place."""
+    size = len(ours)
+    return any(list(theirs[at : at + size]) == list(ours) for at in range(len(theirs) - size + 1))
+
+
+def has_new_lines(base: str, less: str, more: str, known: Known, budget: Budget) -> bool:
+    """Whether each whole line that ``less`` has and ``base`` has not stands among those of ``more``.
+
+    True, too, where that cannot be told: some line is not ended, or they are too many.
+    """
+    was, fewer, others = (text.splitlines(keepends=True) for text in (base, less, more))
+    if not all(lines[-1].endswith("\n") for lines in (was, fewer, others) if lines):
+        return True
+    new, theirs = _versions(was, fewer, known, budget), _versions(was, others, known, budget)
+    if new is None or theirs is None:
+        return True
+    inserted = [line for version in new for line in version.before]
+    there = [
+        line
+        for old, version in zip([*was, None], theirs, strict=True)
+        for line in (*version.before, version.text)
+        if line not in (None, old)
+    ]
+    return stand_in(inserted, there)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from crdtsync.core.text.align import Budget, Run, align
 from crdtsync.core.text.combine import Place, combine, moved, touching_joined
 from crdtsync.core.text.diff import Edit, apply_edits, by_lines, diff, slid
 from crdtsync.core.text.interleave import interleave, joined_insertions
-from crdtsync.core.text.lines import Known, merge_lines
+from crdtsync.core.text.lines import Known, has_new_lines, merge_lines
 from crdtsync.core.text.meeting import told_alike
 from crdtsync.core.text.shared import with_shared_lines
 from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
@@ -58,7 +58,8 @@ def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[E
         start = base.rfind("\n", 0, edit.start) + 1
         if edit.end == start and edit.text.endswith("\n"):
             return start, start  # whole lines, inserted between lines
-        if edit.end > start and base[edit.end - 1] == "\n":
+        ended = edit.text.endswith("\n") or (not edit.text and edit.start == start)
+        if ended and edit.end > start and base[edit.end - 1] == "\n":
             return start, edit.end
         return start, base.find("\n", edit.end) + 1 or len(base)
 
@@ -151,6 +152,12 @@ class _Places:
         return self._includes(base, less, more, words, _TELLING_CHARS)
 
     def _includes(self, base: str, less: str, more: str, cut: _Cut, telling: int) -> bool:
+        """Whether ``more`` has all that ``less`` changed, and each line of it."""
+        return self._is_on_the_way(base, less, more, cut, telling) and has_new_lines(
+            base, less, more, self._known, self._budget
+        )
+
+    def _is_on_the_way(self, base: str, less: str, more: str, cut: _Cut, telling: int) -> bool:
         """Whether ``more`` has all that ``less`` changed: whether ``less`` lies on a shortest way to it,
         and all that it deleted is deleted.
 
@@ -164,7 +171,7 @@ class _Places:
         there = {at for start, _, length in to_more for at in range(start, start + length)}
         there |= {at for _, start, length in to_less for at in range(start, start + length)}
         missing = [part for at, part in enumerate(less_parts) if at not in there]
-        if not "".join(missing).isspace() and missing:
+        if any(map(_is_seen, missing)):
             return False  # it inserted something else, whatever the numbers
         if kept + _matched(to_more) != len(less_parts) + _matched(all_the_way):
             # a way through spaces that are alike by chance may be shorter

@@ -64,8 +64,5 @@ def _in_order(structs: Mapping[int, Sequence[Struct]]) -> Iterator[tuple[int, St
                 yield client, queue[at[client]]
                 at[client] += 1
                 progress = True
-    for (
-        client,
-        queue,
-    ) in structs.items():  # what is left waits for each other, wherever it is
+    for client, queue in structs.items():  # what is left waits for what will not come
         yield from ((client, struct) for struct in queue[at[client] :])
