@@ -19,7 +19,7 @@ $(VENV)/.ready: pyproject.toml
 demo: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
-test: lint types layers unit
+test: lint types layers bench-check unit
 
 lint: setup
 	$(BIN)/ruff check .
@@ -94,7 +94,7 @@ bench-quick: bench-setup
 	$(BIN)/python -m benchmarks --quick --results build/bench --place $(PLACE) $(MEASURE)
 
 # Counts of work, never seconds, of a small slice against those that are committed.
-bench-check: bench-setup
+bench-check: setup
 	$(BIN)/python -m benchmarks.guard
 
 bench-setup: setup

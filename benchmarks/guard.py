@@ -1,8 +1,9 @@
 """``make bench-check``: counts of work in small slices against those that are committed; never seconds.
 
 The kernel of a virtual machine rarely counts instructions, so this counts what does not depend on the
-machine: calls made by the functions of ``crdtsync`` (Python's own profiler hook), modules loaded at a start,
-bytes of a document. A count above the committed one by more than TOLERANCE fails; ``--update`` takes these.
+machine: calls made by the functions of ``crdtsync`` (Python's own profiler hook), what a start loads, bytes of
+a document. A count above the committed one by more than TOLERANCE fails; ``--update`` takes these. They are of
+one version of Python: another one makes other calls for the same code.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import crdtsync
 from benchmarks.load.client import typed_updates
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.rebase import rebase
@@ -27,7 +29,8 @@ from tests.hub.material import NOTES
 
 BASELINE = Path(__file__).parent / "baseline.json"
 TOLERANCE = 0.10
-PRODUCT = f"{os.sep}crdtsync{os.sep}"
+PYTHON = ".".join(map(str, sys.version_info[:2]))
+PRODUCT = f"{Path(crdtsync.__file__).parent}{os.sep}"
 SIMULATOR = f"{PRODUCT}testing{os.sep}"
 
 
@@ -42,7 +45,7 @@ def calls_of(work: Callable[[], object]) -> int:
             name = frame.f_code.co_filename
             known = ours.get(name)
             if known is None:
-                known = ours[name] = PRODUCT in name and SIMULATOR not in name
+                known = ours[name] = name.startswith(PRODUCT) and not name.startswith(SIMULATOR)
             count += known
 
     sys.setprofile(note)
@@ -84,10 +87,11 @@ def history_bytes() -> int:
 
 
 def modules_of(*arguments: str) -> int:
-    """How many modules a command has loaded when it ends."""
+    """How many of our modules, and how many packages of others, a command has loaded when it ends."""
     program = (
         "import sys, atexit; sys.argv = ['crdtsync', *sys.argv[1:]]\n"
-        "atexit.register(lambda: sys.stderr.write(f'\\n{len(sys.modules)}'))\n"
+        "count = lambda: len({n if n.startswith('crdtsync') else n.split('.')[0] for n in sys.modules})\n"
+        "atexit.register(lambda: sys.stderr.write(f'\\n{count()}'))\n"
         "from crdtsync.cli.main import main\nsys.exit(main())"
     )
     done = subprocess.run(
@@ -119,10 +123,13 @@ def main() -> int:
             [sys.executable, "-m", "benchmarks.guard", *sys.argv[1:]],
             env={**os.environ, "PYTHONHASHSEED": "0"},
         )
+    if not options.update and json.loads(BASELINE.read_text())["python"] != PYTHON:
+        print(f"The committed counts are of another Python than {PYTHON}: nothing to compare")
+        return 0
     now = measured()
     if options.update:
-        BASELINE.write_text(json.dumps(now, indent=1) + "\n")
-    before: dict[str, int] = json.loads(BASELINE.read_text())
+        BASELINE.write_text(json.dumps({"python": PYTHON, "counts": now}, indent=1) + "\n")
+    before: dict[str, int] = json.loads(BASELINE.read_text())["counts"]
     worse = 0
     for name, count in now.items():
         ratio = count / before[name]
