@@ -1,9 +1,9 @@
 """``make bench-check``: counts of work in small slices against those that are committed; never seconds.
 
 The kernel of a virtual machine rarely counts instructions, so this counts what does not depend on the
-machine: calls made by the functions of ``crdtsync`` (Python's own profiler hook), what a start loads, bytes of
-a document. A count above the committed one by more than TOLERANCE fails; ``--update`` takes these. They are of
-one version of Python: another one makes other calls for the same code.
+machine: calls made by the functions of ``crdtsync`` (Python's own profiler hook), what a start loads, bytes
+of a document. A count above the committed one by more than TOLERANCE fails; ``--update`` takes these. They
+are of one version of Python: another one makes other calls for the same code.
 """
 
 from __future__ import annotations
