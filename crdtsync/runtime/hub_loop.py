@@ -34,6 +34,7 @@ from crdtsync.core.hub.effects import (
 )
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.events import (
+    Ahead,
     BinaryFrame,
     Closed,
     Connected,
@@ -117,6 +118,8 @@ class HubLoop:
 
             def deliver(frame: str | bytes) -> None:
                 if isinstance(frame, bytes):
+                    if not (self._flush or self._crowded):
+                        self._handle(Ahead(number, frame))  # in a quiet moment
                     self._handle(BinaryFrame(number, frame, time.time_ns() // 1_000_000))
                 else:
                     self._handle(TextFrame(number, frame))

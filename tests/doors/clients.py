@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from pycrdt import Doc, Text
 
 from crdtsync.core.hub.admission import HERE
-from crdtsync.core.hub.events import BinaryFrame, Connected, HocuspocusDoor, Sent, YjsDoor
+from crdtsync.core.hub.events import Connected, HocuspocusDoor, Sent, YjsDoor
 from crdtsync.core.wire.awareness import NOBODY, ClientState
 from crdtsync.core.wire.hocuspocus import (
     Authenticated,
@@ -35,7 +35,7 @@ from crdtsync.core.wire.yjs import (
     decode_yjs,
     encode_yjs,
 )
-from tests.hub.bench import AT_MS, Bench, Replica
+from tests.hub.bench import Bench, Replica
 
 Kind: TypeAlias = type[Any]
 
@@ -113,7 +113,7 @@ class YjsClient(Replica):
 
     def speak(self) -> None:
         while self.may_speak:
-            self.bench.do(BinaryFrame(self.number, self._unsaid.popleft(), AT_MS))
+            self.bench.hear(self.number, self._unsaid.popleft())
 
     def type(self, text: str, at: int | None = None) -> None:
         self.say(SyncUpdate(self.page.type(text, at)))
@@ -154,7 +154,7 @@ class HocuspocusClient(Replica):
 
     def say(self, frame: Named | Ping | Pong) -> None:
         if not self.paused:
-            self.bench.do(BinaryFrame(self.number, encode_hocuspocus(frame), AT_MS))
+            self.bench.hear(self.number, encode_hocuspocus(frame))
             self.bench.settle()
 
     def open(self, name: str, page: Page, token: str | None = "") -> None:
@@ -182,7 +182,7 @@ class HocuspocusClient(Replica):
         page.hear(message)
         if isinstance(message, SyncStep1):
             update = page.doc.get_update(message.state_vector)
-            self.bench.do(BinaryFrame(self.number, encode_hocuspocus(Named(name, SyncStep2(update))), AT_MS))
+            self.bench.hear(self.number, encode_hocuspocus(Named(name, SyncStep2(update))))
 
     def statuses(self, name: str) -> list[bool]:
         return [message.applied for message in self.told[name] if isinstance(message, SyncStatus)]

@@ -32,6 +32,7 @@ from crdtsync.core.hub.effects import (
 )
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.events import (
+    Ahead,
     Appended,
     AppendFailed,
     BinaryFrame,
@@ -200,6 +201,11 @@ class Bench:
     def do(self, event: Event) -> None:
         for effect in self.engine.handle(event, self.now):
             self._carry_out(effect)
+
+    def hear(self, member: int, frame: bytes) -> None:
+        """As the runtime does in a quiet moment."""
+        self.do(Ahead(member, frame))
+        self.do(BinaryFrame(member, frame, AT_MS))
 
     @property
     def memory(self) -> MemoryHubStore:

@@ -25,6 +25,7 @@ from crdtsync.core.hub.effects import (
 )
 from crdtsync.core.hub.epochs import resume_after
 from crdtsync.core.hub.events import (
+    Ahead,
     Appended,
     AppendFailed,
     BinaryFrame,
@@ -115,6 +116,9 @@ class HubEngine:
         match event:
             case BinaryFrame(member) | TextFrame(member):
                 self._frame(member, event, now)
+            case Ahead(member, data):
+                if not self._stopping:
+                    self._doors.tell_ahead(member, data)
             case Sent(members, size):
                 for member in members:
                     if (session := self._sessions.get(member)) is not None:
@@ -267,12 +271,10 @@ class HubEngine:
         self._lobby.leave(member)
         self._shared.held.pop(member, None)
         self._doors.forget(member)
-        session = self._sessions.pop(member, None)
-        if session is None:
-            return
-        if session in (opening := self._opening.get(session.hello.room, [])):
-            opening.remove(session)
-        session.leave()
+        if (session := self._sessions.pop(member, None)) is not None:
+            if session in (opening := self._opening.get(session.hello.room, [])):
+                opening.remove(session)
+            session.leave()
 
     # -- rooms ----------------------------------------------------------------------------------------
 
@@ -337,7 +339,7 @@ class HubEngine:
         if rows:
             self._appending = {row.room: row.entry.sequence for row in rows}
             self._shared.add(Append(tuple(rows)))
-        elif self._stopping:
+        elif self._stopping and not self._stopped:
             self._farewell()
 
     def _appended(self, appendix: Appendix) -> None:
@@ -391,8 +393,6 @@ class HubEngine:
 
     def _farewell(self) -> None:
         """Everything taken is durable, or has failed."""
-        if self._stopped:
-            return
         self._stopped = True
         for member in {*self._sessions, *self._doors.members, *self._lobby.members}:
             self._refuse(member, Refusal("shutdown", "The hub is shutting down; it may come back."))

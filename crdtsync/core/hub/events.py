@@ -54,6 +54,17 @@ class BinaryFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """The next BinaryFrame: others are told now what is certain to become of it. Else nothing changes.
+
+    May be left out. See docs/decisions/0026-told-ahead.md.
+    """
+
+    member: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The connection is gone."""
 
@@ -195,6 +206,7 @@ Event: TypeAlias = (
     Connected
     | TextFrame
     | BinaryFrame
+    | Ahead
     | Closed
     | Expelled
     | Sent

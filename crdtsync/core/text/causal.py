@@ -115,12 +115,17 @@ class CausalBuffer:
         """Whether an update of this shape may be applied as something else than it is."""
         return not self._places.is_plain or self._pairs.are_cut_by(shape)
 
+    def may_type_on(self, client: int, start: int) -> bool:
+        """Whether characters that a client types at the end of what it typed before can be taken in, and that
+        is all there is to be seen to."""
+        return self.known.get(client) == start and not self._waiting and self._places.is_plain
+
     def type_on(self, client: int, start: int, end: int) -> bool:
         """Take in characters that a client types at the end of what it typed before.
 
         False, changing nothing, unless that is all there is to be seen to.
         """
-        if self.known.get(client) != start or self._waiting or not self._places.is_plain:
+        if not self.may_type_on(client, start):
             return False
         self.known[client] = end
         return True

@@ -159,6 +159,10 @@ class TextDocument:
         """Whoever has made this update, which was taken in just now, if more may be typed on like it."""
         return None if self._buffer.mends(shape) else Typist.after(update, shape)
 
+    def may_type_on(self, typed: Typed) -> bool:
+        """Whether ``type_on`` would take it in."""
+        return self._buffer.may_type_on(typed.client, typed.start)
+
     def type_on(self, update: bytes, typed: Typed) -> bool:
         """Take in, as ``apply_later``, what a typist has read; False: apply the update as any other."""
         if not self._buffer.type_on(typed.client, typed.start, typed.end):

@@ -77,10 +77,20 @@ def encode_yjs(message: YjsMessage) -> bytes:
             assert_never(message)
 
 
+def short_update(frame: bytes) -> bytes | None:
+    """The update that a frame holds if it is one of a SyncUpdate below 128 bytes, as nearly all are.
+
+    Then ``frame`` is as ``encode_yjs`` would write it.
+    """
+    if frame[:2] == _AN_UPDATE and len(frame) > 2 and frame[2] == len(frame) - 3 < 0x80:
+        return frame[3:]
+    return None
+
+
 def decode_yjs(frame: bytes) -> YjsMessage:
     """Raises PeerError for anything malformed."""
-    if frame[:2] == _AN_UPDATE and len(frame) > 2 and frame[2] == len(frame) - 3 < 0x80:
-        return SyncUpdate(frame[3:])  # as nearly all are
+    if (update := short_update(frame)) is not None:
+        return SyncUpdate(update)
     reader = Reader(frame)
     message: YjsMessage
     match reader.varuint():

@@ -46,6 +46,11 @@ class Connection(Protocol):
 
     def send(self, frame: bytes) -> None: ...
 
+    @property
+    def is_idle(self) -> bool:
+        """All that was sent is with the network, so that it ``takes`` whatever comes next."""
+        ...
+
     def takes(self, size: int) -> bool:
         """Count frames that go out to many; False, counting nothing, while it does not keep up."""
         ...

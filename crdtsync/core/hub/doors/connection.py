@@ -43,6 +43,11 @@ class Wire:
             self._outlet.send(frame)
         self.settle()
 
+    @property
+    def is_idle(self) -> bool:
+        """All that was sent is with the network, so that it ``takes`` whatever comes next."""
+        return self.farewell is None and not self._outlet.queued
+
     def takes(self, size: int) -> bool:
         """Count frames that go out to many; False, counting nothing, while it does not keep up."""
         if self.farewell is not None or not self._outlet.take(size):

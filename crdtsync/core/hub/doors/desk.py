@@ -111,8 +111,8 @@ class Desk:
                 more = self.read_on()
             else:
                 entry = EntryId(document)
-                text = self._new_text(entry, "", updates=updates, plain=document in event.plain)
-                self.texts.made[entry] = text
+                plain = document in event.plain
+                self.texts.made[entry] = self._new_text(entry, "", updates=updates, plain=plain)
         self.attach()
         for text in self.texts:
             self._close_if_unused(text)
@@ -154,9 +154,8 @@ class Desk:
         self.texts.flush()
 
     def stored(self) -> None:
-        room = self._here()
-        if not self._gathered.pay(room):
-            room.awaiting_store.pop(self.number, None)
+        if not self._gathered.pay(self._here()):
+            self._here().awaiting_store.pop(self.number, None)
 
     def tell_durable(self) -> bytes | str | None:
         return None
@@ -236,8 +235,7 @@ class Desk:
                 elif text is not None:
                     text.answer(channel, state_vector)
             case SyncStep2(update) if channel.phase is Phase.PROVING:
-                proof = Proof(update, at_ms)
-                self._arrive(channel, replace(self._arriving[channel.number], proof=proof))
+                self._arrive(channel, replace(self._arriving[channel.number], proof=Proof(update, at_ms)))
             case SyncStep2(update) | SyncUpdate(update):
                 if text is not None and not self._large.take(channel, update, at_ms):
                     self._update(channel, text, update, at_ms)
@@ -255,6 +253,11 @@ class Desk:
                 raise PeerError("a permission that is not a client's to deny")
             case _:
                 assert_never(message)
+
+    def tell_ahead(self, channel: Channel, update: bytes, frame: bytes) -> None:
+        """Tell others of an update before ``hear`` takes it in, if it is certain to."""
+        if (text := self.texts.of(channel)) is not None and self._here().full(len(update)) is None:
+            text.tell_ahead(channel, update, frame)
 
     def refuse(self, channel: Channel, code: int, reason: str) -> None:
         self.close(channel)
@@ -298,8 +301,7 @@ class Desk:
         if decided is Step.SHOW:
             channel.prove()
             return
-        other = decided if isinstance(decided, OtherHistory) else None
-        chosen = decided.standing if isinstance(decided, OtherHistory) else decided
+        other, chosen = (decided, decided.standing) if isinstance(decided, OtherHistory) else (None, decided)
         text = self.texts.unmade.get(path) if chosen is None else self.texts.made.get(chosen)
         if text is None and not self._may_open():
             self.refuse(channel, codes.TRY_AGAIN, "This hub has as many documents open as it may.")

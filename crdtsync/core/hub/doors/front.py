@@ -126,6 +126,11 @@ class Doors:
         connection.settle()  # a y-websocket client that only writes is told nothing, and would never wait
         return frame.member in self._inside
 
+    def tell_ahead(self, member: int, data: bytes) -> None:
+        """Tell others what the connection types on with, before ``frame`` takes it in."""
+        if (connection := self._connections.get(member)) is not None:
+            connection.tell_ahead(data)
+
     def sent(self, member: int, size: int) -> None:
         self._connections[member].sent(size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import assert_never
 
 from crdtsync.core.hub.admission import Denied, Granted
@@ -26,7 +27,7 @@ from crdtsync.core.wire.hocuspocus import (
     document_of,
     encode_hocuspocus,
 )
-from crdtsync.core.wire.yjs import PermissionDenied, SyncStep1, YjsMessage
+from crdtsync.core.wire.yjs import PermissionDenied, SyncStep1, SyncUpdate, YjsMessage
 from crdtsync.errors import PeerError
 
 
@@ -71,6 +72,13 @@ class HocuspocusConnection(Wire):
                     assert_never(other)
         except PeerError as error:
             self.end(1002, f"The hub cannot read what this client sent: {error}.")
+
+    def tell_ahead(self, data: bytes) -> None:
+        with suppress(PeerError):
+            match decode_hocuspocus(data):
+                case Named(name, SyncUpdate(update)) if (known := self._channels.get(name)) is not None:
+                    channel, desk = known
+                    desk.tell_ahead(channel, update, channel.encode(SyncUpdate(update)))
 
     def leave(self) -> None:
         channels, self._channels = self._channels, {}

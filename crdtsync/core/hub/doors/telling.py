@@ -43,6 +43,10 @@ class Telling:
         """With the channel that made it, or 0."""
         self._merging: Merging | None = None
         """The same, put together, if there are several."""
+        self._told = 0
+        """So many of them, from the first on, everyone was told of already."""
+        self._ahead = b""
+        """What everyone was told of before the document took it in."""
         self._logged = 0
         """So many of them were given to the log, or came from there."""
         self._unlogged: list[bytes] = []
@@ -57,8 +61,33 @@ class Telling:
         """The document has taken an update in; ``shape`` None if a part of it waits for others."""
         if self._updates:
             self._together().add(update, shape)
+        elif update == self._ahead:
+            self._told = 1
+        self._ahead = b""
         self._updates.append((author, update, shape))
         self._soon()
+
+    def update_ahead(
+        self, channels: Mapping[int, Channel], author: Channel, update: bytes, frame: bytes
+    ) -> None:
+        """Send an update at once, for which ``update`` follows as soon as the document has taken it in.
+
+        ``frame``: as the author's dialect says it. Nothing is sent while something else is still to be told,
+        or waits for the network: who falls behind is told what the document holds, which lacks this one yet.
+        """
+        if self._updates or self._is_due or self._behind:
+            return
+        groups: dict[str, list[Channel]] = {}
+        for channel in channels.values():
+            if channel is not author:
+                if not channel.connection.is_idle:
+                    return
+                groups.setdefault(channel.dialect, []).append(channel)
+        self._ahead = update
+        for dialect, group in groups.items():
+            told = frame if dialect == author.dialect else group[0].encode(SyncUpdate(update))
+            members = [each.connection.number for each in group if each.connection.takes(len(told))]
+            self._shared.send(tuple(members), told)
 
     def _together(self) -> Merging:
         """What came in this turn, of which there is more than one."""
@@ -97,6 +126,10 @@ class Telling:
             self._unlogged = self.take_unlogged()
         everything = self._all()
         updates, self._updates, self._logged, self._merging = self._updates, [], 0, None
+        if self._told:
+            del updates[: self._told]
+            everything = merge_updates((each, shape) for _, each, shape in updates)
+            self._told = 0
         states, self._states = tuple(self._states.values()), {}
         is_due, self._is_due = self._is_due, False
         if not channels or not (updates or is_due):

@@ -87,6 +87,20 @@ class OpenText:
             self.telling.update(update, None if change.pending else shape, author)
         return change
 
+    def tell_ahead(self, channel: Channel, update: bytes, frame: bytes) -> None:
+        """Tell everyone but the channel of an update of it, if it types on; ``apply`` follows at once.
+
+        ``frame``: in which it came, as the channel's dialect says it.
+        """
+        typist = self._typists.get(channel.number)
+        if typist is None or self.entry is None or channel.granted.read_only:
+            return
+        if self._size_max_bytes + len(update) > limits.TEXT_REMAINS_MAX_BYTES:
+            return
+        typed = typist.read(update)
+        if typed is not None and self.document.may_type_on(typed):
+            self.telling.update_ahead(self.channels, channel, update, frame)
+
     def _type_on(self, typist: Typist, update: bytes, author: int) -> bool:
         typed = typist.read(update)
         if typed is None or not self.document.type_on(update, typed):

@@ -8,7 +8,7 @@ from crdtsync.core.hub.doors.codes import MALFORMED
 from crdtsync.core.hub.doors.connection import Wire
 from crdtsync.core.hub.doors.desk import Desk
 from crdtsync.core.hub.shared import Shared
-from crdtsync.core.wire.yjs import PermissionDenied, YjsMessage, decode_yjs, encode_yjs
+from crdtsync.core.wire.yjs import PermissionDenied, YjsMessage, decode_yjs, encode_yjs, short_update
 from crdtsync.errors import PeerError
 
 READ_ONLY = "You may read this file, not change it: nothing was stored."
@@ -37,6 +37,12 @@ class YjsConnection(Wire):
             self._desk.hear(self._channel, decode_yjs(data), at_ms)
         except PeerError as error:
             self.deny(MALFORMED, f"The hub cannot read what this client sent: {error}.")
+
+    def tell_ahead(self, data: bytes) -> None:
+        if self._channel is not None and self._desk is not None:
+            update = short_update(data)
+            if update is not None:
+                self._desk.tell_ahead(self._channel, update, data)
 
     def leave(self) -> None:
         channel, self._channel = self._channel, None
