@@ -5,14 +5,22 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.core.replica import session as sessions
-from crdtsync.core.replica.effects import SendText
+from crdtsync.core.replica.effects import SendBinary, SendText
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.session import HubSession, Identity
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import DocumentId
-from crdtsync.core.wire.codec import encode_from_hub
+from crdtsync.core.wire.codec import decode_from_replica, encode_from_hub
 from crdtsync.core.wire.control import Left, Presence, Welcome, encode_control
-from crdtsync.core.wire.messages import PROTOCOL_VERSION, CaughtUp, Differ, Difference
+from crdtsync.core.wire.messages import (
+    PROTOCOL_VERSION,
+    CaughtUp,
+    Compare,
+    Differ,
+    Difference,
+    LogEntry,
+    Relay,
+)
 from crdtsync.errors import PeerError
 from tests.replica.test_reseeding import DOCUMENTS, Holder
 
@@ -96,3 +104,35 @@ def test_a_state_vector_that_cannot_be_read_breaks_the_protocol() -> None:
     session.binary_frame(encode_from_hub(Differ((Difference(DOCUMENTS[0], b"\xff", b""),))))
     with pytest.raises(PeerError, match="cannot be read"):
         session.advance()
+
+
+@pytest.mark.parametrize("epoch", ["old", "new"])
+def test_what_was_read_beyond_the_cursor_is_compared_with_another_life_of_the_hub_alone(epoch: str) -> None:
+    out = Outbox()
+    session = HubSession(Identity("room", "1", "Ann", None), Small(), out, None, ())
+
+    def connect(to: str) -> list[DocumentId]:
+        """Returns what is compared."""
+        session.connected()
+        welcome = Welcome(version=PROTOCOL_VERSION, member=1, epoch=to, sequence=0, resume=True)
+        session.text_frame(encode_control(welcome))
+        out.take()
+        session.binary_frame(encode_from_hub(CaughtUp(0)))
+        frames = [decode_from_replica(each.data) for each in out.take() if isinstance(each, SendBinary)]
+        return [document for each in frames if isinstance(each, Compare) for document, _ in each.documents]
+
+    assert connect("old") == []
+    session.disconnected()
+    session.connected()
+    welcome = Welcome(version=PROTOCOL_VERSION, member=1, epoch="old", sequence=0, resume=True)
+    session.text_frame(encode_control(welcome))
+    session.binary_frame(encode_from_hub(Relay((LogEntry(1, 0, DOCUMENTS[0], b"x"),))))
+    session.disconnected()
+    compared = connect(epoch)
+    assert compared == ([] if epoch == "old" else DOCUMENTS)
+    assert session.ahead == ("" if epoch == "old" else "old")
+    if compared:
+        session.binary_frame(encode_from_hub(Differ(tuple(Difference(d, b"\0", b"") for d in compared))))
+    while session.eager:
+        session.advance()
+    assert session.ahead == ""

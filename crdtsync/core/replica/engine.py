@@ -17,7 +17,7 @@ from crdtsync.core.replica.doubts import recall_doubts
 from crdtsync.core.replica.effects import Connect, Disconnect, Effect, Halt
 from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.holding import Holding
-from crdtsync.core.replica.housekeeping import BOOT_KEY, CURSOR_KEY, Housekeeping
+from crdtsync.core.replica.housekeeping import AHEAD_KEY, BOOT_KEY, Housekeeping, cursor_in
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.in_step import looks, replan_all
 from crdtsync.core.replica.ingest import Ingest
@@ -46,7 +46,7 @@ from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import TREE, Randomness, new_client_id
 from crdtsync.core.values.paths import name
-from crdtsync.core.wire.control import Cursor, Refused
+from crdtsync.core.wire.control import Refused
 from crdtsync.errors import PeerError
 
 JOINED_KEY = "joined"
@@ -74,7 +74,6 @@ class ReplicaEngine:
         ``folding`` is what the disk takes for one name; every path that it tells of is ``spelled`` by it.
         """
         client_id = new_client_id(rng)
-        cursor = remembered.meta.get(CURSOR_KEY)
         agreed = (row for each in remembered.synced if (row := confirmed(each)) is not None)
         synced = SyncedTree(agreed, folding)
         out = Outbox()
@@ -86,8 +85,9 @@ class ReplicaEngine:
             identity,
             hub_side,
             out,
-            None if cursor is None else Cursor.model_validate_json(cursor),
+            cursor_in(remembered.meta),
             [head.document for head in remembered.heads if head.dirty],
+            remembered.meta.get(AHEAD_KEY, ""),
         )
         self._out = out
         self._session = session

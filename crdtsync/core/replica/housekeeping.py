@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from crdtsync.core.replica.cursors import Cursors
@@ -16,11 +17,19 @@ from crdtsync.core.wire.control import Cursor, TextCursors
 
 PERIOD_S = 0.5
 CURSOR_KEY = "cursor"
+AHEAD_KEY = "ahead"
+"""The epoch since which more of the log may be here than the cursor tells."""
 BOOT_KEY = "boot"
 """The start of the machine during which all was written that is still in doubt."""
 
 _Announced: TypeAlias = tuple[tuple[str, ...], tuple[Digest, ...], tuple[TextCursors, ...]]
 _NOTHING: Final[_Announced] = ((), (), ())
+
+
+def cursor_in(meta: Mapping[str, str]) -> Cursor | None:
+    """How far the log had been read, as far as it was written down. Raises ValueError."""
+    written = meta.get(CURSOR_KEY)
+    return None if written is None else Cursor.model_validate_json(written)
 
 
 class Housekeeping:
@@ -34,6 +43,7 @@ class Housekeeping:
         self._number = 0
         self._durable_soon: tuple[int, dict[EntryId, Synced | None]] | None = None
         self._cursor: Cursor | None = state.session.cursor
+        self._ahead = state.session.ahead
         self._announced = _NOTHING
         self._announced_at = 0.0
 
@@ -51,10 +61,12 @@ class Housekeeping:
         if self._boot is not None and not self._state.unsure and not self._state.rebooted:
             self._state.out.record(PutMeta(BOOT_KEY, self._boot))
             self._boot = None
+        if self._ahead != (ahead := self._state.session.ahead) and ahead:
+            self._write_ahead()  # with the first update that the cursor does not cover
         waiting = (
             bool(self._hub_side.clean)
             or (bool(self._state.undurable) and self._durable_soon is None)
-            or self._state.session.cursor != self._cursor
+            or (self._state.session.cursor, self._state.session.ahead) != (self._cursor, self._ahead)
             or self._stale_presence(now)
         )
         if self._cursors_moved and now >= self._announced_at + limits.PRESENCE_EVERY_S:
@@ -103,6 +115,12 @@ class Housekeeping:
         if cursor is not None and cursor != self._cursor:
             self._cursor = cursor
             state.out.record(PutMeta(CURSOR_KEY, cursor.model_dump_json()))
+        if self._ahead != state.session.ahead:
+            self._write_ahead()
+
+    def _write_ahead(self) -> None:
+        self._ahead = self._state.session.ahead
+        self._state.out.record(PutMeta(AHEAD_KEY, self._ahead))
 
     def _ask_durable(self) -> None:
         state = self._state

@@ -80,12 +80,17 @@ class HubSession:
         out: Outbox,
         cursor: Cursor | None,
         dirty: Iterable[DocumentId],
+        ahead: str = "",
     ) -> None:
+        """``ahead``: as this said last, before we ended."""
         self._identity = identity
         self._listener = listener
         self._out = out
         self.phase = Phase.AWAY
         self.cursor = cursor
+        self.ahead = ahead
+        """Since this epoch we may have more of the log than the cursor tells; "" if we have not. A hub that
+        is restored may honour the cursor and lack all that."""
         self.peers: dict[int, Presence] = {}
         self.dirty: set[DocumentId] = set(dirty)
         """Documents of which the hub may lack something, as far as we know."""
@@ -241,6 +246,8 @@ class HubSession:
         match message:
             case Relay(entries):
                 live = self.live
+                if not live:
+                    self.ahead = self.ahead or self._epoch
                 for entry in entries:
                     if live:
                         self._tentative[entry.document] = entry.sequence
@@ -261,6 +268,7 @@ class HubSession:
             case Differ(documents):
                 for difference in documents:
                     if difference.update:
+                        self.ahead = self.ahead or self._epoch
                         self._listener.on_update(difference.document, difference.update, 0, False)
                     self._answer(difference.document, difference.state_vector)
             case CaughtUp(sequence):
@@ -286,10 +294,14 @@ class HubSession:
             # Without any, a hub restored since then would seem to be one we never told anything.
             self.cursor = Cursor(epoch=welcome.epoch, sequence=0)
         self.read_only = welcome.read_only or self._identity.read_only
-        self._reseed = not welcome.resume
-        if self._reseed:
+        self._reseed = not welcome.resume or self.ahead not in ("", welcome.epoch)
+        if not self._reseed:
+            return
+        vectors = self._listener.state_vectors()
+        if welcome.resume:
+            self.dirty.update(vectors)  # to be compared after what the log has behind the cursor
+        else:
             self._listener.on_unresumed()
-            vectors = self._listener.state_vectors()
             self._comparing = set(vectors)
             self._compare(list(vectors.items()), ends=True)
 
@@ -298,9 +310,9 @@ class HubSession:
             raise PeerError("the hub said twice that this replica has caught up")
         self.phase = Phase.LIVE
         self._reached = sequence
-        self._move_cursor()
         waiting = sorted(self.dirty - self._comparing, key=_tree_last)
         self._comparing |= set(waiting)
+        self._move_cursor()
         self._compare([(document, self._listener.state_vector(document)) for document in waiting], ends=False)
         self.dirty.update(document for document, _ in self._answers)
         self._listener.on_caught_up(self._reseed)
@@ -332,6 +344,8 @@ class HubSession:
             return
         if self.cursor is None or (self.cursor.epoch, self.cursor.sequence) != (self._epoch, self._reached):
             self.cursor = Cursor(epoch=self._epoch, sequence=self._reached)
+        if not self._comparing:
+            self.ahead = ""
 
     def _compare(self, vectors: list[tuple[DocumentId, bytes]], *, ends: bool) -> None:
         step = limits.DOCUMENTS_PER_BATCH_MAX
