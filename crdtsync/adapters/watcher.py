@@ -1,7 +1,8 @@
 """Watches the joined folder and passes on hints of what changed; sole user of watchdog (its inotify layer).
 
 Hints carry no truth: they are reasons to look. What this must never do is miss that a hint was missed: an
-overflow of the kernel's queue, and folders that could not be watched, are told as HintsLost.
+overflow of the kernel's queue, and too few watches, are told as HintsLost; a folder that could not be watched
+is tried again, and then told as new.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ from crdtsync.core.values.paths import is_below
 from crdtsync.core.values.reserved import reserved_name
 
 RESCAN_S: Final = 10.0
-"""Where not every folder can be watched, all of them are scanned this often."""
+"""Where not every folder can be watched, all are scanned this often; and what failed is tried again."""
+
+_ELSEWHERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""The folder is gone again, or replaced: of that there is an event. All else may pass without one."""
 
 _MASK: Final = Mask(
     InotifyConstants.IN_MODIFY
@@ -99,7 +103,9 @@ class Watcher:
         on_notice: Callable[[str], None],
         rescan_s: float = RESCAN_S,
         inotify: Callable[[], Inotify] = InotifyFD,
+        repeat: Callable[[Callable[[], bool]], None] | None = None,
     ) -> None:
+        """``repeat`` calls what it is given every ``rescan_s`` while that returns True; None: a thread."""
         self._tree = tree
         self._staging_fd = staging_fd
         self._ignores = ignores
@@ -108,6 +114,7 @@ class Watcher:
         self._on_notice = on_notice
         self._rescan_s = rescan_s
         self._open_inotify = inotify
+        self._repeat = repeat or self._in_thread
         self._lock = threading.RLock()
         self._inotify: Inotify | None = None
         self._ids = itertools.count(1)
@@ -117,6 +124,10 @@ class Watcher:
         self._staging_descriptor: WatchDescriptor | None = None
         self._stopped = threading.Event()
         self._rescanning: threading.Thread | None = None
+        self._repeating = False
+        self._fallen_back = False
+        self._failed: set[str] = set()
+        """Folders that could not be watched, or listed, or those in them."""
 
     def start(self) -> None:
         """Watch everything below the root that is not ignored; what is there already gives no hints."""
@@ -230,8 +241,11 @@ class Watcher:
                     entries = self._tree.calls.entries(fd)
                     names = {entry.name for entry in entries}
                     rules = self._ignores.scanned(path, fd, above, names)
-            except OSError:
-                continue  # gone again, replaced, or unreadable: then nothing in it can be looked at either
+            except OSError as error:
+                if error.errno not in _ELSEWHERE:
+                    self._failed.add(path)
+                    self._try_again()
+                continue
             prefix = f"{path}/" if path else ""
             waiting += [
                 prefix + self._tree.folding.spelled(entry.name)
@@ -286,23 +300,47 @@ class Watcher:
         if path is not None and self._descriptor_of.get(path) == wd:
             del self._descriptor_of[path]
 
-    # -- without watches --------------------------------------------------------------------------------
+    # -- without all watches ----------------------------------------------------------------------------
 
     def _fall_back(self, why: str) -> None:
         """Scan now and then instead; told once."""
-        if self._rescanning is not None:
+        if self._fallen_back:
             return
-        self._rescanning = threading.Thread(target=self._rescan, name="rescan", daemon=True)
-        self._rescanning.start()
+        self._fallen_back = True
+        self._try_again()
         where = printable(os.readlink(f"/proc/self/fd/{self._tree.root_fd}"))
         self._on_notice(
             f"{why}: not every change in {where} is noticed at once; all of it is scanned every "
             f"{self._rescan_s:g} s. To raise the limit: sudo sysctl fs.inotify.max_user_watches=1048576"
         )
 
-    def _rescan(self) -> None:
-        while not self._stopped.wait(self._rescan_s):
+    def _try_again(self) -> None:
+        if not self._repeating:
+            self._repeating = True
+            self._repeat(self._rescan)
+
+    def _rescan(self) -> bool:
+        """Watch what could not be watched before, and have it looked at; whether that is to be done again."""
+        with self._lock:
+            failed, self._failed = self._failed, set()
+            for path in sorted(failed):
+                self._watch_below(path)
+            watched = sorted(failed - self._failed)
+        for path in watched:
+            self._on_hint(Hint(path, HintKind.CREATED) if path else HintsLost())
+        if self._fallen_back:
             self._on_hint(HintsLost())
+        with self._lock:
+            self._repeating = self._fallen_back or bool(self._failed)
+            return self._repeating
+
+    def _in_thread(self, action: Callable[[], bool]) -> None:
+        def run() -> None:
+            while not self._stopped.wait(self._rescan_s) and action():
+                pass
+
+        self._rescanning = threading.Thread(target=run, name="rescan", daemon=True)
+        self._rescanning.start()
 
 
 def _max_watches() -> str:

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from crdtsync.adapters.disk import Disk
-from crdtsync.adapters.watcher import Watched, Watcher
+from crdtsync.adapters.watcher import RESCAN_S, Watched, Watcher
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.events import Scan
 from crdtsync.core.replica.steps import Displaced, Outcome, Step
@@ -107,6 +107,7 @@ class VirtualProcess:
             lambda name: self._outside(lambda: self._late_write(name)),
             lambda notice: None,
             inotify=lambda: self._inotify,
+            repeat=self._repeat,
         )
         watcher.start()
         displaced = self.disk.recover()
@@ -182,6 +183,13 @@ class VirtualProcess:
     def _happened(self) -> None:
         delay_s = self._pace.watch_delay_s * self._rng.uniform(0.2, 2)
         self._outside(lambda: self._watching.submit(self._inotify.take, lambda _: None), delay_s)
+
+    def _repeat(self, action: Callable[[], bool]) -> None:
+        def done(more: bool) -> None:
+            if more:
+                self._repeat(action)
+
+        self._outside(lambda: self._watching.submit(action, done), RESCAN_S)
 
     def _mishap(self) -> str | None:
         if self._pace.overflows and self._rng.random() < self._pace.overflows:

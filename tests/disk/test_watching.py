@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from watchdog.observers.inotify_c import InotifyFD
 
+from crdtsync.adapters.kernel import Entry
 from crdtsync.adapters.watcher import Watcher
 from crdtsync.core.replica.events import Hint, HintKind, HintsLost
 
@@ -278,6 +279,34 @@ def test_without_any_watcher_the_folder_is_scanned(joined: Joined, monkeypatch: 
     watched.watcher.start()
     watched.until(lambda: watched.hints.count(HintsLost()) > 2)
     assert len(watched.notices) == 1
+    watched.watcher.stop()
+
+
+@pytest.mark.parametrize("inside", ["", "deep"])
+def test_a_folder_that_could_not_be_watched_for_a_moment_is_watched_once_it_can_be(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, inside: str
+) -> None:
+    real, failing = joined.disk.tree.calls.entries, True
+
+    def entries(fd: int) -> Sequence[Entry]:
+        found = real(fd)
+        if failing and any(entry.name == "marked" for entry in found):
+            raise OSError(errno.EIO, "the disk fails for a moment")
+        return found
+
+    monkeypatch.setattr(joined.disk.tree.calls, "entries", entries)
+    watched = Watched(joined, rescan_s=0.02)
+    watched.watcher.start()
+    made = tmp_path / "made" / inside
+    (made / "below").mkdir(parents=True)
+    (made / "marked").write_text("x")
+    os.rename(tmp_path / "made", joined.root / "d")
+    watched.until_hint("d", CREATED)
+    watched.hints.clear()
+    failing = False
+    watched.until_hint("d/deep" if inside else "d", CREATED)
+    (joined.root / "d" / inside / "below/f").write_text("x")
+    watched.until_hint(f"d/{inside}/below/f" if inside else "d/below/f", CLOSED)
     watched.watcher.stop()
 
 
