@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+import pytest
+
 from crdtsync.testing.trouble import Trouble
 from crdtsync.testing.virtual_inodes import NodeKind
 from tests.simulation.scene import Scene
@@ -106,3 +108,20 @@ def test_an_empty_folder_that_could_not_be_shared_at_once_is_shared_later() -> N
     scene.a.trouble = None
     scene.rest()
     assert scene.b.disk.nodes["y/z"].kind is NodeKind.FOLDER
+
+
+@pytest.mark.parametrize("heard", ["of nothing", "that it is written to"])
+def test_a_save_in_the_second_of_another_is_found_though_the_watcher_lost_its_end(heard: str) -> None:
+    scene = Scene()
+    scene.a.machine.filesystem.tick_ns = 2_000_000_000
+    scene.wait(2.0 - scene.clock.now_s % 2.0)
+    scene.save(scene.a, "note.md", "one line\n")
+    scene.wait(0.5)
+    assert scene.read(scene.b, "note.md") == "one line\n"
+    writer = scene.a.disk.open("note.md")
+    scene.a.pace.overflows = 1.0 if heard == "of nothing" else 0.0
+    writer.write(b"two line\n")
+    scene.a.pace.overflows = 1.0
+    writer.close()
+    scene.wait(0.5)
+    assert scene.read(scene.b, "note.md") == "two line\n"

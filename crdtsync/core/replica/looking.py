@@ -201,6 +201,13 @@ class Looking:
         self._settling.pop(path, None)
         self._closed.pop(path, None)
 
+    def stands(self, path: str) -> None:
+        """A scan found there what was read before. A write that was hinted at is still looked for: two in one
+        tick of the clock, of the same size, leave the same fingerprint."""
+        settling = self._settling.get(path)
+        if settling is None or settling.wait is not Wait.QUIET:
+            self.settled(path)
+
     def _bound_emptied(self, path: str, settling: _Settling) -> None:
         """Its writer has closed it: two seconds from then, and never more than ten in all."""
         closed = self._closed.get(path)

@@ -328,10 +328,10 @@ class Observing:
         for path, reason in scan.unshareable.items():
             self._unknown(path, reason, "unshared")
         for path, fingerprint in [*scan.files.items(), *scan.links.items()]:
-            if not self._unchanged(path, fingerprint, now):
+            if not self._unchanged(path, fingerprint, now) or fingerprint.may_hide_writes(now):
                 state.looking.suspect(path, fingerprint.size_bytes)
             else:
-                state.looking.settled(path)
+                state.looking.stands(path)
         for path, folder in scan.folders.items():
             entry = state.synced.at(path)
             agreed = None if entry is None else state.synced.get(entry)

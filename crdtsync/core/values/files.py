@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.late import dataclass
@@ -17,6 +17,10 @@ class Kind(StrEnum):
     BLOB = "blob"
     LINK = "link"
     DIR = "dir"
+
+
+COARSEST_TICK_S: Final = 2.0
+"""Of the times of files: that of FAT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,11 @@ class Fingerprint:
         """Whether the file system keeps whole seconds, or little more: a write of the same size, soon after
         another, leaves it as it is. Told by its ctime, which no tool can set."""
         return self.ctime_ns % 1_000_000 == 0
+
+    def may_hide_writes(self, now: float) -> bool:
+        """Whether it is of so short a time ago (``now`` in seconds since 1970) that another write of the same
+        size may leave it as it is."""
+        return self.is_coarse and now - self.ctime_ns / 1e9 < COARSEST_TICK_S
 
     def same_file(self, other: Fingerprint) -> bool:
         """The same inode with the same size and mtime: unchanged, though perhaps renamed."""
