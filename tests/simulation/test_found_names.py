@@ -148,3 +148,29 @@ def test_files_that_changed_names_since_the_state_was_copied_are_not_swapped_bac
     scene.rest()
     assert scene.read(scene.a, "p.md") == text_of("q")
     assert scene.read(scene.a, "q.md") == text_of("p") + "added by a\n"
+
+
+@pytest.mark.parametrize("saved", ["in place", "anew"])
+@pytest.mark.parametrize("other", [b"\0binary", b"another text\nof two lines\n"])
+def test_a_file_renamed_since_the_state_was_copied_is_no_second_one(other: bytes, saved: str) -> None:
+    scene = Scene()
+    scene.save(scene.a, "old.md", text_of("old"))
+    scene.rest()
+    state = scene.b.store.copy()
+    scene.b.disk.rename("old.md", "new.md")
+    scene.wait(2.0)
+    scene.save(scene.b, "old.md", other)
+    scene.rest()
+    text = text_of("old") + "more\n"
+    if saved == "in place":
+        scene.save(scene.b, "new.md", text)
+    else:
+        scene.b.disk.put("new.md", scene.b.disk.new_inode(NodeKind.FILE, text.encode()))
+        scene.rest()
+    scene.b.kill()
+    scene.b.restore_state(state)
+    scene.b.link.latency_s = 0.001
+    scene.b.start()
+    scene.rest()
+    assert scene.paths(scene.a) == ["new.md", "old.md"]
+    assert scene.read(scene.a, "new.md") == text

@@ -246,3 +246,28 @@ def test_a_file_aside_that_a_power_cut_gave_back_what_it_held_before_takes_nothi
     scene.b.start()
     scene.rest()
     assert scene.read(scene.a, "note.md") == LINES + "four of bob\nfive of ann\n"
+
+
+def test_a_file_that_is_as_long_as_before_its_last_save_lacks_nothing_at_its_end() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    text = "three of bob\n" + LINES
+    scene.save(scene.b, "note.md", text)
+    scene.rest()
+    cut_power(scene.b)
+    scene.save(scene.b, "note.md", text[: len(LINES)])
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == text
+
+
+def test_who_takes_out_as_much_as_they_add_after_a_power_cut_has_done_both() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    cut_power(scene.b)
+    scene.save(scene.b, "note.md", "two of ann\nthree of ann\none of bob\n")
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == "two of ann\nthree of ann\none of bob\n"

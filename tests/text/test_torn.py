@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crdtsync.core.text.torn import beginning, looks_torn, mended, unspliced
+from crdtsync.core.text.torn import beginning, cut_short, looks_torn, mended, unspliced
 
 BASE = "one\ntwo\nthree\n"
 
@@ -61,7 +61,24 @@ def test_what_a_save_seems_to_delete_where_the_old_file_goes_on_was_deleted_by_n
     assert unspliced(base, left) == saved
 
 
+def test_what_a_save_seems_to_insert_where_the_old_file_goes_on_was_inserted_by_nobody() -> None:
+    base = "".join(f"line {name} of a text\n" for name in ("one", "two", "three", "four", "five"))
+    saved = base.replace("line two of a text\n", "")
+    assert unspliced(base, saved[:50] + base[50:]) == saved
+
+
 def test_an_edit_that_leaves_the_file_as_long_as_it_was_is_one() -> None:
     assert unspliced(BASE, "one\nsix\nthree\n") == "one\nsix\nthree\n"
     assert unspliced(BASE, BASE) == BASE
+    for moved in ("two\nthree\none\n", "two\none\nthree\n"):
+        assert unspliced(BASE, moved) == moved
+    assert unspliced(BASE, "two\nthree\nsix\n") == "two\nthree\nsix\n"
     assert unspliced(BASE, "one\n") == "one\n"
+
+
+def test_the_beginning_of_a_text_is_cut_short_if_it_is_as_long_as_one_before_it() -> None:
+    assert cut_short("new\n" + BASE, "new\none\ntwo\nth", [BASE])
+    assert cut_short("six\none\ntwo\n", "six\none\n", ["one\ntwo\n"])
+    assert not cut_short("six\none\ntwo\n", "six\none\n", ["one\n"])
+    assert not cut_short("one\ntwo\n", "one\n", ["one\n"])  # taken back as a whole
+    assert not cut_short("six\none\ntwo\n", "one\nsix\n", ["one\ntwo\n"])

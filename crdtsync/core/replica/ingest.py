@@ -21,7 +21,7 @@ from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.text.base import choose_base
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
-from crdtsync.core.text.torn import looks_torn, mended, unspliced
+from crdtsync.core.text.torn import cut_short, looks_torn, mended, unspliced
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
@@ -65,7 +65,7 @@ class Ingest:
             # Gone in the room, and the base is lost: what stands on disk is all that comes back.
             base = state.documents.text(entry) if found is None else found
             if entry in state.rebooted:
-                saved = mended(base, saved) if looks_torn(base, saved) else unspliced(base, saved)
+                saved = self._whole(entry, base, saved)
         older = entry in state.rebooted or entry in state.guessed
         state.rebooted.discard(entry)
         state.guessed.discard(entry)
@@ -82,6 +82,14 @@ class Ingest:
         state.agree(
             replace(agreed, digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
         )
+
+    def _whole(self, entry: EntryId, base: str, left: str) -> str:
+        """The text that was being saved on top of ``base`` when a power cut left this of it."""
+        if looks_torn(base, left):
+            return mended(base, left)
+        if cut_short(base, left, (version.text for version in self._state.documents.versions(entry))):
+            return base
+        return unspliced(base, left)
 
     def _passed(self, agreed: Synced, saved: str) -> Moment | None:
         """What the room's text was since that agreement, if the disk held that before this save.

@@ -70,6 +70,10 @@ class Reconcile:
                 self._meet(placed, seen, content, now)
             return
         if placed is not None:
+            agreed = state.synced.get(placed.entry)
+            assert agreed is not None
+            if arrived(state, agreed, placed, state.disk.get(agreed.path)):
+                return
             # The room's entry of that name still stands elsewhere on this disk: it moves first.
             state.replan([placed.entry])
         self._create(path, content, seen, now)

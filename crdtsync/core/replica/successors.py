@@ -20,15 +20,29 @@ from crdtsync.core.values.paths import parents
 def arrived(state: ReplicaState, agreed: Synced, placed: Placement, seen: OnDisk | None) -> bool:
     """Whether the file stands where the room has it, and what is ``seen`` at its old path is another.
 
-    So it is if we were killed after the step that moved it. Then that is agreed on, and both are looked at.
+    So it is if we were killed after the step that moved it, or remember an agreement of before that. Then it
+    is agreed on there, and both are looked at.
     """
-    if is_that(seen, agreed) or not is_that(state.disk.get(placed.path), agreed):
+    there = state.disk.get(placed.path)
+    if is_that(seen, agreed) or not (is_that(there, agreed) or _holds_it(state, agreed, placed, seen, there)):
         return False
     state.agree(replace(agreed, path=placed.path))
     state.replan([agreed.entry])
     state.looking.want(placed.path)
     state.looking.want(agreed.path)
     return True
+
+
+def _holds_it(
+    state: ReplicaState, agreed: Synced, placed: Placement, seen: OnDisk | None, there: OnDisk | None
+) -> bool:
+    """Whether what stands ``there``, which is nobody's, holds all that the room has of the file, and what
+    is ``seen`` at its old path does not hold what it held."""
+    if there is None or there.digest is None or state.synced.at(placed.path) is not None:
+        return False
+    if there.kind is not agreed.kind or there.digest != state.room_digest(agreed.entry):
+        return False
+    return seen is None or seen.digest != agreed.digest
 
 
 def may_have_arrived(state: ReplicaState, agreed: Synced, placed: Placement) -> bool:

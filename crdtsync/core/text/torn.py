@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import codecs
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from crdtsync.core.text.align import Budget, align
+from crdtsync.core.text.align import Budget, align, common_prefix, common_suffix
 from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.words import words
 
@@ -26,6 +26,17 @@ def looks_torn(base: str, left: str) -> bool:
     A person who did just that while the replica was away, before the machine was started anew, does it again.
     """
     return base != left and (not left or (base.endswith("\n") and not left.endswith("\n")))
+
+
+def cut_short(base: str, left: str, before: Iterable[str]) -> bool:
+    """Whether it is the beginning of ``base``, just as long as one of the texts that were there ``before``.
+
+    So it is where a power cut left the new content of a file that was written in place, and the old length.
+    """
+    size_bytes = len(left.encode())
+    return base.startswith(left) and any(
+        len(text.encode()) == size_bytes for text in before if text not in (base, left)
+    )
 
 
 def mended(base: str, left: str) -> str:
@@ -49,12 +60,19 @@ def unspliced(base: str, left: str) -> str:
     """The text that was being saved over ``base`` in its file, where the old one stands from somewhere on.
 
     The file is as long as before then, so what the save had inserted until there seems to be deleted there,
-    or the other way round. That was nobody's edit. Any other text is returned as it is.
+    or the other way round. That was nobody's edit. Any other text is returned as it is: so is one of which
+    lines were moved, or as much was added as taken out.
     """
-    if len(base.encode()) != len(left.encode()):
+    old, there = base.encode(), left.encode()
+    if len(old) != len(there):
         return left
     *edits, seam = diff(base, left) or (Edit(0, 0, ""),)
-    return left if not edits or (seam.text and seam.end > seam.start) else apply_edits(base, edits)
+    taken_out = base[seam.start : seam.end]
+    if not edits or (seam.text and taken_out) or any(edit.text == taken_out != "" for edit in edits):
+        return left
+    new = apply_edits(base, edits)
+    begun = common_prefix(new.encode(), there)
+    return new if begun + common_suffix(old, there, len(there)) >= len(there) else left
 
 
 def _edited_lines(lines: Sequence[str], there: Sequence[str]) -> int:
