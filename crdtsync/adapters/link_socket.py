@@ -14,6 +14,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
+from crdtsync.adapters.woken import let_run
+
 
 def _ignore(_: str | bytes) -> None:
     pass
@@ -56,6 +58,7 @@ class LinkSocket(ClientConnection):
         else:
             self.protocol.send_binary(message)
         self.send_data()
+        let_run(len(message))
         return True
 
     def process_event(self, event: Event) -> None:

@@ -11,6 +11,7 @@ import os
 from typing import Final
 
 from crdtsync.adapters.local_socket import LocalSocket, lines_of
+from crdtsync.adapters.woken import let_run
 from crdtsync.core.values import limits
 from crdtsync.runtime.replica import Replica
 
@@ -50,6 +51,7 @@ class EditorSocket:
             writer.write(line.encode("utf-8", "replace") + b"\n")
             if writer.transport.get_write_buffer_size() > limits.EDITOR_QUEUE_MAX_BYTES:
                 drop("it does not read what it is told")
+            let_run(len(line))
 
         def drop(reason: str) -> None:
             _log.warning("an editor is dropped: %s", reason)

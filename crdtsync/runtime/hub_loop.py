@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, assert_never
 
+from crdtsync.adapters.woken import let_run
 from crdtsync.core.hub.effects import (
     Admitted,
     Append,
@@ -119,7 +120,7 @@ class HubLoop:
             def deliver(frame: str | bytes) -> None:
                 if isinstance(frame, bytes):
                     if not (self._flush or self._crowded):
-                        self._handle(Ahead(number, frame))  # in a quiet moment
+                        self._tell_ahead(number, frame)
                     self._handle(BinaryFrame(number, frame, time.time_ns() // 1_000_000))
                 else:
                     self._handle(TextFrame(number, frame))
@@ -133,6 +134,13 @@ class HubLoop:
             for leave in self._leave.pop(number, ()):
                 leave()
             self._handle(Closed(number))
+
+    def _tell_ahead(self, number: int, frame: bytes) -> None:
+        """In a quiet moment others are told first, and they run first."""
+        before = self.engine.counts.frames_sent
+        self._handle(Ahead(number, frame))
+        if self.engine.counts.frames_sent > before:
+            let_run(len(frame))
 
     def _sent(self, number: int, size: int) -> None:
         self._handle(Sent((number,), size))
@@ -186,7 +194,8 @@ class HubLoop:
                     )
                     self._leave.setdefault(member, []).append(leave)
             case Append():
-                self._write_corked()  # before the time that it takes to begin the append
+                if size := self._write_corked():  # before the time that it takes to begin the append
+                    let_run(size)
                 self._ask(effect)
             case (
                 OpenRoom()
@@ -221,16 +230,20 @@ class HubLoop:
             else:
                 connection.queue(frame)
 
-    def _write_corked(self) -> None:
-        """Write what is for idle sockets: one system call for all frames of one, however many there are."""
+    def _write_corked(self) -> int:
+        """Write what is for idle sockets: one system call for all frames of one, however many there are.
+
+        Returns how much was for the one that was given most.
+        """
         if not self._corked:
-            return
+            return 0
         corked, self._corked = self._corked, {}
         by_size: dict[int, list[int]] = {}
         for number, connection in corked.items():
             by_size.setdefault(connection.write_corked(), []).append(number)
         for size, members in by_size.items():
             self._events.append(Sent(tuple(members), size))
+        return max(by_size)
 
     def _ask(self, request: Request) -> None:
         if self._tasks is not None:
