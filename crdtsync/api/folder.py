@@ -20,7 +20,7 @@ from crdtsync.api.values import Entry, Event, TreeChange
 from crdtsync.api.watching import Watch
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
-from crdtsync.core.replica.obstacles import obstacle
+from crdtsync.core.replica.obstacles import is_leaving, obstacle
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.status import Conflict, Status
 from crdtsync.core.tree.view import Placement
@@ -146,13 +146,15 @@ class FolderRoom(Room):
     async def open(self, path: str, *, create: bool = False) -> Document:
         return await self._open(path, create, Document)
 
-    async def _open(self, path: str, create: bool, make: Callable[[TextPort, str, str], S]) -> S:
+    async def _open(
+        self, path: str, create: bool, make: Callable[[TextPort, str, str], S], content: str | None = None
+    ) -> S:
         check_path(path)
-        await self._ready()
+        await self._ready(path if create else None)
         text = JoinedText(self._replica, self._check, self._texts.discard, make)
         self._texts.add(text)
         try:
-            return await text.open(path, create=create)
+            return await text.open(path, create=create, content=content)
         except FileError as refused:
             raise self._why_not(path, create, refused) from None
 
@@ -175,21 +177,21 @@ class FolderRoom(Room):
 
     async def _check_free(self, path: str) -> None:
         check_path(path)
-        state = await self._ready()
+        state = await self._ready(path)
         if self._at(path) is not None or state.view.holds_below(path) or state.disk.get(path) is not None:
             raise NameTaken(f"{printable(path)} is there already")
 
     async def make_folder(self, path: str) -> None:
-        await self._arrange(lambda: ev.MakeFolder(self._holder, path))
+        await self._arrange(lambda: ev.MakeFolder(self._holder, path), path)
 
     async def move(self, path: str, to: str) -> None:
-        await self._arrange(lambda: ev.MoveFiles(self._holder, path, to))
+        await self._arrange(lambda: ev.MoveFiles(self._holder, path, to), to)
 
     async def delete(self, path: str) -> None:
         await self._arrange(lambda: ev.DeleteFiles(self._holder, path))
 
-    async def _arrange(self, event: Callable[[], ev.Arrange]) -> None:
-        await self._ready()
+    async def _arrange(self, event: Callable[[], ev.Arrange], place: str | None = None) -> None:
+        await self._ready(place)
         self._arranged = Closed("The replica is about to end")
         self._replica.say(event())
         arranged, self._arranged = self._arranged, None
@@ -215,6 +217,7 @@ class FolderRoom(Room):
     async def _open_file(self, path: str) -> int:
         """The file as it stands on disk; one that the room has and the disk not yet is waited for."""
         while True:
+            before = self._state.agreed_at(path)
             try:
                 fd = await asyncio.to_thread(self._replica.folder.open_file, path)
             except FileNotFoundError:
@@ -222,9 +225,12 @@ class FolderRoom(Room):
             except OSError as error:
                 raise FileError(f"{printable(path)} cannot be read: {error.strerror}") from error
             else:
-                if not self._is_to_go(path, fd):
+                followed = self._state.agreed_at(path) is not before
+                if not followed and not self._is_to_go(path, fd):
                     return fd
                 os.close(fd)
+                if followed:
+                    continue  # it may be the file from before that
             if self._at(path) is None:
                 raise NoSuchFile(f"There is no {printable(path)} in the room")
             await self._something_changed()
@@ -240,14 +246,14 @@ class FolderRoom(Room):
 
     async def write(self, path: str, content: Content) -> None:
         check_path(path)
-        state = await self._ready()
+        state = await self._ready(path)
         self._check_writable(path)
         placed = self._at(path)
         is_text = placed is not None and placed.kind is Kind.TEXT
         with staging(self._replica.folder.staging) as staged:
             gathered = await gather(content, staged.create, known_text=is_text)
             if isinstance(gathered, str) and (is_text or (placed is None and state.disk.get(path) is None)):
-                async with await self.open(path, create=True) as document:
+                async with await self._open(path, True, Document, gathered) as document:
                     document.set_text(gathered)
                 return
             if isinstance(gathered, str):
@@ -259,7 +265,7 @@ class FolderRoom(Room):
         """Give a file of that name in staging its place; it is not in staging any more afterwards."""
         try:
             check_path(path)
-            await self._ready()
+            await self._ready(path)
             self._check_writable(path)
             placed = self._at(path)
             if placed is not None and placed.kind is Kind.TEXT:
@@ -315,11 +321,11 @@ class FolderRoom(Room):
             raise Closed("The folder is not joined: use it inside of ``async with``")
         return engine.state
 
-    async def _ready(self) -> ReplicaState:
-        """Once the room is here, whole."""
+    async def _ready(self, place: str | None = None) -> ReplicaState:
+        """Once the room is here, whole, and what it has no longer at ``place`` has left that on disk."""
         self._check()
         state = self._state
-        while not state.running or state.catching_up:
+        while not state.running or state.catching_up or (place is not None and is_leaving(state, place)):
             await self._something_changed()
         return state
 

@@ -40,10 +40,13 @@ class JoinedText(Generic[S]):
         self._refused: list[str] = []
         """Why the edit that is being made was refused."""
 
-    async def open(self, path: str, *, create: bool) -> S:
-        """Raises FileError with the engine's reason, and what ends the room meanwhile."""
+    async def open(self, path: str, *, create: bool, content: str | None) -> S:
+        """``content``: what a text that is created holds from the first on.
+
+        Raises FileError with the engine's reason, and what ends the room meanwhile.
+        """
         try:
-            self._replica.say(ev.OpenText(self._holder, path, create))
+            self._replica.say(ev.OpenText(self._holder, path, create, content=content))
             return await self._opening
         except BaseException:
             self.close()

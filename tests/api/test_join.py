@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 import crdtsync
 from crdtsync import TextEdit, blocking, errors
 from crdtsync.adapters.disk_writer import DiskWriter
+from crdtsync.core.replica.steps import Step, WriteFile
+from crdtsync.core.values.files import TextContent
 from tests.api.test_connect import DEADLINE_S, until
 
 
@@ -73,6 +75,18 @@ async def test_files_are_made_moved_and_deleted_on_disk(hub: crdtsync.Hub, tmp_p
             await room.open("x.bin")
 
 
+def held_up(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The disk follows the room only once that is set."""
+    follows, perform = threading.Event(), DiskWriter.perform
+
+    def waiting(*arguments: Any) -> Any:
+        assert follows.wait(DEADLINE_S)
+        return perform(*arguments)
+
+    monkeypatch.setattr(DiskWriter, "perform", waiting)
+    return follows
+
+
 async def test_what_was_deleted_or_moved_away_is_not_read_though_the_disk_has_it_still(
     hub: crdtsync.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,13 +98,7 @@ async def test_what_was_deleted_or_moved_away_is_not_read_though_the_disk_has_it
         for path in ("gone.bin", "here.bin", "new.bin"):
             await room.write(path, path.encode() + b"\0")
         await bob.settled()
-        follows, perform = threading.Event(), DiskWriter.perform
-
-        def waiting(*arguments: Any) -> Any:
-            assert follows.wait(DEADLINE_S)
-            return perform(*arguments)
-
-        monkeypatch.setattr(DiskWriter, "perform", waiting)
+        follows = held_up(monkeypatch)
         await room.delete("gone.bin")
         await bob.move("here.bin", "there.bin")
         await bob.move("new.bin", "here.bin")
@@ -107,6 +115,55 @@ async def test_what_was_deleted_or_moved_away_is_not_read_though_the_disk_has_it
         follows.set()
         assert await reading == b"new.bin\0"
         assert await room.read_bytes("there.bin") == b"here.bin\0"
+
+
+async def test_a_name_that_was_given_up_can_be_used_again_at_once(
+    hub: crdtsync.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with crdtsync.join(hub.url, "notes", directory=tmp_path) as room, asyncio.timeout(DEADLINE_S):
+        for path in ("made", "written", "opened", "moved", "folder/file", "source"):
+            await room.write(path, f"{path}\n")
+        follows = held_up(monkeypatch)
+        for path in ("made", "written", "opened", "moved", "folder"):
+            await room.delete(path)
+        using = [
+            asyncio.ensure_future(each)
+            for each in (
+                room.create("made", "anew\n"),
+                room.write("written", "written\n"),  # what stood there is written once more
+                room.open("opened", create=True),
+                room.move("source", "moved"),
+                room.write("folder", b"\0"),
+            )
+        ]
+        asyncio.get_running_loop().call_soon(follows.set)  # once all of them have begun
+        await asyncio.gather(*using)
+        await room.settled()
+        assert await room.read_text("made") == "anew\n"
+        assert await room.read_text("written") == "written\n"
+        assert await room.read_text("opened") == ""
+        assert await room.read_text("moved") == "source\n"
+        assert await room.read_bytes("folder") == b"\0"
+        paths = [entry.path for entry in await room.list()]
+        assert paths == ["folder", "made", "moved", "opened", "written"]
+
+
+async def test_a_new_text_is_whole_from_the_first_on(
+    hub: crdtsync.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    perform = DiskWriter.perform
+
+    def noting(writer: DiskWriter, steps: Sequence[Step], *arguments: Any) -> Any:
+        files = [step.content for step in steps if isinstance(step, WriteFile)]
+        written.extend(content.text for content in files if isinstance(content, TextContent))
+        return perform(writer, steps, *arguments)
+
+    monkeypatch.setattr(DiskWriter, "perform", noting)
+    async with crdtsync.join(hub.url, "notes", directory=tmp_path) as room:
+        await room.create("note.md", "text\n")
+        await room.settled()
+    assert written == ["text\n"]
 
 
 async def test_bytes_may_replace_a_text_that_was_just_written(hub: crdtsync.Hub, tmp_path: Path) -> None:

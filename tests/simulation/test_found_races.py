@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from crdtsync.core.replica import events as ev
 from tests.simulation.scene import Scene
 from tests.simulation.test_small_worlds import SmallWorld
 
@@ -38,3 +39,20 @@ def test_a_name_that_is_free_is_taken_at_once_however_often_it_was_not(moment: i
     world.clock.after_events(moment, lambda: world.rename(b, "note.md", "blob.bin"))
     world.until_flushed(numbers)
     world.judge()
+
+
+def test_a_file_that_is_being_written_takes_no_place_of_another_meanwhile() -> None:
+    scene = Scene()
+    scene.a.work_s = 5.0
+    for path in ("moved", "source"):
+        scene.save(scene.b, path, f"{path}\n")
+        scene.wait(1.0)
+    assert scene.paths(scene.a) == []
+    scene.b.handle(ev.DeleteFiles(1, "moved"))
+    assert scene.clock.run_until(
+        scene.clock.now_s + 3.0,
+        lambda: scene.paths(scene.b) == ["source"] and not scene.writing(scene.b),
+    )
+    scene.b.handle(ev.MoveFiles(1, "source", "moved"))
+    scene.rest()
+    assert scene.paths(scene.a) == ["moved"] and scene.read(scene.a, "moved") == "source\n"

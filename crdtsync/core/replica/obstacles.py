@@ -8,7 +8,7 @@ from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import printable
-from crdtsync.core.values.paths import parents, path_problem
+from crdtsync.core.values.paths import is_below, parents, path_problem
 from crdtsync.core.values.reserved import reserved_path
 
 
@@ -30,6 +30,28 @@ def obstacle(state: ReplicaState, path: str) -> str | None:
         if no_folder or folder in state.disk.unknown or (seen is not None and seen.kind is not Kind.DIR):
             return f"{printable(folder)} is no folder: nothing can be in it"
     return None
+
+
+def is_leaving(state: ReplicaState, path: str) -> bool:
+    """Whether the disk has yet to part with what stands at the path, below it, or as a file above it, since
+    the room has it elsewhere, or no more; or a step on that is under way. False where that may take long, as
+    a person was told, or will be.
+    """
+    if any(each == path or is_below(each, path) or is_below(path, each) for each in state.stepping):
+        return True
+    return any(_leaves(state, each) for each in (path, *parents(path), *state.synced.below(path)))
+
+
+def _leaves(state: ReplicaState, path: str) -> bool:
+    agreed = state.agreed_at(path)
+    if agreed is None or path in state.attention or state.ignored(path):
+        return False
+    if state.disk.reason_unknown(path) is not None:
+        return False
+    retry, placed = state.retries.get(agreed.entry), state.view.get(agreed.entry)
+    if retry is not None and not retry.races:
+        return False
+    return placed is None or placed.path != path
 
 
 def fits(edits: Sequence[Edit], length: int) -> bool:

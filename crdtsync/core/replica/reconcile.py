@@ -160,6 +160,8 @@ class Reconcile:
         placed = None if heir is None else state.view.get(heir)
         if placed is None or state.synced.get(placed.entry) is not None or placed.kind is not agreed.kind:
             return False
+        if placed.entry in state.busy:
+            return False  # its own file is being written, elsewhere yet
         related = agreed.digest == state.room_digest(placed.entry)
         if disk is not Disk.SAME and not (disk is Disk.EDITED and related):
             return False
