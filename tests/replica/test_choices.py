@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pytest
@@ -119,9 +120,11 @@ def test_an_answer_to_a_question_that_was_not_asked_changes_nothing() -> None:
     assert scene.read(scene.b, "a.md") == "text\n"
 
 
-def emptied() -> Scene:
-    """``a`` has deleted all of twelve files, which is held."""
+def emptied(besides: Sequence[str] = ()) -> Scene:
+    """``a`` has deleted all of twelve files, which is held, but none of those ``besides``."""
     scene = Scene()
+    for path in besides:
+        scene.save(scene.a, path, f"text {path}\n")
     for number in range(12):
         scene.save(scene.a, f"{number}.md", f"text {number}\n")
     scene.rest()
@@ -129,7 +132,7 @@ def emptied() -> Scene:
         scene.a.disk.take(f"{number}.md")
     scene.wait(3.0)
     assert scene.a.engine is not None and scene.a.engine.status.attention
-    assert len(scene.paths(scene.b)) == 12
+    assert len(scene.paths(scene.b)) == 12 + len(besides)
     return scene
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.status import Status
 from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.testing.trouble import Trouble
 from crdtsync.testing.virtual_inodes import NodeKind
@@ -29,6 +30,16 @@ def state_of(replica: VirtualReplica) -> ReplicaState:
 def process_of(replica: VirtualReplica) -> VirtualProcess:
     assert replica.process is not None
     return replica.process
+
+
+def status_of(replica: VirtualReplica) -> Status:
+    assert replica.engine is not None
+    return replica.engine.status
+
+
+def files_of(replica: VirtualReplica) -> Iterator[tuple[str, str]]:
+    for path, node in replica.disk.files():
+        yield path, node.data.decode()
 
 
 def cut(scene: Scene) -> None:
@@ -85,16 +96,65 @@ def test_a_file_made_where_others_moved_one_that_was_deleted_here_is_a_new_file(
     assert back(scene) == {"moved.md": b"mine\n"}
 
 
-def test_a_file_whose_deletion_is_held_makes_room_for_nothing_before_it_is_decided() -> None:
-    scene = emptied()
+@pytest.mark.parametrize("wanted", [ev.RestoreRequested(), ev.ConfirmRequested()])
+def test_a_file_whose_deletion_is_held_makes_room_for_what_others_put_in_its_place(
+    wanted: ev.RestoreRequested | ev.ConfirmRequested,
+) -> None:
+    """Nothing of it stands there: a file that moves to its name, and one that waits for that, go on."""
+    scene = emptied(besides=["kept.md"])
+    scene.b.disk.rename("3.md", "renamed.md")
+    scene.b.disk.rename("4.md", "moved.md")
+    scene.wait(2.0)
+    scene.save(scene.b, "3.md", "another\n")
+    scene.b.disk.rename("kept.md", "4.md")
+    scene.wait(2.0)
+    scene.save(scene.b, "kept.md", "new\n")
+    scene.wait(2.0)
+    number = scene.a.flush()
+    assert scene.clock.run_until(scene.clock.now_s + 30.0, lambda: number in scene.a.flushed)
+    assert dict(files_of(scene.a)) == {"3.md": "another\n", "4.md": "text kept.md\n", "kept.md": "new\n"}
+    scene.a.handle(wanted)
+    scene.rest()
+    found = dict(files_of(scene.b))
+    assert (found["3.md"], found["4.md"], found["kept.md"]) == ("another\n", "text kept.md\n", "new\n")
+    restored = [each for each in found.values() if each in ("text 3\n", "text 4\n", "text 5\n")]
+    assert len(restored) == (3 if isinstance(wanted, ev.RestoreRequested) else 0)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_what_others_deleted_too_is_no_mass_deletion_of_ours(replaced: bool) -> None:
+    scene = Scene()
+    for number in range(16):
+        scene.save(scene.a, f"{number}.md", f"text {number}\n")
+    scene.rest()
+    scene.b.kill()
+    for number in range(10):
+        scene.a.disk.take(f"{number}.md")
+        scene.wait(2.0)
+    if replaced:
+        for number in range(10):
+            scene.save(scene.a, f"{number}.md", f"another {number}\n")
+        scene.wait(2.0)
+    for number in range(10):
+        scene.b.disk.take(f"{number}.md")
+    scene.b.start()
+    scene.rest()
+    assert not status_of(scene.b).attention
+    assert len(scene.paths(scene.b)) == (16 if replaced else 6)
+
+
+def test_what_others_delete_while_it_is_held_is_held_no_more() -> None:
+    scene = emptied(besides=["kept.md"])
     scene.b.disk.rename("3.md", "renamed.md")
     scene.wait(2.0)
     scene.save(scene.b, "3.md", "another\n")
-    scene.wait(10.0)
-    assert scene.read(scene.a, "3.md") is None
-    scene.a.handle(ev.RestoreRequested())
+    scene.wait(2.0)
+    for path in ("renamed.md", *(f"{number}.md" for number in range(12) if number != 3)):
+        scene.b.disk.take(path)
+        scene.wait(1.0)
     scene.rest()
-    assert (scene.read(scene.a, "3.md"), scene.read(scene.a, "renamed.md")) == ("another\n", "text 3\n")
+    assert not status_of(scene.a).attention
+    assert dict(files_of(scene.a)) == {"3.md": "another\n", "kept.md": "text kept.md\n"}
 
 
 def test_deletions_that_are_confirmed_while_the_hub_is_away_are_sent_once_it_is_back() -> None:

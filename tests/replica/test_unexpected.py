@@ -205,17 +205,21 @@ def test_nothing_can_be_opened_below_a_file_or_where_a_name_is_no_text() -> None
     assert scene.paths(scene.b) == ["a.md"]
 
 
+def everywhere(entry: EntryId) -> bool:
+    return True
+
+
 def test_a_deletion_that_is_held_is_judged_no_more() -> None:
     deletions = Deletions()
     entries = [EntryId(f"{number:024x}") for number in range(12)]
     for entry in entries:
         deletions.add(entry, 100.0)
-    assert deletions.judge(12, False, 200.0) == ([], True)
+    assert deletions.judge(12, everywhere, False, 200.0) == ([], True)
     deletions.add(entries[0], 201.0)
     assert not deletions.waiting and deletions.held == set(entries)
     deletions.discard(entries[0])
     deletions.add(entries[0], 202.0)
-    assert deletions.judge(12, False, 300.0) == ([], True), "it joins those that are held"
+    assert deletions.judge(12, everywhere, False, 300.0) == ([], True), "it joins those that are held"
     assert deletions.held == set(entries)
 
 

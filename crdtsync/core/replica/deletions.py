@@ -5,7 +5,7 @@ A mass deletion is more often an accident (a script, a wrong mount) than a wish:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
@@ -57,22 +57,29 @@ class Deletions:
         latest = self._since + BURST_MAX_S
         return min((ready for ready in self._burst.values() if ready > self._judged_at), default=latest)
 
-    def judge(self, entries_in_room: int, still_settling: bool, now: float) -> tuple[list[EntryId], bool]:
-        """The deletions that may be sent now, and whether others were held instead."""
+    def judge(
+        self, entries_in_room: int, in_room: Callable[[EntryId], bool], still_settling: bool, now: float
+    ) -> tuple[list[EntryId], bool]:
+        """The entries that may be planned now, and whether others were held instead.
+
+        Nothing is sent of what others have deleted too: it counts for nothing.
+        """
         self._judged_at = now
         waits = still_settling or any(ready > now for ready in self._burst.values())
         if not self._burst or (waits and now < self._since + BURST_MAX_S):
             return [], False
-        burst = list(self._burst)
+        theirs = [entry for entry in self._burst if not in_room(entry)]
+        burst = [entry for entry in self._burst if in_room(entry)]
         self._burst.clear()
+        self.passed.update(theirs)
         count = len(burst) + len(self.held)
         most = 2 * count > entries_in_room and count >= limits.MASS_DELETION_MIN_ENTRIES
         everything = count >= entries_in_room and count >= limits.MASS_DELETION_ALL_MIN_ENTRIES
         if most or everything:
             self.held.update(burst)
-            return [], True
+            return theirs, bool(burst)
         self.passed.update(burst)
-        return burst, False
+        return [*theirs, *burst], False
 
     def release(self) -> list[EntryId]:
         """Let go of all that was held."""

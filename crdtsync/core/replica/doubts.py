@@ -171,6 +171,9 @@ class Doubts:
             return True
         if agreed.entry in self._deletions.passed:
             return True
+        if agreed.entry in self._deletions.held and state.view.get(agreed.entry) is None:
+            self._deletions.discard(agreed.entry)  # others deleted it too
+            return True
         if not self._deletions.covers(agreed.entry):
             self._deletions.add(agreed.entry, now, limits.SETTLE_DELETION_S)
         return False

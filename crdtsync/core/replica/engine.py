@@ -115,7 +115,7 @@ class ReplicaEngine:
         self._live = LiveTexts(self._state, remembered.meta)
         self.taken = self._live.marks.taken
         self._ingest = Ingest(self._state, client_id, self._live)
-        self._materialise = Materialise(self._state)
+        self._materialise = Materialise(self._state, self._deletions)
         self._reconcile = Reconcile(self._state, self._ingest, self._materialise, self._deletions, self._live)
         self._observing = Observing(self._state, self._ingest, self._reconcile, self._deletions)
         self._holding = Holding(self._state, self._deletions, self._observing)

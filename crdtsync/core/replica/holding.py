@@ -24,7 +24,8 @@ class Holding:
         if state.session.read_only:
             count = limits.DOCUMENTS_PER_ROOM_MAX  # none of them is sent: there is nothing to guard
         settling = state.looking.any_absent or self._observing.may_find_renames
-        send, held = self._deletions.judge(count, settling, now)
+        view = state.view
+        send, held = self._deletions.judge(count, lambda entry: view.get(entry) is not None, settling, now)
         if held:
             number = len(self._deletions.held)
             state.tell(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from crdtsync.core.replica.chains import chain_of, occupant_of
+from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.effects import CancelTransfer, Fetch
 from crdtsync.core.replica.links import leads_astray
 from crdtsync.core.replica.records import Synced
@@ -48,8 +49,9 @@ from crdtsync.core.values.paths import conflict_path, is_below, link_leads_out, 
 
 
 class Materialise:
-    def __init__(self, state: ReplicaState) -> None:
+    def __init__(self, state: ReplicaState, deletions: Deletions) -> None:
         self._state = state
+        self._deletions = deletions
         self._beside: dict[int, EntryId] = {}
         """By the steps that swap two files, whose the other one is: it is left alone, too."""
 
@@ -177,7 +179,7 @@ class Materialise:
         """Whether another entry stands at the target; follows a chain of renames to see if it is a cycle."""
         state = self._state
         occupant = occupant_of(state, placed.path, agreed.entry)
-        if occupant is None:
+        if occupant is None or occupant.entry in self._deletions.held:
             return False
         if occupant.entry in state.unsure:
             return True  # it may stand elsewhere; this is planned again once that is known

@@ -184,8 +184,9 @@ class Reconcile:
         if self._hidden(path) or state.looking.is_absent(path) or state.unsure_at.get(path):
             return  # of what stands there, some other entry's agreement tells more once it is sure
         seen = state.disk.get(path)
-        if state.synced.at(path) is not None:
-            if seen is None:
+        other = state.synced.at(path)
+        if other is not None:
+            if seen is None and other not in self._deletions.held:
                 return  # another entry stood there: where it is now is to be found out first
             seen = None  # another entry stands there; its own plan makes it leave
         if seen is not None and seen.kind is Kind.DIR and placed.kind is not Kind.DIR:
