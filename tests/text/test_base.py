@@ -58,6 +58,11 @@ def test_a_save_of_a_stale_buffer_has_the_version_that_the_editor_had_loaded(
             [FIRST],
         ),
         ("anything\n", SECOND, []),
+        (
+            "a new line\nthe same [checked] [checked]\n",
+            "the same [checked] [checked]\nfor all [checked] [checked]\n",
+            ["the same [checked]\nfor all [checked]\n"],
+        ),
     ],
     ids=[
         "the same",
@@ -71,6 +76,7 @@ def test_a_save_of_a_stale_buffer_has_the_version_that_the_editor_had_loaded(
         "a deletion that both made",
         "one deletion of two changes",
         "nothing older",
+        "a line that has its words twice since",
     ],
 )
 def test_a_save_of_a_fresh_buffer_has_the_current_version(saved: str, current: str, older: list[str]) -> None:
@@ -94,6 +100,13 @@ def test_a_save_that_has_a_line_that_came_since_was_made_from_it() -> None:
     version = "one of the lines\ntwo of the lines\n"
     current = "one of the lines\ntwo of the lines with words\nthree brought wisdom\n"
     assert choose_base("one of the lines\nthree brought wisdom today\n", current, [version]) is None
+
+
+def test_letters_that_came_into_a_word_show_that_they_were_seen() -> None:
+    older = ["line ae18 F 9e30 of text\nxy", "line ae18 F 9e30 of text\ny"]
+    current = "line ae8 18 F 9e30 of text\nxy"
+    chosen = choose_base("xy\nline 0c40 E fcbd of text\n", current, older)
+    assert chosen != 1
 
 
 def test_words_that_two_lines_share_do_not_show_that_one_was_seen() -> None:

@@ -34,6 +34,22 @@ def test_a_torn_text_that_was_formatted_has_each_line_once(end: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("base", "left", "text"),
+    [
+        ("a\n", "a new line\na, wi", "a new line\na, wi\n"),
+        ("one\na\nthree\n", "one\na, with more\nand", "one\na, with more\nand\nthree\n"),
+        # it only begins with the same letters, or with what begins any line
+        ("a\n", "an apple", "an apple\na\n"),
+        ("one\n}\n", "one\n} else {\nthr", "one\n} else {\nthr\n}\n"),
+    ],
+)
+def test_a_short_line_that_was_gone_on_with_when_it_was_cut_is_there_once(
+    base: str, left: str, text: str
+) -> None:
+    assert mended(base, left) == text
+
+
+@pytest.mark.parametrize(
     ("left", "torn"), [("", True), ("one\ntw", True), (BASE, False), ("one\n", False), ("other\n", False)]
 )
 def test_what_is_empty_or_ends_within_a_line_may_have_been_cut(left: str, torn: bool) -> None:

@@ -22,7 +22,8 @@ keeps a person who undoes their own work by hand from getting it back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
 from typing import Final
 
 from crdtsync.core.text.diff import Edit, diff, size_of
@@ -71,15 +72,17 @@ def choose_base(
 def has_line_of(saved: str, current: str, version: str) -> bool:
     """Whether the save has a line of ``current`` that is not in ``version``, by the words of it that are new.
 
-    Then it was not made from that version; unless two wrote the same at once.
+    Of a line that is equal as a whole, those are new as well that it has more often than any line of the
+    version. Then the save was not made from that version; unless two wrote the same at once.
     """
     known = set(words(version))
     known_lines, saved_lines = set(version.splitlines()), set(saved.splitlines())
     there = [set(words(line)) for line in saved.splitlines() if line not in known_lines]
+    most = _most_often(known_lines)
     for line in set(current.splitlines()) - known_lines:
-        new = {word for word in words(line) if not word.isspace()} - known
-        if line in saved_lines and _size(new) >= _TELLING_LINE_CHARS:
+        if line in saved_lines and _size((_seen(line) - most).elements()) >= _TELLING_LINE_CHARS:
             return True
+        new = _seen(line).keys() - known
         if _size(new) >= _TELLING_CHARS and any(5 * _size(new & each) >= 4 * _size(new) for each in there):
             return True
     return False
@@ -105,7 +108,20 @@ def keeps_insertions(saved: str, later: str, older: str) -> bool:
     return inserted
 
 
-def _size(words: Set[str]) -> int:
+def _seen(line: str) -> Counter[str]:
+    """How often the line has each of its words."""
+    return Counter(word for word in words(line) if not word.isspace())
+
+
+def _most_often(lines: Iterable[str]) -> Counter[str]:
+    """How often the line that has a word most often has it."""
+    most: Counter[str] = Counter()
+    for line in lines:
+        most |= _seen(line)
+    return most
+
+
+def _size(words: Iterable[str]) -> int:
     return sum(map(len, words))
 
 
@@ -116,7 +132,9 @@ def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
     for change in since:
         around = max(0, change.start - _AROUND), min(len(version), change.end + _AROUND)
         near = [edit for edit in own if edit.start <= around[1] and around[0] <= edit.end]
-        if any(_holds(version, edit, change.text, known) for edit in near):
+        whole = _in_whole_words(version, change)
+        parts = (change.text,) if known.issuperset(words(whole)) else (change.text, whole)
+        if any(_holds(version, edit, part, known) for edit in near for part in parts):
             return False
         if change.start == change.end:
             shown = shown or 2 * _deleted(own, *around) <= around[1] - around[0]

@@ -12,7 +12,7 @@ from typing import Final
 
 from crdtsync.core.text.align import Budget, align, common_prefix, common_suffix
 from crdtsync.core.text.diff import Edit, apply_edits, diff
-from crdtsync.core.text.words import words
+from crdtsync.core.text.words import inside_word, words
 
 _TELLING_CHARS: Final = 8
 """Words of one line alone, of at least this many characters in all, do not stand in another by chance, ..."""
@@ -78,13 +78,17 @@ def unspliced(base: str, left: str) -> str:
 def _edited_lines(lines: Sequence[str], there: Sequence[str]) -> int:
     """How many of the lines come before the end of the last one that is there with something added.
 
-    That is told by all of its words, if enough of them are in no other line.
+    That is told by all of its words, if enough of them are in no other line; or if it is the very line that
+    must come next, and the one that is there begins with it.
     """
     line_words = [{word for word in words(line) if word[0].isalnum()} for line in lines]
     counts = Counter(word for each in line_words for word in each)
     where = {word: at for at, each in enumerate(line_words) for word in each if counts[word] == 1}
     known = 0
     for line in there:
+        if known < len(lines) and _goes_on(lines[known], line):
+            known += 1
+            continue
         found = {word for word in words(line) if word[0].isalnum()}
         for at in sorted({where[word] for word in found & where.keys()}):
             telling = sum(len(word) for word in line_words[at] if word in where)
@@ -93,6 +97,13 @@ def _edited_lines(lines: Sequence[str], there: Sequence[str]) -> int:
                 known = at + 1
                 break
     return known
+
+
+def _goes_on(line: str, there: str) -> bool:
+    """Whether what is there is the line with something after its last word."""
+    text = line.rstrip()
+    begins = there.startswith(text) and not inside_word(there, len(text))
+    return begins and any(map(str.isalnum, text))  # a bracket begins many lines
 
 
 def beginning(data: bytes) -> str | None:
