@@ -90,6 +90,23 @@ def test_an_insertion_or_deletion_that_could_stand_elsewhere_stands_at_its_best_
     assert list(check(old, new)) == edits
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "edits"),
+    [
+        (
+            "line 1 of it\nline 2 of it\n",
+            "line 1 of it with line 3 of it\nline 2 of it, too\n",
+            [Edit(12, 12, " with line 3 of it"), Edit(25, 25, ", too")],
+        ),
+        ("one of\ntwo\n", "with one of\nof two\n", [Edit(0, 0, "with "), Edit(7, 7, "of ")]),
+    ],
+)
+def test_a_line_ends_where_it_did_though_it_goes_on_with_words_of_the_next(
+    old: str, new: str, edits: list[Edit]
+) -> None:
+    assert list(check(old, new)) == edits
+
+
 def test_a_slide_stops_short_of_the_edits_beside_it() -> None:
     check("ababab\nab", "abXabab\nabab")
     check("b aa aa c", "bb aa aa aa cc")

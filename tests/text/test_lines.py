@@ -49,6 +49,13 @@ ADD, MUL = "total = add(first, second)\n", "total = mul(first, second)\n"
         ("a b c\n", "a b c ours\n", "a b c theirs\nnew\n", "a b c theirs ours\nnew\n"),
         ("a b c\n", "a b c ours\nnew\n", "a b c theirs\n", "a b c theirs ours\nnew\n"),
         ("foo\n", "foo + 1\n", "foobar\n", "foobar + 1\n"),
+        # ... with the word that begins the next one, too
+        (
+            "line 1 of it\nline 2 of it\n",
+            "line 1 of it with line 5 of it\nline 3 of it\nline 2 of it, done\n",
+            "line 1 of it with line 4 of it\nline 2 of it [x]\n",
+            "line 1 of it with line 4 of it with line 5 of it\nline 3 of it\nline 2 of it [x], done\n",
+        ),
         # one rewrites most of a line, the other goes on with it
         (ADD, "total = add(third)\n", ADD[:-1] + "  # sum\n", "total = add(third)  # sum\n"),
     ],

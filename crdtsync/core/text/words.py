@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 
 from crdtsync.core.text.align import (
@@ -31,6 +31,8 @@ WORD_MAX: Final = 64
 """Longer runs of letters are data, not words."""
 
 
+_SHIFTED_MAX: Final = 16
+"""So many words of a line are looked for at the start or the end of another one at most."""
 _UNIQUE: Final = 1 << 20
 """What it tells that two words correspond which occur once; of others, that divided by how often they do."""
 
@@ -79,9 +81,10 @@ def align_words(old: Sequence[str], new: Sequence[str], budget: Budget) -> list[
     new_at = [j for j, token in enumerate(new) if token[0].isalnum()]
     runs: list[Run] = []
     i = j = 0
+    runs_of_words = _align([old[i] for i in old_at], [new[j] for j in new_at], budget)
     pairs = [
         (old_at[start + k], new_at[new_start + k])
-        for start, new_start, length in _align([old[i] for i in old_at], [new[j] for j in new_at], budget)
+        for start, new_start, length in _by_lines(_Words(old, old_at), _Words(new, new_at), runs_of_words)
         for k in range(length)
     ]
     for old_word, new_word in [*pairs, (len(old), len(new))]:
@@ -117,6 +120,61 @@ def _align(old: Sequence[str], new: Sequence[str], budget: Budget) -> list[Run]:
     counts, new_counts = Counter(old), Counter(new)
     rarity = {word: _UNIQUE // max(count, new_counts[word]) for word, count in counts.items()}
     return max(joined(runs), joined(among), key=lambda found: _rarity(old, found, rarity))
+
+
+class _Words:
+    """Those of the tokens that are words, and which of them begin lines."""
+
+    def __init__(self, tokens: Sequence[str], at: Sequence[int]) -> None:
+        self.words = [tokens[i] for i in at]
+        ends = [*accumulate((token == "\n" for token in tokens), initial=0)]
+        self.begins = [before < line for before, line in pairwise([0, *(ends[i] for i in at), ends[-1]])]
+        """By word, and of the end; of the first one, whether the end of a line is known to come before it."""
+
+
+def _by_lines(old: _Words, new: _Words, runs: Sequence[Run]) -> list[Run]:
+    """The same words, but those at the start or the end of a line correspond to ones that stand there, too,
+    where it is as well: the first word of the next line is not one with which this one goes on."""
+    found: list[Run] = []
+    ends = [*runs, (len(old.words), len(new.words), 0)]
+    for (i, j, length), (next_i, next_j, _) in pairwise(ends):
+        last_i, last_j = (found[-1][0] + found[-1][2], found[-1][1] + found[-1][2]) if found else (0, 0)
+        head = _shifted(old, new, i, j, last_j, length) if i == last_i and j > last_j else 0
+        found += [(i, last_j, head)] if head else []
+        i, j, length = i + head, j + head, length - head
+        tail = 0
+        if length and i + length == next_i and j + length < next_j:
+            tail = _shifted_tail(old, new, i, j, next_j, length)
+        found += [(i, j, length - tail)] if length > tail else []
+        found += [(next_i - tail, next_j - tail, tail)] if tail else []
+    return found
+
+
+def _shifted(old: _Words, new: _Words, i: int, j: int, earlier: int, length: int) -> int:
+    """How many of the first words of a run end a line, and do so in the new text from ``earlier`` on only."""
+    for size in range(min(length, _SHIFTED_MAX), 0, -1):
+        if (
+            old.begins[i + size]
+            and not new.begins[j + size]
+            and new.begins[earlier + size]
+            and old.words[i : i + size] == new.words[earlier : earlier + size]
+        ):
+            return size
+    return 0
+
+
+def _shifted_tail(old: _Words, new: _Words, i: int, j: int, end: int, length: int) -> int:
+    """How many of the last words of a run begin a line, and do so in the new text right before ``end``
+    only."""
+    for size in range(min(length, _SHIFTED_MAX), 0, -1):
+        if (
+            old.begins[i + length - size]
+            and not new.begins[j + length - size]
+            and new.begins[end - size]
+            and old.words[i + length - size : i + length] == new.words[end - size : end]
+        ):
+            return size
+    return 0
 
 
 def _between(old: Sequence[str], new: Sequence[str], budget: Budget) -> list[Run]:
