@@ -13,7 +13,7 @@ from crdtsync import Cursor, TextEdit, TreeChange, errors
 from crdtsync.api.hub import Invitation
 from crdtsync.core.values import limits
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture

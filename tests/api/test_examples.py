@@ -61,9 +61,10 @@ def test_a_text_without_a_place_for_it_is_left_alone() -> None:
 
 async def test_two_scripts_chat_on_one_document() -> None:
     async with crdtsync.Hub() as hub, crdtsync.connect(hub.url, "notes") as room:
+        document = await room.open("chat.txt", create=True)
+        await room.settled()  # else Ann may make another file of that name at the same time
         ann = await started("chat", hub.url, "notes", "chat.txt", "--as", "Ann")
         assert ann.stdin is not None and ann.stdout is not None
-        document = await room.open("chat.txt", create=True)
         ann.stdin.write("hello 🎈\n".encode())
         await until(lambda: document.text == "Ann: hello 🎈\n")
         bob = await started("chat", hub.url, "notes", "chat.txt", "--as", "Bob")

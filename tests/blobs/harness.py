@@ -24,7 +24,7 @@ from crdtsync.runtime.blob_transfer import BlobTransfers, Outcome
 from crdtsync.runtime.hub_blobs import HubBlobs
 from crdtsync.runtime.hub_gate import Gate
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 def noise(seed: int, size_bytes: int) -> bytes:

@@ -27,7 +27,7 @@ from crdtsync.core.wire.control import Hello, Refused, Welcome, decode_control, 
 from crdtsync.runtime import hub_blobs
 from crdtsync.runtime.hub_blobs import ROOM_FULL
 from crdtsync.runtime.hub_gate import Gate
-from tests.blobs.harness import Hub, noise, running_hub, until
+from tests.blobs.harness import DEADLINE_S, Hub, noise, running_hub, until
 
 
 class Member:
@@ -40,13 +40,13 @@ class Member:
         await self.websocket.send(wire.encode_from_replica(message))
 
     async def hear(self) -> wire.BlobsFromHub:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             frame = await self.websocket.recv()
         assert isinstance(frame, bytes), frame
         return wire.decode_from_hub(frame)
 
     async def refusal(self) -> Refused:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             frame = await self.websocket.recv()
             assert isinstance(frame, str)
             refused = decode_control(frame)
@@ -172,7 +172,7 @@ async def test_a_message_above_the_bound_ends_the_connection_before_it_is_receiv
     async with member(hub) as speaker:
         with pytest.raises(ConnectionClosed) as raised:
             await speaker.websocket.send(bytes(wire.BLOB_FRAME_MAX_BYTES + 1))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(DEADLINE_S):
                 await speaker.websocket.recv()
         assert raised.value.rcvd is not None
         assert raised.value.rcvd.code == 1009

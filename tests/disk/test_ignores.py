@@ -267,7 +267,7 @@ def test_a_changed_ignore_file_counts_for_missing_folders_too(ignores: Ignores, 
     assert ignores.ignored("not/there/x.o", False)
 
 
-@pytest.mark.timeout(30)  # a backtracking matcher would take longer than the age of the universe
+@pytest.mark.timeout(120)  # a backtracking matcher would take longer than the age of the universe
 @pytest.mark.parametrize(
     "glob",
     ["*a" * 60 + "b", "**/a/" * 40 + "b", "/" + "*a*/" * 30 + "b", "[a-z]*" * 60 + "Z", "*" * 5000 + "b"],

@@ -59,7 +59,7 @@ class Watched:
 
     def until(self, condition: Callable[[], bool]) -> None:
         with self._changed:
-            assert self._changed.wait_for(condition, timeout=10), (self.hints, self.late, self.notices)
+            assert self._changed.wait_for(condition, timeout=60), (self.hints, self.late, self.notices)
 
     def until_hint(self, path: str, kind: HintKind) -> None:
         self.until(lambda: Hint(path, kind) in self.hints)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from tests.processes.harness import Hub, Joined, eventually
+from tests.processes.harness import DEADLINE_S, Hub, Joined, eventually
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "editor_plugin.py"
 
@@ -31,7 +31,7 @@ def test_a_plugin_types_and_follows_and_outlives_its_replica(tmp_path: Path) -> 
             ann.wait_for("state", state="settled")
             file = ann.folder / "todo.md"
             plugin = example().Plugin(file)
-            assert plugin.ready.wait(30)
+            assert plugin.ready.wait(DEADLINE_S)
             plugin.type(0, 0, "milk 🎈\n")
             theirs = bob.folder / "todo.md"
             eventually(

@@ -25,7 +25,7 @@ from crdtsync.core.wire.control import (
 from crdtsync.core.wire.messages import Ack, CaughtUp, FromReplica, LogEntry, Push, Relay
 
 M = TypeVar("M")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class Client:

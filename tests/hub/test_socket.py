@@ -21,7 +21,7 @@ from crdtsync.runtime import hub_socket
 from crdtsync.runtime.hub_socket import HubSocket
 from tests.blobs.harness import until
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from crdtsync.core.values.reserved import reserved_path
-from tests.processes.harness import Hub, Joined, assert_same, eventually, settle, tree
+from tests.processes.harness import DEADLINE_S, Hub, Joined, assert_same, eventually, settle, tree
 from tests.processes.test_merge_table import Pair, apart, lines, share
 
 Save = Callable[[Path, str], object]
@@ -69,7 +69,7 @@ def vim(*settings: str) -> Save:
             cwd=path.parent,
             check=True,
             stdin=subprocess.DEVNULL,
-            timeout=30,
+            timeout=DEADLINE_S,
         )
 
     return save
@@ -155,7 +155,7 @@ def test_every_editor_saves_an_edit_and_nothing_else(pair: Pair) -> None:
         for editor, save in EDITORS.items():
             save(ann.folder / names[editor], wanted)
         for name in names.values():
-            eventually(partial(holds, bob.folder / name, wanted), f"save {number} of {name}", 20)
+            eventually(partial(holds, bob.folder / name, wanted), f"save {number} of {name}")
     assert_tidy(pair)
     assert set(shared(ann.folder)) == set(names.values())
     assert set(received(bob)[before:]) == {(name, "edited") for name in names.values()}

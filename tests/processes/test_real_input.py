@@ -24,23 +24,22 @@ def standard_library(target: Path) -> None:
     )
 
 
-@pytest.mark.timeout(600)
 def test_the_standard_library_goes_there_and_back(hub: Hub, tmp_path: Path) -> None:
     ann_folder, bob_folder, cid_folder = (tmp_path / name for name in ("ann", "bob", "cid"))
     standard_library(ann_folder)
     standard_library(cid_folder)
     before = tree(ann_folder)
     with Joined(hub.url, ann_folder, name="Ann") as ann:
-        ann.wait_for("state", state="settled", deadline_s=170)
+        ann.wait_for("state", state="settled", deadline_s=300)
         with Joined(hub.url, bob_folder, name="Bob") as bob:
-            bob.wait_for("state", state="settled", deadline_s=170)
+            bob.wait_for("state", state="settled", deadline_s=300)
             settle(ann, bob)
             assert_same(ann_folder, bob_folder)
         assert tree(ann_folder) == before
         with Joined(hub.url, cid_folder, name="Cid") as cid:
-            told = cid.wait_for("comparison", deadline_s=170)
+            told = cid.wait_for("comparison", deadline_s=300)
             assert told["differing"] == told["only_here"] == told["only_there"] == []
-            cid.wait_for("state", state="settled", deadline_s=170)
+            cid.wait_for("state", state="settled", deadline_s=300)
             settle(cid, ann)
             assert tree(cid_folder) == before
             assert cid.command("conflicts") == []
@@ -61,7 +60,6 @@ def git(repository: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(600)
 def test_a_git_history_replayed_on_one_side_while_the_other_edits(hub: Hub, tmp_path: Path) -> None:
     source = history()
     if source is None:

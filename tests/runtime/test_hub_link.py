@@ -16,6 +16,7 @@ from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
 
 FRAME = bytes(16 * limits.KiB)
 FRAMES = 1000
+DEADLINE_S = 60.0
 
 
 async def test_frames_that_nobody_takes_stay_with_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,11 +47,11 @@ async def test_frames_that_nobody_takes_stay_with_the_hub(monkeypatch: pytest.Mo
         port = server.sockets[0].getsockname()[1]
         link = HubLink(f"ws://127.0.0.1:{port}", lambda: None, take, ended.append)
         link.open()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             await stuck.wait()
         assert sum(map(len, received)) <= limits.RECEIVED_MAX_BYTES + len(FRAME)
         taken = 0
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             while taken < FRAMES:
                 if taken == len(received):
                     arrived.clear()
@@ -82,7 +83,7 @@ class Other:
         self.news.set()
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             while not condition():
                 self.news.clear()
                 await self.news.wait()
@@ -148,7 +149,7 @@ async def test_frames_arrive_in_order_whether_or_not_the_network_takes_them_at_o
 
     ready = asyncio.Event()
     async with linked(listen, ready.set) as other:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             await ready.wait()
             for number in range(FRAMES):
                 other.link.send(number.to_bytes(4) + FRAME if number % 3 else f"{number}")
@@ -173,7 +174,7 @@ async def test_nothing_comes_any_more_from_a_hub_that_was_left() -> None:
         other.link.drop("enough")
         other.link.send("to nobody")
         go_on.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             await done.wait()
         assert other.received == ["first"]
         assert [str(reason) for reason in other.ended] == ["enough"]
@@ -196,6 +197,6 @@ async def test_who_hangs_up_before_it_answers_may_be_a_hub_that_is_just_ending(
         port = server.sockets[0].getsockname()[1]
         link = HubLink(f"ws://127.0.0.1:{port}", lambda: None, lambda frame: None, ended.set_result)
         link.open()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             assert isinstance(await ended, kind)
         await link.close()

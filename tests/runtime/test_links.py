@@ -21,7 +21,7 @@ from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_network import VirtualLink
 from tests.hub.material import Author
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 NOTES = DocumentId("0" * 24)
 
 
