@@ -5,17 +5,17 @@ The disk decides. Nothing is decided while a look is still awaited that could te
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.records import Synced, chain, confirmed
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.replica.trees import OnDisk, is_that
+from crdtsync.core.replica.trees import OnDisk, is_that, on_disk
 from crdtsync.core.text.base import has_line_of, keeps_insertions
 from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values import limits
-from crdtsync.core.values.files import BlobContent, Content, Kind, TextContent
+from crdtsync.core.values.files import BlobContent, Content, Kind, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
 
 
@@ -59,6 +59,31 @@ class Doubts:
             paths.add(agreed.path)
         return any(state.disk.get(path) is None and state.looking.is_open(path) for path in paths)
 
+    def note(self, seen: Mapping[str, Seen]) -> None:
+        """Be sure of those whose very files stand, as agreed on last or edited since, at the paths of
+        others, while something else stands at their own: ``Swapping`` knows them by what is agreed."""
+        state = self._state
+        if not state.unsure:
+            return
+        found = {path: on_disk(each) for path, each in seen.items() if isinstance(each, Present)}
+        for path, here in found.items():
+            assert here.fingerprint is not None
+            last = state.synced.with_inode(here.fingerprint)
+            if last is None or last.entry not in state.unsure or state.synced.at(path) in (None, last.entry):
+                continue
+            own, agreements = found.get(last.path), state.unsure[last.entry]
+            if own is None or any(each.path == path or _may_be(own, each) for each in agreements):
+                continue
+            if here.digest == last.digest or self._made_from(last, agreements, seen[path]):
+                state.sure(last.entry)
+
+    def _made_from(self, last: Synced, agreements: tuple[Synced, ...], seen: Seen) -> bool:
+        """Whether a text was edited after what was agreed last, rather than after what was before."""
+        assert isinstance(seen, Present)
+        text = seen.content.text if isinstance(seen.content, TextContent) else None
+        nearest = None if text is None else self._nearest(agreements, text)
+        return nearest is not None and nearest[1].digest == last.digest
+
     def settled(self, path: str, content: Content | None) -> bool:
         """Make sure of all whose files may stand at ``path``, where ``content`` has just been found."""
         state = self._state
@@ -85,8 +110,6 @@ class Doubts:
         first, last = agreements[0], agreements[-1]
         path = self._likeliest(entry, agreements)
         seen = self.standing(entry, path)
-        if self._exchanged(agreements, path, seen):
-            return False
         if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
             # Killed between two writes: the disk may hold a version between the agreements.
             for version in state.documents.versions(entry):
@@ -120,27 +143,6 @@ class Doubts:
             for agreed in agreements:
                 state.replan_path(agreed.path)
         state.sure(entry)
-        return True
-
-    def _exchanged(self, agreements: tuple[Synced, ...], path: str, seen: OnDisk | None) -> bool:
-        """Whether another's very file stands there, and this one's where that was, or it may: both are read
-        again. If so, what was agreed last holds, and ``Swapping`` will see it."""
-        state = self._state
-        last = state.synced.get(agreements[-1].entry)
-        if seen is None or seen.fingerprint is None or last is None:
-            return False
-        other = state.synced.with_inode(seen.fingerprint)
-        if other is None or other.entry in (last.entry, *state.unsure) or other.path == path:
-            return False
-        there = state.disk.get(other.path)
-        if any(is_that(seen, each) for each in agreements):
-            return False
-        if there is not None or not state.looking.is_open(other.path):
-            if not is_that(there, last):
-                return False
-            state.sure(last.entry)
-        state.looking.want(path)
-        state.looking.want(other.path)
         return True
 
     def _likeliest(self, entry: EntryId, agreements: tuple[Synced, ...]) -> str:
@@ -231,6 +233,10 @@ class Doubts:
                 continue
             found = text, agreed
         return found
+
+
+def _may_be(seen: OnDisk, agreed: Synced) -> bool:
+    return is_that(seen, agreed) or seen.digest == agreed.digest
 
 
 def _is_of(text: str, saved: str) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from crdtsync.core.replica.doubts import Doubts
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.replica.trees import OnDisk, on_disk
 from crdtsync.core.values.digests import Digest, digest_of
-from crdtsync.core.values.files import Content, Fingerprint, Present, Seen, TextContent, kind_of
+from crdtsync.core.values.files import Content, Fingerprint, Present, Seen, TextContent
 
 LEFT_MAX_COUNT = 1024
 """Files that were replaced, remembered in case they turn up at another path."""
@@ -22,9 +23,10 @@ _EMPTY = TextContent("", digest_of(b""))
 
 
 class Swapping:
-    def __init__(self, state: ReplicaState, ingest: Ingest) -> None:
+    def __init__(self, state: ReplicaState, ingest: Ingest, doubts: Doubts) -> None:
         self._state = state
         self._ingest = ingest
+        self._doubts = doubts
         self._left: dict[tuple[int, int, Digest], str] = {}
         """Files that others took the places of lately, with their paths."""
         self._compared: dict[object, bool] = {}
@@ -49,6 +51,7 @@ class Swapping:
         together = {**held, **seen}
         if not state.running:
             return together
+        self._doubts.note(together)
         came = {path: origin for path, each in together.items() if (origin := self._came_from(path, each))}
         self._close(came, together)
         while left := [path for path, origin in came.items() if origin.path not in came]:
@@ -65,6 +68,11 @@ class Swapping:
                     state.postponed.add(source)  # it is looked at once the step is done
                 if state.looking.is_asked(source) or source in state.stepping:
                     self._held[path] = together[path]
+        doubtful = [path for path, origin in came.items() if self._is_doubtful(path, origin)]
+        while doubtful:
+            for path in doubtful:
+                del came[path]
+            doubtful = [path for path, origin in came.items() if origin.path not in came]
         if came:
             self._swapped(came, together, now)
         return {path: each for path, each in together.items() if path not in came and path not in self._held}
@@ -130,14 +138,17 @@ class Swapping:
         """The entry whose file, as it was, stands at the path of another."""
         state = self._state
         here = state.synced.at(path)
-        if here is None or here in state.unsure or not isinstance(seen, Present):
+        if here is None or not isinstance(seen, Present):
             return None
         origin = state.synced.with_inode(seen.fingerprint)
-        if origin is None or origin.entry == here or origin.entry in state.unsure:
-            return None
-        if state.synced.at(origin.path) != origin.entry:
+        if origin is None or origin.entry == here or state.synced.at(origin.path) != origin.entry:
             return None
         return origin if self._is_of(origin, seen.content, state.synced.get(here)) else None
+
+    def _is_doubtful(self, path: str, origin: Synced) -> bool:
+        """Whether it is in doubt what is agreed of the file that came to the path, or of what stood there."""
+        unsure = self._state.unsure
+        return origin.entry in unsure or self._state.synced.at(path) in unsure
 
     def _is_of(self, origin: Synced, content: Content, here: Synced | None) -> bool:
         """Whether it is the content of that file, or an edit of it rather than of what stood ``here``."""
@@ -177,7 +188,7 @@ class Swapping:
 
     def _found(self, seen: Seen) -> OnDisk:
         assert isinstance(seen, Present)
-        return OnDisk(kind_of(seen.content), seen.content.digest, seen.fingerprint)
+        return on_disk(seen)
 
 
 def _file_of(fingerprint: Fingerprint, digest: Digest) -> tuple[int, int, Digest]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.steps import Expected
 from crdtsync.core.values.digests import Digest
-from crdtsync.core.values.files import Fingerprint, Kind
+from crdtsync.core.values.files import Fingerprint, Kind, Present, kind_of
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.paths import parent
@@ -83,6 +83,11 @@ class OnDisk:
         if self.fingerprint is None or digest == self.digest:
             return self.fingerprint
         return self.fingerprint.outdated()
+
+
+def on_disk(seen: Present) -> OnDisk:
+    """What a look found, without the content."""
+    return OnDisk(kind_of(seen.content), seen.content.digest, seen.fingerprint)
 
 
 def expected_of(seen: OnDisk | None) -> Expected | None:

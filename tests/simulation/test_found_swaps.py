@@ -1,0 +1,43 @@
+"""What simulated worlds, and coverage, told of files that change names among each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.core.replica import looking
+from tests.replica.test_doubts import power_cut, received, texts
+from tests.simulation.scene import Scene
+
+CAME_TO = dict(zip("qrp", "pqr", strict=True))
+"""Of three files, where each of them is in the end."""
+
+
+def text_of(name: str) -> str:
+    return "".join(f"line {number} of {name * 5}\n" for number in range(5))
+
+
+@pytest.mark.parametrize("doubtful", ["p", "q", "r"])
+@pytest.mark.parametrize("edited", ["", "q"])
+@pytest.mark.parametrize("looked_at_together", [1, 3])
+def test_three_files_change_names_though_what_is_agreed_of_one_is_in_doubt(
+    doubtful: str, edited: str, looked_at_together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "LOOK_BATCH_PATHS", looked_at_together)
+    scene = Scene()
+    expected = {name: text_of(name) for name in "pqr"}
+    for name, text in expected.items():
+        scene.save(scene.a, f"{name}.md", text)
+    scene.rest()
+    scene.wait(5.0)
+    expected[doubtful] += "added by ann\n"
+    received(scene, f"{doubtful}.md", expected[doubtful])
+    power_cut(scene)
+    disk = scene.b.disk
+    files = {name: disk.nodes[f"{name}.md"] for name in "pqr"}
+    for name, at in CAME_TO.items():
+        disk.put(f"{at}.md", files[name])
+    if edited:
+        expected[edited] += "added by bob\n"
+        disk.write_into(files[edited], expected[edited].encode())
+    scene.b.start()
+    assert texts(scene) == {f"{CAME_TO[name]}.md": text for name, text in expected.items()}
