@@ -326,3 +326,29 @@ def test_a_tree_that_nobody_changes_rests_and_is_changed_again() -> None:
     assert back(scene) == {"b.md": b"other\n", "c.md": LINES.encode()}
     assert not engine.rest(0.0)
     assert engine.rest(scene.clock.now_s + 1e6) == rested
+
+
+@pytest.mark.parametrize("data", ["the same\n", b"\0the same"])
+def test_a_file_that_others_made_anew_as_it_was_goes_on_as_the_new_one(data: str | bytes) -> None:
+    scene = Scene()
+    scene.save(scene.a, "a.md", data)
+    scene.rest()
+    cut(scene)
+    file = scene.b.disk.nodes["a.md"]
+    scene.a.disk.take("a.md")
+    scene.wait(2.0)
+    scene.save(scene.a, "a.md", data)
+    scene.wait(2.0)
+    assert list(back(scene)) == ["a.md"]
+    assert scene.b.disk.nodes["a.md"] is file, "it was never written"
+    assert scene.b.machine.trashed() == []
+
+
+def test_what_stands_where_others_moved_a_file_that_was_replaced_here_is_no_conflict() -> None:
+    scene = shared(LINES)
+    cut(scene)
+    scene.a.disk.rename("a.md", "z.md")
+    for path in ("a.md", "z.md"):
+        scene.b.disk.put(path, scene.b.disk.new_inode(NodeKind.FILE, b"\0the same"))
+    scene.wait(2.0)
+    assert back(scene) == {"a.md": b"\0the same", "z.md": b"\0the same"}

@@ -79,6 +79,18 @@ def test_rows_that_wait_for_others_cannot_be_set_apart() -> None:
     assert bring(LOG, [], {}) is None
 
 
+def test_rows_that_cannot_be_read_cannot_be_set_apart() -> None:
+    assert bring(LOG, [b"\xff\xff"], {}) is None
+    assert bring(LOG, [LOG[2], b"\xff\xff"], {}) is None
+
+
+def test_of_a_row_that_came_before_what_it_builds_on_nothing_is_taken_out() -> None:
+    rows = [LOG[2], LOG[1]]
+    bringing = bring([LOG[0], *rows], rows, {})
+    assert bringing is not None and bringing.taken_back == []
+    assert TextDocument(0, [bringing.first, *rows]).text == THIRD
+
+
 def test_a_row_that_builds_on_another_row_is_brought_after_it() -> None:
     bringing = bring(LOG, LOG[1:], {})
     assert bringing is not None

@@ -69,12 +69,12 @@ def bring(log: Sequence[bytes], rows: Sequence[bytes], clocks: Mapping[int, int]
     """``rows`` are the last updates of the log, in the order in which a hub told of them; None if they cannot
     be set apart, or insert nothing. ``clocks`` are those of the hub that lacks them.
     """
-    if not any(check_update(update).inserts for update in rows):
-        return None
     rest = [update for update in log if update not in rows]
     document = TextDocument(0, rest)
     first = document.diff_update(encode(clocks))
     try:
+        if not any(check_update(update).inserts for update in rows):
+            return None
         for update in rows:
             document.apply_update(update)
         if document.pending:
