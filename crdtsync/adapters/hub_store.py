@@ -15,7 +15,7 @@ from typing import NamedTuple
 from crdtsync.adapters.bulk import execute_rows
 from crdtsync.adapters.hub_database import connect, prepare, transaction, translated
 from crdtsync.adapters.hub_journal import Journal
-from crdtsync.adapters.shrinking import shrink
+from crdtsync.adapters.shrinking import Cache, shrink
 from crdtsync.core.hub.store import (
     EVERYTHING,
     Appendix,
@@ -59,8 +59,11 @@ class SqliteHubStore:
         """Rooms that were opened, as they are on disk."""
         self._sizes: dict[tuple[str, DocumentId], Size] = {}
         """Of documents that grew lately, the latest last, as they are on disk."""
+        self.freed = False
+        """Whether the last ``shrink`` let go of what it kept in memory."""
         try:
             self._write = self._connect()
+            self._cache = Cache(self._write)
             prepare(self.path, self._write)
         except BaseException:
             self.close()
@@ -74,9 +77,15 @@ class SqliteHubStore:
     # -- writing --------------------------------------------------------------------------------------
 
     def shrink(self) -> bool:
-        """Give some free space back to the disk; returns whether there is more. Raises StoreFailed."""
+        """Give some free space back to the disk; returns whether there is more. Raises StoreFailed.
+
+        Memory too, if nothing was written since the last call.
+        """
+        self.freed = False
         with translated(self.path):
-            return shrink(self._write)
+            more = shrink(self._write)
+            self.freed = not more and self._cache.let_go_at_rest()
+            return more
 
     def open_room(self, room: str, epoch: str, rooms_max: int, epochs_kept: int) -> RoomRecord | None:
         write = self._write

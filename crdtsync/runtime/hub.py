@@ -231,7 +231,8 @@ class HubServer:
         """Return once stopped. Raises what ended the loop otherwise."""
         running = asyncio.create_task(loop.run(), name="hub loop")
         stopping = asyncio.create_task(self._stop.wait(), name="hub stop")
-        shrinking = asyncio.create_task(shrink_when_idle(work.shrink), name="hub shrinking")
+        idling = shrink_when_idle(work.shrink, lambda: self._store.freed)
+        shrinking = asyncio.create_task(idling, name="hub shrinking")
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not running.done():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _sqlite3
+import ctypes
 import sqlite3
 from pathlib import Path
 
@@ -62,3 +64,26 @@ def test_the_hubs_store_gives_back_what_compaction_freed(tmp_path: Path) -> None
     assert [entry.update for entry in store.read_document("room", DOCUMENT, None)] == [b"all"]
     store.close()
     assert path.stat().st_size < SHRUNK_BYTES
+
+
+def test_the_hubs_store_lets_go_of_its_cache_once_nothing_was_written_for_a_while(tmp_path: Path) -> None:
+    held_bytes = ctypes.CDLL(_sqlite3.__file__).sqlite3_memory_used
+    held_bytes.restype = ctypes.c_longlong
+    store = SqliteHubStore(tmp_path / "hub.db")
+    store.open_room("room", "e", 10, 10)
+
+    def look() -> tuple[bool, bool]:
+        return store.shrink(), store.freed
+
+    for number in range(1, 4):
+        store.append([Row("room", LogEntry(number, 0, DOCUMENT, UPDATE * 10))])
+        assert look() == (False, False), "somebody writes"
+    held = held_bytes()
+    assert look() == (False, True)
+    assert held_bytes() < held - len(UPDATE) * 10
+    assert look() == (False, False), "there is nothing more"
+    assert len(list(store.read_document("room", DOCUMENT, None))) == 3
+    store.append([Row("room", LogEntry(4, 0, DOCUMENT, b"more"))])
+    assert look() == (False, False)
+    assert look() == (False, True)
+    store.close()
