@@ -1,7 +1,8 @@
 """Carries out the effects of a replica's engine, in order: those of the loop's events and of programs.
 
 What an effect does is its owner's matter, but for ``Persist``: nothing after it is carried out before that is
-written. While a large one is written beside the loop, the engine may take in its next event.
+written, except that files are read. While a large one is written beside the loop, the engine may take in its
+next events, up to the first that leads to another ``Persist``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from crdtsync.errors import StoreError
 PERSIST_RETRY_S: Final = 1.0
 OWED_MAX: Final = 1000
 """Effects; a keystroke has three or so."""
+FOLLOWING_MAX: Final = 1000
+"""Effects of events that lead to no Persist, and wait for one that is being written."""
 
 
 class Carrying:
@@ -46,6 +49,8 @@ class Carrying:
         """Effects of what programs said, which are carried out before those of anything else."""
         self._rest: asyncio.Task[None] | None = None
         """Writes what is written beside the loop, and carries out what comes after it."""
+        self._following: list[ef.Effect] = []
+        """What that task carries out, from its Persist on."""
         self.busy = False
         """Whether effects are being carried out, so that others have to wait."""
 
@@ -64,11 +69,16 @@ class Carrying:
 
         What comes after a large ``Persist`` may still have to be carried out when this returns.
         """
+        if self._rest is not None:
+            effects = self._read_at_once(effects)
+            if self._may_follow(effects):
+                self._following += effects
+                return
         await self.done()
         owed, self._owed = self._owed, []
         failed = self._some([*owed, *effects])
         if failed is not None:
-            self._rest = asyncio.create_task(self._go_on(failed[0], None, failed[1]))
+            self._begin_rest(failed[0], None, failed[1])
             await self.done()
 
     async def finish(self, effects: Sequence[ef.Effect]) -> None:
@@ -120,11 +130,17 @@ class Carrying:
                 except StoreError as error:
                     return effects[index:], error
                 if writing is not None:
-                    self._rest = asyncio.create_task(self._go_on(effects[index:], writing, None))
+                    self._begin_rest(self._read_at_once(effects[index:]), writing, None)
                     break
         finally:
             self.busy = self._rest is not None
         return None
+
+    def _begin_rest(
+        self, effects: list[ef.Effect], writing: Future[None] | None, failed: StoreError | None
+    ) -> None:
+        self._following = effects  # which ``out`` may make longer meanwhile
+        self._rest = asyncio.create_task(self._go_on(effects, writing, failed))
 
     async def _go_on(
         self, effects: list[ef.Effect], writing: Future[None] | None, failed: StoreError | None
@@ -145,6 +161,23 @@ class Carrying:
             raise
         self._rest = None
         self.busy = False
+
+    def _read_at_once(self, effects: Sequence[ef.Effect]) -> list[ef.Effect]:
+        """Have files read, which need not wait for what is written; returns the other effects."""
+        for effect in effects:
+            if isinstance(effect, ef.Look):
+                self._one(effect)
+        return [effect for effect in effects if not isinstance(effect, ef.Look)]
+
+    def _may_follow(self, effects: Sequence[ef.Effect]) -> bool:
+        """Whether these may wait while the engine goes on, since it can recall nothing of them."""
+        return (
+            self._rest is not None
+            and not self._rest.done()
+            and not self._owed
+            and len(self._following) + len(effects) <= FOLLOWING_MAX
+            and not any(isinstance(effect, ef.Persist) for effect in effects)
+        )
 
     def _foresee(self, effects: Sequence[ef.Effect]) -> None:
         for effect in effects:

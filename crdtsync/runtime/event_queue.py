@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from crdtsync.core.replica.events import Event as ReplicaEvent
-from crdtsync.core.replica.events import Hint, Hints
 from crdtsync.core.values import limits
 
 Event = TypeVar("Event")
@@ -71,21 +69,3 @@ class EventQueue(Generic[Event]):
                 await self._wake.wait()
         except TimeoutError:
             return
-
-
-def together(events: Sequence[ReplicaEvent]) -> list[ReplicaEvent]:
-    """The same, with hints that follow each other as one event: most of the work of each is its end."""
-    joined: list[ReplicaEvent] = []
-    hints: list[Hint] = []
-    for event in events:
-        if isinstance(event, Hint):
-            hints.append(event)
-            continue
-        joined += _as_one(hints)
-        hints = []
-        joined.append(event)
-    return joined + _as_one(hints)
-
-
-def _as_one(hints: list[Hint]) -> list[ReplicaEvent]:
-    return [Hints(tuple(hints))] if len(hints) > 1 else list(hints)

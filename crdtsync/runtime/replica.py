@@ -260,18 +260,17 @@ class Replica:
         return None if deadline is None else max(0.0, deadline - self._now())
 
     def _taken(self, event: ev.Event) -> None:
-        if isinstance(event, ev.TextFrame | ev.BinaryFrame):
-            self._link.taken(event.data)
+        for each in event.events if isinstance(event, ev.Several) else (event,):
+            if isinstance(each, ev.TextFrame | ev.BinaryFrame):
+                self._link.taken(each.data)
 
     async def _shrink(self) -> bool:
         """Not while there is something to do, which a write would delay."""
         return not self._events and self._folder.records.shrink()
 
     def _rest(self) -> bool:
-        engine = self._engine
-        return (
-            engine is not None and not self._events and not self._carrying.busy and engine.rest(self._now())
-        )
+        engine, busy = self._engine, self._events or self._carrying.busy
+        return engine is not None and not busy and engine.rest(self._now())
 
     def _now(self) -> float:
         """Seconds since 1970 by a clock that never goes back and never jumps."""

@@ -12,8 +12,9 @@ from typing import Final
 
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.together import together
 from crdtsync.runtime.carrying import Carrying
-from crdtsync.runtime.event_queue import EventQueue, together
+from crdtsync.runtime.event_queue import EventQueue
 
 YIELD_S: Final = 0.02
 AT_ONCE_MAX: Final = 8

@@ -17,6 +17,8 @@ def described(event: ev.Event) -> str:
             return f"Scanned {number}: {sorted([*scan.files, *scan.links, *scan.folders])}"
         case ev.Looked(seen):
             return "Looked " + ", ".join(f"{path}: {short(each)}" for path, each in seen)
+        case ev.Several(events):
+            return " + ".join(map(described, events))
         case _:
             return short(event)
 

@@ -16,6 +16,7 @@ from crdtsync.core.replica.engine import ReplicaEngine
 from crdtsync.core.replica.records import Record
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.steps import Outcome, Step
+from crdtsync.core.replica.together import together
 from crdtsync.core.values.digests import Digest
 from crdtsync.errors import FolderError, StoreError
 from crdtsync.testing.clock import Clock, Timer, Trace
@@ -304,7 +305,10 @@ class VirtualReplica:
         self._stuck = False
         self._pay()
         while self._waiting and not self._stuck:
-            self.handle(self._waiting.popleft())
+            waiting, self._waiting = deque(together(self._waiting)), deque()
+            while waiting and not self._stuck:
+                self.handle(waiting.popleft())
+            self._waiting.extendleft(reversed(waiting))
 
     def _one(self, effect: ef.Effect) -> None:
         process = self.process

@@ -29,7 +29,7 @@ def test_of_files_that_several_hints_tell_of_each_is_looked_at() -> None:
     scene.save(scene.a, "b.md", "new\n")
     scene.wait(30.0)
     assert scene.paths(scene.b) == ["a.md"]
-    scene.a.handle(ev.Hints((ev.Hint("a.md", ev.HintKind.CLOSED), ev.Hint("b.md", ev.HintKind.CLOSED))))
+    scene.a.handle(ev.Several((ev.Hint("a.md", ev.HintKind.CLOSED), ev.Hint("b.md", ev.HintKind.CLOSED))))
     scene.wait(5.0)
     assert (scene.read(scene.b, "a.md"), scene.read(scene.b, "b.md")) == ("one\ntwo\nthree\n", "new\n")
 

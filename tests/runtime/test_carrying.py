@@ -42,6 +42,9 @@ class World:
         if isinstance(effect, ef.Steps):
             self.done.append(f"steps {len(effect.steps)}")
             return
+        if isinstance(effect, ef.Look):
+            self.done.append(f"read {effect.paths[0].path}")
+            return
         assert isinstance(effect, ef.SendText)
         said, self.says = self.says, []
         if said:
@@ -158,7 +161,7 @@ async def test_a_program_that_begins_another_large_transaction_is_waited_for_too
     second: Future[None] = Future()
     world.writing = first
     await world.carrying.out([stored("a"), ef.SendText("a")])
-    task = asyncio.create_task(world.carrying.out([ef.SendText("c")]))
+    task = asyncio.create_task(world.carrying.out([stored("c"), ef.SendText("c")]))
     await asyncio.sleep(0)
     first.set_result(None)
     for _ in range(100):  # its end is seen here before it is seen there
@@ -169,9 +172,43 @@ async def test_a_program_that_begins_another_large_transaction_is_waited_for_too
     world.carrying.at_once([stored("b"), ef.SendText("b")])
     await asyncio.sleep(0)
     assert world.done == ["stored a", "a", "stored b"]
+    world.writing = None
     second.set_result(None)
     await task
-    assert world.done == ["stored a", "a", "stored b", "b", "c"]
+    assert world.done == ["stored a", "a", "stored b", "b", "stored c", "c"]
+
+
+async def test_files_are_read_while_what_comes_before_is_stored() -> None:
+    world = World()
+    world.writing = Future()
+    read = ef.Look((ef.LookAt("path", False),))
+    await world.carrying.out([stored("a"), ef.SendText("a"), read])
+    assert world.done == ["stored a", "read path"]
+    task = asyncio.create_task(world.carrying.out([stored("b"), read]))
+    await asyncio.sleep(0)
+    assert world.done == ["stored a", "read path", "read path"]
+    writing, world.writing = world.writing, None
+    writing.set_result(None)
+    await task
+    assert world.done[3:] == ["a", "stored b"]
+
+
+async def test_what_leads_to_nothing_to_store_does_not_hold_up_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(carrying, "FOLLOWING_MAX", 4)
+    world = World()
+    writing = world.writing = Future()
+    await world.carrying.out([stored("a"), ef.SendText("a")])
+    await world.carrying.out([ef.SendText("b")])
+    await world.carrying.out([ef.SendText("c")])
+    too_much = asyncio.create_task(world.carrying.out([ef.SendText("d")]))
+    await asyncio.sleep(0)
+    assert not too_much.done()
+    assert world.done == ["stored a"]
+    writing.set_result(None)
+    await too_much
+    assert world.done == ["stored a", "a", "b", "c", "d"]
 
 
 async def test_after_a_large_transaction_what_is_said_is_done_at_once_again() -> None:

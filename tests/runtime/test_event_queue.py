@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from crdtsync.core.replica.events import Hint, HintKind, Hints, HintsLost, Tick
 from crdtsync.core.values import limits
-from crdtsync.runtime.event_queue import EventQueue, together
+from crdtsync.runtime.event_queue import EventQueue
 
 
 async def test_what_overflows_is_one_event_until_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,11 +17,3 @@ async def test_what_overflows_is_one_event_until_it_is_taken(monkeypatch: pytest
     assert queue.take() == ["hint 0", "hint 1", "hint 2", "lost", "kept"]
     queue.put_bounded("hint", "lost")
     assert queue.take() == ["hint"]
-
-
-def test_hints_that_follow_each_other_become_one_event_in_order() -> None:
-    one, two, three = (Hint(path, HintKind.CLOSED) for path in "abc")
-    assert together([]) == []
-    assert together([one]) == [one]
-    assert together([one, two, Tick(), three]) == [Hints((one, two)), Tick(), three]
-    assert together([HintsLost(), two, three]) == [HintsLost(), Hints((two, three))]

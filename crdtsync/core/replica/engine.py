@@ -145,7 +145,8 @@ class ReplicaEngine:
         self._now = self._hub_side.now = now
         if self.halted:
             return []
-        self._dispatch(event)
+        for each in event.events if isinstance(event, ev.Several) else (event,):
+            self._dispatch(each)
         self._tick()
         return self._finish()
 
@@ -188,13 +189,11 @@ class ReplicaEngine:
 
     # -- events -------------------------------------------------------------------------------------
 
-    def _dispatch(self, event: ev.Event) -> None:
+    def _dispatch(self, event: ev.One) -> None:
         state, now = self._state, self._now
         match event:
             case ev.Hint():
                 self._observing.hint(event, now)
-            case ev.Hints(hints):
-                self._observing.hints(hints, now)
             case ev.HintsLost():
                 self._observing.scan()
             case ev.Looked():

@@ -32,13 +32,6 @@ class Hint:
 
 
 @dataclass(frozen=True, slots=True)
-class Hints:
-    """Several at once, in order: as many files are written, by others or by us."""
-
-    hints: tuple[Hint, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class HintsLost:
     """The watcher's queue overflowed or a watch was lost: everything must be looked at."""
 
@@ -293,25 +286,31 @@ class Tick:
     """The time asked for by ``ReplicaEngine.deadline`` has come."""
 
 
-Event: TypeAlias = (
-    Hint
-    | Hints
+Joinable: TypeAlias = (
+    Hint | StepsDone | DisplacedChanged | BinaryFrame | Uploaded | UploadFailed | Fetched | FetchFailed
+)
+"""What comes in numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """They waited together, and are taken in one after the other: planning, most of the work of each, is for
+    all of them at once, and so is the transaction."""
+
+    events: tuple[Joinable, ...]
+
+
+One: TypeAlias = (
+    Joinable
     | HintsLost
     | Looked
     | Scanned
-    | StepsDone
-    | DisplacedChanged
     | MadeDurable
     | RootLost
     | Connected
     | TextFrame
-    | BinaryFrame
     | Disconnected
     | NetworkChanged
-    | Uploaded
-    | UploadFailed
-    | Fetched
-    | FetchFailed
     | Decided
     | FlushRequested
     | ConfirmRequested
@@ -319,3 +318,4 @@ Event: TypeAlias = (
     | Said
     | Tick
 )
+Event: TypeAlias = One | Several

@@ -5,7 +5,6 @@ Decides what is believed at once and what must settle first, and recognises rena
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import assert_never
 
 from crdtsync.core.replica.deletions import Deletions
@@ -77,10 +76,6 @@ class Observing:
             state.looking.hint(hint, now)
         else:
             state.looking.hint_new(hint, now)
-
-    def hints(self, hints: Iterable[Hint], now: float) -> None:
-        for hint in hints:
-            self.hint(hint, now)
 
     def scan(self, below: str = "") -> int:
         """Start a scan of the folder ``below``; returns its number."""
