@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel
 
 from crdtsync.adapters.control_client import find_joined
-from crdtsync.adapters.filesystem import Tree, split
+from crdtsync.adapters.filesystem import Blocked, Tree, split
 from crdtsync.adapters.system_calls import REAL
 from crdtsync.api import program_messages as messages
 from crdtsync.api.attached_text import AttachedText
@@ -185,7 +185,7 @@ class AttachedRoom(Room):
                 return
             try:
                 fd = await asyncio.to_thread(self._open_file, path)
-            except FileNotFoundError:
+            except (FileNotFoundError, Blocked):
                 continue  # it was there a moment ago: it may have moved, or somebody deleted it
             except OSError as error:
                 raise FileError(f"{printable(path)} cannot be read: {error.strerror}") from error

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from crdtsync.api.content import gather, pieces_of
 from crdtsync.api.document import Document
-from crdtsync.api.entries import entry_of
+from crdtsync.api.entries import entries_below, entry_of
 from crdtsync.api.room import Content, Room
 from crdtsync.api.values import Entry, Event, Origin, TextEdit, TreeChange
 from crdtsync.api.watching import Watch
@@ -159,14 +159,13 @@ class ConnectedRoom(Room):
 
     async def list(self, folder: str = "") -> list[Entry]:
         self._check()
-        below = f"{folder}/" if folder else ""
-        found = [entry_of(placed) for placed in self._engine.files if placed.path.startswith(below)]
-        return sorted(found, key=lambda entry: entry.path)
+        files = self._engine.files
+        return entries_below(folder, files, files.holds_below)
 
     async def entry(self, path: str) -> Entry | None:
         self._check()
-        placed = self._engine.files.at(path)
-        return None if placed is None else entry_of(placed)
+        files = self._engine.files
+        return entry_of(files.at(path), files.holds_below)
 
     def watch(self) -> AsyncIterator[TreeChange]:
         watch = Watch(self._engine.files, self._engine.get)
@@ -205,7 +204,10 @@ class ConnectedRoom(Room):
 
     async def read(self, path: str) -> AsyncGenerator[bytes, None]:
         self._check()
-        placed = self._engine.files.at(path)
+        files = self._engine.files
+        placed = files.at(path)
+        if placed is None and files.holds_below(path):
+            raise NotText(f"{printable(path)} is a folder: it has no content")
         if placed is None:
             raise NoSuchFile(f"There is no {printable(path)} in the room")
         if placed.kind is Kind.TEXT:

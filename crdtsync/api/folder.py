@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from crdtsync.adapters.filesystem import fingerprint_of
+from crdtsync.adapters.filesystem import Blocked, fingerprint_of
 from crdtsync.api.content import file_pieces, gather, pieces_of, staging
 from crdtsync.api.document import Document, Shown, TextPort
-from crdtsync.api.entries import entry_of
+from crdtsync.api.entries import entries_below, entry_of
 from crdtsync.api.joined_text import JoinedText
 from crdtsync.api.room import Content, Room
 from crdtsync.api.values import Entry, Event, TreeChange
@@ -126,15 +127,12 @@ class FolderRoom(Room):
     # -- its files ------------------------------------------------------------------------------------
 
     async def list(self, folder: str = "") -> list[Entry]:
-        below = f"{folder}/" if folder else ""
-        placements = (await self._ready()).view.placements.values()
-        found = [entry_of(placed) for placed in placements if placed.path.startswith(below)]
-        return sorted(found, key=lambda entry: entry.path)
+        view = (await self._ready()).view
+        return entries_below(folder, view.placements.values(), view.holds_below)
 
     async def entry(self, path: str) -> Entry | None:
         await self._ready()
-        placed = self._at(path)
-        return None if placed is None else entry_of(placed)
+        return entry_of(self._at(path), self._state.view.holds_below)
 
     def watch(self) -> AsyncIterator[TreeChange]:
         view = self._state.view
@@ -220,7 +218,7 @@ class FolderRoom(Room):
             before = self._state.agreed_at(path)
             try:
                 fd = await asyncio.to_thread(self._replica.folder.open_file, path)
-            except FileNotFoundError:
+            except (FileNotFoundError, Blocked):
                 pass
             except OSError as error:
                 raise FileError(f"{printable(path)} cannot be read: {error.strerror}") from error
@@ -237,12 +235,12 @@ class FolderRoom(Room):
 
     def _is_to_go(self, path: str, fd: int) -> bool:
         """Whether it is still what the room had there before: the disk has yet to follow."""
-        agreed = self._state.agreed_at(path)
-        if agreed is None or agreed.fingerprint is None or agreed.entry == self._state.view.at(path):
+        agreed, view, status = self._state.agreed_at(path), self._state.view, os.fstat(fd)
+        if stat.S_ISDIR(status.st_mode):
+            return view.at(path) is None and not view.holds_below(path)
+        if agreed is None or agreed.entry == view.at(path) or path in self._state.attention:
             return False
-        return path not in self._state.attention and agreed.fingerprint.same_file(
-            fingerprint_of(os.fstat(fd))
-        )
+        return agreed.fingerprint is not None and agreed.fingerprint.same_file(fingerprint_of(status))
 
     async def write(self, path: str, content: Content) -> None:
         check_path(path)

@@ -58,13 +58,17 @@ class Files:
     # -- looking --------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Placement]:
-        """All that stands in the room, in no order. Folders only if they are empty."""
+        """All that stands in the room, in no order. Of folders those that somebody made."""
         return iter(self._view.placements.values())
 
     def at(self, path: str) -> Placement | None:
-        """The file or empty folder there."""
+        """The file there, or the folder that somebody made."""
         entry = self._view.at(path)
         return None if entry is None else self._view.get(entry)
+
+    def holds_below(self, path: str) -> bool:
+        """Whether anything is in a folder of that path."""
+        return self._view.holds_below(path)
 
     def is_folder(self, path: str) -> bool:
         placed = self.at(path)
