@@ -15,7 +15,7 @@ def test_the_same_words_at_the_end_of_a_last_line_are_there_once_though_one_went
     base = "one line\nlast of text"
     result = merged(base, f"{base} and more of it\nours below\n", f"{base} and more\ntheirs below\n")
     lines = [line for line in result.splitlines() if line]
-    assert lines == ["one line", "last of text and more of it", "ours below", "theirs below"]
+    assert lines == ["one line", "last of text and more of it", "theirs below", "ours below"]
 
 
 def test_a_line_that_one_goes_on_with_and_the_other_splits_has_the_words_of_both() -> None:

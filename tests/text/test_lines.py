@@ -123,10 +123,34 @@ def test_a_line_that_both_added_at_two_places_stands_once_where_one_replaced_wha
 
 
 @pytest.mark.parametrize(
-    ("base", "ours", "theirs"), [("a", "b", "c"), ("", "b\n", "c\n"), ("a\n", "b", "c\n")]
+    ("base", "ours", "theirs"), [("a", "b", "c"), ("a", "b\nd", "c\n"), ("", "b\n", "c\n"), ("", "b", "c\n")]
 )
-def test_text_without_whole_lines_is_left_to_others(base: str, ours: str, theirs: str) -> None:
+def test_text_that_had_no_whole_line_is_left_to_others(base: str, ours: str, theirs: str) -> None:
     assert merge_lines(base, ours, theirs, lambda *_: (), Known(base, ours, theirs), Budget()) is None
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
+        ("a\nb", f"{ADD}a [x]\nmore", "1a\nnew", f"{ADD}1a [x]\nnew\nmore"),
+        # the last line ends where one side had it so
+        ("a b\nc d", "a b ours\nc d", "a b theirs\nc d\n", "a b theirs ours\nc d\n"),
+        ("a b\nc d", "a b ours\nc d\n", "a b theirs\nc d", "a b theirs ours\nc d\n"),
+        ("a b\nc d\n", "a b ours\nc d", "a b theirs\nc d\n", "a b theirs ours\nc d"),
+        ("a b\nc d\n", "a b ours\nc d\n", "a b theirs\nc d", "a b theirs ours\nc d"),
+        # the last line goes, or others come after it
+        ("a b\nc d", "a b ours", "a b theirs\nc d", "a b theirs ours"),
+        ("a b\nc d", "a b ours\nc d", "a b theirs", "a b theirs ours"),
+        ("a b\nc d", "a b ours\nc d\nnew", "a b theirs\nc d", "a b theirs ours\nc d\nnew"),
+        ("a b\nc d", "a b ours\nc d ours", "a b theirs\nc d theirs", "a b theirs ours\nc d theirs ours"),
+        ("a b\nc d", "", "a b theirs\nc d", "a b theirs"),
+        ("a b\nc d", "a b ours\nc d", "", "a b ours"),
+    ],
+)
+def test_lines_stay_whole_though_the_last_one_is_not_ended(
+    base: str, ours: str, theirs: str, result: str
+) -> None:
+    assert merged(base, ours, theirs) == result
 
 
 @pytest.mark.parametrize("ours_many", [False, True])
@@ -177,7 +201,10 @@ def test_each_line_is_one_of_theirs_or_of_ours_or_a_line_that_both_edited(rng: R
 
     base = [line() for _ in range(rng.randint(1, 6))]
     (ours, our_edited), (theirs, their_edited) = version(base), version(base)
-    result = merged("".join(base), ours, theirs)
+    texts = ["".join(base), ours, theirs]
+    if len(base) > 1:  # some end with a line that is not ended
+        texts = [text.removesuffix("\n") if rng.random() < 0.2 else text for text in texts]
+    result = merged(*texts)
     whole = {*ours.splitlines(), *theirs.splitlines()}
     both = [
         {*our_edited[at].split(), *their_edited[at].split()} for at in our_edited.keys() & their_edited.keys()
