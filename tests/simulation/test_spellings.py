@@ -38,6 +38,27 @@ def test_two_names_that_are_one_here_are_two_files_with_two_contents(disk: str) 
     assert scene.read(scene.a, derived.partition(" ")[0] + ".md") == contents(scene.b)[derived]
 
 
+@pytest.mark.parametrize("disk", ["case", "both"])
+@pytest.mark.parametrize("data", ["a text\n", b"\0binary"])
+@pytest.mark.parametrize("folder", ["X", "x"])
+def test_a_folder_keeps_its_spelling_while_a_file_in_it_takes_the_place_of_all_that_was_shared(
+    disk: str, folder: str, data: str | bytes
+) -> None:
+    scene = Scene("plain", disk)
+    other = folder.swapcase()
+    scene.save(scene.a, f"{folder}/z/one.md", "one\n")
+    scene.rest()
+    scene.save(scene.a, f"{other}/a.md", "two\n")
+    scene.rest()
+    shown = next(path for path in scene.paths(scene.b) if path.endswith("/z/one.md"))
+    top = shown.partition("/")[0]
+    scene.b.disk.take(shown)
+    scene.b.disk.take(f"{top}/z")
+    scene.save(scene.b, f"{top}/z", data)
+    scene.rest()
+    assert scene.paths(scene.a) == sorted([f"{folder}/z", f"{other}/a.md"])
+
+
 @pytest.mark.parametrize("disk", FOLDING)
 def test_a_derived_name_that_is_renamed_or_deleted_here_is_so_in_the_room(disk: str) -> None:
     scene = Scene("plain", disk)

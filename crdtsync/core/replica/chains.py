@@ -1,16 +1,38 @@
-"""Who stands where a file is to go, and where that one is to go in turn: chains and cycles of renames."""
+"""Who stands where a file is to go, and where that one is to go in turn: chains and cycles of renames.
+
+Also who stands in a folder that would get another spelling by it.
+"""
 
 from __future__ import annotations
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.paths import parent, parents
 
 
 def occupant_of(state: ReplicaState, path: str, entry: EntryId) -> Synced | None:
     """Who else stands at a path that ``entry`` wants, in whatever spelling."""
     found = [state.synced.at(each) for each in (path, *state.synced.twins(path))]
     return next((state.synced.get(each) for each in found if each is not None and each != entry), None)
+
+
+def waits_for_spelling(state: ReplicaState, placed: Placement, now: float) -> bool:
+    """Whether a folder would be spelled anew while something stands in it that the room has yet to be told
+    of: that would seem to be renamed along with it. Then the entry is tried again later."""
+    if not state.view.folding or state.session.read_only:
+        return False
+    key = state.view.folding.path_key
+    for folder in parents(placed.path):
+        beside = state.disk.within(parent(folder))
+        if folder in beside:
+            continue
+        twins = [each for each in beside if key(each) == key(folder)]
+        if any(state.synced.at(path) is None for twin in twins for path in state.disk.below(twin)):
+            state.retry_later(placed.entry, placed.path, now)
+            return True
+    return False
 
 
 def chain_of(state: ReplicaState, first: Synced, occupant: Synced) -> tuple[set[EntryId], EntryId]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
+from crdtsync.core.replica.chains import waits_for_spelling
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.doubts import Doubts
 from crdtsync.core.replica.events import Differing
@@ -20,7 +21,7 @@ from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executa
 from crdtsync.core.replica.reading import Reading
 from crdtsync.core.replica.records import DropSynced, Synced
 from crdtsync.core.replica.state import RACES_MAX, ReplicaState
-from crdtsync.core.replica.successors import arrived, in_ruins, may_have_arrived
+from crdtsync.core.replica.successors import arrived, in_ruins, may_have_arrived, succeeded
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import Content, Kind, TextContent
@@ -117,7 +118,7 @@ class Reconcile:
             assert seen is not None
             if disk is Disk.EDITED and content is None and state.looking.is_asked(agreed.path):
                 state.looking.want(agreed.path)  # it may be one that changed names with it
-            elif not self._hidden(placed.path) and not self.reading.makes_room(placed):
+            elif not self._hidden(placed.path) and not self._has_to_wait(placed, now):
                 self._materialise.move(agreed, placed, seen, now)
             return
         if (
@@ -126,7 +127,7 @@ class Reconcile:
             and (may_have_arrived(state, agreed, placed) or arrived(state, agreed, placed, seen))
         ):
             return
-        if placed is None and self._succeeded(agreed, disk, now):
+        if placed is None and succeeded(state, agreed, disk, now):
             return
         equal = placed is not None and state.room_digest(entry) == (None if seen is None else seen.digest)
         self._carry_out(plan(disk, room, equal=equal), agreed, placed, seen, content, now)
@@ -150,31 +151,12 @@ class Reconcile:
             return Room.GONE
         return Room.SAME if self._state.room_digest(agreed.entry) == agreed.digest else Room.EDITED
 
-    def _succeeded(self, agreed: Synced, disk: Disk, now: float) -> bool:
-        """Another entry has taken the place of one that is gone in the room: the file goes on as that one.
-
-        So two who created the same file see no deletion, and a file that was replaced is never absent.
-        """
-        state = self._state
-        heir = state.view.at(agreed.path)
-        placed = None if heir is None else state.view.get(heir)
-        if placed is None or state.synced.get(placed.entry) is not None or placed.kind is not agreed.kind:
-            return False
-        if placed.entry in state.busy:
-            return False  # its own file is being written, elsewhere yet
-        related = agreed.digest == state.room_digest(placed.entry)
-        if disk is not Disk.SAME and not (disk is Disk.EDITED and related):
-            return False
-        if agreed.kind is Kind.TEXT and not related:
-            state.documents.inherits(placed.entry, agreed.entry, agreed.digest, now)
-        state.forget(agreed.entry)
-        state.agree(replace(agreed, entry=placed.entry, state_vector=b"\0", provisional=None))
-        state.replan([placed.entry])
-        return True
-
     def _hidden(self, path: str) -> bool:
         """Whether this disk does not take part in the path: ignored, or unreadable."""
         return self._state.ignored(path) or self._state.disk.reason_unknown(path) is not None
+
+    def _has_to_wait(self, placed: Placement, now: float) -> bool:
+        return self.reading.makes_room(placed) or waits_for_spelling(self._state, placed, now)
 
     # -- actions --------------------------------------------------------------------------------------
 
@@ -193,7 +175,7 @@ class Reconcile:
             self._materialise.clear(path)  # an empty folder stands where the room has a file
             seen = None
         if seen is None:
-            if not self.reading.makes_room(placed):
+            if not self._has_to_wait(placed, now):
                 self._materialise.write(placed, None, None, now)
             return
         self._meet(placed, seen, content, now)

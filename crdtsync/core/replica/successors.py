@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import replace
 
+from crdtsync.core.replica.planner import Disk
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk, is_that
@@ -43,6 +44,28 @@ def _holds_it(
     if there.kind is not agreed.kind or there.digest != state.room_digest(agreed.entry):
         return False
     return seen is None or seen.digest != agreed.digest
+
+
+def succeeded(state: ReplicaState, agreed: Synced, disk: Disk, now: float) -> bool:
+    """Another entry has taken the place of one that is gone in the room: the file goes on as that one.
+
+    So two who created the same file see no deletion, and a file that was replaced is never absent.
+    """
+    heir = state.view.at(agreed.path)
+    placed = None if heir is None else state.view.get(heir)
+    if placed is None or state.synced.get(placed.entry) is not None or placed.kind is not agreed.kind:
+        return False
+    if placed.entry in state.busy:
+        return False  # its own file is being written, elsewhere yet
+    related = agreed.digest == state.room_digest(placed.entry)
+    if disk is not Disk.SAME and not (disk is Disk.EDITED and related):
+        return False
+    if agreed.kind is Kind.TEXT and not related:
+        state.documents.inherits(placed.entry, agreed.entry, agreed.digest, now)
+    state.forget(agreed.entry)
+    state.agree(replace(agreed, entry=placed.entry, state_vector=b"\0", provisional=None))
+    state.replan([placed.entry])
+    return True
 
 
 def may_have_arrived(state: ReplicaState, agreed: Synced, placed: Placement) -> bool:

@@ -50,6 +50,10 @@ class PathIndex:
                 del self._children[folder]
             path = folder
 
+    def within(self, folder: str) -> Collection[str]:
+        """The files right in ``folder``, and the folders in it that hold any."""
+        return self._children.get(folder, ())
+
     def below(self, folder: str) -> list[str]:
         """All paths below ``folder``, without the folder itself, in order."""
         if not folder:
@@ -139,6 +143,9 @@ class DiskTree:
 
     def below(self, folder: str) -> list[str]:
         return self._index.below(folder)
+
+    def within(self, folder: str) -> Collection[str]:
+        return self._index.within(folder)
 
     def reason_unknown(self, path: str) -> str | None:
         """Why nothing can be said of ``path``: it, or a folder above it, could not be read."""
