@@ -7,6 +7,7 @@ import pytest
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.simulation.scene import Scene
+from tests.simulation.test_found_power import Nothing
 
 
 def text_of(name: str) -> str:
@@ -174,3 +175,45 @@ def test_a_file_renamed_since_the_state_was_copied_is_no_second_one(other: bytes
     scene.rest()
     assert scene.paths(scene.a) == ["new.md", "old.md"]
     assert scene.read(scene.a, "new.md") == text
+
+
+@pytest.mark.parametrize("power", [False, True])
+@pytest.mark.parametrize("latency_s", [0.001, 0.3])
+def test_files_that_moved_on_by_one_name_are_not_merged_into_each_other(
+    latency_s: float, power: bool
+) -> None:
+    """A new file takes the place of one that takes the place of another; others have swapped those two."""
+    scene = Scene()
+    texts = {"p.md": "apple\nbread\ncheese\ndates\n", "q.md": "walnut\nxylitol\nyam\nzest\n"}
+    for path, text in texts.items():
+        scene.save(scene.a, path, text)
+    scene.rest()
+    scene.wait(5.0)
+    scene.b.machine.filesystem.sync()
+    disk = scene.b.disk
+    old = disk.nodes["q.md"]
+    if power:
+        disk.put("q.md", disk.new_inode(NodeKind.FILE, (texts["q.md"] + "saved anew\n").encode()))
+        scene.wait(0.1)
+    scene.b.kill()
+    if power:
+        scene.b.machine.cut_power(Nothing())
+        assert disk.nodes["q.md"].number == old.number
+    scene.wait(1.0)
+    scene.a.disk.exchange("p.md", "q.md")
+    scene.wait(2.0)
+    for path in texts:
+        scene.save(scene.a, path, f"added to {path}\n" + (scene.read(scene.a, path) or ""))
+    scene.wait(2.0)
+    disk.rename("q.md", "r.md")
+    disk.rename("p.md", "q.md")
+    scene.save(scene.b, "p.md", "something new\n")
+    scene.save(scene.b, "q.md", "apple\nmore\ndates\n")
+    scene.b.link.latency_s = latency_s
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "q.md") == "added to q.md\napple\nmore\ndates\n"
+    assert scene.read(scene.a, "p.md") == "something new\n"
+    others = "".join(scene.read(scene.a, path) or "" for path in scene.paths(scene.a) if path[0] != "q")
+    assert {*texts["q.md"].splitlines(), "added to p.md"} <= set(others.splitlines())
+    assert ("saved anew" in others) == power

@@ -120,6 +120,9 @@ class Doubts:
             if not isinstance(content, TextContent) or content.digest != seen.digest:
                 state.looking.want(path)
                 return False
+            if entry not in state.unborn and self._is_anothers(agreements, path, seen, content):
+                state.agree(first)  # it stands elsewhere, or nowhere: what nobody saw go stays in the room
+                return False
             found = self._nearest(agreements, content.text)
             if found is not None and (entry not in state.unborn or _is_of(found[0], content.text)):
                 # It is edited, and may not be ingested before the next start: that must read it again.
@@ -143,6 +146,27 @@ class Doubts:
             for agreed in agreements:
                 state.replan_path(agreed.path)
         state.sure(entry)
+        return True
+
+    def _is_anothers(
+        self, agreements: tuple[Synced, ...], path: str, seen: OnDisk, content: TextContent
+    ) -> bool:
+        """Whether what stands there is the very file of another, perhaps edited, that was moved there.
+
+        Then both paths are read again: it may be where the room has it.
+        """
+        state, entry = self._state, agreements[0].entry
+        other = None if seen.fingerprint is None else state.synced.with_inode(seen.fingerprint)
+        if other is None or other.entry in (entry, *state.unsure) or other.path == path:
+            return False
+        if any(is_that(seen, each) for each in agreements):
+            return False
+        apart = state.documents.apart(other, content)
+        ours = [state.documents.apart(each, content) for each in agreements]
+        if apart is None or apart > 0.5 or any(each is not None and each <= apart for each in ours):
+            return False
+        state.looking.want(path)
+        state.looking.want(other.path)
         return True
 
     def _likeliest(self, entry: EntryId, agreements: tuple[Synced, ...]) -> str:

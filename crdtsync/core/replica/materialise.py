@@ -186,6 +186,8 @@ class Materialise:
         chain, last = chain_of(state, agreed, occupant)
         astray = leads_astray(state, occupant, agreed.path)
         if last == agreed.entry and not chain & state.busy and not astray:
+            if state.looking.is_asked(agreed.path) or state.looking.is_asked(occupant.path):
+                return True  # one of them may be there already; the look plans it again
             step = SwapFiles(state.take_step_number(), agreed.path, occupant.path)
             state.busy.add(occupant.entry)
             self._beside[step.step] = occupant.entry

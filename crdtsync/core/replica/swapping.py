@@ -54,6 +54,12 @@ class Swapping:
         self._doubts.note(together)
         came = {path: origin for path, each in together.items() if (origin := self._came_from(path, each))}
         self._close(came, together)
+        arrived = {
+            path: origin for path, origin in came.items() if self._has_arrived(path, origin, came, seen)
+        }
+        for path, origin in arrived.items():
+            self._arrived(path, origin, together[path])
+            del came[path], together[path]
         while left := [path for path, origin in came.items() if origin.path not in came]:
             for path in left:
                 source = came.pop(path).path
@@ -76,6 +82,26 @@ class Swapping:
         if came:
             self._swapped(came, together, now)
         return {path: each for path, each in together.items() if path not in came and path not in self._held}
+
+    def _has_arrived(
+        self, path: str, origin: Synced, came: Mapping[str, Synced], seen: Mapping[str, Seen]
+    ) -> bool:
+        """Whether a file stands where the room has it, and at its old path something that came from nowhere."""
+        placed = self._state.view.get(origin.entry)
+        return (
+            placed is not None
+            and placed.path == path
+            and origin.path not in came
+            and isinstance(seen.get(origin.path), Present)
+        )
+
+    def _arrived(self, path: str, origin: Synced, seen: Seen) -> None:
+        """Whose path it was has left that, or has yet to."""
+        state = self._state
+        here = state.synced.at(path)
+        self._ingest.move(origin, path, state.view.get(origin.entry), self._found(seen))
+        self._stand([path], {path: seen})
+        state.replan([origin.entry] if here is None else [origin.entry, here])
 
     def in_order(self, seen: Mapping[str, Seen]) -> list[tuple[str, Seen]]:
         """What is gone comes first, so that a rename finds where its file has come from; then what came from
