@@ -179,9 +179,7 @@ def test_a_file_renamed_since_the_state_was_copied_is_no_second_one(other: bytes
 
 @pytest.mark.parametrize("power", [False, True])
 @pytest.mark.parametrize("latency_s", [0.001, 0.3])
-def test_files_that_moved_on_by_one_name_are_not_merged_into_each_other(
-    latency_s: float, power: bool
-) -> None:
+def test_files_that_moved_on_by_one_name_are_not_merged_into_others(latency_s: float, power: bool) -> None:
     """A new file takes the place of one that takes the place of another; others have swapped those two."""
     scene = Scene()
     texts = {"p.md": "apple\nbread\ncheese\ndates\n", "q.md": "walnut\nxylitol\nyam\nzest\n"}

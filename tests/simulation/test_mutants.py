@@ -19,7 +19,7 @@ from crdtsync.core.hub import engine as hub_engine
 from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.hub.engine import HubEngine
-from crdtsync.core.replica import ingest, materialise, transfers
+from crdtsync.core.replica import ingest, successors, transfers
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.doubts import Doubts
@@ -148,7 +148,7 @@ STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
         stories.test_a_flush_ends_while_the_deletion_of_a_whole_folder_is_held,
     ),
     "a move that was done before a kill is tried again": (
-        lambda: patch.object(materialise, "arrived", lambda *_: False),
+        lambda: patch.object(successors, "is_that", lambda *_: True),
         transactions.test_a_file_saved_where_one_stood_that_was_moved_before_a_kill_is_another,
     ),
 }
@@ -173,7 +173,7 @@ SEEDS: dict[str, tuple[Mutant, int]] = {
     "updates are not sent": (lambda: patch.object(HubSession, "push", lambda *_: None), 2001),
     "what a scan does not find is not looked for": (
         lambda: patch.object(Observing, "_missing", lambda *_: None),
-        2010,
+        2030,
     ),
 }
 

@@ -54,12 +54,9 @@ class Swapping:
         self._doubts.note(together)
         came = {path: origin for path, each in together.items() if (origin := self._came_from(path, each))}
         self._close(came, together)
-        arrived = {
-            path: origin for path, origin in came.items() if self._has_arrived(path, origin, came, seen)
-        }
-        for path, origin in arrived.items():
-            self._arrived(path, origin, together[path])
-            del came[path], together[path]
+        while there := [path for path in came if self._has_arrived(path, came, seen)]:
+            for path in there:
+                self._arrived(path, came.pop(path), together.pop(path))
         while left := [path for path, origin in came.items() if origin.path not in came]:
             for path in left:
                 source = came.pop(path).path
@@ -83,10 +80,9 @@ class Swapping:
             self._swapped(came, together, now)
         return {path: each for path, each in together.items() if path not in came and path not in self._held}
 
-    def _has_arrived(
-        self, path: str, origin: Synced, came: Mapping[str, Synced], seen: Mapping[str, Seen]
-    ) -> bool:
-        """Whether a file stands where the room has it, and at its old path something that came from nowhere."""
+    def _has_arrived(self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen]) -> bool:
+        """Whether a file stands where the room has it, and at its old path what came from nowhere."""
+        origin = came[path]
         placed = self._state.view.get(origin.entry)
         return (
             placed is not None
