@@ -369,9 +369,8 @@ class Materialise:
         """Both files are where the other was; their fingerprints are learnt by looking."""
         state = self._state
         state.looking.touched(other)
-        first, second = state.synced.at(path), state.synced.at(other)
-        mine = state.synced.get(first) if first else None
-        theirs = state.synced.get(second) if second else None
+        entries = state.synced.at(path), state.synced.at(other)
+        mine, theirs = (state.synced.get(entry) if entry else None for entry in entries)
         for agreed in (mine, theirs):
             if agreed is not None:
                 state.documents.left(agreed)

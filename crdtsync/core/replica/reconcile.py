@@ -314,11 +314,8 @@ class Reconcile:
         covered = (
             state.documents.state_vector(agreed.entry) if agreed.kind is Kind.TEXT else agreed.state_vector
         )
-        if (agreed.digest, agreed.state_vector, agreed.fingerprint) != (
-            seen.digest,
-            covered,
-            seen.fingerprint,
-        ):
+        known = seen.digest, covered, seen.fingerprint
+        if (agreed.digest, agreed.state_vector, agreed.fingerprint) != known:
             agreed = replace(agreed, digest=seen.digest, state_vector=covered, fingerprint=seen.fingerprint)
             state.agree(agreed)
         state.give_up(agreed.entry)
