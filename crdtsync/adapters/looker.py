@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from crdtsync.adapters.contents import CHANGING, observe
@@ -28,7 +29,7 @@ from crdtsync.core.values.files import (
     Unreadable,
     Unshareable,
 )
-from crdtsync.core.values.paths import path_problem
+from crdtsync.core.values.paths import parent, path_problem
 from crdtsync.core.values.reserved import STATE_FOLDER, litter_name
 
 GLANCE_MAX_BYTES: Final = 64 * limits.KiB
@@ -58,9 +59,24 @@ class Looker:
         listings = Listings(self._tree)
         with self._guard.guarded():
             return tuple(
-                (wanted.path, self.look_at(wanted.path, wanted.known_text, listings, wanted.unless))
+                (
+                    wanted.path,
+                    self._told(wanted, self.look_at(wanted.path, wanted.known_text, listings, wanted.unless)),
+                )
                 for wanted in paths
             )
+
+    def _told(self, wanted: LookAt, seen: Seen) -> Seen:
+        """Where nothing is: whether what is mounted there is gone, too, and our own file system shows."""
+        if wanted.device is None or seen != Absent():
+            return seen
+        at: str | None = parent(wanted.path)
+        while at is not None:
+            with suppress(FileNotFoundError, Blocked), self._tree.folder(at) as dir_fd:
+                device = self._calls.fstat(dir_fd).st_dev
+                return Absent(unmounted=device == self._tree.device != wanted.device)
+            at = parent(at) if at else None
+        return seen
 
     def glance(self, wanted: LookAt) -> Seen | None:
         """What is at the path, if that is a file which can be read without waiting: else None.

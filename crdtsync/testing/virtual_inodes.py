@@ -60,6 +60,8 @@ class Inode:
     attributes: dict[str, bytes] = field(default_factory=dict)
     user: int = USER
     group: int = USER
+    device: int = DEVICE
+    """Of the file system that it is on; another one is as if mounted there."""
     spared: bytes = b""
     """What of the content is on the disk itself."""
     unspared: list[bytes] | None = None
@@ -103,7 +105,7 @@ class Inode:
             (
                 _FORMAT[self.kind] | self.permissions,
                 self.number,
-                DEVICE,
+                self.device,
                 links,
                 self.user,
                 self.group,

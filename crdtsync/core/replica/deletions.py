@@ -17,16 +17,23 @@ BURST_MAX_S = 10.0
 class Deletions:
     def __init__(self) -> None:
         self._burst: dict[EntryId, float] = {}
+        self._unmounted: set[EntryId] = set()
+        """Of all that are gone: those of which the disk is gone on which they were."""
         self._since = 0.0
         self._judged_at = 0.0
         self.held: set[EntryId] = set()
         self.passed: set[EntryId] = set()
         """Judged or confirmed, and on their way to be sent; a look at their paths need not be waited for."""
 
-    def add(self, entry: EntryId, now: float, wait_s: float = 0.0) -> None:
-        """The entry's file is gone from disk; not judged before ``wait_s`` from now."""
+    def add(self, entry: EntryId, now: float, wait_s: float = 0.0, *, unmounted: bool = False) -> None:
+        """The entry's file is gone from disk; not judged before ``wait_s`` from now.
+
+        ``unmounted``: with all that was mounted where it stood, so nobody may have deleted it: it is held.
+        """
         if entry in self.held:
             return
+        if unmounted:
+            self._unmounted.add(entry)
         if not self._burst:
             self._since = now
         self._burst[entry] = now + wait_s
@@ -38,12 +45,18 @@ class Deletions:
     def discard(self, entry: EntryId) -> None:
         """The file is back, or has been found elsewhere."""
         self._burst.pop(entry, None)
+        self._unmounted.discard(entry)
         self.held.discard(entry)
         self.passed.discard(entry)
 
     def covers(self, entry: EntryId) -> bool:
         """Whether the deletion must not be sent yet."""
         return entry in self._burst or entry in self.held
+
+    @property
+    def unmounted(self) -> bool:
+        """Whether some of those that are held are gone with what was mounted where they stood."""
+        return not self._unmounted.isdisjoint(self.held)
 
     @property
     def waiting(self) -> bool:
@@ -72,19 +85,23 @@ class Deletions:
         burst = [entry for entry in self._burst if in_room(entry)]
         self._burst.clear()
         self.passed.update(theirs)
+        lost = [entry for entry in burst if entry in self._unmounted]
         count = len(burst) + len(self.held)
         most = 2 * count > entries_in_room and count >= limits.MASS_DELETION_MIN_ENTRIES
         everything = count >= entries_in_room and count >= limits.MASS_DELETION_ALL_MIN_ENTRIES
         if most or everything:
             self.held.update(burst)
             return theirs, bool(burst)
+        self.held.update(lost)
+        burst = [entry for entry in burst if entry not in self.held]
         self.passed.update(burst)
-        return [*theirs, *burst], False
+        return [*theirs, *burst], bool(lost)
 
     def release(self) -> list[EntryId]:
         """Let go of all that was held."""
         released = sorted(self.held)
         self.held.clear()
+        self._unmounted.difference_update(released)
         return released
 
     def forget(self, gone_in_room: Iterable[EntryId]) -> None:

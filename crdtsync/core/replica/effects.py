@@ -20,11 +20,13 @@ class LookAt:
     """One path to look at. ``known_text``: it is a text now, so the larger size limit holds.
 
     ``unless`` this still stands there, and tells that nothing was written: then Unchanged is all to be said.
+    ``device``: where the file stood, if something else is mounted there than holds most of the folder.
     """
 
     path: str
     known_text: bool
     unless: Fingerprint | None = None
+    device: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,15 @@ class Holding:
         send, held = self._deletions.judge(count, lambda entry: view.get(entry) is not None, settling, now)
         if held:
             number = len(self._deletions.held)
+            gone = (
+                "are gone with a disk that is not mounted"
+                if self._deletions.unmounted
+                else "were deleted at once"
+            )
             state.tell(
                 "",
                 HELD,
-                f"{number} files were deleted at once: nothing was sent. "
+                f"{number} files {gone}: nothing was sent. "
                 "Send the deletions with 'crdtsync confirm', or bring the files back with 'crdtsync restore'",
             )
         state.replan(send)

@@ -39,7 +39,12 @@ def in_step(state: ReplicaState, entry: EntryId) -> bool:
 def looks(state: ReplicaState) -> list[Look]:
     """What is to be looked at now. A file of ours is not read for the hint of its own coming."""
     return [
-        Look(tuple(LookAt(path, state.is_text(path), _unless(state, path)) for path in batch))
+        Look(
+            tuple(
+                LookAt(path, state.is_text(path), _unless(state, path), state.synced.other_device(path))
+                for path in batch
+            )
+        )
         for batch in state.looking.take_looks(state.stepping)
     ]
 

@@ -116,9 +116,9 @@ class Observing:
         before = state.disk.get(path)
         state.own_files.seen(path, seen)
         match seen:
-            case Absent():
+            case Absent(unmounted):
                 self._known(path)
-                self._absent(path, now)
+                self._absent(path, now, unmounted)
             case Present(fingerprint, content):
                 self._known(path)
                 self._present(path, fingerprint, content, now)
@@ -166,7 +166,7 @@ class Observing:
         if reason != IGNORED:
             state.tell(path, kind, reason)
 
-    def _absent(self, path: str, now: float) -> None:
+    def _absent(self, path: str, now: float, unmounted: bool = False) -> None:
         state = self._state
         for below in state.synced.below(path):
             state.looking.want(below)
@@ -187,7 +187,7 @@ class Observing:
         if not state.looking.settle(path, Wait.ABSENT, now):
             return
         state.disk.discard(path)
-        self._deletions.add(entry, now)
+        self._deletions.add(entry, now, unmounted=unmounted)
         if folder := parent(path):
             state.looking.want(folder)
 

@@ -5,6 +5,7 @@ The third, what the room says, is ``core.tree.view``. Trees hold observations, n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -177,10 +178,15 @@ class SyncedTree:
         self._by_inode: dict[int | tuple[int, int], EntryId] = {}
         self._device: int | None = None
         """Of the first file, and of all of them where nothing is mounted inside: its inodes go without it."""
+        self._on_device: Counter[int] = Counter()
+        """How many files are on each."""
+        self._device_before: int | None = None
+        """Of most files when the replica started: a start of the machine may number its devices anew."""
         self._by_digest: dict[Digest, EntryId] = {}
         self._index = PathIndex(self._by_path)
         for agreed in synced:
             self.put(agreed)
+        self._device_before = self._main_device()
 
     def __len__(self) -> int:
         return len(self._by_entry)
@@ -199,6 +205,18 @@ class SyncedTree:
         if not self._folding:
             return []
         return sorted(self._by_key.get(self._folding.path_key(path), set()) - {path})
+
+    def other_device(self, path: str) -> int | None:
+        """Of the file system on which the file at that path stood, if it is another than that of most."""
+        entry = self._by_path.get(path)
+        agreed = None if entry is None else self._by_entry[entry]
+        if agreed is None or agreed.fingerprint is None or len(self._on_device) == 1:
+            return None
+        device = agreed.fingerprint.device
+        return None if device in (self._main_device(), self._device_before) else device
+
+    def _main_device(self) -> int | None:
+        return max(self._on_device, key=self._on_device.__getitem__, default=None)
 
     def with_inode(self, fingerprint: Fingerprint) -> Synced | None:
         entry = self._by_inode.get(self._file(fingerprint))
@@ -226,6 +244,7 @@ class SyncedTree:
             if self._device is None:
                 self._device = agreed.fingerprint.device
             self._by_inode[self._file(agreed.fingerprint)] = agreed.entry
+            self._on_device[agreed.fingerprint.device] += 1
         if agreed.digest is not None:
             self._by_digest[agreed.digest] = agreed.entry
 
@@ -249,6 +268,7 @@ class SyncedTree:
         if not others:
             self._also_at.pop(agreed.path, None)
         if agreed.fingerprint is not None:
+            self._on_device[agreed.fingerprint.device] -= 1
             file = self._file(agreed.fingerprint)
             if self._by_inode.get(file) == entry:
                 del self._by_inode[file]

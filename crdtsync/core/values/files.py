@@ -134,7 +134,12 @@ def kind_of(content: Content) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Nothing is there, and the folders above could be read, so that this is certain."""
+    """Nothing is there, and the folders above could be read, so that this is certain.
+
+    ``unmounted``: the file system on which a file had stood there is not there either.
+    """
+
+    unmounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
