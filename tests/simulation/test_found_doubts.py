@@ -31,6 +31,26 @@ def test_a_file_moved_where_another_was_only_about_to_be_written_is_no_edit_of_t
     assert texts(scene) == sorted([OLD + more, NEW])
 
 
+@pytest.mark.parametrize("content", [b"\0a blob", b"another text\n"])
+def test_what_others_put_in_the_place_of_a_file_that_was_only_about_to_be_written_comes(
+    content: bytes,
+) -> None:
+    scene = Scene()
+    scene.b.work_s = 10.0
+    scene.save(scene.a, "new.md", NEW)
+    scene.wait(2.0)
+    scene.a.disk.take("new.md")
+    scene.wait(1.0)
+    scene.save(scene.a, "new.md", content)
+    scene.wait(1.0)
+    assert scene.paths(scene.b) == []
+    scene.b.kill()
+    scene.b.work_s = 0.001
+    scene.b.start()
+    scene.rest()
+    assert [node.data for _, node in scene.b.disk.files()] == [content]
+
+
 def test_a_file_made_where_another_was_only_about_to_be_written_is_no_edit_of_that() -> None:
     scene = Scene()
     scene.b.at_primitive(0, scene.b.kill, of_steps=True)

@@ -13,6 +13,7 @@ def replan_all(state: ReplicaState) -> None:
     placements = state.view.placements
     state.replan(entry for entry in placements if not in_step(state, entry))
     state.replan(agreed.entry for agreed in state.synced if agreed.entry not in placements)
+    state.replan(state.unsure)  # of some neither the room nor an agreement that is sure knows any more
     for path in state.disk.paths():
         if state.synced.at(path) is None:
             state.replan_path(path)
