@@ -14,7 +14,8 @@ from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.limits import MiB
 from crdtsync.runtime import blob_transfer
 from crdtsync.runtime.blob_job import Direction, Transfer
-from tests.blobs.harness import Hub, Replica, noise, one_turn, until
+from crdtsync.runtime.workers import Workers
+from tests.blobs.harness import Hub, Replica, noise, one_turn, until, without_threads
 
 
 async def test_a_file_that_changes_while_it_is_sent_is_told_apart_from_other_failures(
@@ -100,7 +101,10 @@ async def test_a_wish_that_is_repeated_is_answered_once(here: Replica, there: Re
     assert there.outcomes == []
 
 
-async def test_a_small_blob_passes_a_large_one(here: Replica, there: Replica, hub: Hub) -> None:
+async def test_a_small_blob_passes_a_large_one(
+    here: Replica, there: Replica, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Workers, "acquire", without_threads)
     large, small = noise(31, 32 * MiB), noise(32, 4000)
     first, second = await here.upload("large", large), await here.upload("small", small)
     there.ask(first, len(large))

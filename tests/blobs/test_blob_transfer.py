@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import pytest
 
 from crdtsync.adapters import chunker
@@ -14,9 +11,7 @@ from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.limits import CHUNK_AVERAGE_BYTES, MiB
 from crdtsync.core.wire import blobs as wire
 from crdtsync.runtime.workers import Workers
-from tests.blobs.harness import Hub, Replica, noise, one_turn
-
-T = TypeVar("T")
+from tests.blobs.harness import Hub, Replica, noise, without_threads
 
 INDEX_BYTES_PER_CHUNK = 36
 
@@ -127,11 +122,6 @@ async def test_many_small_blobs_share_round_trips(
         nonlocal frames
         frames += 1
         return real(frame)
-
-    async def without_threads(_: Workers, __: object, work: Callable[..., T], *given: Any, **named: Any) -> T:
-        """Those of a busy machine come one by one with what they read: nothing that could share a frame."""
-        await one_turn()
-        return work(*given, **named)
 
     monkeypatch.setattr(Workers, "acquire", without_threads)
     monkeypatch.setattr(wire, "decode_from_replica", count)
