@@ -41,3 +41,23 @@ def test_three_files_change_names_though_what_is_agreed_of_one_is_in_doubt(
         disk.write_into(files[edited], expected[edited].encode())
     scene.b.start()
     assert texts(scene) == {f"{CAME_TO[name]}.md": text for name, text in expected.items()}
+
+
+@pytest.mark.parametrize(("data", "edited"), [(text_of("p"), ""), (text_of("p"), "mine\n"), ("\0binary", "")])
+def test_a_file_that_a_power_cut_gave_back_what_it_held_changes_names(edited: str, data: str) -> None:
+    scene = Scene()
+    scene.save(scene.b, "p.md", data)
+    scene.save(scene.b, "q.md", text_of("q"))
+    scene.rest()
+    scene.wait(5.0)
+    scene.save(scene.b, "p.md", data + "second\n")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 1.0, lambda: scene.read(scene.a, "p.md") == data + "second\n"
+    )
+    power_cut(scene)
+    scene.save(scene.b, "p.md", edited + data)  # into the same file
+    scene.b.disk.exchange("p.md", "q.md")
+    scene.b.start()
+    found = texts(scene)
+    assert found.pop("p.md") == text_of("q")
+    assert found == {"q.md": edited + data + "second\n"}

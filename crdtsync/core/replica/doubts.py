@@ -60,8 +60,8 @@ class Doubts:
         return any(state.disk.get(path) is None and state.looking.is_open(path) for path in paths)
 
     def note(self, seen: Mapping[str, Seen]) -> None:
-        """Be sure of those whose very files stand, as agreed on last or edited since, at the paths of
-        others, while something else stands at their own: ``Swapping`` knows them by what is agreed."""
+        """Be sure of those whose very files stand at the paths of others, while something else stands at
+        their own: ``Swapping`` knows them by what is agreed."""
         state = self._state
         if not state.unsure:
             return
@@ -74,15 +74,21 @@ class Doubts:
             own, agreements = found.get(last.path), state.unsure[last.entry]
             if own is None or any(each.path == path or _may_be(own, each) for each in agreements):
                 continue
-            if here.digest == last.digest or self._made_from(last, agreements, seen[path]):
-                state.sure(last.entry)
+            agreed = self._made_from(agreements, seen[path]) or last
+            if agreed.digest != here.digest:
+                state.guessed.add(last.entry)
+            found_there = here.fingerprint_of(agreed.digest)
+            self._holds(replace(agreed, path=last.path, fingerprint=found_there), agreements)
 
-    def _made_from(self, last: Synced, agreements: tuple[Synced, ...], seen: Seen) -> bool:
-        """Whether a text was edited after what was agreed last, rather than after what was before."""
+    def _made_from(self, agreements: tuple[Synced, ...], seen: Seen) -> Synced | None:
+        """Which of the agreements that is what was seen, or what was edited since, as far as one can tell."""
         assert isinstance(seen, Present)
+        for agreed in reversed(agreements):
+            if agreed.digest == seen.content.digest:
+                return agreed
         text = seen.content.text if isinstance(seen.content, TextContent) else None
         nearest = None if text is None else self._nearest(agreements, text)
-        return nearest is not None and nearest[1].digest == last.digest
+        return None if nearest is None else nearest[1]
 
     def settled(self, path: str, content: Content | None) -> bool:
         """Make sure of all whose files may stand at ``path``, where ``content`` has just been found."""
