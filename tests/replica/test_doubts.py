@@ -240,3 +240,21 @@ def test_a_save_with_a_line_that_only_the_older_text_has_was_made_from_that() ->
     older, later = "the first heading\nbody\n", "another title\nbody and more\n"
     assert not _shows("the first heading\nbody and mine\n", later, older, seen=True)
     assert _shows("another title\nbody and mine\n", later, older, seen=True)
+
+
+@pytest.mark.parametrize("work_s", [0.001, 0.05, 0.2])
+def test_a_file_waits_for_a_name_until_it_is_known_what_stands_there(work_s: float) -> None:
+    scene = shared(LINES)
+    scene.save(scene.a, "p.md", "another\n")
+    scene.rest()
+    scene.wait(5.0)
+    received(scene, "a.md", LINES + "first\n")
+    power_cut(scene)
+    scene.a.disk.rename("a.md", "moved.md")
+    scene.wait(1.0)
+    scene.a.disk.rename("p.md", "a.md")
+    scene.wait(1.0)
+    scene.save(scene.b, "a.md", "mine\n" + LINES)
+    scene.b.work_s = work_s
+    scene.b.start()
+    assert texts(scene) == {"moved.md": "mine\n" + LINES + "first\n", "a.md": "another\n"}
