@@ -119,7 +119,7 @@ class HubLoop:
 
             def deliver(frame: str | bytes) -> None:
                 if isinstance(frame, bytes):
-                    if not (self._flush or self._crowded):
+                    if door is not None and not (self._flush or self._crowded):
                         self._tell_ahead(number, frame)
                     self._handle(BinaryFrame(number, frame, time.time_ns() // 1_000_000))
                 else:

@@ -37,12 +37,18 @@ def problem_of(updates: Iterable[tuple[DocumentId, bytes]]) -> str | None:
     """
     for document, update in updates:
         try:
-            check = check_tree_update if document == TREE else check_update
-            if not check(update).empty:
-                _apply(Doc(), update)
+            read_sound(document, update)
         except MalformedUpdate as error:
             return f"an update of document {document} cannot be applied: {error}"
     return None
+
+
+def read_sound(document: DocumentId, update: bytes) -> UpdateShape:
+    """What an update is. Raises MalformedUpdate for one that no log may hold, as in ``problem_of``."""
+    shape = (check_tree_update if document == TREE else check_update)(update)
+    if not shape.empty:
+        _apply(Doc(), update)
+    return shape
 
 
 def checked(request: CheckUpdates, pause: Callable[[], None] = lambda: None) -> UpdatesChecked:

@@ -141,7 +141,13 @@ class Room:
             self._shared.touched.pop(self.name, None)  # what was added just now is given just now
         gathered, self._gathered = self._gathered, []
         for batch in batches(gathered):
-            self._give((listener.number, listener.take(batch)) for listener in list(self.live.values()))
+            authors = {row.author for row in batch.rows}
+            for made_it in (False, True):  # to others it is news
+                self._give(
+                    (listener.number, listener.take(batch))
+                    for listener in list(self.live.values())
+                    if (listener.number in authors) is made_it
+                )
         for listener in list(self.awaiting_flush.values()):
             listener.flushed()
 

@@ -14,7 +14,6 @@ from typing import assert_never
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import READ_ONLY, Granted
 from crdtsync.core.hub.batch import Batch, Rows, batches
-from crdtsync.core.hub.documents import problem_of
 from crdtsync.core.hub.effects import (
     CheckUpdates,
     CompareDocuments,
@@ -25,6 +24,7 @@ from crdtsync.core.hub.effects import (
 )
 from crdtsync.core.hub.events import Compared
 from crdtsync.core.hub.outlet import Outlet, bounded
+from crdtsync.core.hub.pushed import Pushed
 from crdtsync.core.hub.receipts import Passage, Receipts
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Refusal, Shared
@@ -71,13 +71,12 @@ class ReplicaSession:
         self._room: Room | None = None
         self._shared = shared
         self._backlog: Backlog | None = None
-        self._asked = False
+        self._asked = self._all_compared = self._paused = False
         self._compares: deque[tuple[DocumentId, bytes]] = deque()
         self._compared: set[DocumentId] = set()
-        self._all_compared = False
+        self._pushed = Pushed()
         self._checking: tuple[Push, int] | None = None
         self._probes: deque[tuple[int, int]] = deque()
-        self._paused = False
 
     # -- from the engine ------------------------------------------------------------------------------
 
@@ -254,7 +253,7 @@ class ReplicaSession:
             self._shared.add(CheckUpdates(self.number, push.updates))
             self.settle()
         else:
-            self.checked(problem_of(push.updates))
+            self.checked(self._pushed.problem_of(push.updates))
 
     def _admit(self, push: Push, at_ms: int) -> None:
         room = self._here()
