@@ -7,11 +7,13 @@ from random import Random
 
 import pytest
 
+from crdtsync.core.replica.session import HubSession
 from crdtsync.testing.clock import Clock, Streams, Timer, Trace
 from crdtsync.testing.oracles import check_equal
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.simulation.scene import Scene
 
 BASE = "first line of text\nsecond line of text\nthird line of text\n"
 BROKE = (5, 9, 50, 52, 56, 73, 77, 79, 103, 115, 126, 157, 165, 180, 195, 221, 254, 297)
@@ -104,3 +106,28 @@ class Restored:
             self.clock.now_s + 300.0, lambda: all(number in each.flushed for each, number in numbers)
         ), "the flush does not end"
         self.wait(2.0)
+
+
+def test_what_a_restored_hub_tells_before_it_is_answered_came_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has said what it has of a text, and is given what it lacks later, among other texts."""
+    scene = Scene()
+    scene.save(scene.a, "x.md", BASE)
+    scene.rest()
+    backup = scene.hub.backup()
+    scene.a.link.online = False
+    scene.a.link.cut()
+    scene.wait(1.0)
+    scene.save(scene.b, "x.md", FORMATTED)
+    scene.wait(1.0)
+    scene.hub.kill()
+    scene.hub.restore(backup)
+    scene.save(scene.a, "x.md", FORMATTED)
+    with monkeypatch.context() as congested:
+        congested.setattr(HubSession, "eager", property(lambda session: False))
+        scene.hub.start()
+        scene.wait(5.0)
+        scene.a.link.online = True
+        scene.wait(5.0)
+    scene.save(scene.a, "other.md", "something to hear of\n")
+    scene.rest()
+    assert scene.read(scene.a, "x.md") == FORMATTED

@@ -13,7 +13,7 @@ from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.records import AddUpdate, Head, PutHead, ReplaceUpdates
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.replica.taking_back import bring, is_held
+from crdtsync.core.replica.taking_back import bring, is_held, with_inserts
 from crdtsync.core.replica.told import ToldOrder
 from crdtsync.core.replica.transfers import Transfers
 from crdtsync.core.replica.unaccepted import Unaccepted
@@ -50,6 +50,8 @@ class HubSide:
         self._tree_changed_at: float | None = None
         self.now = 0.0
         self._told = ToldOrder()
+        self._told_since: dict[EntryId, dict[int, int]] = {}
+        """Of texts that a hub that lost its order has yet to say what it has of: what it told meanwhile."""
         self.clean: set[DocumentId] = set()
         """Documents that the hub has, durably, and whose heads still say that it may not."""
 
@@ -86,7 +88,8 @@ class HubSide:
             path = entry if placed is None else placed.path
             self._state.tell(path, "refused", f"an update from the hub cannot be applied: {error}")
             return
-        if entry in self._state.unaccepted.unordered or entry in self._told.lost:
+        if self._is_unordered(entry):
+            self._told_since[entry] = with_inserts(self._told_since.get(entry, {}), update)
             return
         self._told.add(entry, update)
         if entry in self._state.unaccepted:
@@ -121,6 +124,7 @@ class HubSide:
 
     def on_unresumed(self) -> None:
         """The hub cannot say in which order things happened since we were here."""
+        self._told_since.clear()
         self._told.lose()
         self._state.unaccepted.lose_order()
         self._state.documents.placed.forget()
@@ -207,7 +211,9 @@ class HubSide:
         comes first: what we bring of the same is taken out again, whoever made it.
         """
         unaccepted, documents = self._state.unaccepted, self._state.documents
-        clocks = decode(state_vector)
+        clocks = dict(decode(state_vector))
+        for client, clock in self._told_since.pop(entry, {}).items():
+            clocks[client] = max(clock, clocks.get(client, 0))  # it has that too, before ours
         told = self._told.take(entry)
         unaccepted.unordered.discard(entry)
         flying = [edit.update for edit in unaccepted.of(entry)]

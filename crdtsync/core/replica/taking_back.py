@@ -126,6 +126,12 @@ def is_held(update: bytes, clocks: Mapping[int, int]) -> bool:
     return bool(inserts) and all(clocks.get(client, 0) >= ranges[-1][1] for client, ranges in inserts.items())
 
 
+def with_inserts(clocks: Mapping[int, int], update: bytes) -> dict[int, int]:
+    """The clocks of a document with these that has taken in the update, too."""
+    ends = {client: ranges[-1][1] for client, ranges in check_update(update).inserts.items()}
+    return {client: max(clocks.get(client, 0), ends.get(client, 0)) for client in (*clocks, *ends)}
+
+
 def _stretches(flying: Sequence[Unaccepted]) -> list[tuple[str, str]]:
     """The texts before and after our edits, joined where nothing of others came between two of them.
 
