@@ -287,11 +287,15 @@ def _marks(data: bytes, token: bytes) -> int:
     """How often a tool's mark with the token stands whole at the line that the tool gives it to.
 
     One that stands elsewhere was carried there by an edit of someone else, and one in which someone typed is
-    theirs: the tool may well have marked the line again.
+    theirs: the tool may well have marked the line again. Two lines may be given the same.
     """
     mark = f" [checked {token.decode()}]"
     lines = [line for line in data.decode(errors="replace").splitlines() if mark in line]
-    return sum(line.count(mark) for line in lines if token.decode() in formatted(line.partition(mark)[0]))
+    marked: Counter[str] = Counter()
+    for line in lines:
+        if token.decode() in formatted(bare := line.partition(mark)[0]):
+            marked[bare.strip()] += line.count(mark)
+    return max(marked.values(), default=0)
 
 
 def compare(promise: str, one: str, first: Picture, other: str, second: Picture) -> None:
