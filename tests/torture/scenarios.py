@@ -69,6 +69,26 @@ class Hammered(Scenario):
                     machine.start()
 
 
+class Rejoining(Scenario):
+    """All replicas come back at once, over and over; the hub is killed while it tells what they missed."""
+
+    def during(self) -> None:
+        here, rng = self.here, self.here.rng
+        for _ in here.while_busy(at_least=2):
+            for name in NAMES:
+                here.machines[name].kill()
+            pause(rng.uniform(0, 1.0))
+            for name in NAMES:
+                here.machines[name].start()
+            for name in rng.sample(NAMES, rng.choice([1, 2, 3])):
+                here.up(name)
+            pause(rng.choice([0.0, 0.02, 0.1, 0.3]))
+            here.hub.kill()
+            here.faults["kills"] += 1 + len(NAMES)
+            pause(rng.uniform(0, 0.5))
+            here.revive("hub")
+
+
 class Frozen(Scenario):
     """Processes stand still for a while, as on a machine that swaps or sleeps."""
 
@@ -263,6 +283,7 @@ _DENIED = (("openat,mkdirat,renameat,renameat2,unlinkat,linkat,newfstatat,statx"
 def _made() -> Iterator[tuple[str, type[Scenario]]]:
     yield "plain", Plain
     yield "hammered", Hammered
+    yield "rejoining", Rejoining
     yield "frozen", Frozen
     for victim in ("hub", "replica"):
         for group in CALLS:
