@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import Granted
 from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.effects import Effect, Send
@@ -136,6 +137,15 @@ def test_what_will_be_refused_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch)
     writing = Writing()
     monkeypatch.setattr(limits, "TEXT_REMAINS_MAX_BYTES", 10)
     assert not writing.ahead()
+
+
+def test_a_long_frame_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    writing = Writing()
+    frame, effects = writing.comes("b")
+    assert effects
+    writing = Writing()
+    monkeypatch.setattr(bounds, "AHEAD_MAX_BYTES", len(frame) - 1)
+    assert writing.comes("b") == (frame, [])
 
 
 def test_of_a_file_that_is_not_made_yet_nothing_goes_ahead() -> None:

@@ -34,6 +34,8 @@ COMPACT_AFTER_GROWTH: Final = 4
 COMPACT_AFTER_SHARE: Final = 8
 """A large document waits until this share of it is new, or for this many times the rows: it costs as much to
 compact as it is large."""
+AHEAD_MAX_BYTES: Final = 8 * KiB
+"""In which a client types on, whatever its document is called; a longer frame is read once."""
 COMPACTIONS_WAITING_MAX: Final = 10_000
 """Documents in the queue for compaction; one left out comes back with its next update."""
 COMPACTION_WAITS_ROWS: Final = 4096

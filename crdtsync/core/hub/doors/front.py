@@ -128,7 +128,7 @@ class Doors:
 
     def tell_ahead(self, member: int, data: bytes) -> None:
         """Tell others what the connection types on with, before ``frame`` takes it in."""
-        if (connection := self._connections.get(member)) is not None:
+        if len(data) <= bounds.AHEAD_MAX_BYTES and (connection := self._connections.get(member)) is not None:
             connection.tell_ahead(data)
 
     def sent(self, member: int, size: int) -> None:
