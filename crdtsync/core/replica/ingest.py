@@ -11,7 +11,7 @@ from typing import assert_never
 
 from crdtsync.core.replica import records
 from crdtsync.core.replica.live import LiveTexts
-from crdtsync.core.replica.passed import Moment, moment_of
+from crdtsync.core.replica.passed import Moment, moment_of, vector_of
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
@@ -34,7 +34,7 @@ from crdtsync.core.tree.rows import (
     Version,
 )
 from crdtsync.core.tree.view import Placement
-from crdtsync.core.values.digests import digest_of_text
+from crdtsync.core.values.digests import Digest, digest_of_text
 from crdtsync.core.values.files import BlobContent, Content, Kind, LinkContent, TextContent
 from crdtsync.core.values.ids import DocumentId, EntryId, client_id_in, new_entry_id
 from crdtsync.core.values.paths import conflict_path
@@ -46,6 +46,9 @@ class Ingest:
         self._live = live
         live.take_save = self.take_save
         self._client_id = client_id
+        self._made_from: dict[EntryId, tuple[Digest, Digest]] = {}
+        """Of texts saved while the hub is away: what was agreed then, and the older version that the first
+        save was made from. Whoever saves once more goes on from that save."""
 
     # -- texts --------------------------------------------------------------------------------------
 
@@ -69,6 +72,7 @@ class Ingest:
         older = entry in state.rebooted or entry in state.guessed
         state.rebooted.discard(entry)
         state.guessed.discard(entry)
+        self._made_from.pop(entry, None)
         self._merge(entry, base, saved, now, older=older)
         state.documents.saved_here(entry, content.digest)
         merged = state.documents.text_digest(entry)
@@ -82,6 +86,14 @@ class Ingest:
         state.agree(
             replace(agreed, digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
         )
+
+    def put_off(self, agreed: Synced, saved: str) -> None:
+        """A save that waits for the hub: an older base is told best now, before it is saved over."""
+        if agreed.entry in self._live or agreed.digest is None:
+            return
+        base = self._base_of(agreed, saved)
+        if base is not None and (digest := digest_of_text(base)) != agreed.digest:
+            self._made_from[agreed.entry] = agreed.digest, digest
 
     def _whole(self, entry: EntryId, base: str, left: str) -> str:
         """The text that was being saved on top of ``base`` when a power cut left this of it."""
@@ -154,6 +166,9 @@ class Ingest:
             return None
         if agreed.path in self._state.brought:
             return current  # a file that was moved here is no editor's buffer
+        then, older = self._made_from.get(agreed.entry, (None, agreed.digest))
+        if then == agreed.digest and (text := documents.version(agreed.entry, older)) is not None:
+            return text
         if documents.was_saved_here(agreed.entry, agreed.digest):
             return current  # the last save was of this disk: no editor here holds an older one unknowingly
         return self._or_older(agreed.entry, current, saved, documents.versions(agreed.entry))
@@ -343,8 +358,16 @@ class Ingest:
 
     def delete(self, agreed: Synced) -> None:
         """The deletion covers what stood on disk, and nothing that came since."""
-        self._state.operate(deletion(agreed))
+        self.operate_deletion(agreed)
         self._state.forget(agreed.entry)
+
+    def operate_deletion(self, agreed: Synced) -> None:
+        """Of a file that a stale buffer had been saved to meanwhile, it covers what that buffer had."""
+        then, older = self._made_from.pop(agreed.entry, (None, None))
+        if older is not None and then == agreed.digest:
+            log = self._state.documents.log(agreed.entry)
+            agreed = replace(agreed, state_vector=vector_of(log, older))
+        self._state.operate(deletion(agreed))
 
     def move(self, agreed: Synced, path: str, placed: Placement | None, seen: OnDisk) -> None:
         """The file is at another path now. Renamed in the room too: the room's name holds."""

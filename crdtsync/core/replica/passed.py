@@ -71,6 +71,15 @@ def was_text(log: Iterable[bytes], digest: Digest) -> bool:
     return any(digest_of_text(moment.text) == digest for moment in _moments(log))
 
 
+def vector_of(log: Iterable[bytes], digest: Digest) -> bytes:
+    """What of the document the text covered when it was that last; nothing, if the log does not tell."""
+    found = b"\0"
+    for moment in _moments(log):
+        if digest_of_text(moment.text) == digest:
+            found = moment.state_vector
+    return found
+
+
 def _moments(log: Iterable[bytes]) -> Iterator[Moment]:
     document = TextDocument(0)
     read_chars = 0

@@ -266,8 +266,7 @@ class Reconcile:
                 self._agree_on(agreed, placed, seen)
             case Action.INGEST:
                 assert seen is not None
-                if self._may_ingest(agreed.path):
-                    self._ingest_edit(agreed, placed, seen, content, now)
+                self._ingest_edit(agreed, placed, seen, content, now)
             case Action.CREATE:
                 assert seen is not None
                 if self._may_ingest(agreed.path):
@@ -280,7 +279,7 @@ class Reconcile:
                     and not self._mending.restores(agreed, placed, seen, content, now)
                     and self._create_instead(agreed, content, seen, now)
                 ):
-                    state.operate(deletion(agreed))
+                    self._ingest.operate_deletion(agreed)
             case Action.DELETE_THERE:
                 if self._may_ingest(agreed.path):
                     self._deletions.discard(agreed.entry)
@@ -335,6 +334,10 @@ class Reconcile:
         self, agreed: Synced, placed: Placement | None, seen: OnDisk, content: Content | None, now: float
     ) -> None:
         state = self._state
+        if not self._may_ingest(agreed.path):
+            if isinstance(content, TextContent):
+                self._ingest.put_off(agreed, content.text)
+            return
         state.edited_here(agreed.path, now)
         if agreed.kind is Kind.TEXT:
             if isinstance(content, TextContent) and content.digest == seen.digest:
@@ -365,9 +368,8 @@ class Reconcile:
         return made
 
     def _create(self, path: str, content: Content | None, seen: OnDisk, now: float) -> None:
-        if in_ruins(self._state, path, self._deletions.held):
-            return
-        if self._may_ingest(path) and self._ingest.create(path, content, seen, now):
+        ruined = in_ruins(self._state, path, self._deletions.held)
+        if not ruined and self._may_ingest(path) and self._ingest.create(path, content, seen, now):
             self._state.edited_here(path, now)
             self._state.out.notice("sent", path, "created")
 

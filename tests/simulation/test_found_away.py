@@ -1,0 +1,50 @@
+"""Stories of stale buffers that are saved while the hub is away, as simulated worlds told them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.scene import Scene
+
+BEFORE = "".join(f"line {name} of text\n" for name in ("c283 A b1b1", "58d2 B be9c", "71c5 C aba4"))
+ADDED = BEFORE.replace("line 71c5", "line 1324 D 87f2 of text\nline 71c5")
+
+
+def stale_save_while_away() -> Scene:
+    """``b`` saves a buffer from before what others added."""
+    scene = Scene()
+    scene.save(scene.a, "note.md", BEFORE)
+    scene.rest()
+    scene.save(scene.a, "note.md", ADDED)
+    scene.rest()
+    scene.b.link.online = False
+    scene.b.link.cut()
+    scene.save(scene.b, "note.md", BEFORE.replace("line 58d2", "line 6c35 E 613b of text\nline 58d2"))
+    scene.wait(1.0)
+    return scene
+
+
+def test_whoever_goes_on_with_a_stale_buffer_while_away_takes_nothing_of_others_back() -> None:
+    scene = stale_save_while_away()
+    text = scene.read(scene.b, "note.md") or ""
+    text = text.replace("line 71c5 C aba4 of text\n", "line 0c40 F fcbd of text\nline 876b G 4a2c of text\n")
+    scene.save(scene.b, "note.md", text)
+    scene.wait(1.0)
+    scene.b.link.online = True
+    scene.rest()
+    lines = (scene.read(scene.a, "note.md") or "").splitlines()
+    assert sorted(lines) == sorted([*text.splitlines(), "line 1324 D 87f2 of text"])
+
+
+@pytest.mark.parametrize("instead", ["", "\0binary"])
+def test_whoever_deletes_what_a_stale_buffer_was_saved_to_deletes_nothing_unseen(instead: str) -> None:
+    scene = stale_save_while_away()
+    scene.b.disk.take("note.md")
+    if instead:
+        scene.save(scene.b, "note.md", instead)
+    scene.wait(3.0)
+    scene.b.link.online = True
+    scene.rest()
+    assert any(
+        "line 1324 D 87f2 of text" in (scene.read(scene.a, path) or "") for path in scene.paths(scene.a)
+    )
