@@ -87,7 +87,7 @@ def test_saves_with_a_connection_only_at_each_exchange_give_the_recorded_text(re
 
 
 def test_saves_that_race_with_everything_on_its_way_lose_and_double_no_character(recorded: Recorded) -> None:
-    runs = list(islice(recorded.together(Random(7)), 3000))
+    runs = list(islice(recorded.together(Random(7)), 2000))
     pair = Pair(recorded)
     pair.let_go(runs, pause_s=0.02, latency_s=0.05)
     pair.settle()
@@ -96,7 +96,7 @@ def test_saves_that_race_with_everything_on_its_way_lose_and_double_no_character
 
 
 def test_saves_while_connections_break_lose_and_double_no_character(recorded: Recorded) -> None:
-    runs = list(islice(recorded.together(Random(8)), 3000))
+    runs = list(islice(recorded.together(Random(8)), 2000))
     pair = Pair(recorded)
     pair.let_go(runs, pause_s=0.02, latency_s=0.05, cut=0.05)
     pair.settle()
