@@ -116,6 +116,45 @@ def test_a_line_that_one_moved_and_the_other_edited_stands_once() -> None:
         assert result.count("first") == 1
 
 
+PANGRAM = "The quick brown fox jumps over\nthe lazy dog today while others\nlook at both of them\n"
+FLOWED = "The quick brown fox\njumps over the lazy dog\ntoday while others look\nat both of them\n"
+CALL = "    return compute_total(first_item, second_item, third_item)\n"
+SPLIT = "    return compute_total(\n        first_item,\n        second_item,\n        third_item,\n    )\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "split", "edits"),
+    [
+        (PANGRAM.replace("over\n", "over "), PANGRAM, [("lazy dog", "lazy old dog")]),
+        (PANGRAM.replace("over\n", "over "), PANGRAM, [("lazy", "sleepy"), ("brown", "red")]),
+        (
+            PANGRAM.replace("over\n", "over "),
+            PANGRAM,
+            [("while others\n", "while others and us\nnew line\n")],
+        ),
+        (PANGRAM, FLOWED, [("lazy dog", "lazy old dog")]),
+        (PANGRAM, FLOWED, [("lazy", "sleepy"), ("brown", "red")]),
+        (PANGRAM, FLOWED, [("both of them\n", "both of them smiling\nnew line\n")]),
+        (CALL, SPLIT, [("third_item", "the_last_item")]),
+        (CALL, SPLIT, [("compute_total", "compute_sum"), ("second_item", "item")]),
+        (CALL, SPLIT, [("return", "total =")]),
+    ],
+)
+def test_who_edits_a_line_that_another_splits_finds_the_edit_in_its_words(
+    base: str, split: str, edits: list[tuple[str, str]]
+) -> None:
+    edited, result = base, split
+    for old, new in edits:
+        edited, result = edited.replace(old, new), result.replace(old, new)
+    assert edited != base
+    assert merged(f"first\n{base}last\n", f"first\n{edited}last\n", f"first\n{split}last\n") == (
+        f"first\n{result}last\n"
+    )
+    assert merged(f"first\n{base}last\n", f"first\n{split}last\n", f"first\n{edited}last\n") == (
+        f"first\n{result}last\n"
+    )
+
+
 def test_a_line_that_both_added_at_two_places_stands_once_where_one_replaced_what_stood_between() -> None:
     shared = "import particular.module\n"
     base = "alpha 1\nbeta 2\n"

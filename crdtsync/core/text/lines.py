@@ -43,7 +43,7 @@ def merge_lines(
     - Lines that both put in the place of one, or at one place, follow each other, theirs first.
 
     The last one need not be ended, unless the text was but one line. None: it was; they are too many; or one
-    was moved, so that it is not gone where it is missing.
+    was moved or split, so that what is missing of it is not gone.
     """
     texts = base, ours, theirs
     ended = [text if not text or text.endswith("\n") else text + "\n" for text in texts]
@@ -201,9 +201,10 @@ class Known:
             for word, count in Counter(_telling(line)).items()
         }
 
-    def is_there(self, line: str, in_theirs: bool) -> bool:
-        """Whether what tells this line of the base from others stands somewhere in ours, or theirs."""
-        rare = {word for word in _telling(line) if self._counts[word] == 1}
+    def is_elsewhere(self, line: str, version: str | None, in_theirs: bool) -> bool:
+        """Whether what tells this line of the base from others stands in ours, or theirs, but not in its
+        version there."""
+        rare = {word for word in _telling(line) if self._counts[word] == 1} - set(words(version or ""))
         there = sum(map(len, rare & self._there[in_theirs]))
         return there >= _TELLING_CHARS and 2 * there >= sum(map(len, rare))
 
@@ -283,9 +284,12 @@ def _goes_on(one: str, other: str) -> bool:
 
 
 def _moved(was: Sequence[str], ours: Sequence[_Version], theirs: Sequence[_Version], known: Known) -> bool:
-    """Whether a line that is missing on one side and edited on the other stands elsewhere on that side."""
+    """Whether of a line that one side edited what is missing on the other stands elsewhere there: all of it
+    was moved, or a part, as when the line was split."""
     return any(
-        gone.text is None and other.text not in (None, line) and known.is_there(line, in_theirs)
+        line not in (one.text, other.text)
+        and other.text is not None
+        and known.is_elsewhere(line, one.text, in_theirs)
         for line, mine, yours in zip(was, ours, theirs, strict=False)
-        for gone, other, in_theirs in ((mine, yours, False), (yours, mine, True))
+        for one, other, in_theirs in ((mine, yours, False), (yours, mine, True))
     )
