@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from crdtsync.core.replica import recalled as recalled_logs
 from crdtsync.core.replica.documents import EMPTY_UPDATE, Documents
 from crdtsync.core.replica.outbox import Outbox
-from crdtsync.core.replica.records import AddVersion, DropVersions, Synced
+from crdtsync.core.replica.recalled import Recalled
+from crdtsync.core.replica.records import AddUpdate, AddVersion, DropVersions, Synced
 from crdtsync.core.replica.trees import SyncedTree
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
@@ -193,3 +195,42 @@ def test_a_text_saved_very_often_is_whole_after_a_restart(monkeypatch: pytest.Mo
     scene.save(scene.a, "a.md", "zero\n" + lines)
     scene.rest()
     assert scene.read(scene.b, "a.md") == "zero\n" + lines
+
+
+class Asked(MemoryReplicaStore):
+    """Counts the questions for logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions = 0
+
+    def updates(self, document: DocumentId) -> list[bytes]:
+        self.questions += 1
+        return super().updates(document)
+
+
+def test_a_log_is_asked_for_once_in_an_event_and_anew_in_the_next() -> None:
+    store = Asked()
+    recalled = Recalled(store)
+    document = DocumentId(ENTRY)
+    recalled.begin()
+    assert [recalled.updates(document) for _ in range(3)] == [(), (), ()]
+    assert store.questions == 1
+    recalled.end()
+    store.persist([AddUpdate(document, b"one")])
+    assert [recalled.updates(document) for _ in range(2)] == [(b"one",), (b"one",)]
+    assert store.questions == 3  # between events nothing is remembered
+    store.persist([AddUpdate(document, b"two")])
+    recalled.begin()
+    assert recalled.updates(document) == (b"one", b"two")
+
+
+def test_logs_that_are_too_long_to_be_remembered_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recalled_logs, "KEPT_MAX_BYTES", 4)
+    store = Asked()
+    store.persist([AddUpdate(DocumentId(entry), b"12345") for entry in (ENTRY, OTHER)])
+    recalled = Recalled(store)
+    recalled.begin()
+    for _ in range(3):
+        assert recalled.updates(DocumentId(ENTRY)) == recalled.updates(DocumentId(OTHER)) == (b"12345",)
+    assert store.questions == 1 + 3

@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.placed import PlacedTexts
+from crdtsync.core.replica.recalled import Recalled
 from crdtsync.core.replica.records import (
     AddUpdate,
     AddVersion,
@@ -45,7 +46,7 @@ class Documents:
         self, client_id: int, recall: Recall, heads: Iterable[Head], synced: SyncedTree, out: Outbox
     ) -> None:
         self._client_id = client_id
-        self._recall = recall
+        self.recall = Recalled(recall)
         self._synced = synced
         self._out = out
         self.heads: dict[DocumentId, Head] = {head.document: head for head in heads}
@@ -301,19 +302,18 @@ class Documents:
 
     def written(self) -> None:
         """The records of this event are on their way to the store: ask it from now on."""
-        self._fresh.clear()
-        self._dropped.clear()
-        self._unwritten.clear()
+        for each in (self._fresh, self._dropped, self._unwritten):
+            each.clear()
+        self.recall.end()
 
     def _stored(self, entry: EntryId) -> list[Version]:
-        return [v for v in self._recall.versions(entry) if (entry, v.digest) not in self._dropped]
+        return [v for v in self.recall.versions(entry) if (entry, v.digest) not in self._dropped]
 
     def _keep_version(self, entry: EntryId, now: float) -> None:
         """Before the first change of an event: what the document holds may be what stands on disk."""
         if entry in self._changed:
             return
-        agreed = self._synced.get(entry)
-        head = self.heads.get(DocumentId(entry))
+        agreed, head = self._synced.get(entry), self.heads.get(DocumentId(entry))
         if head is None or head.digest is None:
             return
         stood = agreed is not None and head.digest == agreed.digest
@@ -334,7 +334,7 @@ class Documents:
 
     def log(self, entry: EntryId) -> list[bytes]:
         """All updates of a text that are kept, in the order in which they came."""
-        return [*self._recall.updates(DocumentId(entry)), *self._unwritten.get(entry, ())]
+        return [*self.recall.updates(DocumentId(entry)), *self._unwritten.get(entry, ())]
 
     def _logged(self, entry: EntryId, update: bytes) -> None:
         length = self._log_lengths.get(entry, 0) + 1
@@ -363,7 +363,7 @@ class Documents:
 
     def _log(self, entry: EntryId) -> list[bytes]:
         known = DocumentId(entry) in self.heads  # or nothing of it was ever written
-        updates = list(self._recall.updates(DocumentId(entry))) if known else []
+        updates = list(self.recall.updates(DocumentId(entry))) if known else []
         return [*updates, *self._unwritten.get(entry, ())]
 
     def _load(self, entry: EntryId, updates: list[bytes]) -> TextDocument:

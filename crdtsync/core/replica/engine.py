@@ -145,6 +145,7 @@ class ReplicaEngine:
         self._now = self._hub_side.now = now
         if self.halted:
             return []
+        self._documents.recall.begin()
         for each in event.events if isinstance(event, ev.Several) else (event,):
             self._dispatch(each)
         self._tick()
