@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from crdtsync.core.values import limits
@@ -51,6 +51,10 @@ class EventQueue(Generic[Event]):
         while self._events:
             taken.append(self._events.popleft())
         return taken
+
+    def put_back(self, events: Iterable[Event]) -> None:
+        """On the loop: these were taken, and are the first to be taken again."""
+        self._events.extendleft(reversed(list(events)))
 
     def wake(self) -> None:
         """On the loop: end a ``wait``, though nothing may be there."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -61,6 +62,8 @@ class Turns:
                     events = [ev.Tick()]
                 yielded_at = time.monotonic()
                 for event in events:
+                    if self._carrying.owes:  # of what programs said meanwhile, the store has to know first
+                        await self._carrying.out(())
                     await self._carrying.out(self._handle(event))
                     self._taken(event)
                     if stopping.is_set():
@@ -83,10 +86,14 @@ class Turns:
         self._waits = False
         rounds = 0
         try:
-            while 0 < len(self.events) <= AT_ONCE_MAX and rounds < ROUNDS_MAX:
+            while 0 < len(self.events) <= AT_ONCE_MAX and rounds < ROUNDS_MAX and not self._carrying.busy:
                 rounds += 1
-                for event in together(self.events.take()):
+                events = deque(together(self.events.take()))
+                # Beside a write the next could ask the store for what it was not even given.
+                while events and not self._carrying.busy and not self._carrying.owes:
+                    event = events.popleft()
                     self._carrying.at_once(self._handle(event))
                     self._taken(event)
+                self.events.put_back(events)
         except Exception as error:
             self._failed(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 import pytest
@@ -23,8 +24,11 @@ class World:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.handled: list[str] = []
         self.deadline_s: float | None = None
         self.problem: StoreError | None = None
+        self.writing: Future[None] | None = None
+        """What is returned for what is to be stored."""
         self.failures: list[BaseException] = []
         self.stopping = asyncio.Event()
         self.carrying = Carrying(
@@ -40,6 +44,7 @@ class World:
         )
 
     def _handle(self, event: ev.Event) -> list[ef.Effect]:
+        self.handled.append(event.data if isinstance(event, ev.TextFrame) else "")
         match event:
             case ev.TextFrame("bad"):
                 raise ValueError("bad")
@@ -64,10 +69,11 @@ class World:
         assert isinstance(effect, ef.SendText)
         self.done.append(effect.data)
 
-    def _persist(self, records: Sequence[Record]) -> None:
+    def _persist(self, records: Sequence[Record]) -> Future[None] | None:
         if self.problem is not None:
             raise self.problem
         self.done.append("stored")
+        return self.writing
 
     def comes(self, *texts: str) -> None:
         for text in texts:
@@ -107,6 +113,31 @@ async def test_what_follows_in_the_same_breath_waits_for_its_turn_and_stays_in_o
         assert world.said == ["a"]
         await until(lambda: len(world.said) == 3)
         assert world.said == ["a", "b", "c"]
+
+
+async def test_what_comes_with_a_large_transaction_waits_for_its_turn_and_is_not_owed() -> None:
+    async with running() as world:
+        writing = world.writing = Future()
+        world.comes("stored", "next")
+        assert world.done == ["stored"]
+        assert not world.carrying.owes
+        writing.set_result(None)
+        await until(lambda: len(world.said) == 3)
+        assert world.said == ["stored", "sent", "next"]
+
+
+async def test_what_a_program_said_beside_a_transaction_is_stored_before_the_next_event_is_handled() -> None:
+    async with running() as world:
+        writing = world.writing = Future()
+        world.comes("stored")
+        world.carrying.at_once([ef.Persist((PutMeta("said", ""),))])
+        world.comes("leads on")
+        await asyncio.sleep(0)
+        assert "leads on" not in world.handled
+        world.writing = None
+        writing.set_result(None)
+        await until(lambda: "leads on" in world.handled)
+        assert world.said[:3] == ["stored", "sent", "stored"]
 
 
 async def test_much_at_once_is_a_batch() -> None:

@@ -1,7 +1,7 @@
 """The store's logs, each asked for once in an event; knows nothing of what they hold.
 
-A save of a text that nobody has open asks four times for one: to see what stands there, what it was made from,
-and to make the document.
+A save of a text that nobody has open asks four times for one: to see what stands there, what it was made
+from, and to make the document.
 """
 
 from __future__ import annotations
