@@ -83,6 +83,8 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
         self._beats_missed = 0
         self._paused = False
         self._resuming: asyncio.Handle | None = None
+        self._at_end = False
+        """The other side says no more: the library takes nothing any more, either."""
         self._fragments: list[bytes] = []
         self._fragments_bytes = 0
         self._fragments_text = False
@@ -181,17 +183,34 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
             case _Stage.LIBRARY | _Stage.ENDING:
                 super().data_received(data)
 
+    def eof_received(self) -> None:
+        """The library reads nothing behind the end: what has come goes before."""
+        self._take_the_last()
+        self._at_end = True
+        super().eof_received()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """What has come is delivered, whoever waits for what: it comes no second time."""
-        self._paused = False
-        if self._resuming is not None:
-            self._resuming.cancel()
-        if self._stage is _Stage.DIRECT and self._unread:
-            self._take(bytes(self._unread), len(self._unread))
+        self._take_the_last()
         self._unread = bytearray()
         super().connection_lost(exc)
         self._over()
         self._deliver, self._over, self._taken = _ignore, _nothing, _nothing  # they lead back here
+
+    def _take_the_last(self) -> None:
+        """What has come is delivered, whoever waits for what: it comes no second time."""
+        if self._stage is not _Stage.DIRECT:
+            return
+        if self._resuming is not None:
+            self._resuming.cancel()
+            self._resuming = None
+        unread, self._unread = self._unread, bytearray()
+        while True:
+            self._paused = False
+            taken = self._take(unread, len(unread))
+            del unread[:taken]
+            if not taken:
+                break
+        self._rest(unread)
 
     def process_event(self, event: Event) -> None:
         """Data frames that the library has read: fragments, of which messages are made here."""
@@ -241,7 +260,7 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
         """So much could not be taken."""
         if self._stage is _Stage.DIRECT:
             self._unread += data
-        elif data:
+        elif data and not self._at_end:
             super().data_received(bytes(data))
 
     def _go_on_soon(self) -> None:
@@ -301,6 +320,8 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
         return at
 
     def _take_by_library(self, frame: bytes) -> None:
+        if self._at_end:
+            return
         super().data_received(frame)
         if self.protocol.state is not WebsocketState.OPEN:
             self._stage = _Stage.ENDING

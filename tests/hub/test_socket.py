@@ -37,6 +37,8 @@ class Taker:
         self.sockets: list[HubSocket] = []
         self.port = 0
         self.news = asyncio.Event()
+        self.left = asyncio.Event()
+        """Somebody's connection is over."""
 
     async def handle(self, websocket: ServerConnection) -> None:
         assert isinstance(websocket, HubSocket)
@@ -55,6 +57,7 @@ class Taker:
         websocket.bound_messages(BOUND)
         websocket.attach(deliver, over.set)
         await over.wait()
+        self.left.set()
 
     async def until(self, count: int) -> list[str | bytes]:
         async with asyncio.timeout(DEADLINE_S):
@@ -93,6 +96,11 @@ class Raw:
             self.writer.write(part)
             await self.writer.drain()
             await asyncio.sleep(0)
+
+    async def ends(self) -> None:
+        """It says no more; what it was told it has read, or its end would be a failure of the network."""
+        await self.reader.readuntil(b"\r\n\r\n")
+        self.writer.write_eof()
 
     async def close_code(self) -> int | None:
         """Read to the end; returns the code of the close frame, if there was one."""
@@ -209,12 +217,34 @@ async def test_who_gives_no_sign_of_life_is_let_go_and_who_does_stays() -> None:
         assert taker.got[2:] == ["still here"]
 
 
-async def test_what_came_before_the_end_of_a_connection_is_delivered_also_to_whoever_waits() -> None:
+LAST = {
+    "whole": text("the last word"),
+    "in parts": frame(Opcode.TEXT, b"the last", False) + frame(Opcode.CONT, b" word"),
+    "among signs of life": frame(Opcode.PING, b"?") + text("the last word") + frame(Opcode.PONG, b""),
+    "before half a frame": text("the last word") + text("never to be heard")[:-3],
+    "with a goodbye": text("the last word") + frame(Opcode.CLOSE, b"\x03\xe8"),
+}
+
+
+@pytest.mark.parametrize("how", LAST)
+async def test_what_came_before_the_end_of_a_connection_is_delivered_also_to_whoever_waits(how: str) -> None:
     async with taking() as taker, raw(taker) as client:
-        await client.send(REQUEST + text("pause") + text("the last word"))
+        await client.send(REQUEST + text("pause") + LAST[how])
         await taker.until(1)
-        client.writer.close()
+        await client.ends()
         assert await taker.until(2) == ["pause", "the last word"]
+        async with asyncio.timeout(DEADLINE_S):
+            await taker.left.wait()
+
+
+async def test_a_member_that_waits_again_for_what_it_is_given_at_the_end_is_let_go() -> None:
+    async with taking() as taker, raw(taker) as client:
+        await client.send(REQUEST + text("pause") + text("pause") + frame(Opcode.PING, b"?") + text("late"))
+        await taker.until(1)
+        await client.ends()
+        async with asyncio.timeout(DEADLINE_S):
+            await taker.left.wait()
+        assert taker.got[:2] == ["pause", "pause"]
 
 
 async def test_nothing_is_delivered_once_the_hub_wants_no_more_and_the_goodbye_is_heard() -> None:
