@@ -56,7 +56,8 @@ def test_people_who_type_and_hear_each_other_now_and_then(
     assert len(merged) <= 1
     one, other = TextDocument(1, log), TextDocument(1, merged)
     assert (one.text, one.state_vector) == (other.text, other.state_vector)
-    assert one.encode_state() == other.encode_state()
+    ours, theirs = check_update(one.encode_state()), check_update(other.encode_state())
+    assert (ours.inserts, ours.deletes) == (theirs.inserts, theirs.deletes)  # cut in other pieces, maybe
     for each in merged:
         check_update(each)
 

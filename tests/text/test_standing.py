@@ -71,4 +71,5 @@ def test_a_text_has_what_another_changed_only_if_it_has_its_new_lines() -> None:
     assert includes("a\n", "a\nx = 1\n", "a\nx = 1\ny\n")
     assert not includes("a\n", "a\nx = 1\n", "a\nmax = 1\n")
     assert not includes("total 1\n", "total 1 a\n2\n", "total 1 a 2\n")
-    assert includes("", "no end", "no end yet")
+    assert includes("", "this has no end", "this has no end yet")
+    assert not includes("", "no end", "no end yet")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias
 
-from crdtsync.core.text.align import Budget, align, common_prefix, common_suffix
+from crdtsync.core.text.align import Budget, align
 from crdtsync.core.text.combine import moved, touching_joined
-from crdtsync.core.text.diff import Edit, apply_edits, diff, only_adds
+from crdtsync.core.text.diff import Edit, diff, only_adds
 from crdtsync.core.text.interleave import joined_insertions
 from crdtsync.core.text.standing import stand_in
 from crdtsync.core.text.words import words
@@ -42,27 +42,10 @@ def merge_lines(
     - A line that one side edited and the other deleted stays whole, as edited, if anything was written in it.
     - Lines that both put in the place of one, or at one place, follow each other, theirs first.
 
-    The last one need not be ended, unless the text was but one line. None: it was; they are too many; or one
-    was moved or split, so that what is missing of it is not gone.
+    None: they are too many; or one was moved or split, so that what is missing of it is not gone.
     """
-    texts = base, ours, theirs
-    ended = [text if not text or text.endswith("\n") else text + "\n" for text in texts]
-    as_was, as_ours, as_theirs = (text == whole for text, whole in zip(texts, ended, strict=True))
-    if as_was and as_ours and as_theirs:
-        return _merged(base, ours, theirs, merge_words, known, budget)
-    if not base or not known.has_lines or ("\n" not in base and ours.split() == theirs.split()):
-        return None
-    edits = _merged(ended[0], ended[1], ended[2], merge_words, known, budget)
-    ends = as_ours if not theirs or (ours and as_ours != as_was) else as_theirs
-    return None if edits is None else _unended(theirs, ended[2], edits, ends=ends)
-
-
-def _merged(
-    base: str, ours: str, theirs: str, merge_words: Words, known: Known, budget: Budget
-) -> list[Edit] | None:
-    """As ``merge_lines``, of texts whose last lines are ended."""
     was, mine, yours = (text.splitlines(keepends=True) for text in (base, ours, theirs))
-    if not was:
+    if not was or not all(lines[-1].endswith("\n") for lines in (was, mine, yours) if lines):
         return None
     our_versions = _versions(was, mine, known, budget)
     their_versions = _versions(was, yours, known, budget)
@@ -83,21 +66,6 @@ def _merged(
         at += len(their_line.text or "")
         last = edited
     return touching_joined(edits)
-
-
-def _unended(text: str, ended: str, edits: Sequence[Edit], *, ends: bool) -> list[Edit]:
-    """The edits of the text with its last line ended as edits of the text. ``ends``: the last line of the
-    result is ended."""
-    result = apply_edits(ended, edits)
-    wanted = result if ends else result.removesuffix("\n")
-    kept = [edit for edit in edits if edit.end < len(text)]
-    start = kept[-1].end if kept else 0
-    shift = sum(len(edit.text) - (edit.end - edit.start) for edit in kept)
-    rest, new = text[start:], wanted[start + shift :]
-    same = common_prefix(rest, new)
-    end = common_suffix(rest, new, min(len(rest), len(new)) - same)
-    last = Edit(start + same, len(text) - end, new[same : len(new) - end])
-    return touching_joined([*kept, last] if last.text or last.start < last.end else kept)
 
 
 def _has(theirs: Sequence[str | None], ours: Sequence[str]) -> bool:
@@ -183,11 +151,6 @@ class Known:
 
     def __init__(self, base: str, ours: str, theirs: str) -> None:
         self._base, self._ours, self._theirs = base, ours, theirs
-
-    @property
-    def has_lines(self) -> bool:
-        """Whether the base has a line that is ended."""
-        return "\n" in self._base
 
     @cached_property
     def words(self) -> Set[str]:

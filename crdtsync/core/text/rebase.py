@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from crdtsync.core.text.align import Budget, Run, align
 from crdtsync.core.text.combine import Place, combine, moved, touching_joined
 from crdtsync.core.text.diff import Edit, apply_edits, by_lines, diff, slid
+from crdtsync.core.text.endings import end_undone, ended, is_ended
 from crdtsync.core.text.interleave import interleave, joined_insertions
 from crdtsync.core.text.lines import Known, has_new_lines, merge_lines
 from crdtsync.core.text.meeting import told_alike
@@ -42,6 +43,18 @@ def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[E
     """
     if ours in (base, theirs):
         return ()
+    if theirs == base:
+        return diff(base, ours)
+    if all(map(is_ended, (base, ours, theirs))):
+        return _of_whole_lines(base, ours, theirs, older)
+    was, mine, yours = ended(base, ours, theirs)
+    return end_undone(base, ours, theirs, _of_whole_lines(was, mine, yours, older))
+
+
+def _of_whole_lines(base: str, ours: str, theirs: str, older: bool) -> tuple[Edit, ...]:
+    """The same, where each text is empty or ends with the end of a line."""
+    if ours in (base, theirs):
+        return ()
     our_edits = diff(base, ours)
     if theirs == base:
         return our_edits
@@ -70,6 +83,7 @@ def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[E
 
 def includes(base: str, less: str, more: str) -> bool:
     """Whether ``more`` has all that was changed from ``base`` to ``less``, and it can be told."""
+    base, less, more = ended(base, less, more)
     return _Places(Known(base, less, more)).includes(base, less, more)
 
 
