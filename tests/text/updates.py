@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pycrdt import Doc, Text
 
 from crdtsync.core.text.cursor import Cursor
-from crdtsync.core.text.update import HAS_ORIGIN, HAS_RIGHT_ORIGIN, read_structs
+from crdtsync.core.text.update import HAS_ORIGIN, HAS_RIGHT_ORIGIN, Ranges, check_update, read_structs
 from crdtsync.core.wire.lib0 import varbytes, varuint
+
+
+def said(update: bytes) -> tuple[Mapping[int, Ranges], Mapping[int, Ranges]]:
+    """What it inserts and deletes; two that say the same may be cut in other pieces."""
+    shape = check_update(update)
+    return shape.inserts, shape.deletes
 
 
 def string(text: str) -> bytes:
