@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.observing import Observing
+from crdtsync.core.replica.rechecking import RECHECK_S
 from crdtsync.testing.virtual_inodes import DEVICE, Inode
 from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.replica.test_meetings import cut, status_of
@@ -66,6 +68,18 @@ def test_what_is_gone_with_its_disk_is_deleted_for_nobody_and_goes_on_once_it_is
     scene.rest()
     assert not status_of(scene.a).attention
     assert scene.read(scene.a, "disk/a.md") == "text disk/a.md\nmore\n"
+    assert scene.paths(scene.a) == sorted([*OTHERS, *ON_IT])
+
+
+def test_a_disk_that_is_back_is_found_though_nobody_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = mounted()
+    files = unmount(scene.a)
+    scene.wait(5.0)
+    assert status_of(scene.a).attention
+    monkeypatch.setattr(Observing, "hint", lambda *_: None)
+    mount(scene.a, files)
+    scene.wait(2 * RECHECK_S)
+    assert not status_of(scene.a).attention
     assert scene.paths(scene.a) == sorted([*OTHERS, *ON_IT])
 
 

@@ -12,7 +12,7 @@ from crdtsync.core.replica.effects import ScanFolder
 from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.looking import Wait
-from crdtsync.core.replica.rechecking import forget_unknown
+from crdtsync.core.replica.rechecking import RECHECK_S, MissingDisk, forget_unknown
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
@@ -42,9 +42,6 @@ IGNORED = "ignored"
 
 IGNORE_FILES = frozenset({".gitignore", ".crdtsyncignore"})
 
-RECHECK_S = 10.0
-"""What could not be read is tried again after this long."""
-
 _EMPTY = digest_of(b"")
 
 
@@ -60,6 +57,7 @@ class Observing:
         self.scanned_once = False
         self._maybe_folders: set[str] = set()
         self._linked: set[str] = set()
+        self._missing_disk = MissingDisk(state, self.scan)
         self._reread: set[str] = set()
 
     def hint(self, hint: Hint, now: float) -> None:
@@ -141,6 +139,7 @@ class Observing:
                 self._unknown(path, reason, "unshared")
             case _:
                 assert_never(seen)
+        self._missing_disk.note(path, seen, now)
         state.replan(state.unsure_at.get(path, ()))
         if name(path) in IGNORE_FILES and state.running and state.disk.get(path) != before:
             self.scan()
