@@ -37,6 +37,23 @@ def in_step(state: ReplicaState, entry: EntryId) -> bool:
     )
 
 
+def out_of_step(state: ReplicaState) -> list[EntryId]:
+    """Entries of which disk and room have not agreed on what the room says, or the disk holds, now.
+
+    Whoever has looked at all of the folder plans them once more: no change that was missed is waited for.
+    """
+    found = []
+    for entry, placed in state.view.placements.items():
+        agreed = state.synced.get(entry)
+        if agreed is None or agreed.path != placed.path or agreed.digest != state.room_digest(entry):
+            found.append(entry)
+    for agreed in state.synced:
+        seen = state.disk.get(agreed.path)
+        if state.view.get(agreed.entry) is None or (seen is not None and seen.digest != agreed.digest):
+            found.append(agreed.entry)
+    return found
+
+
 def looks(state: ReplicaState) -> list[Look]:
     """What is to be looked at now. A file of ours is not read for the hint of its own coming."""
     return [

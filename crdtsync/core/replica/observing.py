@@ -10,6 +10,7 @@ from typing import assert_never
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.effects import ScanFolder
 from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
+from crdtsync.core.replica.in_step import out_of_step
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.looking import Wait
 from crdtsync.core.replica.rechecking import RECHECK_S, MissingDisk, forget_unknown
@@ -348,7 +349,7 @@ class Observing:
 
     def _replan_found(self) -> None:
         state = self._state
-        state.replan(state.out_of_step())
+        state.replan(out_of_step(state))
         for path in state.disk.paths():
             if state.synced.at(path) is None:
                 state.replan_path(path)

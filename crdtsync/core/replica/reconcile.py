@@ -100,6 +100,8 @@ class Reconcile:
             else:
                 state.give_up(entry)
             return
+        if content is None and agreed.path in state.half_seen:
+            return  # to ask for another look would only put off what the one that is awaited decides
         state.held.pop(agreed.path, None)
         if placed is not None and placed.kind is not agreed.kind:
             # A kind never changes, unless someone forges it: what stands here is not that entry.

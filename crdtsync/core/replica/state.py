@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -103,6 +103,8 @@ class ReplicaState:
     """The paths of the steps under way, with how many each."""
     postponed: set[str] = field(default_factory=set)
     """Paths looked at while a step on them was under way: the answer may be of before it, or after."""
+    half_seen: Set[str] = frozenset()
+    """Paths with a file that stood elsewhere before; what stands there now is being looked at."""
     moving: dict[str, set[str]] = field(default_factory=dict)
     """Where files turned up of which the former path has a step under way, by that path."""
     busy: set[EntryId] = field(default_factory=set)
@@ -376,22 +378,6 @@ class ReplicaState:
         """What disk and room last agreed on to be at the path."""
         entry = self.synced.at(path)
         return None if entry is None else self.synced.get(entry)
-
-    def out_of_step(self) -> list[EntryId]:
-        """Entries of which disk and room have not agreed on what the room says, or the disk holds, now.
-
-        Whoever has looked at all of the folder plans them once more: no change that was missed is waited for.
-        """
-        found = []
-        for entry, placed in self.view.placements.items():
-            agreed = self.synced.get(entry)
-            if agreed is None or agreed.path != placed.path or agreed.digest != self.room_digest(entry):
-                found.append(entry)
-        for agreed in self.synced:
-            seen = self.disk.get(agreed.path)
-            if self.view.get(agreed.entry) is None or (seen is not None and seen.digest != agreed.digest):
-                found.append(agreed.entry)
-        return found
 
     def room_digest(self, entry: EntryId) -> Digest | None:
         """The content that the room gives the entry; None for a folder or an entry that is not alive."""

@@ -78,6 +78,7 @@ class Swapping:
             doubtful = [path for path, origin in came.items() if origin.path not in came]
         if came:
             self._swapped(came, together, now)
+        state.half_seen = self._held.keys()
         return {path: each for path, each in together.items() if path not in came and path not in self._held}
 
     def _has_arrived(self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen]) -> bool:

@@ -1,0 +1,40 @@
+"""Two files changed names, and what stands at their paths is looked at one by one."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.core.replica import events as ev
+from crdtsync.core.replica.observing import Observing
+from tests.simulation.scene import Scene
+
+PATHS = ("a.bin", "b.bin")
+
+
+def test_what_one_look_found_is_not_asked_for_again_before_the_other_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    for path in PATHS:
+        scene.save(scene.b, path, f"\0{path}")
+    scene.rest()
+    assert scene.a.engine is not None
+    state = scene.a.engine.state
+    entries = [entry for path in PATHS if (entry := state.synced.at(path)) is not None]
+    monkeypatch.setattr(Observing, "hint", lambda *_: None)
+    scene.a.disk.exchange(*PATHS)
+    seen = [state.disk.get(path) for path in PATHS]
+    for path, other in zip(reversed(PATHS), seen, strict=True):
+        assert other is not None
+        state.disk.put(path, other)  # as a step leaves it that met the other file there
+    for path in PATHS:
+        state.looking.want(path)
+        scene.a.handle(ev.Tick())
+    assert scene.clock.run_until(scene.clock.now_s + 1.0, lambda: bool(state.half_seen))
+    half_seen = set(state.half_seen)
+    assert len(half_seen) == 1
+    state.replan(entries)
+    scene.a.handle(ev.Tick())
+    assert not any(map(state.looking.is_asked, half_seen))
+    scene.rest()
+    assert scene.read(scene.b, "a.bin") == "\0b.bin" and scene.read(scene.b, "b.bin") == "\0a.bin"
