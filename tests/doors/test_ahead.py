@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.admission import Granted
+from crdtsync.core.hub.admission import HERE, Granted
 from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.effects import Effect, Send
-from crdtsync.core.hub.events import Ahead, BinaryFrame, Stop
+from crdtsync.core.hub.events import Ahead, BinaryFrame, Connected, Stop, YjsDoor
 from crdtsync.core.values import limits
 from crdtsync.core.wire.hocuspocus import Named, encode_hocuspocus
 from crdtsync.core.wire.yjs import SyncUpdate, encode_yjs
@@ -215,3 +215,10 @@ def _story(seed: int, *, ahead: bool) -> tuple[list[str], list[str], list[bytes]
     text = folder.read()["a.txt"]
     assert {client.page.text for client in clients} == {text}
     return [text], [client.page.text for client in clients], [row.update for row in folder.member.entries]
+
+
+def test_of_what_comes_before_a_room_is_open_nobody_is_told() -> None:
+    bench = Bench()
+    bench.engine.handle(Connected(9, HERE, YjsDoor("notes", "a.txt", None)), bench.now)
+    frame = encode_yjs(SyncUpdate(Page(5).type("a")))
+    assert bench.engine.handle(Ahead(9, frame), bench.now) == []

@@ -363,6 +363,7 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing() -> None:
     ann.tick()
     assert "link" not in Folder(bench).read()
     assert files.is_folder("d") and not files.is_folder("a.txt")
+    assert files.holds_below("d") and not files.holds_below("d/b.txt")
 
 
 def test_a_text_that_no_file_can_hold_replaces_nothing() -> None:

@@ -254,6 +254,11 @@ def test_the_same_place_made_by_other_edits_is_the_same() -> None:
     assert rebasing._Places(Known("", "", "")).in_words(place) == ()
 
 
+def test_who_spaces_words_otherwise_than_another_has_them_spaced_by_the_other() -> None:
+    place = Place("bbc da", "bb c da", "bb\nc da", (), (), "", "")
+    assert rebasing._Places(Known("", "", "")).in_words(place) == ()
+
+
 def test_edits_are_carried_over_between_those_of_others() -> None:
     def refuse(*_: object) -> list[Edit]:
         raise AssertionError("nothing meets")

@@ -8,7 +8,10 @@ from itertools import product
 
 import pytest
 
+from crdtsync.core.text.align import Budget
 from crdtsync.core.text.diff import apply_edits
+from crdtsync.core.text.interleave import joined_insertions
+from crdtsync.core.text.lines import Known, has_new_lines
 from crdtsync.core.text.rebase import includes, rebase
 from crdtsync.core.text.standing import stand_in
 
@@ -73,3 +76,27 @@ def test_a_text_has_what_another_changed_only_if_it_has_its_new_lines() -> None:
     assert not includes("total 1\n", "total 1 a\n2\n", "total 1 a 2\n")
     assert includes("", "this has no end", "this has no end yet")
     assert not includes("", "no end", "no end yet")
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        ("end", "the end"),
+        ("".join(f"{n} one\n" for n in range(70)), "".join(f"{n} other\n" for n in range(70))),
+    ],
+    ids=["not ended", "too many"],
+)
+def test_where_lines_cannot_be_told_all_may_stand(less: str, more: str) -> None:
+    base = "".join(f"{n}\n" for n in range(100, 170))
+    assert has_new_lines(base, less, more, Known(base, less, more), Budget())
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "result"),
+    [
+        (" and on", "\nnext", " and on\nnext"),
+        (" more\nours", " more and more\ntheirs", " more and more\ntheirs\nours"),
+    ],
+)
+def test_what_both_inserted_within_a_line_goes_on_in_it(ours: str, theirs: str, result: str) -> None:
+    assert apply_edits(theirs, joined_insertions(ours, theirs, alike=True, mid_line=True)) == result

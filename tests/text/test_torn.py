@@ -98,3 +98,10 @@ def test_the_beginning_of_a_text_is_cut_short_if_it_is_as_long_as_one_before_it(
     assert not cut_short("six\none\ntwo\n", "six\none\n", ["one\n"])
     assert not cut_short("one\ntwo\n", "one\n", ["one\n"])  # taken back as a whole
     assert not cut_short("six\none\ntwo\n", "one\nsix\n", ["one\ntwo\n"])
+
+
+def test_a_line_that_was_edited_in_two_places_is_told_by_its_words() -> None:
+    base = "alpha beta gamma delta\nsome more of it\n"
+    assert mended(base, "alpha X beta gamma Y delta\nsome mo") == (
+        "alpha X beta gamma Y delta\nsome more of it\n"
+    )
