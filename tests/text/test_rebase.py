@@ -259,6 +259,17 @@ def test_who_spaces_words_otherwise_than_another_has_them_spaced_by_the_other() 
     assert rebasing._Places(Known("", "", "")).in_words(place) == ()
 
 
+def test_of_words_of_which_others_deleted_more_nothing_is_deleted_again() -> None:
+    place = Place("one two three", "one three", "one", (), (), "", "")
+    assert rebasing._Places(Known("", "", "")).in_words(place) == ()
+
+
+def test_the_last_line_is_ended_as_whoever_wrote_it_has_it() -> None:
+    assert merged("b\n", "a", "a\n") == "a"
+    assert merged("b", "a\n", "a") == "a\n"
+    assert merged("b\n", "a\n", "b") == "a\n"
+
+
 def test_edits_are_carried_over_between_those_of_others() -> None:
     def refuse(*_: object) -> list[Edit]:
         raise AssertionError("nothing meets")

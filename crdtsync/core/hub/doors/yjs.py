@@ -39,10 +39,9 @@ class YjsConnection(Wire):
             self.deny(MALFORMED, f"The hub cannot read what this client sent: {error}.")
 
     def tell_ahead(self, data: bytes) -> None:
-        if self._channel is not None and self._desk is not None:
-            update = short_update(data)
-            if update is not None:
-                self._desk.tell_ahead(self._channel, update, data)
+        update = short_update(data)
+        if update is not None and self._channel is not None and self._desk is not None:
+            self._desk.tell_ahead(self._channel, update, data)
 
     def leave(self) -> None:
         channel, self._channel = self._channel, None
