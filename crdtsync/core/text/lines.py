@@ -68,10 +68,10 @@ def merge_lines(
     return touching_joined(edits)
 
 
-def _has(theirs: Sequence[str | None], ours: Sequence[str]) -> bool:
+def _has(theirs: list[str | None], ours: Sequence[str]) -> bool:
     """Whether all of our new lines stand, one after the other, among theirs around the same place."""
-    size = len(ours)
-    return any(list(theirs[at : at + size]) == list(ours) for at in range(len(theirs) - size + 1))
+    wanted, size = list(ours), len(ours)
+    return any(theirs[at : at + size] == wanted for at in range(len(theirs) - size + 1))
 
 
 def has_new_lines(base: str, less: str, more: str, known: Known, budget: Budget) -> bool:

@@ -71,8 +71,8 @@ def _of_whole_lines(base: str, ours: str, theirs: str, older: bool) -> tuple[Edi
         start = base.rfind("\n", 0, edit.start) + 1
         if edit.end == start and edit.text.endswith("\n"):
             return start, start  # whole lines, inserted between lines
-        ended = edit.text.endswith("\n") or (not edit.text and edit.start == start)
-        if ended and edit.end > start and base[edit.end - 1] == "\n":
+        whole = edit.text.endswith("\n") or (not edit.text and edit.start == start)
+        if whole and edit.end > start and base[edit.end - 1] == "\n":
             return start, edit.end
         return start, base.find("\n", edit.end) + 1 or len(base)
 
