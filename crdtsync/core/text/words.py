@@ -21,7 +21,7 @@ from crdtsync.core.text.align import (
 )
 
 # Scripts written without spaces (Thai, Lao, kana, Han, Hangul) count by characters.
-_SPACELESS = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_SPACELESS = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_SPACELESS}]|[^\W{_SPACELESS}]+|.", re.DOTALL)
 _LETTER = re.compile(rf"[^\W{_SPACELESS}]")
 _LETTERS = re.compile(rf"[^\W{_SPACELESS}]*")
