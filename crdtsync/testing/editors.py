@@ -112,7 +112,7 @@ class Editor(Person):
 
         def write() -> None:
             self._trace.note(self.name, f"PERSON writes slowly {shown(data)}")
-            self._ledger.overwritten(self.name, node.data)
+            self._ledger.overwritten(self.name, node.data, seen, data)
             writer.write(data)
             shared = any(at is node for path, at in self._disk.nodes.items() if not reserved_path(path))
             if not self._holds(node) and not shared:

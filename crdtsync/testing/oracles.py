@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Final
 
 from crdtsync.core.hub.doors.places import shares_history
 from crdtsync.core.values.digests import Digest, encode_text
@@ -20,9 +19,6 @@ from crdtsync.testing.virtual_replica import VirtualReplica
 from crdtsync.testing.yjs_page import YjsPage
 
 Picture = Mapping[str, tuple[NodeKind, bytes, bool]]
-
-
-_NONE: Final[Mapping[bytes, int]] = {}
 
 
 class Broken(AssertionError):
@@ -41,6 +37,10 @@ class Ledger:
         self.excused: dict[bytes, str] = {}
         self._put: dict[str, set[bytes]] = {}
         """What each has saved, their own or not."""
+        self._saves: dict[str, set[bytes]] = {}
+        """The contents that each saved."""
+        self._instead: dict[bytes, set[bytes]] = {}
+        """What was written by someone who took the token out, having seen it."""
         self._torn: dict[tuple[str, bytes], set[bytes]] = {}
         """What stood in files before a power cut left this of them."""
         self.frozen: Counter[bytes] = Counter()
@@ -56,19 +56,41 @@ class Ledger:
         """``who`` had ``seen`` and made ``now`` of it."""
         before, after = tokens(seen), tokens(now)
         self._put.setdefault(who, set()).update(after)
+        self._saves.setdefault(who, set()).add(now)
         for token in after - before:
             self.born.setdefault(token, who)
+        for token in before - after:
+            self._instead.setdefault(token, set()).update(after - before)
         for token in (before | self._torn.get((who, seen), set())) - after:
             self.excused.setdefault(token, f"taken out by {who}")
 
-    def overwritten(self, who: str, lost: bytes) -> None:
+    def overwritten(self, who: str, lost: bytes, seen: bytes = b"", now: bytes = b"") -> None:
         """``who`` wrote over a file without having loaded it: what they had saved there is their own loss.
 
-        The last save on one disk wins, with or without us; what others did since is another matter.
+        The last save on one disk wins, with or without us; what others did since is another matter. What
+        that program had ``seen`` and puts back ``now``, after another program here had saved the file without
+        it, cannot be told from what is written a second time.
         """
         for token in tokens(lost):
             if token in self._put.get(who, ()):
                 self.excused.setdefault(token, f"overwritten by {who}")
+        if lost in self._saves.get(who, ()):
+            self.frozen.update((tokens(seen) & tokens(now)) - tokens(lost))
+
+    def is_rewritten(self, data: bytes, token: bytes) -> bool:
+        """Whether the token stands in several lines of a text since someone who had seen it took it out and
+        wrote something else there, while others went on with the line: each version has what others have not.
+
+        That is so where it cannot be told that they had seen it (docs/decisions/0021).
+        """
+        lines = [line for line in data.splitlines() if token in line]
+        versions = [tokens(line) for line in lines]
+        own = [
+            version - set().union(*versions[:at], *versions[at + 1 :]) for at, version in enumerate(versions)
+        ]
+        beside = sum(bool(version & self._instead.get(token, set())) for version in versions)
+        once = all(line.count(token) == 1 for line in lines)
+        return once and all(own) and 0 < beside >= len(lines) - 1
 
     def moved(self, who: str, data: bytes) -> None:
         """``who`` gave a file another name, or copied it: what stands there is what they put there."""
@@ -230,24 +252,25 @@ def check_kept(ledger: Ledger, folder: Picture, trashes: Iterable[bytes]) -> Non
         raise Broken("trashed", f"{token_name(token)} of {who} is in the trash only, and nobody wanted that")
 
 
-def check_nothing_doubled(replicas: Sequence[VirtualReplica], frozen: Mapping[bytes, int] = _NONE) -> None:
-    """No token stands twice in one file, but for as many as were ``frozen`` so.
+def check_nothing_doubled(replicas: Sequence[VirtualReplica], ledger: Ledger | None = None) -> None:
+    """No token stands twice in one file, but for as many as were ``frozen`` so, and in a line that one person
+    rewrote while another went on with it.
 
     A tool's token belongs to the line that the tool saw. Where people changed that line meanwhile, theirs
     and the tool's were different edits of one place, of which both stay.
     """
-    check_once(picture(replicas[0]), frozen)
+    check_once(picture(replicas[0]), ledger)
 
 
-def check_once(folder: Picture, frozen: Mapping[bytes, int] = _NONE) -> None:
+def check_once(folder: Picture, ledger: Ledger | None = None) -> None:
     """As ``check_nothing_doubled``, of the one folder that all have."""
-    left = Counter(frozen)
+    left = Counter(ledger.frozen if ledger else ())
     for path, (_, data, _) in folder.items():
         twice = [token for token, count in Counter(TOKEN.findall(data)).items() if count > 1]
         for token in twice:
             if not _is_common(token) or _marks(data, token) > 1:
                 left[token] -= 1
-                if left[token] >= 0:
+                if left[token] >= 0 or (ledger is not None and ledger.is_rewritten(data, token)):
                     continue
                 raise Broken("doubled", f"{token_name(token)} stands twice in {path}")
 

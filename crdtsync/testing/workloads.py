@@ -110,7 +110,7 @@ class Person:
         node = disk.get(path)
         self._ledger.saved(self.name, seen, data)
         if node is not None and node.data != seen:
-            self._ledger.overwritten(self.name, node.data)
+            self._ledger.overwritten(self.name, node.data, seen, data)
         way = self._rng.randrange(3)
         if node is not None and node.kind is NodeKind.FILE and way:
             disk.write_into(node, data)

@@ -376,7 +376,7 @@ class World:
     def _judge(self) -> None:
         check_equal(self.replicas)
         self.pages.judge(self.streams["pages"], self._until)
-        check_nothing_doubled(self.replicas, self.ledger.frozen)
+        check_nothing_doubled(self.replicas, self.ledger)
         check_nothing_lost(self.ledger, self.replicas)
         before = self._activity()
         self._wait(REST_S)

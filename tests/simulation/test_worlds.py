@@ -119,6 +119,43 @@ def test_what_stands_twice_in_one_file_is_noticed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "is_fault"),
+    [
+        ("{t} {new}\n{t} {old} {more}\n", False),
+        ("{t} {new}\n{t} {old} {more}\n{t} {old}\n", True),
+        ("{t} {old}\n{t} {old} {more}\n", True),
+        ("{t} {new} {t}\n{t} {old} {more}\n", True),
+        ("{t} {new}\n{t}\n", True),
+    ],
+)
+def test_a_line_that_one_rewrote_while_another_went_on_with_it_may_stand_as_both_have_it(
+    text: str, is_fault: bool
+) -> None:
+    scene, ledger = Scene(), Ledger()
+    t, old, new, more = (ledger.new_token() for _ in range(4))
+    line = f"{t} {old}\n".encode()
+    ledger.saved("a", b"", line)
+    ledger.saved("a", line, f"{new}\n".encode())
+    ledger.saved("b", line, f"{t} {old} {more}\n".encode())
+    scene.save(scene.a, "note.md", text.format(t=t, old=old, new=new, more=more))
+    with pytest.raises(Broken, match="twice") if is_fault else nullcontext():
+        check_nothing_doubled([scene.a], ledger)
+
+
+def test_what_a_program_puts_back_over_a_save_of_another_here_may_stand_twice() -> None:
+    scene, ledger = Scene(), Ledger()
+    old, new = (ledger.new_token() for _ in range(2))
+    ledger.saved("a", b"", seen := f"{old}\n".encode())
+    ledger.saved("a", seen, there := f"{new}\n".encode())
+    scene.save(scene.a, "note.md", f"{old}\n{old}\n")
+    ledger.overwritten("a", b"of someone else\n", seen, seen)
+    with pytest.raises(Broken, match="twice"):
+        check_nothing_doubled([scene.a], ledger)
+    ledger.overwritten("a", there, seen, seen)
+    check_nothing_doubled([scene.a], ledger)
+
+
+@pytest.mark.parametrize(
     ("marked", "is_fault"),
     [
         ("{line}{mark}{mark}\n", True),
