@@ -21,7 +21,7 @@ from crdtsync.api.values import Entry, Event, TreeChange
 from crdtsync.api.watching import Watch
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
-from crdtsync.core.replica.obstacles import is_leaving, obstacle
+from crdtsync.core.replica.obstacles import is_leaving, kept_off, obstacle
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.status import Conflict, Status
 from crdtsync.core.tree.view import Placement
@@ -30,6 +30,7 @@ from crdtsync.core.values.ids import printable
 from crdtsync.core.values.paths import check_path
 from crdtsync.errors import (
     Closed,
+    ContentMissing,
     CrdtsyncError,
     FileError,
     InvalidName,
@@ -158,14 +159,17 @@ class FolderRoom(Room):
 
     def _why_not(self, path: str, create: bool, refused: FileError) -> CrdtsyncError:
         """The engine says why for a person; which of our errors that is tells the state."""
-        placed = self._at(path)
-        if placed is not None and placed.kind is not Kind.TEXT:
+        placed, seen = self._at(path), self._state.disk.get(path)
+        stands = placed or seen
+        if stands is not None and stands.kind is not Kind.TEXT:
             return NotText(str(refused))
         if self._state.view.holds_below(path):
             return NameTaken(str(refused)) if create else NotText(str(refused))
         if create and obstacle(self._state, path) is not None:
             return NameTaken(str(refused))
-        if not create and self._state.disk.get(path) is None:
+        if stands is not None:
+            return refused
+        if not create:
             return NoSuchFile(str(refused))
         return ReadOnly(str(refused)) if self._state.session.read_only else refused
 
@@ -199,22 +203,31 @@ class FolderRoom(Room):
     async def read(self, path: str) -> AsyncGenerator[bytes, None]:
         check_path(path)
         await self._ready()
-        placed = self._at(path)
-        if placed is not None and placed.kind is Kind.TEXT:
+        fd = await self._open_file(path)
+        if fd is None:
             async with await self.open(path) as document:
                 data = document.text.encode()
             for piece in pieces_of(data):
                 yield piece
             return
-        if placed is not None and placed.kind is not Kind.BLOB:
-            raise NotText(f"{printable(path)} is a link or a folder: it has no content")
-        async with aclosing(file_pieces(await self._open_file(path), path)) as pieces:
+        async with aclosing(file_pieces(fd, path)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def _open_file(self, path: str) -> int:
-        """The file as it stands on disk; one that the room has and the disk not yet is waited for."""
+    async def _open_file(self, path: str) -> int | None:
+        """The file as it stands on disk; one that the room has and the disk not yet is waited for.
+
+        None where the room has a text. Raises NoSuchFile, NotText, ContentMissing, and FileError with the
+        reason if the disk does not take it.
+        """
         while True:
+            placed = self._at(path)
+            if placed is not None and placed.kind is Kind.TEXT:
+                return None
+            if placed is not None and placed.kind is not Kind.BLOB:
+                raise NotText(f"{printable(path)} is a link or a folder: it has no content")
+            if placed is not None and self._state.ignored(path):
+                raise FileError(kept_off(self._state, path))  # what stands here is one's own
             before = self._state.agreed_at(path)
             try:
                 fd = await asyncio.to_thread(self._replica.folder.open_file, path)
@@ -229,15 +242,25 @@ class FolderRoom(Room):
                 os.close(fd)
                 if followed:
                     continue  # it may be the file from before that
-            if self._at(path) is None:
-                raise NoSuchFile(f"There is no {printable(path)} in the room")
-            await self._something_changed()
+            await self._awaited(path)
+
+    async def _awaited(self, path: str) -> None:
+        """Wait for what the room has at the path to come nearer to the disk; raises why it does not."""
+        placed = self._at(path)
+        if placed is None:
+            raise NoSuchFile(f"There is no {printable(path)} in the room")
+        if (reason := kept_off(self._state, path)) is not None:
+            lacking = placed.version is not None and placed.version.digest in self._state.missing
+            raise (ContentMissing if lacking else FileError)(reason)
+        await self._something_changed()
 
     def _is_to_go(self, path: str, fd: int) -> bool:
         """Whether it is still what the room had there before: the disk has yet to follow."""
         agreed, view, status = self._state.agreed_at(path), self._state.view, os.fstat(fd)
         if stat.S_ISDIR(status.st_mode):
-            return view.at(path) is None and not view.holds_below(path)
+            return not view.holds_below(path)
+        if not stat.S_ISREG(status.st_mode):
+            return True
         if agreed is None or agreed.entry == view.at(path) or path in self._state.attention:
             return False
         return agreed.fingerprint is not None and agreed.fingerprint.same_file(fingerprint_of(status))
@@ -287,8 +310,8 @@ class FolderRoom(Room):
             agreed = self._state.synced.get(placed.entry)
             if agreed is not None and agreed.digest == self._state.room_digest(placed.entry):
                 return
-            if path in self._state.attention:
-                return  # it cannot be written, and a person was told
+            if kept_off(self._state, path) is not None:
+                return  # it cannot be written: what is said of that is said by the disk
             await self._something_changed()
 
     async def _taken_in(self, path: str) -> None:

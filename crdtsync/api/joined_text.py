@@ -11,7 +11,7 @@ from crdtsync.api.values import Origin, TextEdit
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.cursors import Ranges
-from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.ids import EntryId, printable
 from crdtsync.errors import Closed, FileError, InvalidEdit, ReadOnly
 from crdtsync.runtime.replica import Replica
 
@@ -96,9 +96,11 @@ class JoinedText(Generic[S]):
                 document = self._document = self._make(self, path, content)
                 if not self._opening.done():
                     self._opening.set_result(document)
-            case ef.TextRefused(_, _, reason):
+            case ef.TextRefused(_, path, reason):
+                if not reason.startswith(printable(path)):  # a name keeps its letters
+                    reason = reason[:1].upper() + reason[1:]
                 if not self._opening.done():
-                    self._opening.set_exception(FileError(reason[:1].upper() + reason[1:]))
+                    self._opening.set_exception(FileError(reason))
             case ef.EditRefused(_, _, reason):
                 self._refused.append(reason)
             case ef.TextChanged(_, _, edits, origin) if document is not None:

@@ -142,7 +142,8 @@ class Room(ABC):
     def read(self, path: str) -> AsyncGenerator[bytes, None]:
         """What a file holds, in pieces; of a text its UTF-8. Verified before the first piece is given.
 
-        Raises, at the first piece, NoSuchFile, NotText (for a link or folder), ContentMissing.
+        Raises, at the first piece, NoSuchFile, NotText (for a link or folder), ContentMissing, and FileError
+        where the disk of a joined folder does not take it, or where it was deleted and that is held.
         """
 
     @abstractmethod

@@ -256,11 +256,11 @@ class Session:
         """Of a text what it holds; all else is on disk when this is answered."""
         path = messages.params(messages.OfPath, params).path
         check_path(path)
-        entry = await self._room.entry(path)
-        if entry is None or entry.kind == "blob":
-            os.close(await self._room._open_file(path))
-            return {"text": None}
-        return {"text": await self._room.read_text(path)}
+        await self._room._ready()
+        if (fd := await self._room._open_file(path)) is None:
+            return {"text": await self._room.read_text(path)}
+        os.close(fd)
+        return {"text": None}
 
     # -- texts --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A name that the room has given up is waited for as long as the disk is about to follow."""
+"""A name that the room has given up is waited for while the disk follows; what it does not take is told."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from crdtsync.core.replica.obstacles import is_leaving
+from crdtsync.core.replica.obstacles import IN_THE_WAY_RACES, is_leaving, kept_off, obstacle
 from crdtsync.core.replica.state import Attention, ReplicaState, Retry
 from crdtsync.core.tree.rows import SetGone, SetPath
+from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import EntryId
+from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.replica.test_live import Program
 from tests.simulation.scene import Scene
+from tests.simulation.test_reading import Follower
 
 PATH = "d/a.md"
 
@@ -88,3 +92,121 @@ def test_a_step_that_met_something_else_is_tried_again_soon(state: ReplicaState)
     entry = entry_at(state, PATH)
     state.retries[entry] = replace(state.retries[entry], races=1)
     assert is_leaving(state, PATH)
+
+
+BLOB = "d/x.bin"
+
+
+@pytest.fixture
+def shown() -> Scene:
+    """``a`` and ``b`` have a blob and a text."""
+    scene = Scene()
+    scene.save(scene.a, BLOB, b"\0one")
+    scene.save(scene.a, PATH, "text\n")
+    scene.rest()
+    return scene
+
+
+def state_of(replica: VirtualReplica) -> ReplicaState:
+    assert replica.engine is not None
+    return replica.engine.state
+
+
+def test_what_stands_here_or_is_on_its_way_is_kept_off_by_nothing(shown: Scene) -> None:
+    assert kept_off(state_of(shown.b), BLOB) is None
+    assert kept_off(state_of(shown.b), "none.bin") is None
+    told: list[str | None] = []
+    shown.save(shown.a, "new.bin", b"\0new")
+    state = state_of(shown.b)
+
+    def arrived() -> bool:
+        if state.view.at("new.bin") is not None:
+            told.append(kept_off(state, "new.bin"))
+        return state.disk.get("new.bin") is not None
+
+    assert shown.clock.run_until(shown.clock.now_s + 60.0, arrived)
+    assert told and set(told) == {None}
+
+
+def test_what_cannot_be_looked_at_is_named_where_it_stands(shown: Scene) -> None:
+    state = state_of(shown.b)
+    state.disk.unknown["d"] = "a named pipe"
+    assert "d: a named pipe" in (kept_off(state, BLOB) or "")
+    assert obstacle(state, PATH) == "d/a.md is not shared: d: a named pipe"
+    state.disk.unknown = {BLOB: "it cannot be read"}
+    assert f"{BLOB}: it cannot be read" in (kept_off(state, BLOB) or "")
+    assert obstacle(state, BLOB) == f"{BLOB} is not shared: it cannot be read"
+    state.disk.unknown = {"": "it cannot be read"}
+    assert "the folder: it cannot be read" in (kept_off(state, BLOB) or "")
+
+
+def test_a_step_that_fails_is_told_of_unless_it_is_being_tried_again(shown: Scene) -> None:
+    state = state_of(shown.b)
+    entry = entry_at(state, BLOB)
+    state.attention[BLOB] = Attention(BLOB, "download", "the hub does not have it")
+    assert kept_off(state, BLOB) == f"{BLOB} is not on this disk: the hub does not have it"
+    del state.attention[BLOB]
+    state.attention["old.bin"] = Attention("old.bin", "failed", "old.bin could not be moved: it is in use")
+    assert kept_off(state, BLOB) is None
+    state.retries[entry] = Retry("old.bin", due=60.0, delay_s=60.0)
+    assert kept_off(state, BLOB) == "old.bin could not be moved: it is in use"
+    state.busy.add(entry)
+    assert kept_off(state, BLOB) is None
+    state.busy.clear()
+    state.fetching[Digest("d")] = {entry}
+    assert kept_off(state, BLOB) is None
+
+
+def test_what_a_step_met_again_and_again_is_in_the_way(shown: Scene) -> None:
+    state = state_of(shown.b)
+    entry = entry_at(state, BLOB)
+    state.retries[entry] = Retry(BLOB, due=60.0, delay_s=60.0, races=IN_THE_WAY_RACES - 1)
+    assert kept_off(state, BLOB) is None
+    state.retries[entry].races += 1
+    assert "is in the way" in (kept_off(state, BLOB) or "")
+
+
+def test_what_was_deleted_here_without_the_hub_is_told_as_that(shown: Scene) -> None:
+    shown.hub.kill()
+    shown.wait(1.0)
+    shown.b.disk.take(BLOB)
+    state = state_of(shown.b)
+    assert shown.clock.run_until(shown.clock.now_s + 60.0, lambda: state.looking.is_absent(BLOB))
+    assert kept_off(state, BLOB) is None  # an editor may be about to bring it back
+    shown.wait(5.0)
+    assert "the hub hears of it" in (kept_off(state, BLOB) or "")
+    shown.hub.start()
+    shown.rest()
+    assert kept_off(state, BLOB) is None and state.view.at(BLOB) is None
+
+
+def test_what_was_deleted_here_and_is_held_is_told_as_that(shown: Scene) -> None:
+    for number in range(6):
+        shown.save(shown.a, f"{number}.bin", b"\0%d" % number)
+    shown.rest()
+    for number in range(6):
+        shown.b.disk.take(f"{number}.bin")
+    shown.b.disk.take(BLOB)
+    shown.b.disk.take(PATH)
+    shown.wait(10.0)
+    assert "crdtsync restore" in (kept_off(state_of(shown.b), BLOB) or "")
+
+
+def test_what_a_reader_deleted_is_told_as_held() -> None:
+    scene = Follower()
+    scene.b.disk.take("b.bin")
+    scene.rest_apart()
+    assert "may only read" in (kept_off(state_of(scene.b), "b.bin") or "")
+
+
+def test_what_a_reader_has_alone_is_not_opened() -> None:
+    scene = Follower()
+    scene.save(scene.b, "mine.txt", "mine\n")
+    scene.save(scene.b, "mine.bin", b"\0")
+    scene.rest_apart()
+    program = Program(scene.b)
+    program.open("mine.txt", create=False)
+    program.open("mine.bin", create=False)
+    scene.wait(1.0)
+    refused = sorted(each.partition(":")[0] for each in program.refused)
+    assert refused == ["mine.bin is not a text", "mine.txt is only here"]

@@ -92,7 +92,13 @@ class Openings:
                 self._live.take_save(placed.entry, as_in(text, opening.content), now)
             self._opened(opening, placed.entry, now)
             return True
-        if state.disk.get(path) is not None:
+        if (seen := state.disk.get(path)) is not None:
+            if seen.kind is not Kind.TEXT:
+                self._refuse(opening, f"{printable(path)} is not a text")
+                return True
+            if path in state.held:
+                self._refuse(opening, f"{printable(path)} is only here: this folder may only read the room")
+                return True
             if state.may_ingest:
                 return False  # it is on its way into the room
             self._refuse(opening, "the hub has not been reached since this file was made: it stays on disk")
