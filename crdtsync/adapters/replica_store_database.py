@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from crdtsync.adapters.shrinking import allow_shrinking
 from crdtsync.adapters.soundness import damage, is_sound
 from crdtsync.errors import StoreError, StoreInUse
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 SCHEMA: Final = {
     "meta": "CREATE TABLE meta (key BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID",
@@ -23,9 +24,9 @@ SCHEMA: Final = {
         "CREATE TABLE synced (entry BLOB, depth INTEGER, row BLOB NOT NULL, PRIMARY KEY (entry, depth))"
         " WITHOUT ROWID"
     ),
+    # In the key's own tree (WITHOUT ROWID) SQLite reads each row that a key is compared with, whole.
     "log": (
         "CREATE TABLE log (document BLOB, number INTEGER, row BLOB NOT NULL, PRIMARY KEY (document, number))"
-        " WITHOUT ROWID"
     ),
     "version": (
         "CREATE TABLE version (sequence INTEGER PRIMARY KEY, entry BLOB NOT NULL, digest BLOB NOT NULL,"
@@ -35,6 +36,14 @@ SCHEMA: Final = {
     "version_by_age": "CREATE INDEX version_by_age ON version (at_s)",
     "version_text": "CREATE TABLE version_text (sequence INTEGER PRIMARY KEY, row BLOB NOT NULL)",
 }
+
+_SCHEMA_1: Final = {**SCHEMA, "log": SCHEMA["log"] + " WITHOUT ROWID"}
+_TO_SCHEMA_2: Final = (
+    "ALTER TABLE log RENAME TO log_1",
+    SCHEMA["log"],
+    "INSERT INTO log SELECT document, number, row FROM log_1",
+    "DROP TABLE log_1",
+)
 
 WAL_KEPT_BYTES: Final = 16 << 20
 """The WAL is cut to this length when it starts over."""
@@ -106,17 +115,25 @@ def _prepare(connection: sqlite3.Connection, path: Path, unclean: bool) -> None:
     connection.execute("PRAGMA trusted_schema = OFF")
     found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
     if version == 0 and not found:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA.values():
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    elif version != SCHEMA_VERSION or found != SCHEMA:
+        _change(connection, SCHEMA.values())
+        return
+    if found != {1: _SCHEMA_1, SCHEMA_VERSION: SCHEMA}.get(version):
         raise corrupt(path, "its tables are not those of a replica")
-    elif unclean or _length(path) <= CHECKED_MAX_BYTES:
+    if unclean or _length(path) <= CHECKED_MAX_BYTES:
         found_damage = damage(connection)
         if found_damage is not None:
             raise corrupt(path, found_damage)
+    if version == 1:
+        _change(connection, _TO_SCHEMA_2)
+
+
+def _change(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
+    """Bring the tables to the present schema, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in statements:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
 
 
 def _length(path: Path, companion: str = "") -> int:

@@ -15,7 +15,7 @@ from crdtsync.adapters import replica_store, replica_store_database
 from crdtsync.adapters.replica_store import ReplicaStore
 from crdtsync.core.replica.records import AddUpdate, AddVersion, PutMeta, PutSynced
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import TREE, EntryId
+from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.errors import StoreError, StoreInUse
 from tests.store.contract import ENTRY, NOW_S, ReplicaStoreContract, agreed, digest, numbers, version
 
@@ -65,14 +65,56 @@ def test_closing_leaves_one_file(tmp_path: Path) -> None:
 
 def test_a_state_of_a_newer_crdtsync_is_left_alone_and_told(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
+    newer = replica_store_database.SCHEMA_VERSION + 1
     ReplicaStore(path).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA user_version = {newer}")
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"format 2.*upgrade crdtsync") as caught:
+    with pytest.raises(StoreError, match=rf"format {newer}.*upgrade crdtsync") as caught:
         ReplicaStore(path)
     assert not isinstance(caught.value, replica_store.StoreCorrupt)
     assert str(path) in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def as_the_first_format(path: Path) -> None:
+    """Make of a closed store what the first crdtsync would have written."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "ALTER TABLE log RENAME TO log_2;"
+            "CREATE TABLE log (document BLOB, number INTEGER, row BLOB NOT NULL,"
+            " PRIMARY KEY (document, number)) WITHOUT ROWID;"
+            "INSERT INTO log SELECT * FROM log_2; DROP TABLE log_2; PRAGMA user_version = 1;"
+        )
+
+
+def test_a_state_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    document = DocumentId(ENTRY)
+    with closing(ReplicaStore(path)) as store:
+        updates = [AddUpdate(TREE, b"tree"), AddUpdate(document, b"one"), AddUpdate(document, b"x" * 20_000)]
+        store.persist([*updates, PutSynced(agreed(digest(1))), PutMeta("room", "notes")])
+        remembered = store.remembered()
+    as_the_first_format(path)
+    for opened in range(2):  # the second time it is of the present format
+        with closing(ReplicaStore(path)) as store:
+            assert store.updates(TREE) == [b"tree"] + [b"more"] * opened
+            assert store.updates(document) == [b"one", b"x" * 20_000]
+            assert store.remembered() == remembered
+            store.persist([AddUpdate(TREE, b"more")])
+
+
+def test_a_state_of_the_first_format_that_is_damaged_is_told_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with closing(ReplicaStore(path)) as store:
+        store.persist([AddUpdate(DocumentId(ENTRY), bytes(range(256)) * 100)])
+    as_the_first_format(path)
+    with path.open("r+b") as file:
+        file.seek(5 * 4096)
+        file.write(b"\xff" * 4096)
+    before = path.read_bytes()
+    with pytest.raises(StoreError):
+        ReplicaStore(path)
     assert path.read_bytes() == before
 
 
