@@ -67,3 +67,42 @@ def test_after_a_clean_end_the_tree_is_read_in_one() -> None:
     scene.rest()
     assert len(scene.a.store.updates(TREE)) == 2
     assert scene.paths(scene.b) == scene.paths(scene.a)
+
+
+def test_after_a_clean_end_a_large_tree_is_not_loaded_before_it_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "TREE_RESTS_FROM_ENTRIES", 3)
+    scene = Scene()
+    for number in range(3):
+        scene.save(scene.a, f"{number}.md", f"text {number}\n")
+    scene.rest()
+    assert _ended_and_begun(scene), "the snapshot tells the rows"
+    scene.rest()
+    assert _ended_and_begun(scene), "and still does, of a tree that nobody changed"
+    scene.save(scene.b, "of another.md", "text\n")
+    scene.save(scene.a, "one more.md", "text\n")
+    scene.rest()
+    assert scene.a.engine is not None and not scene.a.engine.state.tree.resting
+    scene.a.kill()
+    scene.a.start()
+    assert scene.a.engine is not None
+    assert not scene.a.engine.state.tree.resting, "what it tells is outdated"
+    scene.rest()
+    assert _ended_and_begun(scene)
+    scene.rest()
+    names = {"0.md", "1.md", "2.md", "of another.md", "one more.md"}
+    assert names <= set(scene.paths(scene.a)) == set(scene.paths(scene.b))
+
+
+def _ended_and_begun(scene: Scene) -> bool:
+    """End Ann's replica cleanly and begin it again; whether its tree is at rest then."""
+    engine = scene.a.engine
+    assert engine is not None
+    for effect in engine.stop(scene.clock.now_s):
+        if isinstance(effect, Persist):
+            scene.a.store.persist(effect.records)
+    scene.a.kill()
+    scene.a.start()
+    assert scene.a.engine is not None
+    return scene.a.engine.state.tree.resting

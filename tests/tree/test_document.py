@@ -121,6 +121,55 @@ def test_a_loaded_tree_follows_what_comes() -> None:
     assert second.rows == first.rows
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_tree_with_a_snapshot_goes_on_as_one_that_was_loaded(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TREE_RESTS_FROM_ENTRIES", 1)
+    rng = random.Random(seed)
+    written, other = TreeDocument(1), TreeDocument(2)
+    made = [new_entry_id(rng) for _ in range(3)]
+    creations = [Create(each, Kind.TEXT, f"{each}\n.txt", False, Origin("Ann", 7)) for each in made]
+    written.edit([*creations, *_some_operations(rng)])
+    state = written.encode_state()
+    other.apply_update(state)
+    snapshot = written.snapshot(state)
+    started = TreeDocument(3, [state], {}, snapshot)
+    assert started.resting
+    assert started.rows == written.rows
+    assert (started.encode_state(), started.state_vector) == (state, written.state_vector)
+
+    renamed, _ = other.edit([SetPath(made[0], "renamed"), SetGone(made[1], b"\1")])
+    assert started.apply_update(renamed) == written.apply_update(renamed) == {made[0], made[1]}
+    ours, changed = started.edit([SetPath(made[2], "by us")])
+    assert changed == {made[2]} and written.apply_update(ours) == {made[2]}
+    assert started.rows == written.rows
+
+
+def test_a_snapshot_says_nothing_of_any_other_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TREE_RESTS_FROM_ENTRIES", 1)
+    tree = TreeDocument(1)
+    tree.edit([Create(EntryId("0" * 24), Kind.TEXT, "before", False, Origin())])
+    before = tree.encode_state()
+    snapshot = tree.snapshot(before)
+    update, _ = tree.edit([SetPath(EntryId("0" * 24), "after")])
+    for log in ([tree.encode_state()], [before, update]):
+        started = TreeDocument(2, log, {}, snapshot)
+        assert not started.resting
+        assert started.rows == tree.rows
+    assert not TreeDocument(2, [before], {}, snapshot.replace('"format":1', '"format":2')).resting
+
+
+def test_of_a_small_tree_and_of_one_that_waits_there_is_no_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    author, reader = TreeDocument(1), TreeDocument(2)
+    author.edit([SetPath(EntryId("0" * 24), "one")])
+    second, _ = author.edit([SetPath(EntryId("0" * 24), "two")])
+    assert author.snapshot(author.encode_state()) == ""
+    monkeypatch.setattr(limits, "TREE_RESTS_FROM_ENTRIES", 0)
+    reader.apply_update(second)
+    assert reader.snapshot(reader.encode_state()) == ""
+
+
 def test_identities_and_paths_that_are_known_are_not_kept_twice() -> None:
     entry = new_entry_id(random.Random(1))
     written = TreeDocument(1)

@@ -18,7 +18,7 @@ from crdtsync.core.replica.effects import Connect, Disconnect, Effect, Halt
 from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.holding import Holding
 from crdtsync.core.replica.housekeeping import AHEAD_KEY, BOOT_KEY, Housekeeping, cursor_in
-from crdtsync.core.replica.hub_side import HubSide
+from crdtsync.core.replica.hub_side import TREE_ROWS_KEY, HubSide
 from crdtsync.core.replica.in_step import looks, replan_all
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.joining import FirstJoin
@@ -79,7 +79,7 @@ class ReplicaEngine:
         out = Outbox()
         documents = Documents(client_id, recall, remembered.heads, synced, out)
         tree_log = list(recall.updates(TREE))
-        tree = TreeDocument(client_id, tree_log, remembered.names())
+        tree = TreeDocument(client_id, tree_log, remembered.names(), remembered.meta.get(TREE_ROWS_KEY, ""))
         hub_side = HubSide(self)
         session = HubSession(
             identity,
@@ -122,7 +122,9 @@ class ReplicaEngine:
         self._transfers = Transfers(self._state, remembered.meta)
         self._hub_side = hub_side
         self.rest = hub_side.rest_tree  # to be called while nothing happens
-        hub_side.serve(self._state, self._ingest, self._transfers, self._live, len(tree_log))
+        hub_side.serve(
+            self._state, self._ingest, self._transfers, self._live, len(tree_log), snapshot=tree.resting
+        )
         self._housekeeping = Housekeeping(self._state, hub_side, self._live.cursors, boot)
         self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(self._state)
         self._differing = differing

@@ -84,7 +84,7 @@ class Housekeeping:
     def stop(self) -> None:
         """At a clean end: do all of it now."""
         self._write_clean()
-        self._hub_side.compact_tree(limits.COMPACT_TREE_AT_END_UPDATES)
+        self._hub_side.end_tree()
         self._durable_soon = None
         self._ask_durable()
 

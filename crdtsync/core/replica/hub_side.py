@@ -11,7 +11,7 @@ from typing import Protocol
 from crdtsync.core.replica.documents import EMPTY_UPDATE
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.live import LiveTexts
-from crdtsync.core.replica.records import AddUpdate, Head, PutHead, ReplaceUpdates
+from crdtsync.core.replica.records import AddUpdate, Head, PutHead, PutMeta, ReplaceUpdates
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.taking_back import bring, is_held, with_inserts
 from crdtsync.core.replica.told import ToldOrder
@@ -25,6 +25,9 @@ from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.core.wire.control import Presence, Refused
 from crdtsync.errors import MalformedUpdate
+
+TREE_ROWS_KEY = "tree rows"
+"""What the tree's log says, as it was at a clean end."""
 
 
 class Connection(Protocol):
@@ -47,6 +50,7 @@ class HubSide:
         self._transfers: Transfers
         self._live: LiveTexts
         self._tree_log_length = 0
+        self._has_snapshot = False
         self._tree_changed_at: float | None = None
         self.now = 0.0
         self._told = ToldOrder()
@@ -62,13 +66,19 @@ class HubSide:
         transfers: Transfers,
         live: LiveTexts,
         tree_log_length: int,
+        *,
+        snapshot: bool,
     ) -> None:
-        """Give what could not be there before the session was."""
+        """Give what could not be there before the session was.
+
+        ``snapshot``: the store has one of the tree's rows, which may be outdated by now.
+        """
         self._state = state
         self._ingest = ingest
         self._transfers = transfers
         self._live = live
         self._tree_log_length = tree_log_length
+        self._has_snapshot = snapshot
 
     # -- the session's listener ---------------------------------------------------------------------
 
@@ -291,12 +301,24 @@ class HubSide:
         wait_s = len(tree.rows) * limits.TREE_RESTS_AFTER_S_PER_ENTRY
         return (changed_at is None or now - changed_at >= wait_s) and tree.rest()
 
-    def compact_tree(self, from_updates: int) -> None:
-        """Make one update of the tree's log, if it has that many."""
+    def compact_tree(self, from_updates: int) -> bytes | None:
+        """Make one update of the tree's log, if it has that many; returns it."""
         tree = self._state.tree
-        if self._tree_log_length >= from_updates and not tree.pending:
-            self._tree_log_length = 1
-            self._state.out.record(ReplaceUpdates(TREE, (tree.encode_state(),)))
+        if self._tree_log_length < from_updates or tree.pending:
+            return None
+        self._tree_log_length = 1
+        state = tree.encode_state()
+        self._state.out.record(ReplaceUpdates(TREE, (state,)))
+        return state
+
+    def end_tree(self) -> None:
+        """At a clean end: leave a log, and a snapshot of it, that the next start reads quickly."""
+        large = len(self._state.tree.rows) >= limits.TREE_RESTS_FROM_ENTRIES
+        if self._tree_changed_at is not None or (large and not self._has_snapshot):
+            state = self.compact_tree(1 if large else limits.COMPACT_TREE_AT_END_UPDATES)
+            if state is not None:
+                self._has_snapshot = True
+                self._state.out.record(PutMeta(TREE_ROWS_KEY, self._state.tree.snapshot(state)))
 
     def _log_tree(self, update: bytes, *, dirty: bool) -> None:
         tree, documents = self._state.tree, self._state.documents

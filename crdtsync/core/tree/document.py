@@ -29,6 +29,7 @@ from crdtsync.core.tree.rows import (
     SetPath,
     Version,
 )
+from crdtsync.core.tree.snapshot import decode_snapshot, encode_snapshot
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, is_digest
 from crdtsync.core.values.files import Kind
@@ -55,17 +56,30 @@ class TreeDocument:
     """Holds the rows of all entries, alive or not, and turns operations into Yjs updates."""
 
     def __init__(
-        self, client_id: int, updates: Iterable[bytes] = (), known: Mapping[str, str] | None = None
+        self,
+        client_id: int,
+        updates: Iterable[bytes] = (),
+        known: Mapping[str, str] | None = None,
+        snapshot: str = "",
     ) -> None:
-        """``known`` maps identities and paths to themselves: rows hold those rather than copies."""
+        """``known`` maps identities and paths to themselves: rows hold those rather than copies.
+
+        With a ``snapshot`` of the only update the document rests from the start.
+        """
         self._client_id = client_id
         self.rows: dict[EntryId, Row] = {}
         self._changed: set[EntryId] = set()
         self._following: list[tuple[Doc[Any] | Map[Any], Subscription]] = []
         self._resting: tuple[bytes, bytes] | None = None
         """While the document is let go of: all of it as one update, and its state vector."""
-        self._open()
         self._causal = CausalBuffer(values_only=True)
+        updates = list(updates)
+        if len(updates) == 1 and (read := decode_snapshot(snapshot, updates[0], known or {})) is not None:
+            self.rows = read.rows
+            self._causal.known = decode(read.state_vector)
+            self._resting = updates[0], read.state_vector
+            return
+        self._open()
         with self._doc.transaction():
             for number, update in enumerate(updates):
                 if number == 0:
@@ -89,6 +103,20 @@ class TreeDocument:
     def encode_state(self) -> bytes:
         """The whole document as one update; without what still waits for missing dependencies."""
         return self._doc.get_update() if self._resting is None else self._resting[0]
+
+    @property
+    def resting(self) -> bool:
+        """Whether the document is kept encoded until it is needed."""
+        return self._resting is not None
+
+    def snapshot(self, state: bytes) -> str:
+        """What a later start need not load the document for; ``state`` is what ``encode_state`` returned.
+
+        ``""`` where that is not worth it, or not possible: see ``rest``.
+        """
+        if self.pending or len(self.rows) < limits.TREE_RESTS_FROM_ENTRIES:
+            return ""
+        return encode_snapshot(self.rows, state, self.state_vector)
 
     def rest(self, from_entries: int | None = None) -> bool:
         """Keep the document encoded, in a tenth of the memory, until it is needed; whether that was done now.
