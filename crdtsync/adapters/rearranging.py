@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
 
 from crdtsync.adapters.contents import digest_of_file
@@ -181,7 +180,7 @@ class Rearranging:
         finally:
             calls.close(fd)
         executable = fingerprint_of(changed).executable
-        return Done(replace(fingerprint_of(status), ctime_ns=changed.st_ctime_ns, executable=executable))
+        return Done(fingerprint_of(status)._replace(ctime_ns=changed.st_ctime_ns, executable=executable))
 
     def make_folder(self, step: MakeFolder) -> Outcome:
         try:
@@ -249,7 +248,7 @@ class Rearranging:
             self._trash.drop(held.path, status.st_dev, status.st_ino)
         # Size and mtime are those of the report: what was written since then shows.
         return Done(
-            replace(seen.fingerprint, device=status.st_dev, inode=status.st_ino, ctime_ns=status.st_ctime_ns)
+            seen.fingerprint._replace(device=status.st_dev, inode=status.st_ino, ctime_ns=status.st_ctime_ns)
         )
 
     def _raced(self, path: str) -> Raced:

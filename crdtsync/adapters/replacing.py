@@ -335,4 +335,4 @@ class Replacing:
         except OSError:
             now = before
         ctime_ns = now.st_ctime_ns if now.st_ino == before.st_ino else before.st_ctime_ns
-        return replace(fingerprint_of(before), ctime_ns=ctime_ns)
+        return fingerprint_of(before)._replace(ctime_ns=ctime_ns)

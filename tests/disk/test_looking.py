@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -380,7 +379,7 @@ def test_a_file_whose_times_tell_no_write_is_read_again_though_it_seems_the_same
     assert known.mtime_ns == known.ctime_ns and not known.tells_writes
     ((_, seen),) = joined.disk.look([LookAt("a", True, known)])
     assert isinstance(seen, Present)
-    whole_seconds = replace(known, mtime_ns=1_000_000_000, ctime_ns=5_000_000_000)
+    whole_seconds = known._replace(mtime_ns=1_000_000_000, ctime_ns=5_000_000_000)
     assert not whole_seconds.tells_writes, "such a file system may have long ticks"
 
 

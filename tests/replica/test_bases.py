@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from crdtsync.core.replica.records import PutSynced
 from crdtsync.core.values.digests import digest_of_text
 from tests.replica.test_live import shared
@@ -16,7 +14,7 @@ def forgotten(scene: Scene) -> None:
     """``b`` ends, and its state comes from a backup so old that nobody knows the text that it agreed on."""
     scene.b.kill()
     [agreed] = [row for row in scene.b.store.remembered().synced if row.path == "a.md"]
-    scene.b.store.persist([PutSynced(replace(agreed, digest=digest_of_text("long ago\n")))])
+    scene.b.store.persist([PutSynced(agreed._replace(digest=digest_of_text("long ago\n")))])
 
 
 def test_an_edit_of_a_text_that_is_no_longer_known_keeps_both() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from crdtsync.core.replica import events as ev
@@ -93,8 +91,8 @@ def test_an_edit_of_texts_that_are_all_forgotten_is_kept_beside_what_the_room_ha
     received(scene, "a.md", LINES + "first\n")
     power_cut(scene)
     known, lost = row(scene, "a.md"), digest_of_text("long ago\n")
-    later = replace(known, digest=digest_of_text("later\n"), provisional=None)
-    scene.b.store.persist([PutSynced(replace(known, digest=lost, provisional=later))])
+    later = known._replace(digest=digest_of_text("later\n"), provisional=None)
+    scene.b.store.persist([PutSynced(known._replace(digest=lost, provisional=later))])
     scene.save(scene.b, "a.md", "mine\n")
     scene.b.start()
     found = texts(scene)

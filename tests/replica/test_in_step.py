@@ -35,7 +35,7 @@ def _at_rest() -> tuple[ReplicaState, EntryId]:
 def _agree(state: ReplicaState, entry: EntryId, **changes: object) -> None:
     agreed = state.synced.get(entry)
     assert agreed is not None
-    state.synced.put(replace(agreed, **changes))  # type: ignore[arg-type]
+    state.synced.put(agreed._replace(**changes))  # type: ignore[arg-type]
 
 
 def _see(state: ReplicaState, **changes: object) -> None:
@@ -51,7 +51,7 @@ def _saved(state: ReplicaState, entry: EntryId) -> None:
 def _touched(state: ReplicaState, entry: EntryId) -> None:
     seen = state.disk.get(PATH)
     assert seen is not None and seen.fingerprint is not None
-    _see(state, fingerprint=replace(seen.fingerprint, mtime_ns=1))
+    _see(state, fingerprint=seen.fingerprint._replace(mtime_ns=1))
 
 
 def _removed(state: ReplicaState, entry: EntryId) -> None:
@@ -82,7 +82,7 @@ def _executable_there(state: ReplicaState, entry: EntryId) -> None:
 def _in_doubt(state: ReplicaState, entry: EntryId) -> None:
     agreed = state.synced.get(entry)
     assert agreed is not None
-    state.doubt((agreed, replace(agreed, digest=digest_of(b"later"))))
+    state.doubt((agreed, agreed._replace(digest=digest_of(b"later"))))
 
 
 def _unreadable(state: ReplicaState, entry: EntryId) -> None:
@@ -134,7 +134,7 @@ def test_a_file_of_ours_is_glanced_at_when_the_hint_of_its_coming_is_all_that_as
     assert not only_hinted(state, PATH, known), "nothing asks for a look"
     state.looking.hint(Hint(PATH, HintKind.CLOSED), 0.0)
     assert only_hinted(state, PATH, known)
-    assert not only_hinted(state, PATH, replace(known, inode=known.inode + 1)), "another file by now"
+    assert not only_hinted(state, PATH, known._replace(inode=known.inode + 1)), "another file by now"
     for paths in (state.deferred, state.reseeding):
         paths.add(PATH)
         assert not only_hinted(state, PATH, known), "its content is wanted"
@@ -147,9 +147,9 @@ def test_a_file_of_ours_is_forgotten_once_a_look_finds_anything_else() -> None:
     state, _ = _at_rest()
     seen = state.disk.get(PATH)
     assert seen is not None and seen.fingerprint is not None
-    known = replace(seen.fingerprint, mtime_ns=1_000_000_001, ctime_ns=2_000_000_001)
+    known = seen.fingerprint._replace(mtime_ns=1_000_000_001, ctime_ns=2_000_000_001)
     own = OwnFiles()
-    own.put(PATH, replace(known, mtime_ns=known.ctime_ns))
+    own.put(PATH, known._replace(mtime_ns=known.ctime_ns))
     assert own.get(PATH) is None, "its times would not tell a write"
     own.put(PATH, known)
     own.seen(PATH, Unchanged(known))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from crdtsync.core.replica.records import PutSynced
 from crdtsync.core.values.digests import digest_of_text
 from tests.replica.test_live import shared
@@ -39,7 +37,7 @@ def test_a_torn_text_that_others_changed_meanwhile_is_mended_with_their_change()
 def test_a_torn_text_of_which_nobody_knows_what_it_was_is_kept_as_it_is_beside_the_room_s() -> None:
     scene = torn()
     [row] = scene.b.store.remembered().synced
-    of_a_backup = replace(row, digest=digest_of_text("long ago\n"), state_vector=b"\0")
+    of_a_backup = row._replace(digest=digest_of_text("long ago\n"), state_vector=b"\0")
     scene.b.store.persist([PutSynced(of_a_backup)])
     scene.b.start()
     scene.rest()

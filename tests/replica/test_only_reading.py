@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from crdtsync.core.replica.records import PutSynced
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.wire.control import Welcome, decode_control, encode_control
@@ -95,7 +93,7 @@ def test_an_edit_of_a_text_that_is_no_longer_known_steps_aside() -> None:
     scene = Follower()
     scene.b.kill()
     [agreed] = [row for row in scene.b.store.remembered().synced if row.path == "a.txt"]
-    scene.b.store.persist([PutSynced(replace(agreed, digest=digest_of_text("long ago\n")))])
+    scene.b.store.persist([PutSynced(agreed._replace(digest=digest_of_text("long ago\n")))])
     scene.save(scene.b, "a.txt", "mine\n")
     scene.b.start()
     scene.rest_apart()

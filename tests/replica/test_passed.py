@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from crdtsync.core.replica import passed
@@ -63,10 +61,10 @@ def test_of_a_very_long_log_nobody_can_tell(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_was_before_the_agreement_or_is_not_of_its_past_is_not_found() -> None:
-    agreed = replace(AGREED, digest=digest_of_text(SECOND), state_vector=VECTORS[1])
+    agreed = AGREED._replace(digest=digest_of_text(SECOND), state_vector=VECTORS[1])
     assert moment_of(LOG, agreed, FIRST, torn=False) is None
     assert moment_of(LOG, agreed, THIRD, torn=False) == Moment(THIRD, VECTORS[2])
-    elsewhere = replace(agreed, state_vector=VECTORS[2])
+    elsewhere = agreed._replace(state_vector=VECTORS[2])
     assert moment_of(LOG, elsewhere, THIRD, torn=False) is None
     assert moment_of([], agreed, THIRD, torn=False) is None
 

@@ -6,7 +6,6 @@ The disk decides. Nothing is decided while a look is still awaited that could te
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.records import Synced, chain, confirmed
@@ -78,7 +77,7 @@ class Doubts:
             if agreed.digest != here.digest:
                 state.guessed.add(last.entry)
             found_there = here.fingerprint_of(agreed.digest)
-            self._holds(replace(agreed, path=last.path, fingerprint=found_there), agreements)
+            self._holds(agreed._replace(path=last.path, fingerprint=found_there), agreements)
 
     def _made_from(self, agreements: tuple[Synced, ...], seen: Seen) -> Synced | None:
         """Which of the agreements that is what was seen, or what was edited since, as far as one can tell."""
@@ -111,7 +110,7 @@ class Doubts:
         for agreed in reversed(agreements):
             seen = self.standing(entry, agreed.path)
             if seen is not None and seen.digest == agreed.digest and seen.kind is agreed.kind:
-                self._holds(replace(agreed, fingerprint=seen.fingerprint), agreements)
+                self._holds(agreed._replace(fingerprint=seen.fingerprint), agreements)
                 return True
         first, last = agreements[0], agreements[-1]
         path = self._likeliest(entry, agreements)
@@ -120,8 +119,8 @@ class Doubts:
             # Killed between two writes: the disk may hold a version between the agreements.
             for version in state.documents.versions(entry):
                 if version.digest == seen.digest:
-                    between = replace(first, path=path, digest=seen.digest)
-                    self._holds(replace(between, fingerprint=seen.fingerprint), agreements)
+                    between = first._replace(path=path, digest=seen.digest)
+                    self._holds(between._replace(fingerprint=seen.fingerprint), agreements)
                     return True
             if not isinstance(content, TextContent) or content.digest != seen.digest:
                 state.looking.want(path)
@@ -133,7 +132,7 @@ class Doubts:
             if found is not None and (entry not in state.unborn or _is_of(found[0], content.text)):
                 # It is edited, and may not be ingested before the next start: that must read it again.
                 nearest = found[1]
-                nearest = replace(nearest, path=path, fingerprint=seen.fingerprint_of(nearest.digest))
+                nearest = nearest._replace(path=path, fingerprint=seen.fingerprint_of(nearest.digest))
                 self._holds(nearest, agreements)
                 state.guessed.add(entry)
                 return True

@@ -6,7 +6,6 @@ Each is called only when the session is live and the plan says so; none touches 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import assert_never
 
 from crdtsync.core.replica import records
@@ -62,7 +61,7 @@ class Ingest:
             base = passed.text
             saved = base if entry in state.rebooted and base.startswith(saved) else saved
             state.guessed.add(entry)
-            agreed = replace(agreed, state_vector=passed.state_vector)
+            agreed = agreed._replace(state_vector=passed.state_vector)
         else:
             found = self._base_of(agreed, saved)
             # Gone in the room, and the base is lost: what stands on disk is all that comes back.
@@ -84,7 +83,7 @@ class Ingest:
             author = client_id_in(entry, self._client_id)
             covered = with_clock(agreed.state_vector, author, _clock(covered, author))
         state.agree(
-            replace(agreed, digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
+            agreed._replace(digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
         )
 
     def put_off(self, agreed: Synced, saved: str) -> None:
@@ -332,7 +331,7 @@ class Ingest:
         replaced = () if agreed.digest is None else (agreed.digest,)
         state.operate(PutVersion(agreed.entry, version, replaced))
         state.agree(
-            replace(agreed, digest=seen.digest, executable=seen.executable, fingerprint=seen.fingerprint)
+            agreed._replace(digest=seen.digest, executable=seen.executable, fingerprint=seen.fingerprint)
         )
         return True
 
@@ -366,19 +365,19 @@ class Ingest:
         then, older = self._made_from.pop(agreed.entry, (None, None))
         if older is not None and then == agreed.digest:
             log = self._state.documents.log(agreed.entry)
-            agreed = replace(agreed, state_vector=vector_of(log, older))
+            agreed = agreed._replace(state_vector=vector_of(log, older))
         self._state.operate(deletion(agreed))
 
     def move(self, agreed: Synced, path: str, placed: Placement | None, seen: OnDisk) -> None:
         """The file is at another path now. Renamed in the room too: the room's name holds."""
         state = self._state
-        state.agree(replace(agreed, path=path, fingerprint=seen.fingerprint_of(agreed.digest)))
+        state.agree(agreed._replace(path=path, fingerprint=seen.fingerprint_of(agreed.digest)))
         if placed is not None and plan_move(agreed.path, path, placed.path) is Move.RENAME_THERE:
             state.operate(SetPath(agreed.entry, state.view.room_path(path, agreed.entry)))
 
     def set_executable(self, agreed: Synced, seen: OnDisk) -> None:
         self._state.operate(SetExecutable(agreed.entry, seen.executable))
-        self._state.agree(replace(agreed, executable=seen.executable, fingerprint=seen.fingerprint))
+        self._state.agree(agreed._replace(executable=seen.executable, fingerprint=seen.fingerprint))
 
 
 def deletion(agreed: Synced) -> Operation:

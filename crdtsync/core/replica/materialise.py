@@ -5,7 +5,6 @@ Every step names what it expects to find; whatever else it finds is left alone o
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from crdtsync.core.replica.chains import chain_of, occupant_of
@@ -140,7 +139,7 @@ class Materialise:
             outer = agreed.path if is_below(target, source) else placed.path
             aside = conflict_path(outer, state.name, agreed.entry)
             step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, aside, expected)
-            state.begin(step, agreed.entry, replace(agreed, path=aside))
+            state.begin(step, agreed.entry, agreed._replace(path=aside))
             self._prune(parents(agreed.path), leaving=agreed.path)
             return
         if leads_astray(state, agreed, placed.path):
@@ -154,7 +153,7 @@ class Materialise:
         if blocking is not None and blocking.kind is Kind.DIR:
             self.clear(placed.path)
         step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, placed.path, expected)
-        state.begin(step, agreed.entry, replace(agreed, path=placed.path))
+        state.begin(step, agreed.entry, agreed._replace(path=placed.path))
         self._prune(parents(agreed.path), leaving=agreed.path)
 
     def set_aside(self, entry: EntryId, path: str, aside: str, seen: OnDisk) -> None:
@@ -169,7 +168,7 @@ class Materialise:
         expected = expected_of(seen)
         assert expected is not None
         step = SetExecutable(state.take_step_number(), agreed.path, placed.executable, expected)
-        state.begin(step, agreed.entry, replace(agreed, executable=placed.executable))
+        state.begin(step, agreed.entry, agreed._replace(executable=placed.executable))
 
     def keep_copy(self, token: str, path: str) -> None:
         """Give a displaced file a name of its own in the folder."""
@@ -191,7 +190,7 @@ class Materialise:
             step = SwapFiles(state.take_step_number(), agreed.path, occupant.path)
             state.busy.add(occupant.entry)
             self._beside[step.step] = occupant.entry
-            state.begin(step, agreed.entry, replace(agreed, path=occupant.path))
+            state.begin(step, agreed.entry, agreed._replace(path=occupant.path))
             return True
         if self._leaves(occupant.path):
             return False
@@ -322,14 +321,14 @@ class Materialise:
                 state.pacing.wrote(agreed.entry, now)
                 state.own_files.put(step.path, fingerprint)
                 if content.digest == agreed.digest:
-                    self._stands(replace(agreed, fingerprint=fingerprint), now)
+                    self._stands(agreed._replace(fingerprint=fingerprint), now)
                 else:  # an edit on top of it stays on this disk
                     seen = OnDisk(agreed.kind, content.digest, fingerprint)
                     state.disk.put(step.path, seen)
-                    state.agree(replace(agreed, fingerprint=seen.fingerprint_of(agreed.digest)))
+                    state.agree(agreed._replace(fingerprint=seen.fingerprint_of(agreed.digest)))
             case SetExecutable() | MakeFolder():
                 assert agreed is not None
-                self._stands(replace(agreed, fingerprint=fingerprint), now)
+                self._stands(agreed._replace(fingerprint=fingerprint), now)
             case MoveFile(target=target, expected=expected):
                 state.looking.touched(target)
                 state.out.notice("received", step.path, f"renamed to {target}")
@@ -338,7 +337,7 @@ class Materialise:
                     state.held.pop(step.path, None)
                     state.looking.want(target)
                 elif expected.digest == agreed.digest:
-                    self._stands(replace(agreed, fingerprint=fingerprint), now)
+                    self._stands(agreed._replace(fingerprint=fingerprint), now)
                 else:  # an edit that is still to be ingested has moved along
                     state.disk.put(target, OnDisk(agreed.kind, expected.digest, fingerprint))
                     state.agree(agreed)
@@ -379,7 +378,7 @@ class Materialise:
                 state.disk.discard(agreed.path)
         for agreed, at in ((mine, other), (theirs, path)):
             if agreed is not None:
-                self._stands(replace(agreed, path=at), now)
+                self._stands(agreed._replace(path=at), now)
                 state.busy.discard(agreed.entry)
                 state.replan([agreed.entry])
                 state.looking.want(at)

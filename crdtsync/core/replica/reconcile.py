@@ -5,7 +5,6 @@ Finds the facts in the three trees, asks ``planner`` what to do, and hands it on
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from crdtsync.core.replica.chains import waits_for_spelling
@@ -227,7 +226,7 @@ class Reconcile:
     def _impose(self, placed: Placement, seen: OnDisk, content: Content | None, now: float) -> None:
         """Ours replaces the room's, as an edit of it, so that its history goes on."""
         state = self._state
-        agreed = replace(self._agreement(placed, seen), digest=state.room_digest(placed.entry))
+        agreed = self._agreement(placed, seen)._replace(digest=state.room_digest(placed.entry))
         if seen.kind is not placed.kind:
             if self._ingest.create(placed.path, content, seen, now):
                 state.operate(deletion(agreed))
@@ -317,7 +316,7 @@ class Reconcile:
         )
         known = seen.digest, covered, seen.fingerprint
         if (agreed.digest, agreed.state_vector, agreed.fingerprint) != known:
-            agreed = replace(agreed, digest=seen.digest, state_vector=covered, fingerprint=seen.fingerprint)
+            agreed = agreed._replace(digest=seen.digest, state_vector=covered, fingerprint=seen.fingerprint)
             state.agree(agreed)
         state.give_up(agreed.entry)
         state.rebooted.discard(agreed.entry)
@@ -330,7 +329,7 @@ class Reconcile:
             if self._may_ingest(agreed.path):
                 self._ingest.set_executable(agreed, seen)
         elif agreed.executable != wanted:
-            state.agree(replace(agreed, executable=wanted))
+            state.agree(agreed._replace(executable=wanted))
 
     def _ingest_edit(
         self, agreed: Synced, placed: Placement | None, seen: OnDisk, content: Content | None, now: float

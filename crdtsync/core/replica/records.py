@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Kind
@@ -12,8 +12,7 @@ from crdtsync.core.values.ids import DocumentId, EntryId
 from crdtsync.core.values.late import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+class Synced(NamedTuple):
     """What disk and room last agreed on for one entry.
 
     ``state_vector`` (texts): what of the document that content covers; a deletion covers just this.
@@ -46,8 +45,7 @@ class Synced:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What is known of a document without decoding it.
 
     ``digest`` is of its text; ``at_ms`` is when the hub last logged a change of it (0: never);

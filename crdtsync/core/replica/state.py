@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from crdtsync.core.replica.documents import Documents
@@ -196,7 +196,7 @@ class ReplicaState:
             later = later if row is None else row.then(later)
         assert later is not None
         if durable is None:
-            later = replace(later, digest=None, fingerprint=None, provisional=later)
+            later = later._replace(digest=None, fingerprint=None, provisional=later)
         self.out.record(PutSynced(later))
 
     def doubt(self, agreements: tuple[Synced, ...]) -> None:

@@ -6,7 +6,6 @@ Knows the trees; what follows for the room is left to ``reconcile`` and ``materi
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import replace
 
 from crdtsync.core.replica.planner import Disk
 from crdtsync.core.replica.records import Synced
@@ -27,7 +26,7 @@ def arrived(state: ReplicaState, agreed: Synced, placed: Placement, seen: OnDisk
     there = state.disk.get(placed.path)
     if is_that(seen, agreed) or not (is_that(there, agreed) or _holds_it(state, agreed, placed, seen, there)):
         return False
-    state.agree(replace(agreed, path=placed.path))
+    state.agree(agreed._replace(path=placed.path))
     state.replan([agreed.entry])
     state.looking.want(placed.path)
     state.looking.want(agreed.path)
@@ -63,7 +62,7 @@ def succeeded(state: ReplicaState, agreed: Synced, disk: Disk, now: float) -> bo
     if agreed.kind is Kind.TEXT and not related:
         state.documents.inherits(placed.entry, agreed.entry, agreed.digest, now)
     state.forget(agreed.entry)
-    state.agree(replace(agreed, entry=placed.entry, state_vector=b"\0", provisional=None))
+    state.agree(agreed._replace(entry=placed.entry, state_vector=b"\0", provisional=None))
     state.replan([placed.entry])
     return True
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
-from typing import Final, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.late import dataclass
@@ -23,8 +22,7 @@ COARSEST_TICK_S: Final = 2.0
 """Of the times of files: that of FAT."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """Tells, without reading it, whether a file is the one that was seen before.
 
     Times are nanoseconds. A rename changes ``ctime_ns`` on Linux and nothing else.
@@ -39,7 +37,7 @@ class Fingerprint:
 
     def outdated(self) -> Fingerprint:
         """Of the same file, for an agreement on what it held before: equal to that of no file that stands."""
-        return replace(self, mtime_ns=1, ctime_ns=0)
+        return self._replace(mtime_ns=1, ctime_ns=0)
 
     @property
     def tells_writes(self) -> bool:
