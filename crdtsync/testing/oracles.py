@@ -39,8 +39,8 @@ class Ledger:
         """What each has saved, their own or not."""
         self._saves: dict[str, set[bytes]] = {}
         """The contents that each saved."""
-        self._instead: dict[bytes, set[bytes]] = {}
-        """What was written by someone who took the token out, having seen it."""
+        self._taken: set[bytes] = set()
+        """What someone who had seen it took out of a text."""
         self._torn: dict[tuple[str, bytes], set[bytes]] = {}
         """What stood in files before a power cut left this of them."""
         self.frozen: Counter[bytes] = Counter()
@@ -59,8 +59,7 @@ class Ledger:
         self._saves.setdefault(who, set()).add(now)
         for token in after - before:
             self.born.setdefault(token, who)
-        for token in before - after:
-            self._instead.setdefault(token, set()).update(after - before)
+        self._taken |= before - after
         for token in (before | self._torn.get((who, seen), set())) - after:
             self.excused.setdefault(token, f"taken out by {who}")
 
@@ -78,19 +77,19 @@ class Ledger:
             self.frozen.update((tokens(seen) & tokens(now)) - tokens(lost))
 
     def is_rewritten(self, data: bytes, token: bytes) -> bool:
-        """Whether the token stands in several lines of a text since someone who had seen it took it out and
-        wrote something else there, while others went on with the line: each version has what others have not.
+        """Whether a token stands in several lines of a text since someone who had seen it took it out while
+        others went on with the line: each version has what others have not.
 
-        That is so where it cannot be told that they had seen it (docs/decisions/0021).
+        An edit of a deleted line brings it back, and so does another one, made at once. One put in its place
+        has the token, too, where it cannot be told that it had been seen (docs/decisions/0021).
         """
         lines = [line for line in data.splitlines() if token in line]
         versions = [tokens(line) for line in lines]
         own = [
             version - set().union(*versions[:at], *versions[at + 1 :]) for at, version in enumerate(versions)
         ]
-        beside = sum(bool(version & self._instead.get(token, set())) for version in versions)
         once = all(line.count(token) == 1 for line in lines)
-        return once and all(own) and 0 < beside >= len(lines) - 1
+        return token in self._taken and once and all(own)
 
     def moved(self, who: str, data: bytes) -> None:
         """``who`` gave a file another name, or copied it: what stands there is what they put there."""

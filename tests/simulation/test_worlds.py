@@ -122,20 +122,21 @@ def test_what_stands_twice_in_one_file_is_noticed() -> None:
     ("text", "is_fault"),
     [
         ("{t} {new}\n{t} {old} {more}\n", False),
+        ("{old} {new}\n{old} {more}\n", True),
         ("{t} {new}\n{t} {old} {more}\n{t} {old}\n", True),
         ("{t} {old}\n{t} {old} {more}\n", True),
         ("{t} {new} {t}\n{t} {old} {more}\n", True),
         ("{t} {new}\n{t}\n", True),
     ],
 )
-def test_a_line_that_one_rewrote_while_another_went_on_with_it_may_stand_as_both_have_it(
+def test_a_line_that_one_took_out_while_others_went_on_with_it_may_stand_as_each_has_it(
     text: str, is_fault: bool
 ) -> None:
     scene, ledger = Scene(), Ledger()
     t, old, new, more = (ledger.new_token() for _ in range(4))
     line = f"{t} {old}\n".encode()
     ledger.saved("a", b"", line)
-    ledger.saved("a", line, f"{new}\n".encode())
+    ledger.saved("a", line, f"{old} {new}\n".encode())
     ledger.saved("b", line, f"{t} {old} {more}\n".encode())
     scene.save(scene.a, "note.md", text.format(t=t, old=old, new=new, more=more))
     with pytest.raises(Broken, match="twice") if is_fault else nullcontext():
