@@ -161,6 +161,27 @@ def test_equal_states_have_equal_bytes() -> None:
     assert first.encode_state() == second.encode_state()
 
 
+def test_a_state_is_encoded_once_for_each_change_and_told_to_whoever_has_nothing() -> None:
+    document = TextDocument(1)
+    typed(document, 0, "abc")
+    state = document.encode_state()
+    assert document.diff_update(EMPTY) is document.encode_state() is state
+    changes: list[Callable[[], object]] = [
+        lambda: typed(document, 3, "d"),
+        lambda: document.edit([Edit(0, 1, "")]),
+        lambda: document.apply_update(update([structs(2, 0, text("x"))])),
+        lambda: document.apply_later(late := update([structs(3, 0, text("y"))]), check_update(late)),
+    ]
+    for change in changes:
+        change()
+        assert document.encode_state() != state
+        state = document.diff_update(EMPTY)
+        assert document.encode_state() is state
+        assert TextDocument(4, [state]).text == document.text
+    document.apply_update(update([structs(5, 4, text("waits"))]))
+    assert document.encode_state() == state
+
+
 @pytest.mark.parametrize("malformed", [b"", b"\x01", b"\x00\x00\x00", REFUSED_BY_YRS[:-1]])
 def test_a_malformed_update_changes_nothing(malformed: bytes) -> None:
     document = TextDocument(1)

@@ -64,6 +64,7 @@ class TextDocument:
         "_client_id",
         "_content",
         "_doc",
+        "_encoded",
         "_journal",
         "_journal_bytes",
         "_later",
@@ -76,6 +77,8 @@ class TextDocument:
     _buffer: CausalBuffer
     _text: str | None
     """None: to be read from the document."""
+    _encoded: bool
+    """Whether the journal is one update that holds the whole state, as Yrs has encoded it."""
     _plain: bool
     """Whether the root type holds the characters of ``_text`` and nothing else."""
 
@@ -110,9 +113,13 @@ class TextDocument:
         return self._buffer.pending
 
     def encode_state(self) -> bytes:
-        """The whole document as one update, without what is pending."""
+        """The whole document as one update, without what is pending; encoded once for each change."""
         self._catch_up()
-        return self._doc.get_update()
+        if not self._encoded:
+            self._journal = [self._doc.get_update()]
+            self._journal_bytes = len(self._journal[0])
+            self._encoded = True
+        return self._journal[0]
 
     def diff_update(self, state_vector: bytes) -> bytes:
         """What a holder of ``state_vector`` lacks, and every deletion: for that one holder, never for all.
@@ -122,6 +129,8 @@ class TextDocument:
         self._catch_up()
         # Yrs would take a clock of 0 for "holds a part after a gap"; encoding leaves zeros out
         clocks = self._buffer.whole_characters(statevector.decode(state_vector))
+        if not clocks:
+            return self.encode_state()
         return self._doc.get_update(statevector.encode(clocks))
 
     def apply_update(self, update: bytes, shape: UpdateShape | None = None) -> Change:
@@ -361,6 +370,7 @@ class TextDocument:
         self._doc = Doc(client_id=self._client_id)
         self._content = self._doc.get(CONTENT, type=Text)
         self._buffer = CausalBuffer()
+        self._encoded = False
         self._text = None
         self._plain = True
 
@@ -374,10 +384,10 @@ class TextDocument:
             self._buffer.take(update)
 
     def _remember(self, update: bytes) -> None:
+        self._encoded = False
         self._journal.append(update)
         self._journal_bytes += len(update)
         if len(self._journal) > _JOURNAL_MAX_UPDATES or (
             self._journal_bytes > 2 * len(self._journal[0]) + _JOURNAL_SLACK_BYTES
         ):
-            self._journal = [self.encode_state()]
-            self._journal_bytes = len(self._journal[0])
+            self.encode_state()

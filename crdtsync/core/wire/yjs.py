@@ -17,6 +17,7 @@ SYNC, AWARENESS, AUTH, QUERY_AWARENESS = 0, 1, 2, 3
 _STEP_1, _STEP_2, _UPDATE = 0, 1, 2
 _PERMISSION_DENIED: Final = 0
 _AN_UPDATE: Final = bytes((SYNC, _UPDATE))
+_A_STEP_2: Final = bytes((SYNC, _STEP_2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ def encode_yjs(message: YjsMessage) -> bytes:
     match message:
         case SyncUpdate(update):
             return _AN_UPDATE + varbytes(update)
-        case SyncStep1() | SyncStep2():
+        case SyncStep2(update):
+            return _A_STEP_2 + varuint(len(update)) + update  # copied once, however long it is
+        case SyncStep1():
             return varuint(SYNC) + encode_sync(message)
         case Awareness(states):
             return varuint(AWARENESS) + varbytes(encode_awareness(states))
