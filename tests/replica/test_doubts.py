@@ -256,3 +256,32 @@ def test_a_file_waits_for_a_name_until_it_is_known_what_stands_there(work_s: flo
     scene.b.work_s = work_s
     scene.b.start()
     assert texts(scene) == {"moved.md": "mine\n" + LINES + "first\n", "a.md": "another\n"}
+
+
+def test_of_two_names_of_one_file_each_stays_itself_after_a_kill() -> None:
+    """Killed before others' text was written in the place of one; it is edited then, under both names."""
+    scene = shared(LINES)
+    file = scene.b.disk.get("a.md")
+    assert file is not None
+    scene.b.disk.put("o.md", file)  # a hard link
+    scene.rest()
+    scene.b.at_primitive(0, scene.b.kill, of_steps=True)
+    scene.save(scene.a, "a.md", "theirs\n" + LINES)
+    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    scene.b.disk.write_into(file, (LINES + "mine\n").encode())
+    scene.b.start()
+    assert texts(scene) == {"a.md": "theirs\n" + LINES + "mine\n", "o.md": LINES + "mine\n"}
+
+
+def test_the_file_of_another_that_holds_nothing_of_it_is_an_edit_of_what_stood_there() -> None:
+    """A person moves it there after a kill, and rewrites it as what had stood there, with a line more."""
+    scene = shared(LINES)
+    scene.save(scene.a, "o.md", "quite another text\nof two lines\n")
+    scene.rest()
+    scene.b.at_primitive(0, scene.b.kill, of_steps=True)
+    scene.save(scene.a, "a.md", "theirs\n" + LINES)
+    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    scene.b.disk.rename("o.md", "a.md")
+    scene.save(scene.b, "a.md", LINES + "mine\n")
+    scene.b.start()
+    assert texts(scene) == {"a.md": "theirs\n" + LINES + "mine\n"}

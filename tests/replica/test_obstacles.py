@@ -128,6 +128,12 @@ def test_what_stands_here_or_is_on_its_way_is_kept_off_by_nothing(shown: Scene) 
     assert told and set(told) == {None}
 
 
+def test_what_is_ignored_is_told_as_that(shown: Scene) -> None:
+    state = state_of(shown.b)
+    state.ignored = lambda path: path == BLOB
+    assert "is ignored in this folder" in (kept_off(state, BLOB) or "")
+
+
 def test_what_cannot_be_looked_at_is_named_where_it_stands(shown: Scene) -> None:
     state = state_of(shown.b)
     state.disk.unknown["d"] = "a named pipe"

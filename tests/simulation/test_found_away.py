@@ -4,36 +4,58 @@ from __future__ import annotations
 
 import pytest
 
+from crdtsync.core.values import limits
 from tests.simulation.scene import Scene
 
 BEFORE = "".join(f"line {name} of text\n" for name in ("c283 A b1b1", "58d2 B be9c", "71c5 C aba4"))
 ADDED = BEFORE.replace("line 71c5", "line 1324 D 87f2 of text\nline 71c5")
 
 
-def stale_save_while_away() -> Scene:
-    """``b`` saves a buffer from before what others added."""
+GOES_ON = "line 0c40 F fcbd of text\nline 876b G 4a2c of text\n"
+
+
+def stale_save_while_away(*paths: str) -> Scene:
+    """``b`` saves buffers from before what others added, in that order."""
     scene = Scene()
-    scene.save(scene.a, "note.md", BEFORE)
-    scene.rest()
-    scene.save(scene.a, "note.md", ADDED)
-    scene.rest()
+    for content in (BEFORE, ADDED):
+        for path in paths or ("note.md",):
+            scene.save(scene.a, path, content)
+        scene.rest()
     scene.b.link.online = False
     scene.b.link.cut()
-    scene.save(scene.b, "note.md", BEFORE.replace("line 58d2", "line 6c35 E 613b of text\nline 58d2"))
-    scene.wait(1.0)
+    for path in paths or ("note.md",):
+        scene.save(scene.b, path, BEFORE.replace("line 58d2", "line 6c35 E 613b of text\nline 58d2"))
+        scene.wait(1.0)
     return scene
 
 
 def test_whoever_goes_on_with_a_stale_buffer_while_away_takes_nothing_of_others_back() -> None:
     scene = stale_save_while_away()
     text = scene.read(scene.b, "note.md") or ""
-    text = text.replace("line 71c5 C aba4 of text\n", "line 0c40 F fcbd of text\nline 876b G 4a2c of text\n")
+    text = text.replace("line 71c5 C aba4 of text\n", GOES_ON)
     scene.save(scene.b, "note.md", text)
     scene.wait(1.0)
     scene.b.link.online = True
     scene.rest()
     lines = (scene.read(scene.a, "note.md") or "").splitlines()
     assert sorted(lines) == sorted([*text.splitlines(), "line 1324 D 87f2 of text"])
+
+
+def test_what_is_known_of_too_many_such_buffers_is_forgotten_but_nothing_of_others_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "OLDER_BASES_MAX_COUNT", 1)
+    scene = stale_save_while_away("first.md", "last.md")
+    for path in ("first.md", "last.md"):
+        text = scene.read(scene.b, path) or ""
+        scene.save(scene.b, path, text.replace("line 71c5 C aba4 of text\n", GOES_ON))
+    scene.wait(1.0)
+    scene.b.link.online = True
+    scene.rest()
+    theirs = "line 1324 D 87f2 of text"
+    assert theirs in (scene.read(scene.a, "last.md") or "")
+    assert theirs not in (scene.read(scene.a, "first.md") or "")
+    assert any(theirs in data.decode() for data in scene.a.machine.trashed())
 
 
 @pytest.mark.parametrize("instead", ["", "\0binary"])

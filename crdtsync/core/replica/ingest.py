@@ -10,6 +10,7 @@ from typing import assert_never
 
 from crdtsync.core.replica import records
 from crdtsync.core.replica.live import LiveTexts
+from crdtsync.core.replica.older_bases import OlderBases
 from crdtsync.core.replica.passed import Moment, moment_of, vector_of
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
@@ -33,7 +34,7 @@ from crdtsync.core.tree.rows import (
     Version,
 )
 from crdtsync.core.tree.view import Placement
-from crdtsync.core.values.digests import Digest, digest_of_text
+from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import BlobContent, Content, Kind, LinkContent, TextContent
 from crdtsync.core.values.ids import DocumentId, EntryId, client_id_in, new_entry_id
 from crdtsync.core.values.paths import conflict_path
@@ -45,9 +46,7 @@ class Ingest:
         self._live = live
         live.take_save = self.take_save
         self._client_id = client_id
-        self._made_from: dict[EntryId, tuple[Digest, Digest]] = {}
-        """Of texts saved while the hub is away: what was agreed then, and the older version that the first
-        save was made from. Whoever saves once more goes on from that save."""
+        self._older_bases = OlderBases()
 
     # -- texts --------------------------------------------------------------------------------------
 
@@ -71,7 +70,7 @@ class Ingest:
         older = entry in state.rebooted or entry in state.guessed
         state.rebooted.discard(entry)
         state.guessed.discard(entry)
-        self._made_from.pop(entry, None)
+        self._older_bases.forget(entry)
         self._merge(entry, base, saved, now, older=older)
         state.documents.saved_here(entry, content.digest)
         merged = state.documents.text_digest(entry)
@@ -92,7 +91,7 @@ class Ingest:
             return
         base = self._base_of(agreed, saved)
         if base is not None and (digest := digest_of_text(base)) != agreed.digest:
-            self._made_from[agreed.entry] = agreed.digest, digest
+            self._older_bases.note(agreed.entry, agreed.digest, digest)
 
     def _whole(self, entry: EntryId, base: str, left: str) -> str:
         """The text that was being saved on top of ``base`` when a power cut left this of it."""
@@ -165,8 +164,8 @@ class Ingest:
             return None
         if agreed.path in self._state.brought:
             return current  # a file that was moved here is no editor's buffer
-        then, older = self._made_from.get(agreed.entry, (None, agreed.digest))
-        if then == agreed.digest and (text := documents.version(agreed.entry, older)) is not None:
+        older = self._older_bases.of(agreed.entry, agreed.digest)
+        if older is not None and (text := documents.version(agreed.entry, older)) is not None:
             return text
         if documents.was_saved_here(agreed.entry, agreed.digest):
             return current  # the last save was of this disk: no editor here holds an older one unknowingly
@@ -362,8 +361,9 @@ class Ingest:
 
     def operate_deletion(self, agreed: Synced) -> None:
         """Of a file that a stale buffer had been saved to meanwhile, it covers what that buffer had."""
-        then, older = self._made_from.pop(agreed.entry, (None, None))
-        if older is not None and then == agreed.digest:
+        older = self._older_bases.of(agreed.entry, agreed.digest)
+        self._older_bases.forget(agreed.entry)
+        if older is not None:
             log = self._state.documents.log(agreed.entry)
             agreed = agreed._replace(state_vector=vector_of(log, older))
         self._state.operate(deletion(agreed))

@@ -83,8 +83,6 @@ def kept_off(state: ReplicaState, path: str) -> str | None:
         )
     if agreed is None or state.disk.get(agreed.path) is not None:
         return None
-    if state.looking.is_absent(agreed.path) or state.looking.is_asked(agreed.path):
-        return None
     if agreed.path in state.held:
         return f"{shown} was deleted on this disk: {HELD_HERE}"
     if (told := state.attention.get("")) is not None and told.kind == HELD:

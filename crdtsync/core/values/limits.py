@@ -58,6 +58,8 @@ PROGRAM_TEXTS_MAX: Final = 1000
 VERSIONS_MAX_COUNT: Final = 16
 VERSIONS_MAX_AGE_S: Final = 30 * 60.0
 VERSIONS_MAX_BYTES: Final = 16 * MiB
+OLDER_BASES_MAX_COUNT: Final = 16_384
+"""Texts saved from an older version while the hub is away, of which it is remembered which: 6 MB at most."""
 VERSIONS_MAX_PATHS: Final = 1024
 """Paths of removed texts that are remembered: a buffer may be saved where another file stands by then."""
 

@@ -1,0 +1,35 @@
+"""Which older version a save was made from that waits for the hub: whoever saves once more goes on from that.
+
+Told from the texts alone the next time, it would count as made from what others had added meanwhile.
+"""
+
+from __future__ import annotations
+
+from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.ids import EntryId
+
+
+class OlderBases:
+    """By text, with what was agreed then: another agreement makes it void.
+
+    Of more than OLDER_BASES_MAX_COUNT the one noted first is forgotten, as at a restart: what its next save
+    leaves out of what others added is then taken for deleted, and is in the trash.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[EntryId, tuple[Digest, Digest]] = {}
+
+    def note(self, entry: EntryId, agreed: Digest, older: Digest) -> None:
+        self._noted.pop(entry, None)
+        self._noted[entry] = agreed, older
+        if len(self._noted) > limits.OLDER_BASES_MAX_COUNT:
+            del self._noted[next(iter(self._noted))]
+
+    def of(self, entry: EntryId, agreed: Digest | None) -> Digest | None:
+        """The version that the first save since that agreement was made from, if it was an older one."""
+        then, older = self._noted.get(entry, (None, None))
+        return older if then is not None and then == agreed else None
+
+    def forget(self, entry: EntryId) -> None:
+        self._noted.pop(entry, None)
