@@ -131,11 +131,15 @@ def index_of(manifest: Manifest) -> tuple[Digest, dict[Digest, bytes]]:
     return index, stored
 
 
-def digest_of_file(fd: int, *, stopped: Callable[[], bool] = lambda: False) -> Digest:
-    """The digest of the whole file open at ``fd``, in 4 MiB of memory; raises as ``manifest_of_file``."""
-    whole = blake3()
-    buffer = memoryview(bytearray(min(os.fstat(fd).st_size + 1, WINDOW_BYTES)))
-    offset = 0
+def digest_of_file(
+    fd: int, *, stopped: Callable[[], bool] = lambda: False, begun: tuple[blake3, int] | None = None
+) -> Digest:
+    """The digest of the whole file open at ``fd``, in 4 MiB of memory; raises as ``manifest_of_file``.
+
+    ``begun``: the hash of so many bytes of its beginning, which is gone on with.
+    """
+    whole, offset = (blake3(), 0) if begun is None else (begun[0].copy(), begun[1])
+    buffer = memoryview(bytearray(min(os.fstat(fd).st_size - offset + 1, WINDOW_BYTES)))
     while count := os.preadv(fd, [buffer], offset):
         if stopped():
             raise InterruptedError(errno.EINTR, "nobody wants the digest of this file any more")

@@ -6,15 +6,20 @@ only once it was read back or written from verified bytes in this process, so a 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import struct
+import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from blake3 import blake3
+
 from crdtsync.adapters.chunker import digest_of_file, read_chunk
 from crdtsync.adapters.durability import free_bytes
+from crdtsync.adapters.in_order import InOrder
 from crdtsync.adapters.system_calls import REAL
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
@@ -27,9 +32,16 @@ READ_BYTES: Final = 4 * limits.MiB
 WRITE_BEHIND_BYTES: Final = 8 * limits.MiB
 """The disk is told to begin after this much, so that it works all the time and nobody's fsync waits for a
 gigabyte of somebody else's."""
+IN_ORDER_FROM_BYTES: Final = 64 * limits.MiB
+"""Whoever wants a smaller blob finds it in the page cache."""
+IN_ORDER_MAX: Final = 8
+"""Parts that are written in order at a time, for the sake of memory; the others as chunks come."""
+HELD_MAX_BYTES: Final = 4 * limits.MiB
+"""Chunks of one part that came before others which stand before them, as several threads unpack them."""
 _FICLONERANGE: Final = 0x4020940D
 """From linux/fs.h."""
 _NO_COPY_IN_KERNEL = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+_in_order_slots = threading.BoundedSemaphore(IN_ORDER_MAX)
 
 
 class PartFile:
@@ -55,11 +67,27 @@ class PartFile:
         self._behind_bytes = 0
         """Written since the disk was last told to begin with it."""
         self.present_bytes = 0
+        self._whole = blake3()
+        self._hashed_bytes = 0
+        """So much of the beginning is in ``_whole``."""
+        self._lock = threading.RLock()
+        self._next = 0
+        """Chunks before this one were written in order, if there is an order."""
+        self._held: dict[int, bytes | memoryview] = {}
+        self._held_bytes = 0
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        if os.fstat(self._fd).st_size != manifest.size_bytes:
-            os.ftruncate(self._fd, manifest.size_bytes)
+        try:
+            if os.fstat(self._fd).st_size != manifest.size_bytes:
+                os.ftruncate(self._fd, manifest.size_bytes)
+            self._order = self._begin_order()
+        except OSError:
+            os.close(self._fd)
+            raise
 
     def close(self) -> None:
+        """What arrived last and cannot be written will be missing when the part is taken up again."""
+        with contextlib.suppress(OSError):
+            self._end_order()
         os.close(self._fd)
 
     def missing(self) -> list[Chunk]:
@@ -76,6 +104,8 @@ class PartFile:
         for position, offset in enumerate(self._offsets[:-1]):
             if not self._is_hole(offset, self._manifest.chunks[position].size_bytes):
                 self._verify(position)
+        if self.present_bytes:
+            self._end_order()
         self.repeat()
 
     def check_space(self) -> None:
@@ -87,10 +117,10 @@ class PartFile:
 
     def write(self, digest: Digest, data: bytes) -> None:
         """Put a chunk, verified by the caller, at all of its places."""
-        for position in self._places[digest]:
-            if not self._present[position]:
-                self._pwrite(data, self._offsets[position])
-                self._mark(position)
+        with self._lock:
+            for position in self._places[digest]:
+                if not self._present[position] and not self._add(position, position + 1, data):
+                    self._hold(position, data)
 
     # -- for a source that has many of the chunks -----------------------------------------------------
 
@@ -135,12 +165,20 @@ class PartFile:
 
     def write_span(self, first: int, after: int, data: memoryview) -> None:
         """Put chunks that follow each other, verified by the caller."""
-        self._pwrite(data, self._offsets[first])
-        for position in range(first, after):
-            self._mark(position)
+        with self._lock:
+            if not self._add(first, after, data):
+                self._end_order()
+                self._pwrite(data, self._offsets[first])
+                self._mark(first, after)
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether it is written from its start on, and best brought in that order."""
+        return self._order is not None
 
     def flush(self) -> None:
         """Return once what was written so far is on the disk itself."""
+        self._settle()
         os.fsync(self._fd)
 
     # -- for chunks that others wait for ---------------------------------------------------------------
@@ -153,6 +191,7 @@ class PartFile:
         """Copy a chunk that this part ``holds``; False when it cannot, as when it was closed meanwhile."""
         position = next(place for place in self._places[digest] if self._present[place])
         try:
+            self._settle()
             data = read_chunk(self._fd, self._offsets[position], self._manifest.chunks[position].size_bytes)
         except OSError:
             return False
@@ -182,8 +221,10 @@ class PartFile:
         self.repeat()
 
     def is_whole(self) -> bool:
-        """Whether the file, read once more from start to end, has the blob's digest."""
-        return digest_of_file(self._fd, stopped=self._stopped) == self._manifest.digest
+        """Whether the file has the blob's digest; what was not hashed on its way is read once more."""
+        self._end_order()
+        found = digest_of_file(self._fd, stopped=self._stopped, begun=(self._whole, self._hashed_bytes))
+        return found == self._manifest.digest
 
     def _verify(self, position: int) -> None:
         """Mark the chunk if its place holds it already."""
@@ -194,10 +235,11 @@ class PartFile:
             not self._present[position]
             and digest_of(read_chunk(self._fd, offset, chunk.size_bytes)) == chunk.digest
         ):
-            self._mark(position)
+            self._mark(position, position + 1)
 
     def repeat(self) -> None:
         """Fill the places of chunks that are present at another place of the blob."""
+        self._settle()
         for digest, places in self._places.items():
             source = next((place for place in places if self._present[place]), None)
             if source is None or all(self._present[place] for place in places):
@@ -212,9 +254,72 @@ class PartFile:
         except OSError as error:
             return error.errno == errno.ENXIO
 
-    def _mark(self, position: int) -> None:
-        self._present[position] = 1
-        self.present_bytes += self._manifest.chunks[position].size_bytes
+    def _mark(self, first: int, after: int) -> None:
+        for position in range(first, after):
+            if not self._present[position]:
+                self._present[position] = 1
+                self.present_bytes += self._manifest.chunks[position].size_bytes
+
+    # -- in order --------------------------------------------------------------------------------------
+
+    def _begin_order(self) -> InOrder | None:
+        if self.size_bytes < IN_ORDER_FROM_BYTES or not _in_order_slots.acquire(blocking=False):
+            return None
+        try:
+            return InOrder(self._fd, self._path)
+        except OSError:
+            _in_order_slots.release()
+            raise
+
+    def _add(self, first: int, after: int, data: bytes | memoryview) -> bool:
+        """Put chunks behind those before them, if these are there, and what was held behind both."""
+        if self._order is None or first != self._next:
+            return False
+        self._order.add(data)
+        self._mark(first, after)
+        for position in range(first, after):  # of a chunk that is repeated
+            self._held_bytes -= len(self._held.pop(position, b""))
+        self._next = after
+        while (held := self._held.pop(self._next, None)) is not None:
+            self._held_bytes -= len(held)
+            self._order.add(held)
+            self._next += 1
+        return True
+
+    def _hold(self, position: int, data: bytes) -> None:
+        """Keep a chunk until those before it are there; with too much of that, the order is given up."""
+        if self._order is not None and self._held_bytes + len(data) > HELD_MAX_BYTES:
+            self._end_order()
+        if self._order is None:
+            self._pwrite(data, self._offsets[position])
+        else:
+            self._held[position] = data
+            self._held_bytes += len(data)
+        self._mark(position, position + 1)
+
+    def _settle(self) -> None:
+        """See to it that what is present can be read from the file."""
+        with self._lock:
+            if self._order is not None:
+                self._order.flush()
+            while self._held:
+                position, data = self._held.popitem()
+                self._held_bytes -= len(data)
+                self._pwrite(data, self._offsets[position])
+
+    def _end_order(self) -> None:
+        """From here on chunks are written where they belong as they come, and hashed afterwards."""
+        with self._lock:
+            if self._order is None:
+                return
+            order, self._order = self._order, None
+            try:
+                order.flush()
+                self._whole, self._hashed_bytes = order.whole(), order.size_bytes
+                self._settle()
+            finally:
+                order.close()
+                _in_order_slots.release()
 
     def _copy(self, fd: int, source: int, target: int, size_bytes: int) -> None:
         """In the kernel where it can, so that file systems that can share the blocks do. May fall short."""

@@ -6,6 +6,8 @@ import asyncio
 import errno
 import functools
 import os
+from collections import deque
+from concurrent.futures import Future
 from typing import Final
 
 from crdtsync.adapters.alike import take_alike
@@ -19,10 +21,13 @@ from crdtsync.core.values.files import Chunk, Manifest
 from crdtsync.core.values.manifests import INDEX_BYTES_PER_CHUNK, Describes, decode_manifest
 from crdtsync.core.wire.blobs import Sealed
 from crdtsync.errors import PeerError
+from crdtsync.runtime.blob_asks import Ask
 from crdtsync.runtime.blob_job import FetchJob, SafeOpener, Tools, first_error
 
 INLINE_BYTES: Final = 16 * limits.KiB
 """Unpacking and hashing less than this takes less time than handing it to a thread."""
+UNPACKED_BYTES: Final = 1 * limits.MiB
+"""So much of one blob is unpacked by a thread before it turns to others."""
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -102,7 +107,7 @@ async def _in_parts(job: FetchJob, index: Digest, tools: Tools) -> None:
     part = await threads.acquire(PartFile.close, tools.staging.open_part, manifest, job.stopped.is_set)
     job.done = lambda: part.present_bytes
     try:
-        await threads.run(_take_near, part, job, tools)
+        await threads.run(_take_near, part, job, tools, asyncio.get_running_loop())
         tools.parts.add(part)
         await _take_from_hub(part, job, tools)
         whole = await _checked(part, tools)
@@ -148,17 +153,20 @@ async def _piece(job: FetchJob, chunk: Chunk, tools: Tools) -> bytes:
     async with tools.inbound.inside(job.flow, chunk.size_bytes):
         data = await _chunk(chunk.digest, tools)
     if len(data) != chunk.size_bytes:
-        raise PeerError("its index has another size than it says")
+        raise PeerError(f"the chunk {chunk.digest[:12]} has another size than its index says")
     return data
 
 
-def _take_near(part: PartFile, job: FetchJob, tools: Tools) -> None:
+def _take_near(part: PartFile, job: FetchJob, tools: Tools, loop: asyncio.AbstractEventLoop) -> None:
     """Copy what other files have. One that cannot be read costs no more than a longer transfer."""
+
+    def ask(chunk: Chunk) -> Future[bytes]:
+        return asyncio.run_coroutine_threadsafe(_piece(job, chunk, tools), loop)
 
     def take_from(path: str) -> None:
         fd = tools.opener(path)
         try:
-            if take_alike(part, fd):
+            if take_alike(part, fd, ask):
                 part.take(fd, offsets_of(manifest_of_file(fd, stopped=job.stopped.is_set)))
         finally:
             os.close(fd)
@@ -175,33 +183,86 @@ def _take_near(part: PartFile, job: FetchJob, tools: Tools) -> None:
 
 
 async def _take_from_hub(part: PartFile, job: FetchJob, tools: Tools) -> None:
-    def leave(size_bytes: int, task: asyncio.Task[None]) -> None:
-        tools.inbound.leave(size_bytes, moved=not task.cancelled())
-
+    arriving = _Arriving(part, job, tools)
     try:
         async with asyncio.TaskGroup() as tasks:
-            for chunk in part.missing():
-                await tools.inbound.enter(job.flow, chunk.size_bytes)
-                task = tasks.create_task(_take_chunk(part, chunk, tools))
-                task.add_done_callback(functools.partial(leave, chunk.size_bytes))
+            tasks.create_task(arriving.ask())
+            tasks.create_task(arriving.take())
     except BaseExceptionGroup as group:
         raise first_error(group) from None
+    finally:
+        arriving.close()
 
 
-async def _take_chunk(part: PartFile, chunk: Chunk, tools: Tools) -> None:
-    for other in tools.parts:
-        if other is not part and other.holds(chunk.digest):
-            if await tools.workers.run(other.give, chunk.digest, part):
+class _Arriving:
+    """The chunks of one part on their way from the hub, in order; one thread at a time unpacks several."""
+
+    def __init__(self, part: PartFile, job: FetchJob, tools: Tools) -> None:
+        self._part = part
+        self._job = job
+        self._tools = tools
+        self._asked: deque[tuple[Chunk, Ask[Sealed | None]]] = deque()
+        self._more = asyncio.Event()
+        self._all_asked = False
+
+    async def ask(self) -> None:
+        """Ask for what is missing, as the window allows."""
+        tools = self._tools
+        for chunk in self._part.missing():
+            if await self._is_given(chunk):
+                continue
+            await tools.inbound.enter(self._job.flow, chunk.size_bytes)
+            self._asked.append((chunk, tools.link.ask_for(chunk.digest)))
+            self._more.set()
+        self._all_asked = True
+        self._more.set()
+
+    async def take(self) -> None:
+        """Put what has arrived into the part, until nothing more will come."""
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._asked:
+                await asyncio.wait([self._asked[0][1].answer])
+                await self._take_some()
+            if self._all_asked:
                 return
-            break
-    sealed = await tools.link.get(chunk.digest)
-    if sealed is None:
-        raise HubLacks(chunk.digest)
-    await tools.workers.run(_unpack_into, part, sealed, chunk)
+
+    def close(self) -> None:
+        while self._asked:
+            self._leave(moved=False)
+
+    async def _is_given(self, chunk: Chunk) -> bool:
+        """Whether another part that is put together here had it."""
+        for other in self._tools.parts:
+            if other is not self._part and other.holds(chunk.digest):
+                return await self._tools.workers.run(other.give, chunk.digest, self._part)
+        return False
+
+    async def _take_some(self) -> None:
+        arrived: list[tuple[Sealed, Chunk]] = []
+        size_bytes = 0
+        for chunk, ask in self._asked:
+            if not ask.answer.done() or size_bytes >= UNPACKED_BYTES:
+                break
+            sealed = ask.answer.result()
+            if sealed is None:
+                raise HubLacks(chunk.digest)
+            arrived.append((sealed, chunk))
+            size_bytes += chunk.size_bytes
+        await self._tools.workers.run(_unpack_into, self._part, arrived)
+        for _ in arrived:
+            self._leave(moved=True)
+
+    def _leave(self, *, moved: bool) -> None:
+        chunk, ask = self._asked.popleft()
+        self._tools.link.no_more(ask)
+        self._tools.inbound.leave(chunk.size_bytes, moved=moved)
 
 
-def _unpack_into(part: PartFile, sealed: Sealed, chunk: Chunk) -> None:
-    data = unseal(sealed, chunk.digest)
-    if len(data) != chunk.size_bytes:
-        raise PeerError(f"the chunk {chunk.digest[:12]} has another size than its index says")
-    part.write(chunk.digest, data)
+def _unpack_into(part: PartFile, arrived: list[tuple[Sealed, Chunk]]) -> None:
+    for sealed, chunk in arrived:
+        data = unseal(sealed, chunk.digest)
+        if len(data) != chunk.size_bytes:
+            raise PeerError(f"the chunk {chunk.digest[:12]} has another size than its index says")
+        part.write(chunk.digest, data)

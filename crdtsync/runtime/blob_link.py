@@ -25,7 +25,7 @@ from crdtsync.core.wire import blobs as wire
 from crdtsync.core.wire.blobs import Sealed
 from crdtsync.core.wire.control import Hello, Left, Presence, Refused, Welcome, decode_control, encode_control
 from crdtsync.errors import PeerError
-from crdtsync.runtime.blob_asks import Lane
+from crdtsync.runtime.blob_asks import Ask, Lane
 
 IDLE_S: Final = 30.0
 """The socket is closed after this long without a request."""
@@ -92,6 +92,16 @@ class BlobLink:
     async def get(self, digest: Digest) -> Sealed | None:
         """The chunk, unverified, or None if the hub does not have it. Raises PeerError."""
         return await self._one(self._gets, digest)
+
+    def ask_for(self, digest: Digest) -> Ask[Sealed | None]:
+        """As ``get``, for many: the ask's answer will be as there, until ``no_more``."""
+        ask = self._gets.join(digest)
+        self._start()
+        return ask
+
+    def no_more(self, ask: Ask[Sealed | None]) -> None:
+        """Who asked is done with it, answered or not."""
+        self._gets.part(ask)
 
     def retry_now(self) -> None:
         """Do not wait out a pause between attempts: the network has changed."""
