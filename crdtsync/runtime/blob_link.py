@@ -26,6 +26,7 @@ from crdtsync.core.wire.blobs import Sealed
 from crdtsync.core.wire.control import Hello, Left, Presence, Refused, Welcome, decode_control, encode_control
 from crdtsync.errors import PeerError
 from crdtsync.runtime.blob_asks import Ask, Lane
+from crdtsync.runtime.blob_socket import BlobSocket
 
 IDLE_S: Final = 30.0
 """The socket is closed after this long without a request."""
@@ -166,6 +167,7 @@ class BlobLink:
         """One connection, from the greeting until it is idle. Raises what ended it otherwise."""
         async with connect(
             self._url,
+            create_connection=BlobSocket,
             ssl=self._tls,
             compression=None,
             max_size=wire.BLOB_FRAME_MAX_BYTES,
@@ -176,6 +178,8 @@ class BlobLink:
             proxy=None,
             user_agent_header="crdtsync",
         ) as websocket:
+            assert isinstance(websocket, BlobSocket)
+            websocket.read_large_frames(wire.BLOB_FRAME_MAX_BYTES)
             await websocket.send(encode_control(self._hello))
             async with asyncio.timeout(limits.HELLO_TIMEOUT_S):
                 first = await websocket.recv()

@@ -30,6 +30,7 @@ from crdtsync.errors import InvalidName, PeerError
 from crdtsync.runtime.fair_window import FairWindow, Flow
 from crdtsync.runtime.group_commit import GroupCommit
 from crdtsync.runtime.hub_gate import Gate, peer_of
+from crdtsync.runtime.hub_socket import HubSocket
 from crdtsync.runtime.workers import Workers
 
 PUTS_MAX_BYTES: Final = 16 * limits.MiB
@@ -90,6 +91,8 @@ class HubBlobs:
             session = _Session(self, websocket, hello.room, granted)
             leave = self._gate.enter(websocket, granted, session.expel)
             try:
+                if isinstance(websocket, HubSocket):
+                    websocket.read_large_frames(wire.BLOB_FRAME_MAX_BYTES)
                 await websocket.send(encode_control(_WELCOME))
                 await session.run()
             finally:

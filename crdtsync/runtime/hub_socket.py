@@ -17,6 +17,7 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import Event
 from websockets.protocol import State as WebsocketState
 
+from crdtsync.adapters.large_frames import LargeFrames
 from crdtsync.core.values import limits
 from crdtsync.core.values.limits import KiB
 
@@ -88,6 +89,7 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
         self._fragments: list[bytes] = []
         self._fragments_bytes = 0
         self._fragments_text = False
+        self._large: LargeFrames | None = None
 
     def attach(
         self,
@@ -115,6 +117,13 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
     def is_left_to_library(self) -> bool:
         """Whether messages wait for a ``recv``."""
         return self._stage is _Stage.LIBRARY
+
+    def read_large_frames(self, max_bytes: int) -> None:
+        """From here on ``recv`` gets large messages with fewer copies. For whoever may send them."""
+        if self._stage is _Stage.LIBRARY and not self.protocol.reader.buffer:
+            self._large = LargeFrames(
+                max_bytes, masked=True, deliver=self._take_large, others=super().data_received
+            )
 
     def end(self) -> None:
         """Deliver nothing any more; the library reads on, for pongs and the other side's goodbye."""
@@ -156,10 +165,15 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
     # -- from the transport ---------------------------------------------------------------------------
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _received.buffer
+        room = None if self._large is None else self._large.room
+        return _received.buffer if room is None else room
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(bytes(_received.buffer[:nbytes]))
+        if self._large is not None and self._large.room is not None:
+            self._heard = True
+            self._large.filled(nbytes)
+        else:
+            self.data_received(bytes(_received.buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
@@ -180,8 +194,14 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
                 self._take_request(data)
             case _Stage.HELD:
                 self._hold(data)
+            case _Stage.LIBRARY if self._large is not None:
+                self._large.take(data)
             case _Stage.LIBRARY | _Stage.ENDING:
                 super().data_received(data)
+
+    def _take_large(self, message: bytes) -> None:
+        if self.protocol.state is WebsocketState.OPEN:
+            self.process_event(Frame(Opcode.BINARY, message))
 
     def eof_received(self) -> None:
         """The library reads nothing behind the end: what has come goes before."""

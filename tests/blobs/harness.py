@@ -24,6 +24,7 @@ from crdtsync.core.values.limits import FRAME_MAX_BYTES
 from crdtsync.runtime.blob_transfer import BlobTransfers, Outcome
 from crdtsync.runtime.hub_blobs import HubBlobs
 from crdtsync.runtime.hub_gate import Gate
+from crdtsync.runtime.hub_socket import HubSocket
 from crdtsync.runtime.workers import Workers
 
 T = TypeVar("T")
@@ -80,12 +81,18 @@ class Hub:
     async def start(self) -> None:
         self.blobs = HubBlobs(self.root, self.gate or Gate(self.admit), store=self.store)
         self.server = await serve(
-            self.serve, "127.0.0.1", self.port, compression=None, max_size=FRAME_MAX_BYTES
+            self.serve,
+            "127.0.0.1",
+            self.port,
+            compression=None,
+            max_size=FRAME_MAX_BYTES,
+            create_connection=HubSocket,
         )
         self.port = next(iter(self.server.sockets)).getsockname()[1]
 
     async def serve(self, websocket: ServerConnection) -> None:
-        assert websocket.request is not None
+        assert websocket.request is not None and isinstance(websocket, HubSocket)
+        websocket.leave_to_library()
         assert websocket.request.path == "/v1/blobs"
         await self.running.serve(websocket)
 
