@@ -6,10 +6,10 @@ import pytest
 
 from crdtsync.core.replica import told, unaccepted
 from crdtsync.core.replica.outbox import Outbox
-from crdtsync.core.replica.taking_back import bring, taken_back
+from crdtsync.core.replica.taking_back import bring, doubled, taken_back
 from crdtsync.core.replica.told import ToldOrder
 from crdtsync.core.replica.unaccepted import Unaccepted, UnacceptedEdits
-from crdtsync.core.text.diff import diff
+from crdtsync.core.text.diff import apply_edits, diff
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values.ids import EntryId
 
@@ -99,3 +99,13 @@ def test_a_row_that_builds_on_another_row_is_brought_after_it() -> None:
     for update in LOG[1:]:
         document.apply_update(update)
     assert document.text == THIRD
+
+
+def test_what_stands_twice_goes_though_the_two_merges_are_of_one_length() -> None:
+    """They deleted a line that we went on with: of that the merge of the operations has less, as it happens
+    by as many characters as the mark has."""
+    before, after = "line b of text\nx\n", "line b of text and more\nx [checked 1234]\n"
+    theirs, merged = "x [checked 1234]\n", " and morex [checked 1234] [checked 1234]\n"
+    assert len(merged) == len("line b of text and more\nx [checked 1234]\n")
+    edits = doubled(merged, theirs, [Unaccepted(before, after, b"", b"")], [(0, 9), (25, 40)])
+    assert apply_edits(merged, edits) == " and morex [checked 1234]\n"

@@ -178,15 +178,28 @@ class _Recall(MemoryReplicaStore):
 def test_a_text_without_ours_is_not_known_where_the_log_has_ours_no_more_by_itself() -> None:
     log = _log("one\n", "one\ntwo\n")
     placed = PlacedTexts(2, lambda _: log)
-    assert placed.without(ENTRY, log[1:]) == "one\n"
+    assert placed.without(ENTRY, _edits(log[1:])) == "one\n"
     state = TextDocument(2, log).encode_state()
-    assert PlacedTexts(2, lambda _: [state]).without(ENTRY, log[1:]) is None
+    assert PlacedTexts(2, lambda _: [state]).without(ENTRY, _edits(log[1:])) is None
+
+
+def test_what_was_taken_back_of_others_stays_out_of_a_text_without_ours() -> None:
+    document = TextDocument(1)
+    edits = Edit(0, 0, "a [c] [c]\n"), Edit(1, 5, ""), Edit(6, 6, "more\n")
+    log = [document.edit([edit]) for edit in edits]
+    placed = PlacedTexts(2, lambda _: log)
+    assert placed.without(ENTRY, _edits(log[1:])) == "a [c] [c]\n"
+    assert placed.without(ENTRY, [*_edits(log[1:2], takes_back=True), *_edits(log[2:])]) == "a [c]\n"
+
+
+def _edits(updates: list[bytes], *, takes_back: bool = False) -> list[Unaccepted]:
+    return [Unaccepted("", "", update, update, takes_back) for update in updates]
 
 
 def test_where_ours_stands_is_not_known_while_it_waits_for_others() -> None:
     log = _log("one\n", "one\ntwo\n", "one\ntwo\nthree\n")
     placed = PlacedTexts(2, lambda _: log)
-    assert placed.without(ENTRY, log[1:]) == "one\n"
+    assert placed.without(ENTRY, _edits(log[1:])) == "one\n"
     assert placed.inserted_by(ENTRY, log[2:], "one\nthree\n") == []
     assert placed.inserted_by(ENTRY, log[1:], "one\ntwo\nthree\n") == [(4, 14)]
 

@@ -109,8 +109,28 @@ def test_the_ranges_of_what_was_inserted_follow_later_edits(before: str, texts: 
         ("a [checked] [checked]\n [new]\n", "a [checked]\nb [new]\n", [(11, 21)], "a [checked]\n [new]\n"),
         ("b [checked] x [checked]\n", "a [checked]\nb [checked]\n", [(13, 23)], "b [checked] x [checked]\n"),
         ("[c] [c]\nlast\n", "first [c]\nlast\n", [], "[c] [c]\nlast\n"),
-        ("one and two\n", "one two and\n", [], "one two and\n"),
+        ("one and two\n", "one two and\n", [], "one and two\n"),
         ("one and two\n", "one more\n", [], "one and two\n"),
+        # a line that both inserted, and we went on with; or they
+        (
+            "only line [checked]\nnew\nonly line\nlast\n",
+            "new\nonly line [checked]\nlast words\n",
+            [(0, 20)],
+            "only line [checked]\nnew\nlast\n",
+        ),
+        (
+            "only line\nnew\nonly line [checked]\nlast\n",
+            "new\nonly line [checked]\nlast words\n",
+            [(0, 10)],
+            "new\nonly line [checked]\nlast\n",
+        ),
+        # ... not one of which the same side inserted both
+        (
+            "only line\nnew\nonly line [checked]\nlast\n",
+            "new\nonly line [checked]\nlast words\n",
+            [(0, 34)],
+            "only line\nnew\nonly line [checked]\nlast\n",
+        ),
         ("one\n\n\ntwo\nlast\n", "one\n\ntwo\nlast words\n", [(5, 6)], "one\n\n\ntwo\nlast\n"),
     ],
 )

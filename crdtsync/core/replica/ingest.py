@@ -212,7 +212,7 @@ class Ingest:
         documents = state.documents
         flying = state.unaccepted.of(entry)
         updates = [edit.update for edit in flying]
-        theirs = documents.placed.without(entry, updates)
+        theirs = documents.placed.without(entry, flying)
         if theirs is None:
             return  # what came was made by someone who had our edits: it cannot be the same change
         merged = documents.text(entry)

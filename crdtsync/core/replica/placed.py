@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from crdtsync.core.replica.unaccepted import Unaccepted, without_taken_back
 from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.update import check_update
@@ -26,13 +27,15 @@ class PlacedTexts:
         if entry in self._documents:
             self._documents[entry].apply_update(update)
 
-    def without(self, entry: EntryId, updates: Sequence[bytes]) -> str | None:
-        """The text as it would be without these updates of ours, which are all that the hub has not placed.
+    def without(self, entry: EntryId, edits: Sequence[Unaccepted]) -> str | None:
+        """The text as it would be without these edits of ours, which are all that the hub has not placed.
+
+        What some of them took back of the others' stays out.
 
         None if it is not known: others have built on them, or the log was compacted with them in it.
         """
         if entry not in self._documents:
-            left = list(updates)
+            left = [edit.update for edit in edits]
             kept = []
             for update in self._log(entry):
                 if update in left:
@@ -43,7 +46,7 @@ class PlacedTexts:
                 return None
             self._documents[entry] = TextDocument(self._client_id, kept)
         document = self._documents[entry]
-        return None if document.pending else document.text
+        return None if document.pending else without_taken_back(document, edits)
 
     def inserted_by(self, entry: EntryId, updates: Sequence[bytes], text: str) -> list[tuple[int, int]]:
         """Where in ``text``, all of it, stands what these updates of ours inserted; empty if nobody can tell.

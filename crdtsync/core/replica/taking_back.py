@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from crdtsync.core.replica.unaccepted import Unaccepted
+from crdtsync.core.replica.unaccepted import Unaccepted, without_taken_back
 from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.text.document import TextDocument
@@ -24,12 +24,13 @@ def doubled(
 ) -> tuple[Edit, ...]:
     """The edits of ``merged`` that take out what our edits brought into it a second time.
 
-    ``theirs`` is the text without them; ``ours`` are the ranges of ``merged`` that they inserted.
+    ``theirs`` is the text without them, but for what some of them took back of it; ``ours`` are the ranges of
+    ``merged`` that they inserted.
     """
     wanted = theirs
     for ours_before, ours_after in _stretches(flying):
         wanted = apply_edits(wanted, rebase(ours_before, ours_after, wanted))
-    return () if len(merged) == len(wanted) else doublings(merged, wanted, ours)  # mostly the same
+    return doublings(merged, wanted, ours)
 
 
 def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
@@ -38,7 +39,7 @@ def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
     ``held`` are the updates that it has.
     """
     document = TextDocument(0, held)
-    theirs = document.text
+    theirs = without_taken_back(document, flying)
     ranges: list[tuple[int, int]] = []
     for edit in flying:
         try:

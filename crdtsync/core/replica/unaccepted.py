@@ -40,6 +40,12 @@ class Unaccepted:
     """Made to undo a doubling: nobody's change."""
 
 
+def without_taken_back(document: TextDocument, edits: Iterable[Unaccepted]) -> str:
+    """The text of a document that has none of the edits, without what they took back of it."""
+    updates = [edit.update for edit in edits if edit.takes_back]
+    return TextDocument(0, [document.encode_state(), *updates]).text if updates else document.text
+
+
 class UnacceptedEdits:
     def __init__(self, out: Outbox) -> None:
         self._out = out

@@ -5,11 +5,14 @@ Knows the text that the operations made and the one that was wanted; whose the o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import Final
 
 from crdtsync.core.text.align import common_prefix, common_suffix
 from crdtsync.core.text.diff import Edit, diff
+from crdtsync.core.text.standing import stand_in
 from crdtsync.core.text.words import words
 
 _TELLING_CHARS: Final = 8
@@ -33,12 +36,14 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
         edit if edit.text else _slid_into(merged, edit, ours, end, start)
         for edit, end, start in zip(told, ends, starts, strict=False)
     ]
-    if len(merged) >= len(wanted) and (
-        not any(edit.text for edit in edits) or set(words(merged)) == set(words(wanted))
+    if not any(edit.text for edit in edits) or (
+        len(merged) > len(wanted) and set(words(merged)) == set(words(wanted))
     ):
         return tuple(edits)
     twice = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]
-    return tuple(sorted([*twice, *_ours_twice(merged, wanted, ours, twice)], key=lambda edit: edit.start))
+    for find in (_ours_twice, _lines_twice):
+        twice = sorted([*twice, *find(merged, wanted, ours, twice)], key=lambda edit: edit.start)
+    return tuple(twice)
 
 
 def _ours_twice(
@@ -57,6 +62,38 @@ def _ours_twice(
             left[merged[start:end]] -= 1
             done = end
             yield Edit(start, end, "")
+
+
+def _lines_twice(
+    merged: str, wanted: str, ours: Sequence[tuple[int, int]], told: Sequence[Edit]
+) -> Iterator[Edit]:
+    """Whole lines that ``wanted`` lacks, all words of which stand in another one that it has.
+
+    One of the two is ours, the other is not: both sides inserted that line, and one has gone on with it.
+    """
+    kept, lines = Counter(wanted.splitlines(keepends=True)), merged.splitlines(keepends=True)
+    over = Counter(lines) - kept
+    starts = [*accumulate(map(len, lines), initial=0)]
+    inserted = [_part_in(ours, start, end) for start, end in pairwise(starts)]
+    for at, line in enumerate(lines):
+        start, end = starts[at], starts[at + 1]
+        if (
+            over[line] > 0
+            and line.endswith("\n")
+            and all(edit.end <= start or end <= edit.start for edit in told)
+            and any(
+                {inserted[at], inserted[other]} == {0, 1} and kept[more] and stand_in([line], [more])
+                for other, more in enumerate(lines)
+                if more != line
+            )
+        ):
+            over[line] -= 1
+            yield Edit(start, end, "")
+
+
+def _part_in(ranges: Sequence[tuple[int, int]], start: int, end: int) -> float:
+    """How much of what is from start to end lies in the ranges: 0 to 1."""
+    return sum(max(0, min(end, last) - max(start, first)) for first, last in ranges) / (end - start)
 
 
 def _visible(text: str) -> int:
