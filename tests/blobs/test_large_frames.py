@@ -84,7 +84,7 @@ LARGE_FRAME = Frame(BINARY, bytes(50_000)).serialize(mask=True)
         Frame(BINARY, bytes(50_000)).serialize(mask=False),
         Frame(TEXT, b"x" * 50_000).serialize(mask=True),
         Frame(BINARY, bytes(50_000), fin=False).serialize(mask=True),
-        Frame(BINARY, bytes(50_000), rsv1=True).serialize(mask=True),
+        bytes([LARGE_FRAME[0] | 0x40]) + LARGE_FRAME[1:],
         Frame(Opcode.CONT, bytes(50_000)).serialize(mask=True),
     ],
     ids=["too large", "not masked", "large text", "fragment", "reserved bit", "last fragment"],
