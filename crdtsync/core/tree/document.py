@@ -10,11 +10,12 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from pycrdt import Doc, Map, MapEvent, Subscription
 
 from crdtsync.core.text.causal import CausalBuffer
+from crdtsync.core.text.deltas import TAKES_AN_EVENT
 from crdtsync.core.text.statevector import decode
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.tree.rows import (
@@ -252,7 +253,7 @@ class TreeDocument:
     def _follow(self) -> None:
         """Have the rows told of every change from here on."""
         self._following = [
-            (column, column.observe(self._observer(name))) for name, column in self._columns.items()
+            (column, column.observe(_Observer(self._set, name))) for name, column in self._columns.items()
         ]
         self._following.append((self._doc, self._doc.observe(self._remember_update)))
 
@@ -266,14 +267,6 @@ class TreeDocument:
 
     def _remember_update(self, event: Any) -> None:
         self._last_update = event.update
-
-    def _observer(self, column: str) -> Callable[[MapEvent], None]:
-        def observe(event: MapEvent) -> None:
-            keys: dict[str, dict[str, object]] = event.keys  # type: ignore[attr-defined]
-            for key, change in keys.items():
-                self._set(column, key, change.get("newValue"))
-
-        return observe
 
     def _set(self, column: str, key: str, value: object) -> None:
         """Take one changed cell into its row; a value that no honest replica writes counts as missing."""
@@ -304,6 +297,22 @@ class TreeDocument:
     def _take_changed(self) -> set[EntryId]:
         changed, self._changed = self._changed, set()
         return changed
+
+
+class _Observer:
+    """Tells ``changed`` of the column's name, and of each key with its new value."""
+
+    __slots__ = ("_changed", "_column")
+    __signature__: Final = TAKES_AN_EVENT
+
+    def __init__(self, changed: Callable[[str, str, object], None], column: str) -> None:
+        self._changed = changed
+        self._column = column
+
+    def __call__(self, event: MapEvent) -> None:
+        keys: dict[str, dict[str, object]] = event.keys  # type: ignore[attr-defined]
+        for key, change in keys.items():
+            self._changed(self._column, key, change.get("newValue"))
 
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
