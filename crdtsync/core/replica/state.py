@@ -172,6 +172,7 @@ class ReplicaState:
             self.undurable[entry] = self.synced.get(entry)
         old = self.synced.get(entry)
         self.synced.put(agreed)
+        self.view.stands(agreed.path)
         if old is not None and old.path != agreed.path:
             self._freed(old)
             if old.path in self.reseeding or agreed.digest in self.asked:
