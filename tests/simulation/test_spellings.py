@@ -110,6 +110,20 @@ def test_what_takes_the_place_of_a_folder_whose_name_goes_to_another_spelling_ha
     assert scene.read(scene.a, decomposed) == "instead\n"
 
 
+@pytest.mark.parametrize("disk", ["case", "both"])
+def test_a_folder_keeps_its_spelling_while_a_file_in_it_takes_the_place_of_a_folder(disk: str) -> None:
+    scene = Scene("plain", disk)
+    scene.save(scene.a, "X/y/in.md", "in it\n")
+    scene.rest()
+    scene.a.disk.make_folder("x")
+    scene.rest()
+    scene.b.disk.take("X/y/in.md")
+    scene.b.disk.take("X/y")
+    scene.save(scene.b, "X/y", "instead\n")
+    scene.rest()
+    assert scene.paths(scene.a) == ["X/y", "x"]
+
+
 @pytest.mark.parametrize("disk", FOLDING)
 def test_a_file_gets_its_own_name_once_nobody_else_has_it(disk: str) -> None:
     scene = Scene("plain", disk)
