@@ -18,7 +18,7 @@ class Granted(Follower):
 
         def receive(frame: bytes | str) -> None:
             if isinstance(frame, str) and isinstance(welcome := decode_control(frame), Welcome):
-                frame = encode_control(welcome.model_copy(update={"read_only": self.read_only}))
+                frame = encode_control(replace(welcome, read_only=self.read_only))
             received(frame)
 
         self.b.link._received = receive
