@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crdtsync.core.replica.records import PutSynced
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.wire.control import Welcome, decode_control, encode_control
