@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-
-from crdtsync.core.values.late import dataclass
+from dataclasses import dataclass
 
 _STAR = "*"
 _FOLDERS = "**/"

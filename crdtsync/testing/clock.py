@@ -81,6 +81,10 @@ class Clock:
             timer.action()
         return True
 
+    def end(self) -> None:
+        """Nothing more happens; threads that wait are ended, since nobody else would find them."""
+        self._heap.clear()
+
 
 class Streams:
     """Independent random streams, so that a change of one concern leaves what the others draw alone."""

@@ -77,7 +77,10 @@ class World:
     def run(self) -> Result:
         """Raises Broken when a promise is not kept."""
         with small_limits() if "slow" in self.plan.faults else nullcontext():
-            return self._run()
+            try:
+                return self._run()
+            finally:
+                self.clock.end()
 
     def _run(self) -> Result:
         self.hub.start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from random import Random
+from weakref import ref
 
 from pycrdt import Doc, Text, TransactionEvent
 
@@ -56,7 +57,13 @@ class YjsPage:
         self.client_id = rng.getrandbits(32)
         self._doc: Doc[Text] = Doc(client_id=self.client_id)
         self._content = self._doc.get("content", type=Text)
-        self._subscription = self._doc.observe(self._changed)
+        page = ref(self)  # what follows a document keeps all of it in memory, and would keep the page
+
+        def changed(event: TransactionEvent) -> None:
+            if (found := page()) is not None:
+                found._changed(event)
+
+        self._subscription = self._doc.observe(changed)
         self._hearing = False
         self._failures = 0
         self._heard_at_s = clock.now_s
@@ -102,6 +109,10 @@ class YjsPage:
 
     def go_online(self) -> None:
         self.link.online = True
+
+    def __del__(self) -> None:
+        if self.open:
+            self._doc.unobserve(self._subscription)
 
     def close(self) -> None:
         """The document is gone with the page."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import pytest
 from pycrdt import Doc, Map
@@ -271,3 +273,14 @@ def test_what_changes_nothing_makes_no_update() -> None:
     tree.edit([Create(entry, Kind.TEXT, "a", False, Origin())])
     nothing: tuple[Operation, ...] = (SetExecutable(entry, False), DropVersions(entry, (DIGEST,)))
     assert tree.edit(nothing) == (b"", set())
+
+
+def test_a_tree_that_nobody_holds_any_more_is_let_go_of_with_its_document() -> None:
+    tree = TreeDocument(1)
+    tree.edit(_some_operations(random.Random(1)))
+    document, columns = ref(tree._doc), [ref(column) for column in tree._columns.values()]
+    assert document() is not None
+    del tree
+    gc.collect()
+    assert document() is None
+    assert not any(column() for column in columns)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.steps import Expected
@@ -14,7 +15,6 @@ from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Kind, Present, kind_of
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import EntryId
-from crdtsync.core.values.late import dataclass
 from crdtsync.core.values.paths import parent
 
 

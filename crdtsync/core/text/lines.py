@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias
 
@@ -17,7 +18,6 @@ from crdtsync.core.text.diff import Edit, diff, only_adds
 from crdtsync.core.text.interleave import joined_insertions
 from crdtsync.core.text.standing import stand_in
 from crdtsync.core.text.words import words
-from crdtsync.core.values.late import dataclass
 
 _PARAGRAPH_CHARS: Final = 80
 """Where more visible characters of a line are left than that, it is not put twice for two words."""

@@ -10,12 +10,12 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
+from weakref import ref
 
 from pycrdt import Doc, Map, MapEvent, Subscription
 
 from crdtsync.core.text.causal import CausalBuffer
-from crdtsync.core.text.deltas import TAKES_AN_EVENT
 from crdtsync.core.text.statevector import decode
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.tree.rows import (
@@ -215,8 +215,11 @@ class TreeDocument:
             if key in self._versions:
                 del self._versions[key]
 
+    def __del__(self) -> None:
+        self._let_go()
+
     def _let_go(self) -> None:
-        """What follows a document keeps all of it in memory, so that ends."""
+        """What follows a document keeps all of it in memory (pycrdt cannot see the cycle), so that ends."""
         for followed, subscription in self._following:
             followed.unobserve(subscription)
         self._following = []
@@ -253,9 +256,9 @@ class TreeDocument:
     def _follow(self) -> None:
         """Have the rows told of every change from here on."""
         self._following = [
-            (column, column.observe(_Observer(self._set, name))) for name, column in self._columns.items()
+            (column, column.observe(self._observer(name))) for name, column in self._columns.items()
         ]
-        self._following.append((self._doc, self._doc.observe(self._remember_update)))
+        self._following.append((self._doc, self._doc.observe(self._rememberer())))
 
     def _reopen(self) -> None:
         """Rebuild after pycrdt panicked, from what the broken document can still tell."""
@@ -265,8 +268,25 @@ class TreeDocument:
         self._causal.known = decode(self._doc.get_state())
         self._read_all({})
 
-    def _remember_update(self, event: Any) -> None:
-        self._last_update = event.update
+    def _rememberer(self) -> Callable[[Any], None]:
+        found = ref(self)
+
+        def remember(event: Any) -> None:
+            if (tree := found()) is not None:
+                tree._last_update = event.update
+
+        return remember
+
+    def _observer(self, column: str) -> Callable[[MapEvent], None]:
+        found = ref(self)
+
+        def observe(event: MapEvent) -> None:
+            keys: dict[str, dict[str, object]] = event.keys  # type: ignore[attr-defined]
+            if (tree := found()) is not None:
+                for key, change in keys.items():
+                    tree._set(column, key, change.get("newValue"))
+
+        return observe
 
     def _set(self, column: str, key: str, value: object) -> None:
         """Take one changed cell into its row; a value that no honest replica writes counts as missing."""
@@ -297,22 +317,6 @@ class TreeDocument:
     def _take_changed(self) -> set[EntryId]:
         changed, self._changed = self._changed, set()
         return changed
-
-
-class _Observer:
-    """Tells ``changed`` of the column's name, and of each key with its new value."""
-
-    __slots__ = ("_changed", "_column")
-    __signature__: Final = TAKES_AN_EVENT
-
-    def __init__(self, changed: Callable[[str, str, object], None], column: str) -> None:
-        self._changed = changed
-        self._column = column
-
-    def __call__(self, event: MapEvent) -> None:
-        keys: dict[str, dict[str, object]] = event.keys  # type: ignore[attr-defined]
-        for key, change in keys.items():
-            self._changed(self._column, key, change.get("newValue"))
 
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}

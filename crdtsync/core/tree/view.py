@@ -7,6 +7,7 @@ Knows rows and what the documents hold (``Contents``); changes nothing itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from crdtsync.core.text.statevector import covers
@@ -24,7 +25,6 @@ from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import ENTRY_ID_BYTES, EntryId
-from crdtsync.core.values.late import dataclass
 from crdtsync.core.values.paths import conflict_path, parents, path_problem
 from crdtsync.core.values.reserved import reserved_path
 
