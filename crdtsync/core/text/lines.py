@@ -16,6 +16,7 @@ from crdtsync.core.text.align import Budget, align
 from crdtsync.core.text.combine import moved, touching_joined
 from crdtsync.core.text.diff import Edit, diff, only_adds
 from crdtsync.core.text.interleave import joined_insertions
+from crdtsync.core.text.joining import Version, with_joined
 from crdtsync.core.text.standing import stand_in
 from crdtsync.core.text.words import words
 
@@ -51,6 +52,7 @@ def merge_lines(
     their_versions = _versions(was, yours, known, budget)
     if our_versions is None or their_versions is None:
         return None
+    was, our_versions, their_versions = with_joined(was, our_versions, their_versions)
     if _moved(was, our_versions, their_versions, known):
         return None
     edits: list[Edit] = []
@@ -93,15 +95,6 @@ def has_new_lines(base: str, less: str, more: str, known: Known, budget: Budget)
         if line not in (None, old)
     ]
     return stand_in(inserted, there)
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    """What one side made of a line of the base; ``text`` is None if it is gone. ``before``: lines that it
-    inserted before that one."""
-
-    before: Sequence[str]
-    text: str | None
 
 
 def _edited(line: str, ours: str | None, theirs: str | None, merge_words: Words) -> Sequence[Edit]:
@@ -184,7 +177,7 @@ def _telling(line: str) -> Iterator[str]:
     return (word for word in words(line) if word[0].isalnum())
 
 
-def _versions(was: Sequence[str], now: Sequence[str], known: Known, budget: Budget) -> list[_Version] | None:
+def _versions(was: Sequence[str], now: Sequence[str], known: Known, budget: Budget) -> list[Version] | None:
     """What became of each line, and of the end."""
     pairs: list[tuple[int, int]] = []
     i = j = 0
@@ -194,13 +187,13 @@ def _versions(was: Sequence[str], now: Sequence[str], known: Known, budget: Budg
         pairs += ((i + a, j + b) for a, b in _paired(was[i:start], now[j:now_start], known))
         pairs += ((start + k, now_start + k) for k in range(length))
         i, j = start + length, now_start + length
-    versions: list[_Version] = []
+    versions: list[Version] = []
     done = 0
     for at, now_at in [*pairs, (len(was), len(now))]:
         while len(versions) < at:
-            versions.append(_Version(now[done:now_at], None))  # before what is gone
+            versions.append(Version(now[done:now_at], None))  # before what is gone
             done = now_at
-        versions.append(_Version(now[done:now_at], now[now_at] if now_at < len(now) else None))
+        versions.append(Version(now[done:now_at], now[now_at] if now_at < len(now) else None))
         done = now_at + 1
     return versions
 
@@ -246,7 +239,7 @@ def _goes_on(one: str, other: str) -> bool:
     return bool(shorter) and only_adds(shorter, longer)
 
 
-def _moved(was: Sequence[str], ours: Sequence[_Version], theirs: Sequence[_Version], known: Known) -> bool:
+def _moved(was: Sequence[str], ours: Sequence[Version], theirs: Sequence[Version], known: Known) -> bool:
     """Whether of a line that one side edited what is missing on the other stands elsewhere there: all of it
     was moved, or a part, as when the line was split."""
     return any(

@@ -1,0 +1,145 @@
+"""Lines of which one side made one line, by deleting the end of one of them: they are merged as one line.
+
+Otherwise who went on in one of them would find it again as a whole, beside the line that it has come to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from crdtsync.core.text.align import common_prefix, common_suffix
+from crdtsync.core.text.diff import diff
+
+_TELLING_CHARS: Final = 4
+"""With so many more visible characters of the first line it must begin than with those of the last one, and
+end with so many more of the last one; of a short line half of them will do."""
+_AROUND_MAX: Final = 16
+"""So many lines that are gone are looked at, above and below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What one side made of a line of the base; ``text`` is None if it is gone. ``before``: lines that it
+    inserted before that one."""
+
+    before: Sequence[str]
+    text: str | None
+
+
+def with_joined(
+    was: Sequence[str], ours: Sequence[Version], theirs: Sequence[Version]
+) -> tuple[list[str], list[Version], list[Version]]:
+    """The lines, and what either side made of them and of the end; lines that one of them joined are one.
+
+    Not where the other one wrote in what went with the end of a line: then it may have been a line that went.
+    What we inserted between lines that they joined comes after these; what they did stays where it is.
+    """
+    lines, mine, yours = [*was], [*ours], [*theirs]
+    for side, other in ((mine, yours), (yours, mine)):
+        at = 0 if any(version.text is None for version in side[:-1]) else len(side)  # mostly none is gone
+        while at < len(side):
+            found = _joined(lines, side, at)
+            if found is not None and found.leaves(lines, other, may_move=other is mine):
+                if side[at].text is None:
+                    side[at] = Version(side[at].before[:-1], None)
+                at = found.first
+                side[at] = Version(side[at].before, found.line)
+                side[at + 1 : found.last + 1] = []
+                _make_one(other, at, found.last)
+                lines[at : found.last + 1] = ["".join(lines[at : found.last + 1])]
+            at += 1
+    return lines, mine, yours
+
+
+def _make_one(versions: list[Version], first: int, last: int) -> None:
+    between = [line for version in versions[first + 1 : last + 1] for line in version.before]
+    after = versions[last + 1]
+    versions[last + 1] = Version([*between, *after.before], after.text)
+    versions[first : last + 1] = [Version(versions[first].before, _texts(versions[first : last + 1]))]
+
+
+def _texts(versions: Sequence[Version]) -> str | None:
+    return "".join(version.text or "" for version in versions) or None
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """Lines that became one, which has so many characters of the first and of the last one."""
+
+    first: int
+    last: int
+    line: str
+    start: int
+    end: int
+
+    def leaves(self, was: Sequence[str], versions: Sequence[Version], *, may_move: bool) -> bool:
+        """Whether the other side changed something in the lines, but nothing of what is gone of them.
+
+        ``may_move``: what it inserted between the lines.
+        """
+        whole = "".join(was[self.first : self.last + 1])
+        found = versions[self.first : self.last + 1]
+        if not may_move and any(version.before for version in found[1:]):
+            return False
+        edits = diff(whole, _texts(found) or "")
+        gone = self.start, len(whole) - self.end
+        return bool(edits) and all(edit.end < gone[0] or gone[1] < edit.start for edit in edits)
+
+
+def _joined(was: Sequence[str], versions: Sequence[Version], at: int) -> _Joined | None:
+    """Whether the version of this line, or the last one that was inserted before it, is made of several."""
+    version = versions[at]
+    line, before = version.text, version.before
+    if line is None and before:
+        line, before = before[-1], before[:-1]
+    if line is None or line in was[at : at + 1]:
+        return None
+    low, high = _around(versions, at, first=bool(before))
+    head, tail = (at, at) if version.text is not None else (high, low)
+    return _of_ends(was, line, range(low, head + 1), range(tail, high + 1))
+
+
+def _around(versions: Sequence[Version], at: int, *, first: bool) -> tuple[int, int]:
+    """From which line to which all but this one are gone, with nothing in their place. ``first``: no line
+    above is asked for."""
+    low = high = at
+    while not first and at - _AROUND_MAX < low and low > 0 and versions[low - 1].text is None:
+        low -= 1
+        first = bool(versions[low].before)
+    last = len(versions) - 2  # the end is no line
+    while high < min(last, at + _AROUND_MAX) and _is_gone(versions[high + 1]):
+        high += 1
+    return low, min(high, last)
+
+
+def _is_gone(version: Version) -> bool:
+    return version.text is None and not version.before
+
+
+def _of_ends(was: Sequence[str], line: str, heads: range, tails: range) -> _Joined | None:
+    """Of which lines it has the beginning and the end, if it is plain that these are two."""
+    if not heads or not tails:
+        return None
+    first = max(heads, key=lambda at: common_prefix(was[at], line))
+    last = max(tails, key=lambda at: _suffix(was[at], line))
+    start, end = common_prefix(was[first], line), _suffix(was[last], line)
+    middle = line[start : len(line) - end]
+    if first >= last or start + end > len(line) or 2 * _visible(middle) > _visible(line):
+        return None
+    head = _visible(line[:start]) - _visible(line[: common_prefix(was[last], line)])
+    tail = _visible(line[len(line) - end :]) - _visible(line[len(line) - _suffix(was[first], line) :])
+    if any(
+        2 * size < min(2 * _TELLING_CHARS, _visible(was[at])) for at, size in ((first, head), (last, tail))
+    ):
+        return None
+    return _Joined(first, last, line, start, end)
+
+
+def _suffix(one: str, other: str) -> int:
+    return common_suffix(one, other, min(len(one), len(other)))
+
+
+def _visible(text: str) -> int:
+    return sum(map(len, text.split()))

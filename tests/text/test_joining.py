@@ -1,0 +1,94 @@
+"""Lines of which one side made one line, while the other went on in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.core.text.diff import apply_edits
+from crdtsync.core.text.joining import Version, with_joined
+from crdtsync.core.text.rebase import rebase
+
+TWO = "alpha beta gamma\nnew delta epsilon\n"
+JOINED = "alpha bedelta epsilon\n"
+
+
+def both_ways(base: str, ours: str, theirs: str) -> str:
+    result = apply_edits(theirs, rebase(base, ours, theirs))
+    assert apply_edits(ours, rebase(base, theirs, ours)) == result
+    return result
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("epsilon", "epsilon zeta"),
+        ("delta epsilon", "delta or epsilon"),
+        ("alpha", "alpha or so"),
+        ("epsilon\n", "epsilon zeta\nand a new line\n"),
+    ],
+)
+def test_who_goes_on_in_lines_that_another_joins_finds_that_in_the_joined_line(old: str, new: str) -> None:
+    base = f"first\n{TWO}last\n"
+    assert both_ways(base, base.replace(old, new), f"first\n{JOINED}last\n") == (
+        f"first\n{JOINED}last\n".replace(old, new)
+    )
+
+
+def test_it_is_found_there_though_lines_between_were_deleted_and_words_typed_where_they_are_joined() -> None:
+    base = "alpha beta gamma\nnothing of this stays\nnew delta epsilon\nlast\n"
+    theirs = "alpha be, or delta epsilon\nlast\n"
+    assert both_ways(base, base.replace("epsilon", "epsilon zeta"), theirs) == (
+        "alpha be, or delta epsilon zeta\nlast\n"
+    )
+
+
+def test_what_we_insert_between_lines_that_others_join_comes_after_them() -> None:
+    ours = "alpha beta gamma\nquite another line\nnew delta epsilon zeta\n"
+    assert (
+        apply_edits(JOINED, rebase(TWO, ours, JOINED)) == "alpha bedelta epsilon zeta\nquite another line\n"
+    )
+    result = apply_edits(ours, rebase(TWO, JOINED, ours))
+    assert set(ours.splitlines()[1:]) <= set(result.splitlines()), "others' lines are not moved"
+
+
+def test_a_line_that_was_edited_where_another_deleted_it_stays_whole() -> None:
+    ours = TWO.replace("new", "renewed")
+    result = both_ways(TWO, ours, JOINED)
+    assert set(ours.splitlines()[1:]) <= set(result.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("versions", "joined"),
+    [
+        # the line that is left counts as a version of the first one, of the last one, or as a new one
+        ([Version([], JOINED), Version([], None), Version([], None)], True),
+        ([Version([], None), Version([], JOINED), Version([], None)], True),
+        ([Version(["new\n", JOINED], None), Version([], None), Version([], None)], True),
+        ([Version([], None), Version([JOINED], None), Version([], None)], True),
+        # something else stands between
+        ([Version([], JOINED), Version(["new\n"], None), Version([], None)], False),
+        ([Version([], None), Version(["new\n"], JOINED), Version([], None)], False),
+        # not of one line alone, and not of what has hardly anything of one of them
+        ([Version([], "alpha beta gamma and more\n"), Version([], None), Version([], None)], False),
+        ([Version([], "alpha beta gamma n\n"), Version([], None), Version([], None)], False),
+        (
+            [
+                Version([], "alpha be and quite something else delta epsilon\n"),
+                Version([], None),
+                Version([], None),
+            ],
+            False,
+        ),
+    ],
+)
+def test_lines_that_became_one_are_one(versions: list[Version], joined: bool) -> None:
+    was = TWO.splitlines(keepends=True)
+    edited = [Version([], was[0]), Version([], "new delta epsilon zeta\n"), Version([], None)]
+    lines, ours, theirs = with_joined(was, edited, versions)
+    assert len(lines) == len(ours) - 1 == len(theirs) - 1
+    assert "".join(lines) == TWO
+    assert (len(lines) == 1) == joined
+    if joined:
+        assert theirs[0].text == JOINED
+        assert ours[0].text == was[0] + "new delta epsilon zeta\n"
+        assert JOINED not in theirs[0].before
