@@ -111,6 +111,9 @@ def test_the_ranges_of_what_was_inserted_follow_later_edits(before: str, texts: 
         ("[c] [c]\nlast\n", "first [c]\nlast\n", [], "[c] [c]\nlast\n"),
         ("one and two\n", "one two and\n", [], "one and two\n"),
         ("one and two\n", "one more\n", [], "one and two\n"),
+        # nothing is moved, and nothing goes that is not elsewhere
+        ("b\na [checks] [checks]\n", "a [checks]\nb\n", [(12, 21)], "b\na [checks]\n"),
+        ("a [c]\n", "a\n", [], "a [c]\n"),
         # a line that both inserted, and we went on with; or they
         (
             "only line [checked]\nnew\nonly line\nlast\n",
