@@ -29,7 +29,8 @@ ASKED_S: Final = 2.0
 """So long they are waited for in all; without them the whole is read again to be hashed."""
 _LOOK_S: Final = 0.05
 
-Ask: TypeAlias = Callable[[Chunk], "Future[bytes]"]
+Answer: TypeAlias = "Future[bytes | memoryview]"
+Ask: TypeAlias = Callable[[Chunk], Answer]
 """Has a chunk brought from elsewhere, verified. To cancel that is harmless."""
 _Span: TypeAlias = tuple[int, int]
 """The first of some chunks, and the one after the last."""
@@ -83,10 +84,10 @@ class _Asked:
     def __init__(self, part: PartFile, ask: Ask | None) -> None:
         self._part = part
         self._ask = ask
-        self._futures: dict[int, Future[bytes]] = {}
+        self._futures: dict[int, Answer] = {}
         self._wait_s = ASKED_S
 
-    def ask(self, positions: list[int]) -> Mapping[int, Future[bytes]]:
+    def ask(self, positions: list[int]) -> Mapping[int, Answer]:
         """Ask for these, or for none of them if they are too many."""
         if self._ask is None or len(self._futures) + len(positions) > ASKED_MAX:
             return {}
@@ -94,7 +95,7 @@ class _Asked:
         self._futures |= asked
         return asked
 
-    def answer(self, future: Future[bytes]) -> bytes | None:
+    def answer(self, future: Answer) -> bytes | memoryview | None:
         """None: it cannot be had now. Raises InterruptedError."""
         begun_s = time.monotonic()
         end_s = begun_s + self._wait_s
@@ -159,7 +160,7 @@ class _Pass:
         ]
         matched = _spans(same, run[0])
         if matched:
-            asked: Mapping[int, Future[bytes]] = {}
+            asked: Mapping[int, Answer] = {}
             if not backwards and same.count(False) < same.count(True):
                 asked = self._asked.ask([position for position, one in enumerate(same, run[0]) if not one])
             self._wait()
@@ -171,7 +172,11 @@ class _Pass:
         return matched, end - start
 
     def _write(
-        self, spans: list[_Span], data: memoryview, begin: int, asked: Mapping[int, Future[bytes]]
+        self,
+        spans: list[_Span],
+        data: memoryview,
+        begin: int,
+        asked: Mapping[int, Answer],
     ) -> None:
         part = self._part
         waiting = list(asked.items())
@@ -186,7 +191,7 @@ class _Pass:
         for position, future in waiting:
             self._fill(position, future)
 
-    def _fill(self, position: int, future: Future[bytes]) -> None:
+    def _fill(self, position: int, future: Answer) -> None:
         answer = self._asked.answer(future)
         if answer is not None:
             self._part.write(self._part.chunk(position).digest, answer)

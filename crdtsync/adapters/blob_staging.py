@@ -33,7 +33,7 @@ class Arrived:
     """A blob to be put under its final name: ``data`` (verified), or None when its part is complete."""
 
     digest: Digest
-    data: bytes | None
+    data: bytes | memoryview | None
 
 
 class BlobStaging:

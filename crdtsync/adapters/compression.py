@@ -31,7 +31,7 @@ def seal(data: bytes) -> Sealed:
     return Sealed(Codec.ZSTD, compressed)
 
 
-def unseal(sealed: Sealed, digest: Digest) -> bytes:
+def unseal(sealed: Sealed, digest: Digest) -> bytes | memoryview:
     """The chunk named ``digest``. From any thread.
 
     Raises PeerError: damaged, larger than CHUNK_MAX_BYTES (found before it is unpacked), or not that chunk.
@@ -44,7 +44,7 @@ def unseal(sealed: Sealed, digest: Digest) -> bytes:
     return data
 
 
-def _unpack(compressed: bytes) -> bytes:
+def _unpack(compressed: bytes | memoryview) -> bytes:
     try:
         # The size in the frame's header is what zstandard would reserve, whatever bound it is given.
         size_bytes = zstandard.frame_content_size(compressed)

@@ -40,7 +40,7 @@ def size_of_disk_bytes(folder: str) -> int:
     return status.f_blocks * status.f_frsize
 
 
-def write_new_file(path: str, *parts: bytes, mode: int = 0o600) -> None:
+def write_new_file(path: str, *parts: bytes | memoryview, mode: int = 0o600) -> None:
     """Write a file that does not exist yet; not yet durable. Raises OSError; then a part may remain."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:

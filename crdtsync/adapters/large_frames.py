@@ -21,6 +21,8 @@ except ImportError:  # the package was built without its C part
 
 LARGE_FROM_BYTES: Final = 16 * KiB
 """What a smaller message costs is not its copies."""
+BETWEEN_BYTES: Final = 4 * KiB
+"""Best read at once between large messages: more of one that begins there would have to be moved."""
 _FIN: Final = 0x80
 _CONTROL: Final = 0x08
 _MASKED: Final = 0x80
@@ -46,6 +48,8 @@ class LargeFrames:
         self._others = others
         self._unread = b""
         """The beginning of a frame that is not a large one, or of its header."""
+        self._memory: memoryview | None = None
+        """Kept once there was a large message: new pages for each would cost more than its copies."""
         self._message: memoryview | None = None
         self._filled_bytes = 0
         self._mask = b""
@@ -98,7 +102,9 @@ class LargeFrames:
                 at = start + length
             elif first == _WHOLE_BINARY:
                 self._pass_on(data[:at])
-                self._message, self._filled_bytes = memoryview(bytearray(length)), 0
+                if self._memory is None:
+                    self._memory = memoryview(bytearray(self._max_bytes))
+                self._message, self._filled_bytes = self._memory[:length], 0
                 self._mask = data[start - 4 : start]
                 self._unread = b""
                 return data[start:]

@@ -115,7 +115,7 @@ class PartFile:
         if needed > free:
             raise OSError(errno.ENOSPC, f"{needed} bytes are needed and {free} are free", self._path)
 
-    def write(self, digest: Digest, data: bytes) -> None:
+    def write(self, digest: Digest, data: bytes | memoryview) -> None:
         """Put a chunk, verified by the caller, at all of its places."""
         with self._lock:
             for position in self._places[digest]:
@@ -286,7 +286,7 @@ class PartFile:
             self._next += 1
         return True
 
-    def _hold(self, position: int, data: bytes) -> None:
+    def _hold(self, position: int, data: bytes | memoryview) -> None:
         """Keep a chunk until those before it are there; with too much of that, the order is given up."""
         if self._order is not None and self._held_bytes + len(data) > HELD_MAX_BYTES:
             self._end_order()

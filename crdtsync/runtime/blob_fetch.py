@@ -60,7 +60,7 @@ async def _whole(job: FetchJob, tools: Tools) -> None:
     if job.size_bytes > limits.CHUNK_MAX_BYTES:
         raise PeerError(f"a blob of {job.size_bytes} bytes without an index")
     async with tools.inbound.inside(job.flow, job.size_bytes):
-        data = b"" if job.size_bytes == 0 else None
+        data: bytes | memoryview | None = b"" if job.size_bytes == 0 else None
         if data is None and job.near:
             data = await tools.workers.run(_find_whole, job, tools.opener)
         if data is None:
@@ -70,7 +70,7 @@ async def _whole(job: FetchJob, tools: Tools) -> None:
         await tools.arrivals.commit([Arrived(job.digest, data)])
 
 
-async def _chunk(digest: Digest, tools: Tools) -> bytes:
+async def _chunk(digest: Digest, tools: Tools) -> bytes | memoryview:
     """One verified chunk of the hub."""
     sealed = await tools.link.get(digest)
     if sealed is None:
@@ -137,7 +137,7 @@ async def _manifest(job: FetchJob, index: Digest, tools: Tools) -> Manifest:
     likely_bytes = INDEX_BYTES_PER_CHUNK * (2 + job.size_bytes // limits.CHUNK_MIN_BYTES)
     async with tools.inbound.inside(job.flow, min(likely_bytes, limits.CHUNK_MAX_BYTES)):
         encoded = await _chunk(index, tools)
-    manifest, describes = await tools.workers.run(decode_manifest, encoded)
+    manifest, describes = await tools.workers.run(decode_manifest, bytes(encoded))
     if describes is Describes.MANIFEST:
         pieces = [await _piece(job, chunk, tools) for chunk in manifest.chunks]
         manifest, describes = await tools.workers.run(decode_manifest, b"".join(pieces))
@@ -149,7 +149,7 @@ async def _manifest(job: FetchJob, index: Digest, tools: Tools) -> Manifest:
     return manifest
 
 
-async def _piece(job: FetchJob, chunk: Chunk, tools: Tools) -> bytes:
+async def _piece(job: FetchJob, chunk: Chunk, tools: Tools) -> bytes | memoryview:
     async with tools.inbound.inside(job.flow, chunk.size_bytes):
         data = await _chunk(chunk.digest, tools)
     if len(data) != chunk.size_bytes:
@@ -160,7 +160,7 @@ async def _piece(job: FetchJob, chunk: Chunk, tools: Tools) -> bytes:
 def _take_near(part: PartFile, job: FetchJob, tools: Tools, loop: asyncio.AbstractEventLoop) -> None:
     """Copy what other files have. One that cannot be read costs no more than a longer transfer."""
 
-    def ask(chunk: Chunk) -> Future[bytes]:
+    def ask(chunk: Chunk) -> Future[bytes | memoryview]:
         return asyncio.run_coroutine_threadsafe(_piece(job, chunk, tools), loop)
 
     def take_from(path: str) -> None:
@@ -209,11 +209,17 @@ class _Arriving:
         """Ask for what is missing, as the window allows."""
         tools = self._tools
         for chunk in self._part.missing():
-            if await self._is_given(chunk):
-                continue
             await tools.inbound.enter(self._job.flow, chunk.size_bytes)
-            self._asked.append((chunk, tools.link.ask_for(chunk.digest)))
-            self._more.set()
+            given = asked = False
+            try:
+                given = await self._is_given(chunk)
+                if not given:
+                    self._asked.append((chunk, tools.link.ask_for(chunk.digest)))
+                    self._more.set()
+                    asked = True
+            finally:
+                if not asked:
+                    tools.inbound.leave(chunk.size_bytes, moved=given)
         self._all_asked = True
         self._more.set()
 

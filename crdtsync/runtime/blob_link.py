@@ -67,6 +67,8 @@ class BlobLink:
         self._haves: Lane[bool] = Lane()
         self._puts: Lane[None] = Lane()
         self._gets: Lane[Sealed | None] = Lane()
+        self._shared: dict[Digest, Ask[Sealed | None]] = {}
+        """Chunks that someone asked for and has not put anywhere yet."""
         self._wake = asyncio.Event()
         self._retry = asyncio.Event()
         self._number = 0
@@ -95,14 +97,22 @@ class BlobLink:
         return await self._one(self._gets, digest)
 
     def ask_for(self, digest: Digest) -> Ask[Sealed | None]:
-        """As ``get``, for many: the ask's answer will be as there, until ``no_more``."""
-        ask = self._gets.join(digest)
-        self._start()
+        """As ``get``, for many: the ask's answer will be as there. Who asks before ``no_more`` shares it."""
+        ask = self._shared.get(digest)
+        if ask is not None and ask.answer.done() and (ask.answer.exception() or ask.answer.result() is None):
+            ask = None
+        if ask is None:
+            ask = self._shared[digest] = self._gets.join(digest)
+            self._start()
+        else:
+            ask.waiting += 1
         return ask
 
     def no_more(self, ask: Ask[Sealed | None]) -> None:
         """Who asked is done with it, answered or not."""
         self._gets.part(ask)
+        if not ask.waiting and self._shared.get(ask.digest) is ask:
+            del self._shared[ask.digest]
 
     def retry_now(self) -> None:
         """Do not wait out a pause between attempts: the network has changed."""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
-from crdtsync.adapters.large_frames import LargeFrames
-from crdtsync.core.values.limits import KiB
-
-READ_MAX_BYTES: Final = 64 * KiB
-"""Read at once between large messages."""
+from crdtsync.adapters.large_frames import BETWEEN_BYTES, LargeFrames
 
 
 class BlobSocket(ClientConnection, asyncio.BufferedProtocol):
@@ -21,7 +17,7 @@ class BlobSocket(ClientConnection, asyncio.BufferedProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._buffer = memoryview(bytearray(READ_MAX_BYTES))
+        self._buffer = memoryview(bytearray(BETWEEN_BYTES))
         self._large: LargeFrames | None = None
 
     def read_large_frames(self, max_bytes: int) -> None:

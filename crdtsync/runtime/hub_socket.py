@@ -17,7 +17,7 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import Event
 from websockets.protocol import State as WebsocketState
 
-from crdtsync.adapters.large_frames import LargeFrames
+from crdtsync.adapters.large_frames import BETWEEN_BYTES, LargeFrames
 from crdtsync.core.values import limits
 from crdtsync.core.values.limits import KiB
 
@@ -165,8 +165,10 @@ class HubSocket(ServerConnection, asyncio.BufferedProtocol):
     # -- from the transport ---------------------------------------------------------------------------
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        room = None if self._large is None else self._large.room
-        return _received.buffer if room is None else room
+        if self._large is None:
+            return _received.buffer
+        room = self._large.room
+        return _received.buffer[:BETWEEN_BYTES] if room is None else room
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._large is not None and self._large.room is not None:

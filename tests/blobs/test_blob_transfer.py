@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from crdtsync.adapters import chunker
@@ -91,6 +93,26 @@ async def test_two_transfers_of_one_chunk_share_it(here: Replica, there: Replica
     for uploaded in uploads:
         assert await there.outcome(uploaded.digest) == Fetched(uploaded.digest)
     assert hub.running.traffic.sent_bytes < 1.5 * len(common)
+
+
+async def test_a_chunk_that_came_and_is_not_put_anywhere_yet_is_not_asked_for_again(
+    here: Replica, there: Replica, hub: Hub
+) -> None:
+    uploaded = await here.upload("file", b"once")
+    link = there.transfers.link
+    first = link.ask_for(uploaded.digest)
+    await asyncio.wait([first.answer])
+    second = link.ask_for(uploaded.digest)
+    assert second is first
+    assert hub.running.traffic.sent_chunks == 1
+    link.no_more(first)
+    assert link.ask_for(uploaded.digest) is first
+    link.no_more(first)
+    link.no_more(second)
+    again = link.ask_for(uploaded.digest)
+    assert again is not first
+    await asyncio.wait([again.answer])
+    link.no_more(again)
 
 
 async def test_content_that_is_nearby_is_not_fetched(here: Replica, there: Replica, hub: Hub) -> None:

@@ -198,8 +198,8 @@ def test_only_so_many_parts_are_written_in_order_at_a_time(tmp_path: Path) -> No
 # -- beside an earlier version -----------------------------------------------------------------------------
 
 
-def answered(data: bytes) -> Future[bytes]:
-    future: Future[bytes] = Future()
+def answered(data: bytes) -> Future[bytes | memoryview]:
+    future: Future[bytes | memoryview] = Future()
     future.set_result(data)
     return future
 
@@ -219,7 +219,7 @@ def test_an_edit_in_place_is_hashed_on_its_way_since_what_is_missing_is_asked_fo
     (tmp_path / "earlier").write_bytes(LARGE)
     asked: list[Chunk] = []
 
-    def ask(chunk: Chunk) -> Future[bytes]:
+    def ask(chunk: Chunk) -> Future[bytes | memoryview]:
         asked.append(chunk)
         return answered(wanted[offsets[chunk.digest] : offsets[chunk.digest] + chunk.size_bytes])
 
@@ -245,9 +245,9 @@ def test_who_does_not_answer_is_not_waited_for_for_long(
     monkeypatch.setattr(alike, "ASKED_S", 0.05)
     wanted = LARGE[:4_000_000] + b"!" + LARGE[4_000_001:]
     (tmp_path / "earlier").write_bytes(LARGE)
-    futures: list[Future[bytes]] = []
+    futures: list[Future[bytes | memoryview]] = []
 
-    def ask(_: Chunk) -> Future[bytes]:
+    def ask(_: Chunk) -> Future[bytes | memoryview]:
         futures.append(Future())
         return futures[-1]
 

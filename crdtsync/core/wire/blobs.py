@@ -41,7 +41,8 @@ class Sealed:
     """A chunk as it travels and as the hub keeps it: compressed, where that helps."""
 
     codec: Codec
-    data: bytes
+    data: bytes | memoryview
+    """A part of the frame that it came in, or bytes of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ BlobsFromHub: TypeAlias = Had | Stored | Unstored | Chunks
 
 
 def encode_from_replica(message: BlobsFromReplica) -> bytes:
+    parts: list[bytes | memoryview]
     match message:
         case Have(request, digests):
             parts = [varuint(HAVE), varuint(request), *_digests(digests)]
@@ -124,6 +126,7 @@ def encode_from_replica(message: BlobsFromReplica) -> bytes:
 
 
 def encode_from_hub(message: BlobsFromHub) -> bytes:
+    parts: list[bytes | memoryview]
     match message:
         case Had(request, stored):
             parts = [varuint(HAD), varuint(request), varuint(len(stored)), _bitmap(stored)]
@@ -241,4 +244,4 @@ def _read_sealed_or_missing(reader: Reader) -> Sealed | None:
         return None
     if codec not in (Codec.RAW, Codec.ZSTD):
         raise PeerError(f"a chunk in the unknown codec {codec}")
-    return Sealed(Codec(codec), reader.varbytes())
+    return Sealed(Codec(codec), reader.view(reader.varuint()))

@@ -82,6 +82,15 @@ class Reader:
         self._position = end
         return taken
 
+    def view(self, length: int) -> memoryview:
+        """As ``take``, without a copy: the whole frame lives as long as this does."""
+        end = self._position + length
+        if end > len(self._data):
+            raise PeerError("the frame ends within a field")
+        taken = memoryview(self._data)[self._position : end]
+        self._position = end
+        return taken
+
     def end(self) -> None:
         if self.remaining:
             raise PeerError(f"{self.remaining} bytes follow the end of the frame")

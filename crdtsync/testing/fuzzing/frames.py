@@ -121,7 +121,9 @@ def sealed(choices: Choices) -> blobs.Sealed:
     honest = seal(choices.pick((b"", b"x", bytes(400), choices.take(80))))
     if choices.chance(2):
         return honest
-    return blobs.Sealed(choices.pick((blobs.Codec.RAW, blobs.Codec.ZSTD)), damaged(honest.data, choices))
+    return blobs.Sealed(
+        choices.pick((blobs.Codec.RAW, blobs.Codec.ZSTD)), damaged(bytes(honest.data), choices)
+    )
 
 
 def blobs_from_replica(choices: Choices) -> bytes:
