@@ -142,4 +142,4 @@ class Disk:
         self._displaced.drop(token)
 
     def _look_again(self, path: str) -> Seen:
-        return self._looker.look_at(path, known_text=True)
+        return self._looker.look_at(LookAt(path, known_text=True))

@@ -5,6 +5,7 @@ An answer is a fact about the disk at one instant, or says that it could not be 
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Final
 from crdtsync.adapters.contents import CHANGING, observe
 from crdtsync.adapters.failures import unreadable_reason
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
-from crdtsync.adapters.ignores import Ignores, is_ignore_file
+from crdtsync.adapters.ignores import FolderRules, Ignores, is_ignore_file
 from crdtsync.adapters.recutting import Cuts
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import NESTED
@@ -22,7 +23,6 @@ from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import (
     Absent,
-    Fingerprint,
     Folder,
     Seen,
     Unchanged,
@@ -59,11 +59,7 @@ class Looker:
         listings = Listings(self._tree)
         with self._guard.guarded():
             return tuple(
-                (
-                    wanted.path,
-                    self._told(wanted, self.look_at(wanted.path, wanted.known_text, listings, wanted.unless)),
-                )
-                for wanted in paths
+                (wanted.path, self._told(wanted, self.look_at(wanted, listings))) for wanted in paths
             )
 
     def _told(self, wanted: LookAt, seen: Seen) -> Seen:
@@ -87,53 +83,63 @@ class Looker:
         folder, name = split(wanted.path)
         if path_problem(wanted.path) is not None or is_ignore_file(wanted.path):
             return None
+        if not self._guard.is_there():
+            return None
         try:
             with self._tree.folder(folder) as dir_fd:
                 status = self._calls.lstat(name, dir_fd)
+                small = stat.S_ISREG(status.st_mode) and status.st_size <= GLANCE_MAX_BYTES
+                if not small or status.st_dev != self._tree.device:
+                    return None
+                rules = self._ignores.folder(folder)
+                seen = self._at(dir_fd, name, wanted, status, rules, None)
         except OSError:
             return None
-        small = stat.S_ISREG(status.st_mode) and status.st_size <= GLANCE_MAX_BYTES
-        if not small or status.st_dev != self._tree.device or not self._guard.is_there():
-            return None
-        seen = self.look_at(wanted.path, wanted.known_text, unless=wanted.unless)
         return seen if self._guard.is_there() else None
 
-    def look_at(
-        self,
-        path: str,
-        known_text: bool,
-        listings: Listings | None = None,
-        unless: Fingerprint | None = None,
-    ) -> Seen:
+    def look_at(self, wanted: LookAt, listings: Listings | None = None) -> Seen:
         """One look, by a caller that guards the root itself.
 
         What is there under another spelling is not at this path. ``listings`` may be of a moment ago: of
-        what has changed since, a hint will tell. For ``unless`` see LookAt.
+        what has changed since, a hint will tell.
         """
-        problem = path_problem(path)
+        problem = path_problem(wanted.path)
         if problem is not None:
             return Unshareable(problem)
-        folder, name = split(path)
+        folder, name = split(wanted.path)
         try:
             rules = self._ignores.folder(folder)
             try:
                 with self._tree.folder(folder) as dir_fd:
                     status = self._calls.lstat(name, dir_fd)
-                    is_dir = stat.S_ISDIR(status.st_mode)
-                    if not (listings or Listings(self._tree)).spell(path):
-                        return IGNORED if rules.ignored(name, is_dir) else Absent()
-                    if rules.ignored(name, is_dir):
-                        return IGNORED
-                    if is_dir:
-                        return self._folder(name, dir_fd)
-                    if unless is not None and unless.tells_writes and fingerprint_of(status) == unless:
-                        return Unchanged(unless)
-                    return observe(self._calls, dir_fd, name, path, known_text, self._cuts)
+                    return self._at(dir_fd, name, wanted, status, rules, listings)
             except (FileNotFoundError, Blocked):
                 # Every folder above could be read, or one of them is no folder: nothing can be at this path.
                 return IGNORED if rules.ignored(name, False) else Absent()
         except OSError as error:
             return Unreadable(unreadable_reason(error))
+
+    def _at(
+        self,
+        dir_fd: int,
+        name: str,
+        wanted: LookAt,
+        status: os.stat_result,
+        rules: FolderRules,
+        listings: Listings | None,
+    ) -> Seen:
+        """What is at a name of which there is a ``status``. Raises OSError."""
+        is_dir = stat.S_ISDIR(status.st_mode)
+        if not (listings or Listings(self._tree)).spell(wanted.path):
+            return IGNORED if rules.ignored(name, is_dir) else Absent()
+        if rules.ignored(name, is_dir):
+            return IGNORED
+        if is_dir:
+            return self._folder(name, dir_fd)
+        unless = wanted.unless
+        if unless is not None and unless.tells_writes and fingerprint_of(status) == unless:
+            return Unchanged(unless)
+        return observe(self._calls, dir_fd, name, wanted.path, wanted.known_text, self._cuts)
 
     def _folder(self, name: str, dir_fd: int) -> Seen:
         try:

@@ -24,6 +24,7 @@ class RootGuard:
 
     def __init__(self, directory: str, calls: Kernel) -> None:
         self.directory = directory
+        self._shown = printable(directory)
         self._calls = calls
         self._root = _identity(calls.stat(directory))
         self._state = _identity(calls.lstat(f"{directory}/{STATE_FOLDER}"))
@@ -34,7 +35,7 @@ class RootGuard:
         Also when it cannot be looked at, once that has lasted for ``limits.ROOT_LOOK_AGAIN_S``; until then
         this call does not return, so nothing is seen or done meanwhile.
         """
-        shown = printable(self.directory)
+        shown = self._shown
         try:
             found = self._reached(lambda: self._calls.stat(self.directory), self.directory)
         except OSError as error:
