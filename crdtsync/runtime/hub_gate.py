@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection
@@ -111,8 +112,17 @@ def peer_of(websocket: ServerConnection) -> Peer:
 def peer_of_address(remote: Any) -> Peer:
     """The same, by the address alone that a socket gives."""
     try:
-        address = ipaddress.ip_address(str(remote[0]).partition("%")[0])
-    except (TypeError, IndexError, ValueError):
+        return _peer_at(str(remote[0]))
+    except (TypeError, IndexError):
+        return Peer("", local=False)
+
+
+@lru_cache(maxsize=1024)
+def _peer_at(host: str) -> Peer:
+    """Asked twice for each connection, and most are from the same few addresses."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
         return Peer("", local=False)
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
