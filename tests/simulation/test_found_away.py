@@ -70,3 +70,30 @@ def test_whoever_deletes_what_a_stale_buffer_was_saved_to_deletes_nothing_unseen
     assert any(
         "line 1324 D 87f2 of text" in (scene.read(scene.a, path) or "") for path in scene.paths(scene.a)
     )
+
+
+def test_what_a_slow_writer_wrote_again_while_the_replica_was_down_is_not_taken_for_deleted() -> None:
+    """It had emptied the file, which another program saved meanwhile; others' edit replaced that file."""
+    old, new, theirs = (
+        "line 0c40 A fcbd of text\n",
+        "line e713 B 4ae1 of text\n",
+        "line 0dc2 C c684 of text\n",
+    )
+    scene = Scene()
+    scene.save(scene.a, "note.md", old)
+    scene.rest()
+    file = scene.a.disk.get("note.md")
+    assert file is not None
+    scene.a.disk.write_into(file, b"")
+    scene.a.disk.write_into(file, new.encode())
+    scene.rest()
+    scene.save(scene.b, "note.md", new + theirs)
+    assert scene.clock.run_until(
+        scene.clock.now_s + 20.0, lambda: scene.read(scene.a, "note.md") == new + theirs
+    )
+    scene.a.kill()
+    scene.a.disk.write_into(file, f"line b70e D 6658 of text\nline 876b E 4a2c of text\n{old}".encode())
+    scene.a.start()
+    scene.rest()
+    assert any(old in (scene.read(scene.b, path) or "") for path in scene.paths(scene.b))
+    assert theirs in (scene.read(scene.b, "note.md") or "")

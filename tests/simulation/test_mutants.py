@@ -19,7 +19,7 @@ from crdtsync.core.hub import engine as hub_engine
 from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.hub.engine import HubEngine
-from crdtsync.core.replica import ingest, successors, transfers
+from crdtsync.core.replica import bases, ingest, successors, transfers
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.doubts import Doubts
@@ -120,7 +120,7 @@ STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
         stories.test_a_blob_that_the_hub_lost_before_its_entry_came_is_asked_for_and_offered_again,
     ),
     "every save is of what stood on disk last": (
-        lambda: patch.object(ingest, "choose_base", lambda *_, **__: None),
+        lambda: patch.object(bases, "choose_base", lambda *_, **__: None),
         stories.test_a_buffer_of_a_file_that_others_replaced_is_merged_into_what_stands_there_now,
     ),
     "what stood at a path before is no base of a save there": (

@@ -137,7 +137,7 @@ class ReplicaEngine:
 
     def start(self, now: float) -> list[Effect]:
         """The first effects: look at the folder, and connect."""
-        self._now = now
+        self._now = self._state.started_s = now
         self._observing.scan()
         self._out.effect(Connect())
         return self._finish()

@@ -5,23 +5,21 @@ Each is called only when the session is live and the plan says so; none touches 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import assert_never
 
-from crdtsync.core.replica import records
+from crdtsync.core.replica.bases import Bases
 from crdtsync.core.replica.live import LiveTexts
-from crdtsync.core.replica.older_bases import OlderBases
-from crdtsync.core.replica.passed import Moment, moment_of, vector_of
+from crdtsync.core.replica.passed import vector_of
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.taking_back import doubled, taken_back
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.replica.unaccepted import Unaccepted
-from crdtsync.core.text.base import choose_base
+from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
-from crdtsync.core.text.torn import cut_short, looks_torn, mended, unspliced
+from crdtsync.core.text.torn import mended
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
@@ -34,6 +32,7 @@ from crdtsync.core.tree.rows import (
     Version,
 )
 from crdtsync.core.tree.view import Placement
+from crdtsync.core.values import limits
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import BlobContent, Content, Kind, LinkContent, TextContent
 from crdtsync.core.values.ids import DocumentId, EntryId, client_id_in, new_entry_id
@@ -46,7 +45,7 @@ class Ingest:
         self._live = live
         live.take_save = self.take_save
         self._client_id = client_id
-        self._older_bases = OlderBases()
+        self.bases = Bases(state, live)
 
     # -- texts --------------------------------------------------------------------------------------
 
@@ -55,22 +54,22 @@ class Ingest:
         state = self._state
         entry = agreed.entry
         saved = content.text
-        passed = self._passed(agreed, saved)
+        passed = self.bases.passed(agreed, saved)
         if passed is not None:
             base = passed.text
             saved = base if entry in state.rebooted and base.startswith(saved) else saved
             state.guessed.add(entry)
             agreed = agreed._replace(state_vector=passed.state_vector)
         else:
-            found = self._base_of(agreed, saved)
+            found = self.bases.base_of(agreed, saved)
             # Gone in the room, and the base is lost: what stands on disk is all that comes back.
             base = state.documents.text(entry) if found is None else found
             if entry in state.rebooted:
-                saved = self._whole(entry, base, saved)
+                saved = self.bases.whole(entry, base, saved)
         older = entry in state.rebooted or entry in state.guessed
         state.rebooted.discard(entry)
         state.guessed.discard(entry)
-        self._older_bases.forget(entry)
+        self.bases.older.forget(entry)
         self._merge(entry, base, saved, now, older=older)
         state.documents.saved_here(entry, content.digest)
         merged = state.documents.text_digest(entry)
@@ -85,34 +84,6 @@ class Ingest:
             agreed._replace(digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
         )
 
-    def put_off(self, agreed: Synced, saved: str) -> None:
-        """A save that waits for the hub: an older base is told best now, before it is saved over."""
-        if agreed.entry in self._live or agreed.digest is None:
-            return
-        base = self._base_of(agreed, saved)
-        if base is not None and (digest := digest_of_text(base)) != agreed.digest:
-            self._older_bases.note(agreed.entry, agreed.digest, digest)
-
-    def _whole(self, entry: EntryId, base: str, left: str) -> str:
-        """The text that was being saved on top of ``base`` when a power cut left this of it."""
-        if looks_torn(base, left):
-            return mended(base, left)
-        if cut_short(base, left, (version.text for version in self._state.documents.versions(entry))):
-            return base
-        return unspliced(base, left)
-
-    def _passed(self, agreed: Synced, saved: str) -> Moment | None:
-        """What the room's text was since that agreement, if the disk held that before this save.
-
-        The disk may be ahead of what we remember, at a start alone: a power cut or a backup took that back.
-        """
-        documents, entry = self._state.documents, agreed.entry
-        if documents.saved_since_start(entry) or entry in self._live:
-            return None
-        if documents.text_digest(entry) == agreed.digest:
-            return None
-        return moment_of(documents.log(entry), agreed, saved, torn=entry in self._state.rebooted)
-
     def take_save(self, entry: EntryId, shown: str, now: float) -> bool:
         """With the hub away: a save that an editor shows becomes an edit, like those that it makes."""
         state, agreed = self._state, self._state.synced.get(entry)
@@ -120,75 +91,43 @@ class Ingest:
         if agreed is None or seen is None or entry in state.busy or state.session.read_only:
             return False
         digest = digest_of_text(shown)
-        if seen.digest != digest or agreed.digest == digest or not self.knows_base(agreed):
+        if seen.digest != digest or agreed.digest == digest or not self.bases.knows(agreed):
             return False
         self.edit_text(agreed, TextContent(shown, digest), seen, now)
         return True
 
-    def knows_base(self, agreed: Synced) -> bool:
-        """Whether the text that last stood on disk is known, so that a save of it can be told apart."""
-        return agreed.digest is not None and (
-            self._state.documents.version(agreed.entry, agreed.digest) is not None
-        )
-
     def merge_torn(self, agreed: Synced, left: str, now: float) -> None:
         """What a power cut left of a save of a text that is known; the end that it lacks was not deleted."""
-        base = self._base_of(agreed, left)
+        base = self.bases.base_of(agreed, left)
         assert base is not None
         self._merge(agreed.entry, base, mended(base, left), now)
 
-    def merge_text(self, entry: EntryId, base: str, saved: str, now: float) -> None:
+    def merge_text(self, entry: EntryId, base: str, saved: str, now: float) -> bool:
         """Take a save that does not stand at the entry's path (a displaced file) into its document.
 
         ``base`` is what stood in that file before; a stale buffer may have been saved into it. What it
         holds now is kept as a version: whoever goes on writing to it edits that, not what it replaced.
+        False, with nothing done, where lines of it would be nowhere though nobody can tell who took them out.
         """
-        documents = self._state.documents
+        documents, stood = self._state.documents, base
         if not documents.was_saved_here(entry, digest_of_text(base)):
             versions = documents.versions(entry)
             at = next((at for at, version in enumerate(versions) if version.text == base), len(versions))
-            base = self._or_older(entry, base, saved, versions[at:])
+            base = self.bases.or_older(entry, base, saved, versions[at:])
+        # A save from before the start may have been of this disk: then the last one holds, not an older one.
+        forgotten = now < self._state.started_s + limits.DISPLACED_MAX_S
+        if base != stood and forgotten and self._loses(entry, base, stood, saved):
+            return False
         self._merge(entry, base, saved, now, older=True)
         documents.keep_version(entry, saved, now)  # newer than all that stood there before it
+        return True
 
-    def _base_of(self, agreed: Synced, saved: str) -> str | None:
-        """The version that the save was made from: the last one on disk, or an older one (a stale buffer)."""
-        documents = self._state.documents
-        assert agreed.digest is not None
-        if self._live.shows(agreed.entry, digest_of_text(saved)):
-            return saved  # a program that has it open saves what it shows: the room has that
-        current = documents.version(agreed.entry, agreed.digest)
-        if agreed.entry in self._live:
-            return self._live.base_of(agreed.entry, current, saved)
-        if current is None:
-            return None
-        if agreed.path in self._state.brought:
-            return current  # a file that was moved here is no editor's buffer
-        older = self._older_bases.of(agreed.entry, agreed.digest)
-        if older is not None and (text := documents.version(agreed.entry, older)) is not None:
-            return text
-        if documents.was_saved_here(agreed.entry, agreed.digest):
-            return current  # the last save was of this disk: no editor here holds an older one unknowingly
-        return self._or_older(agreed.entry, current, saved, documents.versions(agreed.entry))
-
-    def _or_older(self, entry: EntryId, current: str, saved: str, versions: Sequence[records.Version]) -> str:
-        """What the save was made from: the text that we wrote there, or an older one of these."""
-        documents = self._state.documents
-        older = [version for version in versions if version.text != current]
-        here = [False]
-        here += [documents.was_saved_here(entry, version.digest) for version in older]
-        texts = [version.text for version in older]
-        chosen = choose_base(saved, current, texts, saved_here=here)
-        if chosen is None and True in here:
-            # A buffer from before the last save of this disk takes that back, as it would without us,
-            # but not what came from others since.
-            last = here.index(True) - 1
-            if choose_base(saved, current, texts[last + 1 :]) is not None:
-                chosen = last
-        if chosen is None:
-            return current
-        self._state.trashed_at.pop(entry, None)  # it may be wrong: what it takes out is kept
-        return texts[chosen]
+    def _loses(self, entry: EntryId, base: str, stood: str, saved: str) -> bool:
+        """Whether a line that the save has, and the file had not before it, would not be in the text."""
+        text = self._state.documents.text(entry)
+        merged = apply_edits(text, rebase(base, saved, text, older=True))
+        lacking = set(saved.splitlines()).difference(stood.splitlines(), merged.splitlines())
+        return any(map(str.strip, lacking))
 
     def _merge(self, entry: EntryId, base: str, saved: str, now: float, *, older: bool = False) -> None:
         state = self._state
@@ -361,8 +300,8 @@ class Ingest:
 
     def operate_deletion(self, agreed: Synced) -> None:
         """Of a file that a stale buffer had been saved to meanwhile, it covers what that buffer had."""
-        older = self._older_bases.of(agreed.entry, agreed.digest)
-        self._older_bases.forget(agreed.entry)
+        older = self.bases.older.of(agreed.entry, agreed.digest)
+        self.bases.older.forget(agreed.entry)
         if older is not None:
             log = self._state.documents.log(agreed.entry)
             agreed = agreed._replace(state_vector=vector_of(log, older))

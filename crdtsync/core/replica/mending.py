@@ -38,7 +38,7 @@ class Mending:
         if not isinstance(content, BlobContent) or content.digest != seen.digest:
             state.looking.want(agreed.path)
             return True
-        if content.beginning is None or not self._ingest.knows_base(agreed):
+        if content.beginning is None or not self._ingest.bases.knows(agreed):
             return False
         self._ingest.merge_torn(agreed, content.beginning, now)
         self._materialise.write(placed, agreed, seen, now, trash="torn by a power cut")

@@ -337,12 +337,12 @@ class Reconcile:
         state = self._state
         if not self._may_ingest(agreed.path):
             if isinstance(content, TextContent):
-                self._ingest.put_off(agreed, content.text)
+                self._ingest.bases.put_off(agreed, content.text)
             return
         state.edited_here(agreed.path, now)
         if agreed.kind is Kind.TEXT:
             if isinstance(content, TextContent) and content.digest == seen.digest:
-                if placed is not None and not self._ingest.knows_base(agreed):
+                if placed is not None and not self._ingest.bases.knows(agreed):
                     # An old backup of our state: nobody can tell what was edited, so both are kept.
                     state.forget(agreed.entry)
                     self._meet(placed, seen, content, now)

@@ -79,6 +79,8 @@ class ReplicaState:
     session: HubSession
     unaccepted: UnacceptedEdits
 
+    started_s: float = float("-inf")
+    """When this engine began, which knows nothing of who saved what before."""
     running: bool = False
     """The first comparison of disk and room is done: plans are carried out."""
     saved_by_program: Callable[[EntryId], bool] = lambda entry: False

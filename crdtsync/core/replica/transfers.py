@@ -128,11 +128,18 @@ class Transfers:
                 state.documents.keep_version(entry, content.text, now)
                 self._remember(file, content.digest, now)
             state.out.effect(DropDisplaced(displaced.token))
-        elif base is not None and isinstance(content, TextContent) and not state.session.read_only:
-            torn = displaced.token in state.displaced_torn and looks_torn(base, content.text)
-            ingest.merge_text(entry, base, mended(base, content.text) if torn else content.text, now)
+        elif (
+            base is not None
+            and isinstance(content, TextContent)
+            and not state.session.read_only
+            and ingest.merge_text(entry, base, self._whole(displaced, base, content.text), now)
+        ):
             self._remember(file, content.digest, now)
             state.out.effect(DropDisplaced(displaced.token))
         else:
             path = conflict_path(displaced.path, state.name, content.digest)
             materialise.keep_copy(displaced.token, path)
+
+    def _whole(self, displaced: Displaced, base: str, left: str) -> str:
+        torn = displaced.token in self._state.displaced_torn and looks_torn(base, left)
+        return mended(base, left) if torn else left

@@ -1,0 +1,100 @@
+"""What a save was made from: the last text on disk, or an older one that an editor still had.
+
+Knows the versions that are kept and what was saved on this disk; what follows for the room is ``Ingest``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crdtsync.core.replica import records
+from crdtsync.core.replica.live import LiveTexts
+from crdtsync.core.replica.older_bases import OlderBases
+from crdtsync.core.replica.passed import Moment, moment_of
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.text.base import choose_base
+from crdtsync.core.text.torn import cut_short, looks_torn, mended, unspliced
+from crdtsync.core.values.digests import digest_of_text
+from crdtsync.core.values.ids import EntryId
+
+
+class Bases:
+    def __init__(self, state: ReplicaState, live: LiveTexts) -> None:
+        self._state = state
+        self._live = live
+        self.older = OlderBases()
+        """Of saves that wait for the hub."""
+
+    def put_off(self, agreed: Synced, saved: str) -> None:
+        """A save that waits for the hub: an older base is told best now, before it is saved over."""
+        if agreed.entry in self._live or agreed.digest is None:
+            return
+        base = self.base_of(agreed, saved)
+        if base is not None and (digest := digest_of_text(base)) != agreed.digest:
+            self.older.note(agreed.entry, agreed.digest, digest)
+
+    def passed(self, agreed: Synced, saved: str) -> Moment | None:
+        """What the room's text was since that agreement, if the disk held that before this save.
+
+        The disk may be ahead of what we remember, at a start alone: a power cut or a backup took that back.
+        """
+        documents, entry = self._state.documents, agreed.entry
+        if documents.saved_since_start(entry) or entry in self._live:
+            return None
+        if documents.text_digest(entry) == agreed.digest:
+            return None
+        return moment_of(documents.log(entry), agreed, saved, torn=entry in self._state.rebooted)
+
+    def whole(self, entry: EntryId, base: str, left: str) -> str:
+        """The text that was being saved on top of ``base`` when a power cut left this of it."""
+        if looks_torn(base, left):
+            return mended(base, left)
+        if cut_short(base, left, (version.text for version in self._state.documents.versions(entry))):
+            return base
+        return unspliced(base, left)
+
+    def knows(self, agreed: Synced) -> bool:
+        """Whether the text that last stood on disk is known, so that a save of it can be told apart."""
+        return agreed.digest is not None and (
+            self._state.documents.version(agreed.entry, agreed.digest) is not None
+        )
+
+    def base_of(self, agreed: Synced, saved: str) -> str | None:
+        """The version that the save was made from: the last one on disk, or an older one (a stale buffer)."""
+        documents = self._state.documents
+        assert agreed.digest is not None
+        if self._live.shows(agreed.entry, digest_of_text(saved)):
+            return saved  # a program that has it open saves what it shows: the room has that
+        current = documents.version(agreed.entry, agreed.digest)
+        if agreed.entry in self._live:
+            return self._live.base_of(agreed.entry, current, saved)
+        if current is None:
+            return None
+        if agreed.path in self._state.brought:
+            return current  # a file that was moved here is no editor's buffer
+        older = self.older.of(agreed.entry, agreed.digest)
+        if older is not None and (text := documents.version(agreed.entry, older)) is not None:
+            return text
+        if documents.was_saved_here(agreed.entry, agreed.digest):
+            return current  # the last save was of this disk: no editor here holds an older one unknowingly
+        return self.or_older(agreed.entry, current, saved, documents.versions(agreed.entry))
+
+    def or_older(self, entry: EntryId, current: str, saved: str, versions: Sequence[records.Version]) -> str:
+        """What the save was made from: the text that we wrote there, or an older one of these."""
+        documents = self._state.documents
+        older = [version for version in versions if version.text != current]
+        here = [False]
+        here += [documents.was_saved_here(entry, version.digest) for version in older]
+        texts = [version.text for version in older]
+        chosen = choose_base(saved, current, texts, saved_here=here)
+        if chosen is None and True in here:
+            # A buffer from before the last save of this disk takes that back, as it would without us,
+            # but not what came from others since.
+            last = here.index(True) - 1
+            if choose_base(saved, current, texts[last + 1 :]) is not None:
+                chosen = last
+        if chosen is None:
+            return current
+        self._state.trashed_at.pop(entry, None)  # it may be wrong: what it takes out is kept
+        return texts[chosen]
