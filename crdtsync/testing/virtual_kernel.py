@@ -17,13 +17,12 @@ from functools import partial
 from typing import Final
 
 from crdtsync.adapters.kernel import Entry, Kernel, Unsupported
+from crdtsync.testing.virtual_descriptors import Descriptors, OpenFile
 from crdtsync.testing.virtual_filesystem import VirtualFilesystem, error
 from crdtsync.testing.virtual_happenings import Happening
 from crdtsync.testing.virtual_inodes import Dentry, Inode, NodeKind
 from crdtsync.testing.virtual_paths import Listed, Paths
 
-FIRST_DESCRIPTOR: Final = 1_000_000
-"""No real descriptor has such a number, so one that leaks to a real system call fails there."""
 _PERMISSIONS: Final = 0o7777
 
 
@@ -38,18 +37,6 @@ class Primitive:
     number: int
     name: str
     changes: tuple[tuple[Inode, str], ...] = ()
-
-
-@dataclass(slots=True)
-class _Open:
-    """An open file or folder. Files are read and written from ``position`` on."""
-
-    dentry: Dentry
-    readable: bool
-    writable: bool
-    appends: bool
-    position: int = 0
-    locks: bool = False
 
 
 class VirtualKernel(Kernel):
@@ -69,8 +56,7 @@ class VirtualKernel(Kernel):
         self.ended = False
         self.exchanges = True
         """Whether the file system can exchange, and rename without replacing."""
-        self._open: dict[int, _Open] = {}
-        self._next_fd = FIRST_DESCRIPTOR
+        self._open = Descriptors()
         self._paths = Paths(filesystem)
         self._root = Dentry(filesystem.root, "", filesystem.root)
 
@@ -81,12 +67,12 @@ class VirtualKernel(Kernel):
     def end(self) -> None:
         """The process is gone, and its descriptors with it."""
         self.ended = True
-        for fd in list(self._open):
+        for fd in self._open.all():
             self._close(fd)
 
     def dentry_of(self, fd: int) -> Dentry:
         """What is open there. Raises OSError, EBADF."""
-        return self._at(fd).dentry
+        return self._open.at(fd).dentry
 
     def _enter(self, name: str, *changes: tuple[Inode, str]) -> None:
         if self.ended:
@@ -135,19 +121,16 @@ class VirtualKernel(Kernel):
             self.filesystem.write(dentry, b"")
         inode.opened += 1
         inode.writers += writable
-        fd = self._next_fd
-        self._next_fd += 1
-        self._open[fd] = _Open(dentry, access != os.O_WRONLY, writable, bool(flags & os.O_APPEND))
-        return fd
+        appends = bool(flags & os.O_APPEND)
+        return self._open.add(OpenFile(dentry, access != os.O_WRONLY, writable, appends))
 
     def close(self, fd: int) -> None:
         if self.ended:
             raise Killed
-        self._at(fd)
         self._close(fd)
 
     def _close(self, fd: int) -> None:
-        file = self._open.pop(fd)
+        file = self._open.take(fd)
         inode = file.dentry.inode
         inode.opened -= 1
         inode.writers -= file.writable
@@ -159,29 +142,28 @@ class VirtualKernel(Kernel):
 
     def read(self, fd: int, size_bytes: int) -> bytes:
         self._enter("read")
-        file = self._readable(fd)
+        file = self._open.readable(fd)
         data = file.dentry.inode.data[file.position : file.position + size_bytes]
         file.position += len(data)
         return data
 
     def pread_into(self, fd: int, view: memoryview, offset: int) -> int:
         self._enter("pread_into")
-        data = self._readable(fd).dentry.inode.data[offset : offset + len(view)]
+        data = self._open.readable(fd).dentry.inode.data[offset : offset + len(view)]
         view[: len(data)] = data
         return len(data)
 
     def write_all(self, fd: int, data: bytes) -> None:
         """A fault in it leaves the first half written."""
-        file = self._open.get(fd)
         try:
             self._enter("write_all")
         except OSError:
-            if file is not None and file.writable:
-                self._write(file, data[: len(data) // 2])
+            with suppress(OSError):
+                self._write(self._open.writable(fd), data[: len(data) // 2])
             raise
-        self._write(self._writable(fd), data)
+        self._write(self._open.writable(fd), data)
 
-    def _write(self, file: _Open, data: bytes) -> None:
+    def _write(self, file: OpenFile, data: bytes) -> None:
         held = file.dentry.inode.data
         start = len(held) if file.appends else file.position
         if data:
@@ -191,7 +173,7 @@ class VirtualKernel(Kernel):
 
     def truncate(self, fd: int, size_bytes: int) -> None:
         self._enter("truncate")
-        file = self._at(fd)
+        file = self._open.at(fd)
         if not file.writable:
             raise error(errno.EINVAL)
         held = file.dentry.inode.data
@@ -199,18 +181,18 @@ class VirtualKernel(Kernel):
 
     def lock(self, fd: int) -> None:
         self._enter("lock")
-        file = self._at(fd)
+        file = self._open.at(fd)
         if file.dentry.inode.locked and not file.locks:
             raise error(errno.EWOULDBLOCK)
         file.locks = file.dentry.inode.locked = True
 
     def fsync(self, fd: int) -> None:
         self._enter("fsync")
-        self.filesystem.sync_inode(self._at(fd).dentry.inode)
+        self.filesystem.sync_inode(self._open.at(fd).dentry.inode)
 
     def syncfs(self, fd: int) -> None:
         self._enter("syncfs")
-        self._at(fd)
+        self._open.at(fd)
         self.filesystem.sync()
 
     # -- looking ----------------------------------------------------------------------------------
@@ -225,7 +207,7 @@ class VirtualKernel(Kernel):
 
     def fstat(self, fd: int) -> os.stat_result:
         self._enter("fstat")
-        return self._at(fd).dentry.inode.status()
+        return self._open.at(fd).dentry.inode.status()
 
     def readlink(self, name: str, dir_fd: int) -> str:
         folder, last = self._enter_at("readlink", name, dir_fd)
@@ -236,7 +218,7 @@ class VirtualKernel(Kernel):
 
     def entries(self, fd: int) -> Sequence[Entry]:
         self._enter("entries")
-        folder = self._at(fd).dentry.inode
+        folder = self._open.at(fd).dentry.inode
         if folder.kind is not NodeKind.FOLDER:
             raise error(errno.ENOTDIR)
         if folder.removed:
@@ -267,7 +249,7 @@ class VirtualKernel(Kernel):
         self._rename("exchange", name, dir_fd, other, other_dir_fd)
 
     def _rename(self, primitive: str, name: str, dir_fd: int, new_name: str, new_dir_fd: int) -> None:
-        folder, target = self._folder(dir_fd), self._folder(new_dir_fd)
+        folder, target = self._open.folder(dir_fd), self._open.folder(new_dir_fd)
         self._enter(primitive, (folder, name), (target, new_name))
         filesystem = self.filesystem
         match primitive:
@@ -282,7 +264,7 @@ class VirtualKernel(Kernel):
                 filesystem.rename(folder, name, target, new_name)
 
     def link(self, name: str, dir_fd: int, new_name: str, new_dir_fd: int) -> None:
-        folder, target = self._folder(dir_fd), self._folder(new_dir_fd)
+        folder, target = self._open.folder(dir_fd), self._open.folder(new_dir_fd)
         self._enter("link", (target, new_name))
         inode = self.filesystem.at(folder, name).inode
         self._paths.check_free(target, new_name)
@@ -336,26 +318,26 @@ class VirtualKernel(Kernel):
 
     def fchmod(self, fd: int, mode: int) -> None:
         self._enter("fchmod")
-        self.filesystem.set_permissions(self._at(fd).dentry, stat.S_IMODE(mode))
+        self.filesystem.set_permissions(self._open.at(fd).dentry, stat.S_IMODE(mode))
 
     def fchown(self, fd: int, uid: int, gid: int) -> None:
         self._enter("fchown")
-        self.filesystem.set_owner(self._at(fd).dentry, uid, gid)
+        self.filesystem.set_owner(self._open.at(fd).dentry, uid, gid)
 
     def attributes(self, fd: int) -> list[str]:
         self._enter("attributes")
-        return sorted(self._at(fd).dentry.inode.attributes)
+        return sorted(self._open.at(fd).dentry.inode.attributes)
 
     def copy_attribute(self, fd: int, to_fd: int, attribute: str) -> None:
         self._enter("copy_attribute")
-        attributes = self._at(fd).dentry.inode.attributes
+        attributes = self._open.at(fd).dentry.inode.attributes
         if attribute not in attributes:
             raise error(errno.ENODATA)
-        self.filesystem.set_attribute(self._at(to_fd).dentry, attribute, attributes[attribute])
+        self.filesystem.set_attribute(self._open.at(to_fd).dentry, attribute, attributes[attribute])
 
     def open_for_writing_elsewhere(self, fd: int) -> bool | None:
         self._enter("open_for_writing_elsewhere")
-        return self._at(fd).dentry.inode.writers > 0
+        return self._open.at(fd).dentry.inode.writers > 0
 
     # -- paths ------------------------------------------------------------------------------------
 
@@ -368,35 +350,9 @@ class VirtualKernel(Kernel):
         if dir_fd is None:
             self._enter(primitive)
             return self._paths.walked(name)
-        folder = self._folder(dir_fd)
+        folder = self._open.folder(dir_fd)
         if changes:
             self._enter(primitive, (folder, name))
         else:
             self._enter(primitive)
         return folder, name
-
-    def _folder(self, fd: int) -> Inode:
-        folder = self._at(fd).dentry.inode
-        if folder.kind is not NodeKind.FOLDER:
-            raise error(errno.ENOTDIR)
-        return folder
-
-    def _at(self, fd: int) -> _Open:
-        file = self._open.get(fd)
-        if file is None:
-            raise error(errno.EBADF)
-        return file
-
-    def _readable(self, fd: int) -> _Open:
-        file = self._at(fd)
-        if file.dentry.inode.kind is NodeKind.FOLDER:
-            raise error(errno.EISDIR)
-        if not file.readable:
-            raise error(errno.EBADF)
-        return file
-
-    def _writable(self, fd: int) -> _Open:
-        file = self._at(fd)
-        if not file.writable:
-            raise error(errno.EBADF)
-        return file

@@ -13,7 +13,6 @@ from typing import assert_never, get_args
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.engine import ReplicaEngine
-from crdtsync.core.replica.records import Record
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.core.replica.together import together
@@ -29,6 +28,7 @@ from crdtsync.testing.virtual_kernel import Killed, Primitive
 from crdtsync.testing.virtual_machine import DIRECTORY, VirtualMachine
 from crdtsync.testing.virtual_network import VirtualLink
 from crdtsync.testing.virtual_process import Pace, VirtualProcess
+from crdtsync.testing.virtual_records import StoredRecords
 from crdtsync.testing.virtual_transfers import VirtualTransfers
 
 RESTART_S = 1.0
@@ -93,10 +93,8 @@ class VirtualReplica:
             lambda: self._reaches_hub,
             self._stage_blob,
         )
-        self._stored_before = MemoryReplicaStore()
-        self._stored: list[Sequence[Record]] = []
-        self._durable_records = 0
-        self.machine.filesystem.on_sync = self._synced
+        self._stored = StoredRecords()
+        self.machine.filesystem.on_sync = self._stored.made_durable
 
     @property
     def work_s(self) -> float:
@@ -190,13 +188,7 @@ class VirtualReplica:
         self.kill()
         self._trace.note(self.name, "loses its power")
         self.machine.cut_power(self._disk_rng)
-        store, kept = (
-            self._stored_before.copy(),
-            self._disk_rng.randint(self._durable_records, len(self._stored)),
-        )
-        for records in self._stored[:kept]:
-            store.persist(records)
-        self._keep_store(store)
+        self._keep_store(self._stored.after_cut(self._disk_rng))
 
     def lose_state(self) -> None:
         """While it is down: the state is deleted, so the next start is a first join.
@@ -214,12 +206,8 @@ class VirtualReplica:
         self._keep_store(older.copy())
 
     def _keep_store(self, store: MemoryReplicaStore) -> None:
-        self.store, self._stored_before = store, store.copy()
-        self._stored.clear()
-        self._durable_records = 0
-
-    def _synced(self) -> None:
-        self._durable_records = len(self._stored)
+        self.store = store
+        self._stored.begin(store)
 
     def _before(self, primitive: Primitive) -> None:
         assert self.process is not None
@@ -320,7 +308,7 @@ class VirtualReplica:
                 except StoreError:
                     self._owed.appendleft(effect)
                     raise
-                self._stored.append(records)
+                self._stored.add(records)
             case ef.SendText(data) | ef.SendBinary(data):
                 self.frames_sent += 1
                 self.link.send(data)

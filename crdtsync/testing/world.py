@@ -10,11 +10,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from crdtsync.core.replica.events import ConfirmRequested, RestoreRequested
-from crdtsync.core.values.reserved import reserved_path
-from crdtsync.errors import StoreError
 from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.editors import Editor
-from crdtsync.testing.memory_store import MemoryReplicaStore
+from crdtsync.testing.faults import Faults
 from crdtsync.testing.oracles import (
     Broken,
     Ledger,
@@ -28,11 +26,8 @@ from crdtsync.testing.pages import Pages
 from crdtsync.testing.plan import BASIC, GROUPS, Plan
 from crdtsync.testing.small_limits import small_limits
 from crdtsync.testing.spellers import Speller
-from crdtsync.testing.trouble import ERRORS, Trouble
 from crdtsync.testing.typists import Typist
 from crdtsync.testing.virtual_hub import VirtualHub
-from crdtsync.testing.virtual_machine import VirtualMachine
-from crdtsync.testing.virtual_network import VirtualLink
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
 
@@ -40,7 +35,6 @@ SETTLE_ROUNDS_MAX = 12
 FLUSH_MAX_S = 400.0
 REST_S = 12.0
 EVENTS_MAX = 60_000
-DAY_S = 86_400.0
 
 
 @dataclass(slots=True)
@@ -70,9 +64,16 @@ class World:
         self.replicas = [self._replica(number) for number in range(self.plan.replicas)]
         self.people = [self._person(replica) for replica in self.replicas]
         self.pages = Pages(self.clock, self.streams, self.trace, self.hub, self.ledger, self.replicas)
-        self._backup = self.hub.backup()
-        self._states: dict[str, MemoryReplicaStore] = {}
-        """Copies of what replicas remembered."""
+        self._faults = Faults(
+            self.clock,
+            self._rng,
+            self.trace,
+            self.hub,
+            self.replicas,
+            self.people,
+            self.pages,
+            self.ledger,
+        )
 
     def run(self) -> Result:
         """Raises Broken when a promise is not kept."""
@@ -89,7 +90,7 @@ class World:
             self._wait(self._rng.expovariate(1 / self.plan.pause_s))
             self._rng.choice(self._actors).act()
             if self.plan.faults and self._rng.random() < 0.25:
-                self._fault(self._rng.choice(sorted(self.plan.faults)))
+                self._faults.happen(self._rng.choice(sorted(self.plan.faults)))
         self._calm()
         self.settle()
         self._judge()
@@ -163,158 +164,10 @@ class World:
     def _wait(self, for_s: float) -> None:
         self.clock.run_until(self.clock.now_s + for_s)
 
-    # -- faults -----------------------------------------------------------------------------------------
-
-    def _fault(self, fault: str) -> None:
-        rng = self._rng
-        replica = rng.choice(self.replicas)
-        back_s = rng.choice([0.05, 0.5, 3.0])
-        self.trace.note("----", f"fault {fault} {replica.name}")
-        match fault:
-            case "offline":
-                replica.link.online = False
-                replica.link.cut()
-                self.clock.after(back_s * 3, lambda: setattr(replica.link, "online", True))
-            case "cut":
-                replica.link.cut()
-            case "kill":
-                replica.kill()
-                self.clock.after(back_s, lambda: self._restart(replica))
-            case "kill_within":
-                replica.kill_within_effects(rng.randrange(12))
-                self.clock.after(back_s, lambda: self._restart(replica))
-            case "kill_at":
-                replica.at_primitive(rng.randrange(80), lambda: self._kill(replica, back_s))
-            case "power":
-                replica.at_primitive(rng.randrange(80), lambda: self._cut_power(replica, back_s))
-            case "trouble":
-                replica.trouble = Trouble(rng.choice(ERRORS), rng.choice([0.02, 0.2, 1.0]))
-                self.trace.note(replica.name, f"disk meets {replica.trouble}")
-                self.clock.after(back_s * 3, lambda: setattr(replica, "trouble", None))
-            case "state_lost":
-                self._forgets(replica)
-                replica.kill()
-                contents = [node.data for _, node in replica.disk.files()]
-                self.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
-                for data in contents:
-                    self.ledger.froze(data)
-                replica.lose_state()
-                next(person for person in self.people if person.name == replica.name).close_all()
-                self.pages.something_went()
-                self.clock.after(back_s, lambda: self._restart(replica))
-            case "slow":
-                self._slow_down(rng.choice(self._links), rng.choice([100.0, 1000.0, 10_000.0]), back_s * 3)
-            case "half_open":
-                rng.choice(self._links).lose(rng.choice([0.0, 0.2, 2.0]), rng.choice([3.0, 30.0]))
-            case "store_full":
-                replica.store.failure = StoreError("The state cannot be written: no space left")
-                self.clock.after(back_s * 3, lambda: setattr(replica.store, "failure", None))
-            case "state_restored":
-                self._restore_state(replica, back_s)
-            case "hub_full":
-                self.hub.store.full = True
-                self.clock.after(back_s, lambda: setattr(self.hub.store, "full", False))
-            case "clock":
-                hosts: list[VirtualHub | VirtualMachine] = [
-                    self.hub,
-                    *(each.machine for each in self.replicas),
-                ]
-                host = rng.choice(hosts)
-                host.ahead_s = rng.choice([-400, -2, -0.04, 0.0, 0.04, 2, 400]) * DAY_S
-                self.trace.note("----", f"a clock is {host.ahead_s:g} s ahead")
-            case "hub_kill":
-                self.hub.kill()
-                self.pages.something_went()
-                self.clock.after(back_s, self._restart_hub)
-            case "hub_restore":
-                if rng.random() < 0.5:
-                    self._backup = self.hub.backup()
-                else:
-                    self.hub.kill()
-                    self.hub.restore(self._backup)
-                    self.pages.something_went()
-                    self.clock.after(back_s, self._restart_hub)
-            case _:
-                pass  # happens all the time
-
-    @property
-    def _links(self) -> list[VirtualLink]:
-        return [
-            *(replica.link for replica in self.replicas),
-            *(typist.page.link for typist in self.pages.typists),
-        ]
-
-    def _slow_down(self, link: VirtualLink, bytes_per_s: float, for_s: float) -> None:
-        link.bytes_per_s = bytes_per_s
-        self.clock.after(for_s, lambda: setattr(link, "bytes_per_s", None))
-
-    def _restore_state(self, replica: VirtualReplica, back_s: float) -> None:
-        """What it had taken in since, and neither sent nor left on disk, is lost with what it remembered."""
-        if replica.name not in self._states or self._rng.random() < 0.5:
-            self._states[replica.name] = replica.store.copy()
-            return
-        self._forgets(replica)
-        replica.kill()
-        contents = replica.machine.contents()
-        self.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
-        replica.restore_state(self._states[replica.name])
-        self.pages.something_went()
-        self.clock.after(back_s, lambda: self._restart(replica))
-
-    def _forgets(self, replica: VirtualReplica) -> None:
-        """Of what it was sending it will not know that it has to take it back, or that it has."""
-        if replica.engine is not None:
-            unaccepted = replica.engine._state.unaccepted
-            for entry in replica.engine._state.view.room.placements:
-                for edit in unaccepted.of(entry):
-                    self.ledger.forgot(edit.before, edit.after)
-
-    def _kill(self, replica: VirtualReplica, back_s: float) -> None:
-        replica.kill()
-        self.clock.after(back_s, lambda: self._restart(replica))
-
-    def _cut_power(self, replica: VirtualReplica, back_s: float) -> None:
-        """What people there had saved, and is gone, was never safe. Neither was what a program had written
-        aside, if the rename over the real file is gone: that never came to be a save."""
-        person = next(person for person in self.people if person.name == replica.name)
-        before = replica.machine.contents()
-        held = [(path, node, node.data) for path, node in replica.disk.files()]
-        replica.cut_power()
-        person.lose_power()
-        self.ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
-        aside = {dentry.inode for path, dentry in replica.disk.nodes.all().items() if reserved_path(path)}
-        for path, node, data in held:
-            if node in aside:  # files were changing names: the cut left one under a name that no room has
-                self.ledger.deleted(replica.name, data)
-            for left in {node, replica.disk.get(path) or node}:  # a cut may give a name back to a former file
-                self.ledger.torn(replica.name, data, left.data)
-        self.pages.something_went()
-        self.clock.after(back_s, lambda: self._restart(replica))
-
-    def _restart(self, replica: VirtualReplica) -> None:
-        if not replica.running:
-            replica.start()
-
-    def _restart_hub(self) -> None:
-        if not self.hub.up:
-            self.hub.start()
-
     def _calm(self) -> None:
         """From here on nothing fails, and everyone is there."""
         self.trace.note("----", "calm")
-        self._restart_hub()
-        self.hub.store.full = False
-        for link in self._links:
-            link.bytes_per_s = None
-        for replica in self.replicas:
-            replica.store.failure = None
-            replica.pace.overflows = 0.0
-            replica.race = lambda path: None
-            replica.link.online = True
-            replica.trouble = None
-            replica.at_primitive(1 << 60, lambda: None)
-            replica.kill_within_effects(1 << 60)
-            self._restart(replica)
+        self._faults.end()
         self._until(lambda: not any(person.busy for person in self.people), 10.0, "people finish")
         self._until(lambda: self.hub.drained, 120.0, "reading")
         self._wait(2.0)  # a page may not have heard yet that the hub it knows is gone

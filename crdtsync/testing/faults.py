@@ -1,0 +1,198 @@
+"""What goes wrong in a simulated world, one fault at a time, and how that passes; the world says when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from crdtsync.core.values.reserved import reserved_path
+from crdtsync.errors import StoreError
+from crdtsync.testing.clock import Clock, Trace
+from crdtsync.testing.editors import Editor
+from crdtsync.testing.memory_store import MemoryReplicaStore
+from crdtsync.testing.oracles import Ledger
+from crdtsync.testing.pages import Pages
+from crdtsync.testing.trouble import ERRORS, Trouble
+from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_machine import VirtualMachine
+from crdtsync.testing.virtual_network import VirtualLink
+from crdtsync.testing.virtual_replica import VirtualReplica
+
+DAY_S = 86_400.0
+
+
+class Faults:
+    def __init__(
+        self,
+        clock: Clock,
+        rng: Random,
+        trace: Trace,
+        hub: VirtualHub,
+        replicas: Sequence[VirtualReplica],
+        people: Sequence[Editor],
+        pages: Pages,
+        ledger: Ledger,
+    ) -> None:
+        """``people``: who is at the machines of the replicas, by name."""
+        self._clock = clock
+        self._rng = rng
+        self._trace = trace
+        self._hub = hub
+        self._replicas = replicas
+        self._people = people
+        self._pages = pages
+        self._ledger = ledger
+        self._backup = hub.backup()
+        self._states: dict[str, MemoryReplicaStore] = {}
+        """Copies of what replicas remembered."""
+
+    def end(self) -> None:
+        """From here on nothing fails, and everyone is there."""
+        self._restart_hub()
+        self._hub.store.full = False
+        for link in self._links:
+            link.bytes_per_s = None
+        for replica in self._replicas:
+            replica.store.failure = None
+            replica.pace.overflows = 0.0
+            replica.race = lambda path: None
+            replica.link.online = True
+            replica.trouble = None
+            replica.at_primitive(1 << 60, lambda: None)
+            replica.kill_within_effects(1 << 60)
+            self._restart(replica)
+
+    def happen(self, fault: str) -> None:
+        """One of the kinds of a plan; it passes by itself, or at ``end``."""
+        rng = self._rng
+        replica = rng.choice(self._replicas)
+        back_s = rng.choice([0.05, 0.5, 3.0])
+        self._trace.note("----", f"fault {fault} {replica.name}")
+        match fault:
+            case "offline":
+                replica.link.online = False
+                replica.link.cut()
+                self._clock.after(back_s * 3, lambda: setattr(replica.link, "online", True))
+            case "cut":
+                replica.link.cut()
+            case "kill":
+                replica.kill()
+                self._clock.after(back_s, lambda: self._restart(replica))
+            case "kill_within":
+                replica.kill_within_effects(rng.randrange(12))
+                self._clock.after(back_s, lambda: self._restart(replica))
+            case "kill_at":
+                replica.at_primitive(rng.randrange(80), lambda: self._kill(replica, back_s))
+            case "power":
+                replica.at_primitive(rng.randrange(80), lambda: self._cut_power(replica, back_s))
+            case "trouble":
+                replica.trouble = Trouble(rng.choice(ERRORS), rng.choice([0.02, 0.2, 1.0]))
+                self._trace.note(replica.name, f"disk meets {replica.trouble}")
+                self._clock.after(back_s * 3, lambda: setattr(replica, "trouble", None))
+            case "state_lost":
+                self._forgets(replica)
+                replica.kill()
+                contents = [node.data for _, node in replica.disk.files()]
+                self._ledger.lost_with_state(replica.name, replica.store.texts(), contents)
+                for data in contents:
+                    self._ledger.froze(data)
+                replica.lose_state()
+                next(person for person in self._people if person.name == replica.name).close_all()
+                self._pages.something_went()
+                self._clock.after(back_s, lambda: self._restart(replica))
+            case "slow":
+                self._slow_down(rng.choice(self._links), rng.choice([100.0, 1000.0, 10_000.0]), back_s * 3)
+            case "half_open":
+                rng.choice(self._links).lose(rng.choice([0.0, 0.2, 2.0]), rng.choice([3.0, 30.0]))
+            case "store_full":
+                replica.store.failure = StoreError("The state cannot be written: no space left")
+                self._clock.after(back_s * 3, lambda: setattr(replica.store, "failure", None))
+            case "state_restored":
+                self._restore_state(replica, back_s)
+            case "hub_full":
+                self._hub.store.full = True
+                self._clock.after(back_s, lambda: setattr(self._hub.store, "full", False))
+            case "clock":
+                hosts: list[VirtualHub | VirtualMachine] = [
+                    self._hub,
+                    *(each.machine for each in self._replicas),
+                ]
+                host = rng.choice(hosts)
+                host.ahead_s = rng.choice([-400, -2, -0.04, 0.0, 0.04, 2, 400]) * DAY_S
+                self._trace.note("----", f"a clock is {host.ahead_s:g} s ahead")
+            case "hub_kill":
+                self._hub.kill()
+                self._pages.something_went()
+                self._clock.after(back_s, self._restart_hub)
+            case "hub_restore":
+                if rng.random() < 0.5:
+                    self._backup = self._hub.backup()
+                else:
+                    self._hub.kill()
+                    self._hub.restore(self._backup)
+                    self._pages.something_went()
+                    self._clock.after(back_s, self._restart_hub)
+            case _:
+                pass  # happens all the time
+
+    @property
+    def _links(self) -> list[VirtualLink]:
+        return [
+            *(replica.link for replica in self._replicas),
+            *(typist.page.link for typist in self._pages.typists),
+        ]
+
+    def _slow_down(self, link: VirtualLink, bytes_per_s: float, for_s: float) -> None:
+        link.bytes_per_s = bytes_per_s
+        self._clock.after(for_s, lambda: setattr(link, "bytes_per_s", None))
+
+    def _restore_state(self, replica: VirtualReplica, back_s: float) -> None:
+        """What it had taken in since, and neither sent nor left on disk, is lost with what it remembered."""
+        if replica.name not in self._states or self._rng.random() < 0.5:
+            self._states[replica.name] = replica.store.copy()
+            return
+        self._forgets(replica)
+        replica.kill()
+        contents = replica.machine.contents()
+        self._ledger.lost_with_state(replica.name, replica.store.texts(), contents)
+        replica.restore_state(self._states[replica.name])
+        self._pages.something_went()
+        self._clock.after(back_s, lambda: self._restart(replica))
+
+    def _forgets(self, replica: VirtualReplica) -> None:
+        """Of what it was sending it will not know that it has to take it back, or that it has."""
+        if replica.engine is not None:
+            unaccepted = replica.engine._state.unaccepted
+            for entry in replica.engine._state.view.room.placements:
+                for edit in unaccepted.of(entry):
+                    self._ledger.forgot(edit.before, edit.after)
+
+    def _kill(self, replica: VirtualReplica, back_s: float) -> None:
+        replica.kill()
+        self._clock.after(back_s, lambda: self._restart(replica))
+
+    def _cut_power(self, replica: VirtualReplica, back_s: float) -> None:
+        """What people there had saved, and is gone, was never safe. Neither was what a program had written
+        aside, if the rename over the real file is gone: that never came to be a save."""
+        person = next(person for person in self._people if person.name == replica.name)
+        before = replica.machine.contents()
+        held = [(path, node, node.data) for path, node in replica.disk.files()]
+        replica.cut_power()
+        person.lose_power()
+        self._ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
+        aside = {dentry.inode for path, dentry in replica.disk.nodes.all().items() if reserved_path(path)}
+        for path, node, data in held:
+            if node in aside:  # files were changing names: the cut left one under a name that no room has
+                self._ledger.deleted(replica.name, data)
+            for left in {node, replica.disk.get(path) or node}:  # a cut may give a name back to a former file
+                self._ledger.torn(replica.name, data, left.data)
+        self._pages.something_went()
+        self._clock.after(back_s, lambda: self._restart(replica))
+
+    def _restart(self, replica: VirtualReplica) -> None:
+        if not replica.running:
+            replica.start()
+
+    def _restart_hub(self) -> None:
+        if not self._hub.up:
+            self._hub.start()
