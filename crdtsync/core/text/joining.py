@@ -6,11 +6,11 @@ Otherwise who went on in one of them would find it again as a whole, beside the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from crdtsync.core.text.align import common_prefix, common_suffix
 from crdtsync.core.text.diff import diff
-from crdtsync.core.values.late import dataclass
 
 _TELLING_CHARS: Final = 4
 """With so many more visible characters of the first line it must begin than with those of the last one, and
