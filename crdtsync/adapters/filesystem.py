@@ -129,11 +129,6 @@ def split(path: str) -> tuple[str, str]:
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
     mode = status.st_mode
-    return Fingerprint(
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        stat.S_ISREG(mode) and bool(mode & stat.S_IXUSR),
-    )
+    executable = mode & stat.S_IXUSR != 0 and stat.S_ISREG(mode)
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return Fingerprint._make((status.st_dev, status.st_ino, status.st_size, *times, executable))

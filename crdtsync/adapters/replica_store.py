@@ -33,6 +33,7 @@ from crdtsync.core.replica.records import (
     AddVersion,
     DropSynced,
     DropVersions,
+    Head,
     PutHead,
     PutMeta,
     PutSynced,
@@ -177,39 +178,43 @@ class ReplicaStore:
     def _pinned(self, key: bytes) -> set[Digest]:
         """What disk and room agreed that the entry holds, for certain or provisionally."""
         rows = self._execute("SELECT depth, row FROM synced WHERE entry = ?", (key,)).fetchall()
-        shared = codec.Shared()
-        agreed = [codec.decode_synced(codec.synced_key(key, depth), row, None, shared) for depth, row in rows]
+        agreed = [codec.decode_synced(codec.synced_key(key, depth), row, None) for depth, row in rows]
         return {synced.digest for synced in agreed if synced.digest is not None}
 
     # -- reading ------------------------------------------------------------------------------------
 
     def remembered(self) -> Remembered:
         """All that the engine needs at start. Raises StoreCorrupt, StoreError."""
-        shared = codec.Shared()
         with self._explaining(), _collector_paused():
             meta = {
                 codec.decode_string(key): codec.decode_string(codec.unsealed(row, key))
                 for key, row in self._execute("SELECT key, row FROM meta")
             }
-            heads = [
-                codec.decode_head(key, row, shared)
-                for key, row in self._execute("SELECT document, row FROM head")
-            ]
-            return Remembered(meta, tuple(heads), self._all_synced(shared))
+            return Remembered(meta, *self._heads_and_synced())
 
-    def _all_synced(self, shared: codec.Shared) -> tuple[Synced, ...]:
+    def _heads_and_synced(self) -> tuple[tuple[Head, ...], tuple[Synced, ...]]:
+        """By path: whoever goes through a large folder finds what belongs to a file where memory was just
+        read. In the order of identities that takes three times as long."""
+        head_rows: dict[bytes, bytes] = dict(self._execute("SELECT document, row FROM head"))
         provisional: dict[bytes, Synced] = {}
         deeper = "SELECT entry, depth, row FROM synced WHERE depth > 0 ORDER BY depth DESC"
         for key, depth, row in self._execute(deeper):
             below = provisional.get(key)
-            provisional[key] = codec.decode_synced(codec.synced_key(key, depth), row, below, shared)
-        synced = [
-            codec.decode_synced(key + b"\0", row, provisional.pop(key, None), shared)
-            for key, row in self._execute("SELECT entry, row FROM synced WHERE depth = 0")
-        ]
+            provisional[key] = codec.decode_synced(codec.synced_key(key, depth), row, below)
+        rows = self._execute("SELECT row, entry FROM synced WHERE depth = 0").fetchall()
+        rows.sort(key=_path_of_row)
+        heads: list[Head] = []
+        synced: list[Synced] = []
+        for row, key in rows:
+            head_row = head_rows.pop(key, None)
+            head = None if head_row is None else codec.decode_head(key, head_row)
+            if head is not None:
+                heads.append(head)
+            synced.append(codec.decode_synced(key + b"\0", row, provisional.pop(key, None), head))
+        heads += [codec.decode_head(key, row) for key, row in head_rows.items()]
         if provisional:
             raise DamagedRow("an agreement is missing below its provisional one")
-        return tuple(synced)
+        return tuple(heads), tuple(synced)
 
     def updates(self, document: DocumentId) -> list[bytes]:
         """The document's log, oldest first; empty for an unknown document. Raises StoreError."""
@@ -242,6 +247,10 @@ class ReplicaStore:
             raise explained(self._path, problem) from problem
         except DamagedRow as problem:
             raise corrupt(self._path, str(problem)) from problem
+
+
+def _path_of_row(row: tuple[bytes, bytes]) -> bytes:
+    return codec.path_in_synced(row[0])
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crdtsync.adapters.replica_store_codec import DamagedRow, Shared, decode_synced, sealed
+from crdtsync.adapters.replica_store_codec import DamagedRow, decode_synced, sealed
 from crdtsync.core.hub.documents import problem_of
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
@@ -115,4 +115,4 @@ def test_what_is_no_value_is_taken_in_a_text() -> None:
 )
 def test_a_row_whose_checksum_holds_is_still_read_with_care(fields: bytes) -> None:
     with pytest.raises(DamagedRow):
-        decode_synced(bytes(13), sealed(fields, bytes(13)), None, Shared())
+        decode_synced(bytes(13), sealed(fields, bytes(13)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 import pytest
@@ -172,12 +172,17 @@ def test_of_a_small_tree_and_of_one_that_waits_there_is_no_snapshot(monkeypatch:
     assert reader.snapshot(reader.encode_state()) == ""
 
 
+class Kept(NamedTuple):
+    entry: EntryId
+    path: str
+
+
 def test_identities_and_paths_that_are_known_are_not_kept_twice() -> None:
     entry = new_entry_id(random.Random(1))
     written = TreeDocument(1)
     written.edit([Create(entry, Kind.TEXT, "some/path", False, Origin())])
     path = "/".join(["some", "path"])
-    loaded = TreeDocument(2, [written.encode_state()], {entry: entry, path: path})
+    loaded = TreeDocument(2, [written.encode_state()], {entry: Kept(entry, path)})
     assert next(iter(loaded.rows)) is entry
     assert loaded.rows[entry].path is path
 

@@ -49,6 +49,11 @@ class Deletions:
         self.held.discard(entry)
         self.passed.discard(entry)
 
+    @property
+    def any(self) -> bool:
+        """Whether any entry is gone from disk and still in the room."""
+        return bool(self._burst or self.held or self.passed or self._unmounted)
+
     def covers(self, entry: EntryId) -> bool:
         """Whether the deletion must not be sent yet."""
         return entry in self._burst or entry in self.held

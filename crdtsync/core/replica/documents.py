@@ -88,6 +88,10 @@ class Documents:
         head = self.heads.get(DocumentId(entry))
         return EMPTY_STATE_VECTOR if head is None else head.state_vector
 
+    def head(self, entry: EntryId) -> Head | None:
+        """Of a text that the present event did not change, if anything is known of it."""
+        return None if entry in self._changed else self.heads.get(DocumentId(entry))
+
     def text_digest(self, entry: EntryId) -> Digest:
         if entry in self._changed:
             return digest_of_text(self._holding(entry).text)
@@ -205,16 +209,7 @@ class Documents:
             return
         head = self.heads.get(document)
         if head is not None and head.dirty != dirty:
-            self._put_head(
-                Head(
-                    document=document,
-                    state_vector=head.state_vector,
-                    digest=head.digest,
-                    size_bytes=head.size_bytes,
-                    at_ms=head.at_ms,
-                    dirty=dirty,
-                )
-            )
+            self._put_head(head._replace(dirty=dirty))
 
     def keep_version(self, entry: EntryId, text: str, now: float) -> None:
         """Keep a text that stood on disk, as a base for late and stale saves."""

@@ -79,7 +79,7 @@ class ReplicaEngine:
         out = Outbox()
         documents = Documents(client_id, recall, remembered.heads, synced, out)
         tree_log = list(recall.updates(TREE))
-        tree = TreeDocument(client_id, tree_log, remembered.names(), remembered.meta.get(TREE_ROWS_KEY, ""))
+        tree = TreeDocument(client_id, tree_log, synced.by_entry, remembered.meta.get(TREE_ROWS_KEY, ""))
         hub_side = HubSide(self)
         session = HubSession(
             identity,

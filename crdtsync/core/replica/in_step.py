@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.effects import Look, LookAt
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.ids import EntryId
 
@@ -11,12 +15,54 @@ from crdtsync.core.values.ids import EntryId
 def replan_all(state: ReplicaState) -> None:
     """Plan whatever needs it, at a start; nearly all of a large folder does not."""
     placements = state.view.placements
-    state.replan(entry for entry in placements if not in_step(state, entry))
+    state.replan(
+        [
+            entry
+            for entry, placed in placements.items()
+            if not (_stands(state, placed) or in_step(state, entry))
+        ]
+    )
     state.replan(agreed.entry for agreed in state.synced if agreed.entry not in placements)
     state.replan(state.unsure)  # of some neither the room nor an agreement that is sure knows any more
     for path in state.disk.paths():
         if state.synced.at(path) is None:
             state.replan_path(path)
+
+
+def _stands(state: ReplicaState, placed: Placement) -> bool:
+    """Whether a plan of the text would find nothing to do, as far as that is told at a glance; as ``in_step``
+    tells in the end."""
+    entry, path, kind, executable, _ = placed
+    agreed, head = state.synced.get(entry), state.documents.head(entry)
+    if agreed is None or head is None or kind is not Kind.TEXT or state.unsure:
+        return False
+    return (
+        state.disk.stands(agreed)
+        and (agreed.path, agreed.kind, agreed.executable) == (path, kind, executable)
+        and (agreed.digest, agreed.state_vector) == (head.digest, head.state_vector)
+        and (agreed.digest is not None and agreed.fingerprint is not None)
+        and agreed.fingerprint.executable == executable
+        and state.synced.at(path) == entry
+    )
+
+
+def take_in_step(
+    state: ReplicaState, deletions: Deletions, files: Mapping[str, Fingerprint]
+) -> Mapping[str, Fingerprint]:
+    """Take in the files of a scan that stand just as they were agreed on, and of which nothing else is known:
+    at a start nearly all of a large folder. Returns those that have to be thought about."""
+    if deletions.any or state.looking.any_settling or state.disk.unknown or state.unsure:
+        return files
+    others: dict[str, Fingerprint] = {}
+    for path, fingerprint in files.items():
+        agreed = state.synced.agreed_at(path)
+        as_agreed = agreed is not None and agreed.fingerprint == fingerprint
+        if agreed is None or not as_agreed or fingerprint.is_coarse or path in state.disk:
+            others[path] = fingerprint
+        else:
+            state.disk.put_agreed(agreed)
+            state.rebooted.discard(agreed.entry)  # whoever empties it from now on means it
+    return others
 
 
 def in_step(state: ReplicaState, entry: EntryId) -> bool:

@@ -227,6 +227,11 @@ class Looking:
         return settling is not None and settling.wait is Wait.ABSENT
 
     @property
+    def any_settling(self) -> bool:
+        """Whether anything was seen or heard of any path that is not believed yet."""
+        return bool(self._settling or self._closed)
+
+    @property
     def any_absent(self) -> bool:
         """Whether any path is absent and not yet believed to be."""
         return any(settling.wait is Wait.ABSENT for settling in self._settling.values())

@@ -10,7 +10,7 @@ from typing import assert_never
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.effects import ScanFolder
 from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
-from crdtsync.core.replica.in_step import out_of_step
+from crdtsync.core.replica.in_step import out_of_step, take_in_step
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.looking import Wait
 from crdtsync.core.replica.rechecking import RECHECK_S, MissingDisk, forget_unknown
@@ -322,7 +322,8 @@ class Observing:
             state.rechecks[path] = now + RECHECK_S
         for path, reason in scan.unshareable.items():
             self._unknown(path, reason, "unshared")
-        for path, fingerprint in [*scan.files.items(), *scan.links.items()]:
+        others = take_in_step(state, self._deletions, scan.files)
+        for path, fingerprint in [*others.items(), *scan.links.items()]:
             if not self._unchanged(path, fingerprint, now) or fingerprint.may_hide_writes(now):
                 state.looking.suspect(path, fingerprint.size_bytes)
             else:
@@ -370,15 +371,16 @@ class Observing:
             return False  # saved right before we ended, perhaps, and once more after that
         if agreed is not None and agreed.fingerprint == fingerprint and agreed.entry not in state.unsure:
             # The agreement's own path and fingerprint, so that neither is kept twice.
-            state.disk.put(agreed.path, OnDisk(agreed.kind, agreed.digest, agreed.fingerprint))
+            state.disk.put_agreed(agreed)
             state.rebooted.discard(agreed.entry)  # whoever empties it from now on means it
             return True
         return False
 
     def _missing(self, below: str, scan: Scan, touched: set[str]) -> None:
         state = self._state
-        known = (*state.disk.below(below), *state.synced.below(below))
-        for path in sorted({path for path in known if path not in scan.files}):
+        missing = {path for path in state.disk.inside(below) if path not in scan.files}
+        missing.update(path for path in state.synced.inside(below) if path not in scan.files)
+        for path in sorted(missing):
             if (
                 path not in scan.links
                 and (path not in scan.folders or self._is_file(path))

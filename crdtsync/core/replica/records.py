@@ -133,10 +133,6 @@ class Remembered:
     heads: tuple[Head, ...] = ()
     synced: tuple[Synced, ...] = ()
 
-    def names(self) -> dict[str, str]:
-        """Identities and paths, each mapped to itself: whoever reads them elsewhere need not keep a copy."""
-        return {name: name for each in self.synced for name in (each.entry, each.path)}
-
 
 class Recall(Protocol):
     """The reading side of the replica's store, called synchronously by the engine."""

@@ -21,6 +21,7 @@ from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
+    Named,
     Operation,
     Origin,
     PutVersion,
@@ -60,10 +61,10 @@ class TreeDocument:
         self,
         client_id: int,
         updates: Iterable[bytes] = (),
-        known: Mapping[str, str] | None = None,
+        known: Mapping[EntryId, Named] | None = None,
         snapshot: str = "",
     ) -> None:
-        """``known`` maps identities and paths to themselves: rows hold those rather than copies.
+        """``known``: who keeps identities and paths already; rows hold those rather than copies.
 
         With a ``snapshot`` of the only update the document rests from the start.
         """
@@ -238,7 +239,7 @@ class TreeDocument:
         self._versions: Map[Any] = self._columns["versions"]
         self._last_update = b""
 
-    def _read_all(self, known: Mapping[str, str]) -> None:
+    def _read_all(self, known: Mapping[Any, Named]) -> None:
         """Make the rows of a document that was loaded, and follow it from here on.
 
         A column as JSON takes a quarter of the time of telling it cell by cell. It shows bytes as a list; to
@@ -248,8 +249,11 @@ class TreeDocument:
         for name, column in self._columns.items():
             cells: dict[str, object] = dict(column) if name == "gone" else json.loads(str(column))
             for key, value in cells.items():
-                same = known.get(value, value) if isinstance(value, str) else value
-                self._set(name, known.get(key, key), same)
+                same = known.get(key)
+                if same is None:
+                    self._set(name, key, value)
+                else:
+                    self._set(name, same.entry, same.path if value == same.path else value)
         self._changed.clear()
         self._follow()
 

@@ -8,7 +8,6 @@ name and the others get derived ones, on this disk alone. Every ``path`` in here
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from unicodedata import normalize
 
 from crdtsync.core.tree.rows import Operation
@@ -295,7 +294,7 @@ class LocalView:
             placed = self.room.get(entry)
             new = None if placed is None else self.path_of(placed.path)
             if placed is not None and new is not None and new != placed.path:
-                self._own[entry] = replace(placed, path=new)
+                self._own[entry] = placed._replace(path=new)
             if old != new:
                 self._moved.add(entry)
                 if old is not None:

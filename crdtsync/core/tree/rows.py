@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
@@ -40,6 +40,16 @@ class Origin:
 
 NO_VERSIONS: Final[Mapping[Digest, Version]] = MappingProxyType({})
 NO_ORIGIN: Final = Origin()
+
+
+class Named(Protocol):
+    """Whoever keeps the identity and the path of an entry."""
+
+    @property
+    def entry(self) -> EntryId: ...
+
+    @property
+    def path(self) -> str: ...
 
 
 @dataclass(slots=True)

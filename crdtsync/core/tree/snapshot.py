@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from crdtsync.core.tree.rows import NO_ORIGIN, NO_VERSIONS, Origin, Row, Version
+from crdtsync.core.tree.rows import NO_ORIGIN, NO_VERSIONS, Named, Origin, Row, Version
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import ENTRY_ID_BYTES, EntryId
@@ -30,14 +30,15 @@ class Snapshot:
 def encode_snapshot(rows: Mapping[EntryId, Row], update: bytes, state_vector: bytes) -> str:
     """JSON; ``update`` is all of the document.
 
-    Nearly all rows are of plain texts, which go in columns; the others one by one.
+    Nearly all rows are of plain texts, which go in columns; the others one by one. Each by path: whoever
+    takes them in finds what stands in one folder together.
     """
     entries: list[str] = []
     paths: list[str] = []
     numbers: list[int] = []
     origins: dict[Origin, int] = {}
     others: list[list[Any]] = []
-    for entry, row in rows.items():
+    for entry, row in sorted(rows.items(), key=_by_path):
         number = origins.setdefault(row.origin, len(origins))
         if row.path is not None and row == Row(row.path, Kind.TEXT, origin=row.origin):
             entries.append(entry)
@@ -61,16 +62,13 @@ def encode_snapshot(rows: Mapping[EntryId, Row], update: bytes, state_vector: by
     )
 
 
-def decode_snapshot(text: str, update: bytes, known: Mapping[str, str]) -> Snapshot | None:
-    """None if it is not of that update. ``known`` maps identities and paths to themselves."""
+def decode_snapshot(text: str, update: bytes, known: Mapping[Any, Named]) -> Snapshot | None:
+    """None if it is not of that update. ``known`` as for TreeDocument."""
     if not text.startswith(f'{{"format":{FORMAT},"update":"{digest_of(update)}",'):
         return None
     read = json.loads(text)
     same = known.get
-    origins = [
-        Origin(by, at_ms, None if copy_of is None else same(copy_of, copy_of))
-        for by, at_ms, copy_of in read["origins"]
-    ]
+    origins = [Origin(by, at_ms, copy_of) for by, at_ms, copy_of in read["origins"]]
     origins = [NO_ORIGIN if origin == NO_ORIGIN else origin for origin in origins]
     joined, paths, numbers = read["texts"]
     rows: dict[str, Row] = {}
@@ -78,11 +76,17 @@ def decode_snapshot(text: str, update: bytes, known: Mapping[str, str]) -> Snaps
     for path, number in zip(paths, numbers, strict=True):
         entry = joined[at : at + _ID_CHARS]
         at += _ID_CHARS
-        rows[same(entry, entry)] = Row(same(path, path), kind, False, None, origins[number], NO_VERSIONS)
+        if (one := same(entry)) is not None:
+            entry = one.entry
+            path = one.path if path == one.path else path
+        rows[entry] = Row(path, kind, False, None, origins[number], NO_VERSIONS)
     for entry, path, kind_name, executable, gone, number, fields in read["others"]:
         versions = {version.digest: version for version in map(_version, fields)}
-        rows[same(entry, entry)] = Row(
-            None if path is None else same(path, path),
+        if (one := same(entry)) is not None:
+            entry = one.entry
+            path = one.path if path == one.path else path
+        rows[entry] = Row(
+            path,
             None if kind_name is None else Kind(kind_name),
             executable,
             None if gone is None else bytes.fromhex(gone),
@@ -90,6 +94,10 @@ def decode_snapshot(text: str, update: bytes, known: Mapping[str, str]) -> Snaps
             versions or NO_VERSIONS,
         )
     return Snapshot(cast("dict[EntryId, Row]", rows), bytes.fromhex(read["vector"]))
+
+
+def _by_path(item: tuple[EntryId, Row]) -> tuple[str, EntryId]:
+    return item[1].path or "", item[0]
 
 
 def _version_fields(version: Version) -> list[Any]:

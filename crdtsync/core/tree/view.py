@@ -7,8 +7,7 @@ Knows rows and what the documents hold (``Contents``); changes nothing itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import NamedTuple, Protocol, assert_never
 
 from crdtsync.core.text.statevector import covers
 from crdtsync.core.tree.rows import (
@@ -25,8 +24,7 @@ from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import ENTRY_ID_BYTES, EntryId
-from crdtsync.core.values.paths import conflict_path, parents, path_problem
-from crdtsync.core.values.reserved import reserved_path
+from crdtsync.core.values.paths import conflict_path, enters_room, folders_above
 
 
 class Contents(Protocol):
@@ -37,8 +35,7 @@ class Contents(Protocol):
     def text_digest(self, entry: EntryId) -> Digest: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """Where an entry that is alive stands. ``version`` is the content of a blob or link."""
 
     entry: EntryId
@@ -61,7 +58,7 @@ class RoomView:
         self._unchecked: set[str] = set()
         self._forked: set[EntryId] = set()
         self._left: set[str] = set()
-        self.refresh(rows)
+        self._place_all()
 
     @property
     def placements(self) -> Mapping[EntryId, Placement]:
@@ -95,6 +92,15 @@ class RoomView:
                     self._add(new)
                 self._unchecked.add(new.path)
 
+    def _place_all(self) -> None:
+        """As ``refresh`` of all rows at the beginning; nearly all of so many paths need no repair."""
+        for entry in self._rows:
+            new = self._place(entry)
+            if new is not None:
+                self._placements[entry] = new
+                self._add(new)
+        self._unchecked |= self._at.keys() & self._below.keys()
+
     def take_left(self) -> set[str]:
         """The paths that entries have left since the last call: something else may stand there now."""
         left, self._left = self._left, set()
@@ -118,7 +124,7 @@ class RoomView:
         row = self._rows.get(entry)
         if row is None or row.path is None or row.kind is None:
             return None
-        if path_problem(row.path) is not None or reserved_path(row.path):
+        if not enters_room(row.path):
             return None
         version: Version | None = None
         match row.kind:
@@ -140,9 +146,11 @@ class RoomView:
         return Placement(entry, row.path, row.kind, row.executable, version)
 
     def _add(self, placement: Placement) -> None:
-        others = self._claimants(placement.path)
-        self._at[placement.path] = (*others, placement.entry) if others else placement.entry
-        for folder in parents(placement.path):
+        other = self._at.setdefault(placement.path, placement.entry)
+        if other is not placement.entry:
+            self._at[placement.path] = (*self._claimants(placement.path), placement.entry)
+            self._unchecked.add(placement.path)
+        for folder in folders_above(placement.path):
             self._below[folder] = self._below.get(folder, 0) + 1
             if folder in self._at:
                 self._unchecked.add(folder)
@@ -158,7 +166,7 @@ class RoomView:
             self._at[placement.path] = claimants if len(claimants) > 1 else claimants[0]
         else:
             del self._at[placement.path]
-        for folder in parents(placement.path):
+        for folder in folders_above(placement.path):
             left = self._below[folder] - 1
             if left:
                 self._below[folder] = left

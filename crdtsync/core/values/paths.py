@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import Final
 
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import person_name, printable
@@ -12,6 +14,14 @@ from crdtsync.errors import InvalidName
 _SPELLING = re.compile(
     r"(?P<stem>.+) \(other spelling, (?P<identity>[0-9a-f]{8})\)(?P<extension>\..*)?", re.DOTALL
 )
+
+_PLAIN_NAME_MAX_CHARS: Final = 60
+_PLAIN_NAME = re.compile(
+    rf"(?=.{{1,{_PLAIN_NAME_MAX_CHARS}}}\Z)(?!4913|thumbs|desktop)"
+    r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.(?!sw.\Z)[a-z0-9]+)*\Z",
+    re.IGNORECASE | re.ASCII,
+)
+"""Names that are surely valid ones, and of which ``core.values.reserved`` keeps none out."""
 
 
 def path_problem(text: str) -> str | None:
@@ -37,6 +47,22 @@ def path_problem(text: str) -> str | None:
     return None
 
 
+def enters_room(path: str) -> bool:
+    """Whether ``path`` is a valid one of a room, with no name that stays out of rooms."""
+    folder, slash, last = path.rpartition("/")
+    if _PLAIN_NAME.match(last) is not None and (not slash or _takes_plain_names(folder)):
+        return True  # as nearly all do
+    return path_problem(path) is None and not reserved_path(path)
+
+
+@lru_cache(maxsize=256)
+def _takes_plain_names(folder: str) -> bool:
+    """Whether every plain name in the folder makes a path that enters a room."""
+    longest = len(folder.encode("utf-8", "replace")) + 1 + _PLAIN_NAME_MAX_CHARS
+    fits = longest <= limits.PATH_MAX_BYTES and folder.count("/") + 2 <= limits.PATH_MAX_DEPTH
+    return fits and path_problem(folder) is None and not reserved_path(folder)
+
+
 def check_path(path: str) -> None:
     """Raises InvalidName for what cannot be the path of a file of a room."""
     problem = path_problem(path)
@@ -55,10 +81,22 @@ def parent(path: str) -> str:
 
 def parents(path: str) -> list[str]:
     """The folders above ``path``, innermost first, without the root."""
+    return list(folders_above(path))
+
+
+def folders_above(path: str) -> tuple[str, ...]:
+    """The same, kept for the last few folders: their files come one after the other."""
+    folder = path.rpartition("/")[0]
+    return _up_from(folder) if folder else ()
+
+
+@lru_cache(maxsize=256)
+def _up_from(folder: str) -> tuple[str, ...]:
     found = []
-    while path := parent(path):
-        found.append(path)
-    return found
+    while folder:
+        found.append(folder)
+        folder = parent(folder)
+    return tuple(found)
 
 
 def name(path: str) -> str:

@@ -113,11 +113,11 @@ _KEY: Final = bytes(12)
 
 
 def _head(data: bytes) -> None:
-    rows.decode_head(_KEY, rows.sealed(data, _KEY), rows.Shared())
+    rows.decode_head(_KEY, rows.sealed(data, _KEY))
 
 
 def _synced(data: bytes) -> None:
-    rows.decode_synced(_KEY + b"\0", rows.sealed(data, _KEY + b"\0"), None, rows.Shared())
+    rows.decode_synced(_KEY + b"\0", rows.sealed(data, _KEY + b"\0"), None)
 
 
 def _make_head(choices: Choices) -> bytes:
