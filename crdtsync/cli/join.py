@@ -63,7 +63,13 @@ class Wanted:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from crdtsync.cli.interpreter import collect_seldom, hand_over_soon, importing
+    from crdtsync.cli.interpreter import (
+        collect_nothing,
+        collect_seldom,
+        hand_over_soon,
+        importing,
+        leave_all,
+    )
 
     with importing():
         import asyncio
@@ -84,10 +90,17 @@ def run(arguments: argparse.Namespace) -> int:
         differing=None if arguments.differing is None else Differing(arguments.differing),
     )
     _warn(wanted.hub)
-    collect_seldom()
     hand_over_soon()
     command = JoinCommand(options, json=arguments.json, once=arguments.once)
-    return asyncio.run(command.run())
+
+    async def read() -> None:
+        collect_seldom()
+
+    collect_nothing()
+    try:
+        return asyncio.run(command.run(read))
+    finally:
+        leave_all()
 
 
 def what_is_wanted(arguments: argparse.Namespace) -> Wanted:

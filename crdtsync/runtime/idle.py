@@ -9,7 +9,8 @@ from typing import Final, NoReturn
 from crdtsync.adapters.heap import Heap
 
 FIRST_S: Final = 2.0
-"""After the start, which needs much that is not needed any more."""
+"""In the first ``FIRST_ROUNDS`` after the start, which needs much that is not needed any more."""
+FIRST_ROUNDS: Final = 5
 PERIOD_S: Final = 10.0
 PAUSE_S: Final = 0.05
 """Between two parts, so that saves and commits go first."""
@@ -23,10 +24,11 @@ async def shrink_when_idle(
     If not, ``rest`` is called; it returns whether it has freed much memory.
     """
     heap = Heap()
-    pause_s = FIRST_S
+    pause_s, rounds = FIRST_S, 0
     while True:
         await asyncio.sleep(pause_s)
         more = await shrink()
-        pause_s = PAUSE_S if more else PERIOD_S
+        rounds += not more
+        pause_s = PAUSE_S if more else FIRST_S if rounds < FIRST_ROUNDS else PERIOD_S
         if not more:
             await asyncio.to_thread(heap.give_back, at_once=rest())

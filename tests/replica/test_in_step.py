@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.events import Hint, HintKind
-from crdtsync.core.replica.in_step import in_step, only_hinted, replan_all
+from crdtsync.core.replica.in_step import begin_planning, in_step, only_hinted, take_in_step
 from crdtsync.core.replica.own_files import MAX_COUNT, OwnFiles
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.tree.rows import SetExecutable, SetPath
@@ -108,12 +109,70 @@ CHANGES = [
 def test_whatever_differs_is_planned(change: Callable[[ReplicaState, EntryId], None]) -> None:
     state, entry = _at_rest()
     assert in_step(state, entry)
-    replan_all(state)
+    begin_planning(state)
     assert not state.plan_entries and not state.plan_paths
     change(state, entry)
     assert not in_step(state, entry)
-    replan_all(state)
+    begin_planning(state)
     assert state.plan_entries == {entry}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_differs_from_what_was_taken_in_as_agreed_is_planned(
+    change: Callable[[ReplicaState, EntryId], None],
+) -> None:
+    state, entry = _at_rest()
+    state.disk.begin({agreed.path: agreed for agreed in state.synced})
+    begin_planning(state)
+    assert not state.plan_entries and not state.plan_paths
+    change(state, entry)
+    assert not in_step(state, entry)
+    begin_planning(state)
+    assert state.plan_entries == {entry}
+
+
+def test_of_a_scan_what_stands_as_agreed_is_taken_in_and_the_rest_is_thought_about() -> None:
+    state, entry = _at_rest()
+    agreed, other = state.synced.get(entry), state.synced.at("d/other.md")
+    assert agreed is not None and agreed.fingerprint is not None and other is not None
+    beside = state.synced.get(other)
+    assert beside is not None and beside.fingerprint is not None
+    touched = beside.fingerprint._replace(mtime_ns=1)
+    files = {PATH: agreed.fingerprint, "d/other.md": touched, "new.md": agreed.fingerprint}
+    nothing_is_gone = Deletions()
+    for path in list(state.disk.paths()):
+        state.disk.discard(path)
+    state.rebooted |= {entry, other}
+    others = {"d/other.md": touched, "new.md": agreed.fingerprint}
+    assert take_in_step(state, nothing_is_gone, files) == others
+    seen = state.disk.get(PATH)
+    assert seen is not None
+    assert (seen.kind, seen.digest, seen.fingerprint) == (agreed.kind, agreed.digest, agreed.fingerprint)
+    assert list(state.disk.paths()) == [PATH]
+    assert state.disk.below("d") == [PATH]
+    assert state.rebooted == {other}
+
+    assert take_in_step(state, nothing_is_gone, files) == others, "the same once more"
+    _agree(state, entry, fingerprint=touched)
+    assert take_in_step(state, nothing_is_gone, {PATH: touched}) == {PATH: touched}, "another was seen there"
+
+
+def test_of_a_scan_all_is_thought_about_that_may_hide_a_write_or_while_anything_is_gone() -> None:
+    state, entry = _at_rest()
+    agreed = state.synced.get(entry)
+    assert agreed is not None and agreed.fingerprint is not None
+    coarse = agreed.fingerprint._replace(mtime_ns=3_000_000_000, ctime_ns=3_000_000_000)
+    _agree(state, entry, fingerprint=coarse)
+    state.disk.begin({})
+    assert take_in_step(state, Deletions(), {PATH: coarse}) == {PATH: coarse}
+    _agree(state, entry, fingerprint=agreed.fingerprint)
+    gone = Deletions()
+    gone.add(entry, 0.0)
+    files = {PATH: agreed.fingerprint}
+    assert take_in_step(state, gone, files) == files
+    state.doubt((agreed,))
+    assert take_in_step(state, Deletions(), files) == files
+    assert not list(state.disk.paths())
 
 
 def test_what_has_no_entry_yet_is_planned_by_its_path() -> None:
@@ -121,7 +180,7 @@ def test_what_has_no_entry_yet_is_planned_by_its_path() -> None:
     seen = state.disk.get(PATH)
     assert seen is not None
     state.disk.put("new.md", seen)
-    replan_all(state)
+    begin_planning(state)
     assert state.plan_paths == {"new.md"}
     assert not state.plan_entries
 

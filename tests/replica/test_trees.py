@@ -7,10 +7,61 @@ from hypothesis import strategies as st
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.trees import PathIndex, SyncedTree
-from crdtsync.core.values.files import Kind
+from crdtsync.core.values.digests import digest_of_text
+from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.ids import EntryId
 
 PATHS = st.lists(st.sampled_from(["a", "a/b", "a/b/c", "a/d", "e/f/g", "e/f", "h"]), max_size=30)
+
+
+@given(PATHS, st.integers(0, 30))
+def test_an_index_that_is_asked_late_knows_as_much(toggled: list[str], asked: int) -> None:
+    here: set[str] = set()
+    index = PathIndex(here)
+    for number, path in enumerate(toggled):
+        if path in here:
+            here.discard(path)
+            index.discard(path)
+        else:
+            here.add(path)
+            index.add(path)
+        if number >= asked:
+            assert index.below("a") == sorted(each for each in here if each.startswith("a/"))
+            assert sorted(index.inside("")) == index.below("")
+
+
+@given(st.lists(st.tuples(st.sampled_from("efg"), st.sampled_from([1, 2, None])), max_size=12))
+def test_files_are_known_by_inode_and_content_whenever_somebody_asks_first(
+    changes: list[tuple[str, int | None]],
+) -> None:
+    """As each has an inode and a content of its own."""
+    early, late = SyncedTree(), SyncedTree()
+    agreements: dict[EntryId, Synced] = {}
+    for name, size in changes:
+        entry = EntryId(name * 24)
+        if size is None:
+            agreements.pop(entry, None)
+            early.discard(entry)
+            late.discard(entry)
+        else:
+            content, inode = f"{name}{size}", 10 * ord(name) + size
+            seen = Fingerprint(1, inode, size, 0, 0, False)
+            agreed = Synced(entry, name, Kind.TEXT, digest_of_text(content), False, b"", seen)
+            agreements[entry] = agreed
+            early.put(agreed)
+            late.put(agreed)
+        _knows(early, agreements)
+    _knows(late, agreements)
+
+
+def _knows(tree: SyncedTree, agreements: dict[EntryId, Synced]) -> None:
+    for name in "efg":
+        for size in (1, 2):
+            seen = Fingerprint(1, 10 * ord(name) + size, size, 0, 0, False)
+            digest = digest_of_text(f"{name}{size}")
+            agreed = agreements.get(EntryId(name * 24))
+            known = agreed if agreed is not None and agreed.digest == digest else None
+            assert tree.with_inode(seen) == tree.with_digest(digest) == known
 
 
 @given(PATHS)

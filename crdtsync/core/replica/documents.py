@@ -88,9 +88,10 @@ class Documents:
         head = self.heads.get(DocumentId(entry))
         return EMPTY_STATE_VECTOR if head is None else head.state_vector
 
-    def head(self, entry: EntryId) -> Head | None:
-        """Of a text that the present event did not change, if anything is known of it."""
-        return None if entry in self._changed else self.heads.get(DocumentId(entry))
+    @property
+    def changing(self) -> bool:
+        """Whether the present event changed any: their heads are of before."""
+        return bool(self._changed)
 
     def text_digest(self, entry: EntryId) -> Digest:
         if entry in self._changed:

@@ -25,9 +25,10 @@ def recall_doubts(state: ReplicaState, rows: Iterable[Synced], *, same_boot: boo
     what was merely intended may have been done or not.
     """
     for row in rows:
-        agreements, stood = chain(row), confirmed(row)
+        stood = confirmed(row)
         if row.provisional is None and stood is not None:
             continue
+        agreements = chain(row)
         never = row.digest is None and row.kind is not Kind.DIR
         if same_boot and stood is not None:
             at = agreements.index(stood)

@@ -19,7 +19,7 @@ from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.holding import Holding
 from crdtsync.core.replica.housekeeping import AHEAD_KEY, BOOT_KEY, Housekeeping, cursor_in
 from crdtsync.core.replica.hub_side import TREE_ROWS_KEY, HubSide
-from crdtsync.core.replica.in_step import looks, replan_all
+from crdtsync.core.replica.in_step import begin_planning, looks
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.joining import FirstJoin
 from crdtsync.core.replica.live import LiveTexts
@@ -79,7 +79,9 @@ class ReplicaEngine:
         out = Outbox()
         documents = Documents(client_id, recall, remembered.heads, synced, out)
         tree_log = list(recall.updates(TREE))
-        tree = TreeDocument(client_id, tree_log, synced.by_entry, remembered.meta.get(TREE_ROWS_KEY, ""))
+        snapshot = remembered.meta.get(TREE_ROWS_KEY, "")
+        again = partial(recall.updates, TREE)
+        tree = TreeDocument(client_id, tree_log, synced.by_entry, snapshot, again)
         hub_side = HubSide(self)
         session = HubSession(
             identity,
@@ -250,12 +252,7 @@ class ReplicaEngine:
             return
         first = not self._observing.scanned_once
         if self._observing.scanned(number, scan, self._now) and first and self._observing.scanned_once:
-            self._run()
-
-    def _run(self) -> None:
-        """From here on plans are carried out."""
-        self._state.running = True
-        replan_all(self._state)
+            begin_planning(self._state)
 
     def _decided(self, differing: ev.Differing) -> None:
         if self._first_join is None:
@@ -263,7 +260,7 @@ class ReplicaEngine:
         self._reconcile.decide(differing, self._first_join.differing)
         self._first_join = None
         self._out.record(PutMeta(JOINED_KEY, "1"))
-        self._run()
+        begin_planning(self._state)
         self._observing.scan()
 
     def _step_done(self, step: int, outcome: Outcome) -> None:

@@ -6,22 +6,17 @@ from collections.abc import Mapping
 
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.effects import Look, LookAt
+from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import Fingerprint, Kind
-from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.ids import DocumentId, EntryId
 
 
-def replan_all(state: ReplicaState) -> None:
-    """Plan whatever needs it, at a start; nearly all of a large folder does not."""
+def begin_planning(state: ReplicaState) -> None:
+    """From here on plans are carried out, beginning with whatever needs one: hardly any of a large folder."""
+    state.running = True
     placements = state.view.placements
-    state.replan(
-        [
-            entry
-            for entry, placed in placements.items()
-            if not (_stands(state, placed) or in_step(state, entry))
-        ]
-    )
+    state.replan(entry for entry in _not_at_a_glance(state) if not in_step(state, entry))
     state.replan(agreed.entry for agreed in state.synced if agreed.entry not in placements)
     state.replan(state.unsure)  # of some neither the room nor an agreement that is sure knows any more
     for path in state.disk.paths():
@@ -29,39 +24,62 @@ def replan_all(state: ReplicaState) -> None:
             state.replan_path(path)
 
 
-def _stands(state: ReplicaState, placed: Placement) -> bool:
-    """Whether a plan of the text would find nothing to do, as far as that is told at a glance; as ``in_step``
-    tells in the end."""
-    entry, path, kind, executable, _ = placed
-    agreed, head = state.synced.get(entry), state.documents.head(entry)
-    if agreed is None or head is None or kind is not Kind.TEXT or state.unsure:
-        return False
-    return (
-        state.disk.stands(agreed)
-        and (agreed.path, agreed.kind, agreed.executable) == (path, kind, executable)
-        and (agreed.digest, agreed.state_vector) == (head.digest, head.state_vector)
-        and (agreed.digest is not None and agreed.fingerprint is not None)
-        and agreed.fingerprint.executable == executable
-        and state.synced.at(path) == entry
-    )
+def _not_at_a_glance(state: ReplicaState) -> list[EntryId]:
+    """The entries of which more has to be asked before it is known that a plan would find nothing to do.
+
+    Goes through everything, and so asks the indices themselves; what it leaves out is ``in_step``.
+    """
+    placements = state.view.placements
+    if state.unsure or state.documents.changing or state.synced.disputed:
+        return list(placements)
+    agreed_of, head_of = state.synced.by_entry.get, state.documents.heads.get
+    on_disk, text = state.disk.as_agreed, Kind.TEXT
+    found: list[EntryId] = []
+    for entry, path, kind, executable, _ in placements.values():
+        agreed, head = agreed_of(entry), head_of(DocumentId(entry))
+        if (
+            agreed is None
+            or head is None
+            or kind is not text
+            or agreed.kind is not text
+            or on_disk(path) is not agreed
+            or agreed.digest != head.digest
+            or agreed.state_vector != head.state_vector
+            or agreed.executable != executable
+            or agreed.fingerprint is None
+            or agreed.fingerprint.executable != executable
+        ):
+            found.append(entry)
+    return found
 
 
 def take_in_step(
     state: ReplicaState, deletions: Deletions, files: Mapping[str, Fingerprint]
 ) -> Mapping[str, Fingerprint]:
     """Take in the files of a scan that stand just as they were agreed on, and of which nothing else is known:
-    at a start nearly all of a large folder. Returns those that have to be thought about."""
+    nearly all of a large folder. Returns those that have to be thought about."""
     if deletions.any or state.looking.any_settling or state.disk.unknown or state.unsure:
         return files
+    entry_at, agreed_of = state.synced.by_path.get, state.synced.by_entry.get
+    on_disk, known = state.disk.as_agreed, bool(state.disk)
     others: dict[str, Fingerprint] = {}
+    stand: dict[str, Synced] = {}
     for path, fingerprint in files.items():
-        agreed = state.synced.agreed_at(path)
-        as_agreed = agreed is not None and agreed.fingerprint == fingerprint
-        if agreed is None or not as_agreed or fingerprint.is_coarse or path in state.disk:
+        entry = entry_at(path)
+        agreed = None if entry is None else agreed_of(entry)
+        if (
+            agreed is None
+            or agreed.fingerprint != fingerprint
+            or fingerprint.is_coarse
+            or (known and on_disk(path) is not agreed)
+        ):
             others[path] = fingerprint
         else:
-            state.disk.put_agreed(agreed)
-            state.rebooted.discard(agreed.entry)  # whoever empties it from now on means it
+            stand[agreed.path] = agreed
+    if not known:
+        state.disk.begin(stand)
+    if state.rebooted:  # whoever empties one of them from now on means it
+        state.rebooted.difference_update(agreed.entry for agreed in stand.values())
     return others
 
 

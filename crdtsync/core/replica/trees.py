@@ -5,7 +5,7 @@ The third, what the room says, is ``core.tree.view``. Trees hold observations, n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from crdtsync.core.replica.records import Synced
@@ -141,20 +141,27 @@ class DiskTree:
             return OnDisk(seen.kind, seen.digest, seen.fingerprint)
         return seen
 
-    def stands(self, agreed: Synced) -> bool:
-        """Whether it is known at once that the file is as it was agreed, since ``put_agreed`` was told so."""
-        return self._here.get(agreed.path) is agreed
+    def __len__(self) -> int:
+        return len(self._here)
+
+    @property
+    def as_agreed(self) -> Callable[[str], OnDisk | Synced | None]:
+        """By path: the very agreement that the file was found to be as, or whatever else was seen."""
+        return self._here.get
+
+    def begin(self, agreed: Mapping[str, Synced]) -> None:
+        """These stand at their paths; nothing is known of any other."""
+        self._here = dict(agreed)
+        self._index = PathIndex(self._here)
 
     def put_agreed(self, agreed: Synced) -> None:
         """What was agreed stands at its path."""
-        known = agreed.path in self._here
-        self._here[agreed.path] = agreed
-        if not known:
-            self._index.add(agreed.path)
-        if self.unknown:
-            self.unknown.pop(agreed.path, None)
+        self._put(agreed.path, agreed)
 
     def put(self, path: str, seen: OnDisk) -> None:
+        self._put(path, seen)
+
+    def _put(self, path: str, seen: OnDisk | Synced) -> None:
         known = path in self._here
         self._here[path] = seen
         if not known:
@@ -231,18 +238,24 @@ class SyncedTree:
 
     @property
     def by_entry(self) -> Mapping[EntryId, Synced]:
+        """For whoever goes through thousands."""
         return self._by_entry
+
+    @property
+    def by_path(self) -> Mapping[str, EntryId]:
+        """Likewise; see ``at``."""
+        return self._by_path
+
+    @property
+    def disputed(self) -> bool:
+        """Whether several entries are agreed to be at one path."""
+        return bool(self._also_at)
 
     def get(self, entry: EntryId) -> Synced | None:
         return self._by_entry.get(entry)
 
     def at(self, path: str) -> EntryId | None:
         return self._by_path.get(path)
-
-    def agreed_at(self, path: str) -> Synced | None:
-        """What is agreed of the entry ``at`` the path."""
-        entry = self._by_path.get(path)
-        return None if entry is None else self._by_entry[entry]
 
     def twins(self, path: str) -> list[str]:
         """The other paths with an agreement that may be the same as ``path`` on this disk."""

@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, assert_never
 from weakref import ref
 
@@ -63,23 +63,25 @@ class TreeDocument:
         updates: Iterable[bytes] = (),
         known: Mapping[EntryId, Named] | None = None,
         snapshot: str = "",
+        again: Callable[[], Iterable[bytes]] | None = None,
     ) -> None:
         """``known``: who keeps identities and paths already; rows hold those rather than copies.
 
-        With a ``snapshot`` of the only update the document rests from the start.
+        With a ``snapshot`` of the only update the document rests from the start. That one is not kept if
+        ``again`` gives it again; asked once, before anything changes.
         """
         self._client_id = client_id
         self.rows: dict[EntryId, Row] = {}
         self._changed: set[EntryId] = set()
         self._following: list[tuple[Doc[Any] | Map[Any], Subscription]] = []
-        self._resting: tuple[bytes, bytes] | None = None
-        """While the document is let go of: all of it as one update, and its state vector."""
+        self._resting: tuple[Callable[[], bytes], bytes] | None = None
+        """While the document is let go of: what tells all of it as one update, and its state vector."""
         self._causal = CausalBuffer(values_only=True)
         updates = list(updates)
         if len(updates) == 1 and (read := decode_snapshot(snapshot, updates[0], known or {})) is not None:
             self.rows = read.rows
             self._causal.known = decode(read.state_vector)
-            self._resting = updates[0], read.state_vector
+            self._resting = partial(_first, again or partial(iter, updates)), read.state_vector
             return
         self._open()
         with self._doc.transaction():
@@ -104,7 +106,7 @@ class TreeDocument:
 
     def encode_state(self) -> bytes:
         """The whole document as one update; without what still waits for missing dependencies."""
-        return self._doc.get_update() if self._resting is None else self._resting[0]
+        return self._doc.get_update() if self._resting is None else self._resting[0]()
 
     @property
     def resting(self) -> bool:
@@ -129,14 +131,14 @@ class TreeDocument:
         least = limits.TREE_RESTS_FROM_ENTRIES if from_entries is None else from_entries
         if self._resting is not None or self.pending or len(self.rows) < least:
             return False
-        self._resting = self._doc.get_update(), self._doc.get_state()
+        self._resting = partial(_first, partial(iter, [self._doc.get_update()])), self._doc.get_state()
         self._let_go()
         del self._doc, self._path, self._kind, self._exec, self._gone, self._origin, self._versions
         return True
 
     def _wake(self) -> None:
         if self._resting is not None:
-            state, _ = self._resting
+            state = self._resting[0]()
             self._resting = None
             self._open()
             with self._doc.transaction():
@@ -321,6 +323,10 @@ class TreeDocument:
     def _take_changed(self) -> set[EntryId]:
         changed, self._changed = self._changed, set()
         return changed
+
+
+def _first(log: Callable[[], Iterable[bytes]]) -> bytes:
+    return next(iter(log()))
 
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}

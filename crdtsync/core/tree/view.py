@@ -94,8 +94,12 @@ class RoomView:
 
     def _place_all(self) -> None:
         """As ``refresh`` of all rows at the beginning; nearly all of so many paths need no repair."""
-        for entry in self._rows:
-            new = self._place(entry)
+        for entry, row in self._rows.items():
+            path, new = row.path, None
+            if row.kind is not Kind.TEXT or row.gone is not None or path is None:
+                new = self._place(entry)
+            elif enters_room(path):
+                new = Placement._make((entry, path, Kind.TEXT, row.executable, None))
             if new is not None:
                 self._placements[entry] = new
                 self._add(new)
