@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from crdtsync.adapters.part_file import PartFile
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Manifest
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.values.manifests import Describes, decode_manifest, encode_manifest
 from crdtsync.errors import PeerError
 

@@ -1,4 +1,4 @@
-"""Chunks ⇄ their compressed form, bounded and verified; sole user of zstandard."""
+"""Data ⇄ its compressed form; chunks, which others may have compressed, are bounded and verified."""
 
 from __future__ import annotations
 
@@ -23,12 +23,19 @@ _local = threading.local()
 
 def seal(data: bytes) -> Sealed:
     """``data`` as it travels and rests: compressed if that saves at least 5 %. From any thread."""
-    if len(data) < SMALLEST_BYTES:
-        return Sealed(Codec.RAW, data)
+    compressed = packed(data) if len(data) >= SMALLEST_BYTES else None
+    return Sealed(Codec.RAW, data) if compressed is None else Sealed(Codec.ZSTD, compressed)
+
+
+def packed(data: bytes) -> bytes | None:
+    """``data`` compressed, if that saves at least 5 %. From any thread."""
     compressed = _compressor().compress(data)
-    if len(compressed) > WORTH_IT * len(data):
-        return Sealed(Codec.RAW, data)
-    return Sealed(Codec.ZSTD, compressed)
+    return None if len(compressed) > WORTH_IT * len(data) else compressed
+
+
+def unpacked(compressed: bytes) -> bytes:
+    """What ``packed`` was given: for what nobody else can have written. From any thread."""
+    return _decompressor().decompress(compressed)
 
 
 def unseal(sealed: Sealed, digest: Digest) -> bytes | memoryview:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from crdtsync.core.values.late import dataclass
 
 _STAR = "*"
 _FOLDERS = "**/"

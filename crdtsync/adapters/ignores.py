@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from crdtsync.adapters.filesystem import Blocked, Tree, split
 from crdtsync.adapters.gitignore import PatternFile
 from crdtsync.adapters.kernel import is_regular
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.values.paths import is_below
 from crdtsync.core.values.reserved import STATE_FOLDER, reserved_name
 

@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 
 from crdtsync.adapters.contents import digest_of_file, observe
@@ -33,6 +33,7 @@ from crdtsync.core.values.files import (
     Seen,
     kind_of,
 )
+from crdtsync.core.values.late import dataclass
 
 
 class _Out(Enum):

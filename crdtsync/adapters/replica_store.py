@@ -219,12 +219,12 @@ class ReplicaStore:
     def updates(self, document: DocumentId) -> list[bytes]:
         """The document's log, oldest first; empty for an unknown document. Raises StoreError."""
         key = codec.document_key(document)
-        query = "SELECT number, row FROM log WHERE document = ? ORDER BY number"
+        query = "SELECT number, packed, row FROM log WHERE document = ? ORDER BY number"
         with self._explaining():
             rows = self._execute(query, (key,)).fetchall()
             if rows and rows[-1][0] != len(rows) - 1:
                 raise DamagedRow(f"the log of {document} has gaps")
-            return [codec.unsealed(row, key) for _, row in rows]
+            return [codec.decode_update(key, packed, row) for _, packed, row in rows]
 
     def versions(self, entry: EntryId) -> list[Version]:
         """Recent versions of a text, newest first. Raises StoreCorrupt, StoreError."""

@@ -10,6 +10,7 @@ from struct import Struct
 from typing import Any, Final
 from zlib import crc32
 
+from crdtsync.adapters import compression
 from crdtsync.core.replica.records import Head, Synced
 from crdtsync.core.values.digests import DIGEST_BYTES, Digest
 from crdtsync.core.values.files import Fingerprint, Kind
@@ -44,6 +45,12 @@ _SYNCED_EXECUTABLE: Final = 2
 _SYNCED_FINGERPRINT: Final = 4
 _SYNCED_FINGERPRINT_EXECUTABLE: Final = 8
 
+PACKED_FROM_BYTES: Final = 1024
+"""An update below this fits into a page with others; what is typed and saved all day is far below. Of text
+three quarters are saved, at 0.4 GB/s: as much CPU as they cost twice, in the WAL and in the file."""
+_PACKED: Final = b"packed"
+"""What the checksum of a packed update covers, too, so that it is never taken for one that is not."""
+
 
 def document_key(document: DocumentId) -> bytes:
     return _TREE_KEY if document == TREE else bytes.fromhex(document)
@@ -76,6 +83,22 @@ def unsealed(row: bytes, key: bytes) -> bytes:
 
 def damaged(key: bytes) -> DamagedRow:
     return DamagedRow(f"the row of {key.hex()} does not match its checksum")
+
+
+def encode_update(key: bytes, update: bytes) -> tuple[int, bytes]:
+    """Whether it is packed, and the row."""
+    if len(update) >= PACKED_FROM_BYTES:
+        smaller = compression.packed(update)
+        if smaller is not None:
+            return 1, sealed(smaller, key + _PACKED)
+    return 0, sealed(update, key)
+
+
+def decode_update(key: bytes, packed: int, row: bytes) -> bytes:
+    """Raises DamagedRow."""
+    if not packed:
+        return unsealed(row, key)
+    return compression.unpacked(unsealed(row, key + _PACKED))
 
 
 def encode_string(text: str) -> bytes:

@@ -26,7 +26,8 @@ SCHEMA: Final = {
     ),
     # In the key's own tree (WITHOUT ROWID) SQLite reads each row that a key is compared with, whole.
     "log": (
-        "CREATE TABLE log (document BLOB, number INTEGER, row BLOB NOT NULL, PRIMARY KEY (document, number))"
+        "CREATE TABLE log (document BLOB, number INTEGER, packed INTEGER NOT NULL, row BLOB NOT NULL,"
+        " PRIMARY KEY (document, number))"
     ),
     "version": (
         "CREATE TABLE version (sequence INTEGER PRIMARY KEY, entry BLOB NOT NULL, digest BLOB NOT NULL,"
@@ -37,11 +38,17 @@ SCHEMA: Final = {
     "version_text": "CREATE TABLE version_text (sequence INTEGER PRIMARY KEY, row BLOB NOT NULL)",
 }
 
-_SCHEMA_1: Final = {**SCHEMA, "log": SCHEMA["log"] + " WITHOUT ROWID"}
+_SCHEMA_1: Final = {
+    **SCHEMA,
+    "log": (
+        "CREATE TABLE log (document BLOB, number INTEGER, row BLOB NOT NULL, PRIMARY KEY (document, number))"
+        " WITHOUT ROWID"
+    ),
+}
 _TO_SCHEMA_2: Final = (
     "ALTER TABLE log RENAME TO log_1",
     SCHEMA["log"],
-    "INSERT INTO log SELECT document, number, row FROM log_1",
+    "INSERT INTO log SELECT document, number, 0, row FROM log_1",
     "DROP TABLE log_1",
 )
 
@@ -92,6 +99,9 @@ def open_database(path: Path, vfs: str | None = None) -> sqlite3.Connection:
     except sqlite3.Error as problem:
         connection.close()
         raise explained(path, problem) from problem
+    except UnicodeDecodeError as problem:  # in what should be the text of the schema
+        connection.close()
+        raise corrupt(path, str(problem)) from problem
     except BaseException:
         connection.close()
         raise

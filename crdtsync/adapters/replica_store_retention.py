@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.late import dataclass
 
 
 @dataclass(frozen=True, slots=True)

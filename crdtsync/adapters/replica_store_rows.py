@@ -24,14 +24,14 @@ class Rows:
 
     def __init__(self, execute: Callable[..., sqlite3.Cursor]) -> None:
         self._execute = execute
-        self._updates: dict[bytes, list[bytes]] = {}
+        self._updates: dict[bytes, list[tuple[int, bytes]]] = {}
         self._heads: dict[bytes, bytes] = {}
         self._synced: dict[bytes, list[bytes]] = {}
         self._meta: dict[bytes, bytes | None] = {}
 
     def add_update(self, document: DocumentId, update: bytes) -> None:
         key = codec.document_key(document)
-        self._updates.setdefault(key, []).append(codec.sealed(update, key))
+        self._updates.setdefault(key, []).append(codec.encode_update(key, update))
 
     def put_head(self, head: Head) -> None:
         key = codec.document_key(head.document)
@@ -79,11 +79,11 @@ class Rows:
             words = (self._execute(query, keys).fetchone()[0] or "").split()
             last.update(zip(map(bytes.fromhex, words[::2]), map(int, words[1::2]), strict=True))
         rows = [
-            (key, number, row)
+            (key, number, packed, row)
             for key, updates in self._updates.items()
-            for number, row in enumerate(updates, last.get(key, -1) + 1)
+            for number, (packed, row) in enumerate(updates, last.get(key, -1) + 1)
         ]
-        self._insert("INSERT INTO log VALUES", 3, rows)
+        self._insert("INSERT INTO log VALUES", 4, rows)
         self._updates.clear()
 
     def _insert(self, into: str, width: int, rows: Iterable[tuple[object, ...]]) -> None:

@@ -14,7 +14,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -23,6 +23,7 @@ from crdtsync.adapters.kernel import Kernel
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.late import dataclass
 
 _COPY_BYTES: Final = 1024 * 1024
 _NOTE_PIECE_CHARS: Final = 900

@@ -12,7 +12,6 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,6 +21,7 @@ from crdtsync.adapters.filesystem import Blocked, Tree, split
 from crdtsync.adapters.staging import Staging
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.values.reserved import STATE_FOLDER
 from crdtsync.errors import FolderError
 

@@ -92,6 +92,19 @@ class BlobLink:
         """Return once the hub has stored the chunk durably. Raises HubFull, PeerError."""
         await self._one(self._puts, digest, sealed)
 
+    async def put_all(self, chunks: Sequence[tuple[Digest, Sealed]]) -> None:
+        """Return once the hub has stored them all durably. Raises HubFull, PeerError."""
+        asks = [self._puts.join(digest, sealed) for digest, sealed in chunks]
+        try:
+            self._start()
+            await asyncio.wait([ask.answer for ask in asks], return_when=asyncio.FIRST_EXCEPTION)
+            for ask in asks:
+                if ask.answer.done():
+                    ask.answer.result()
+        finally:
+            for ask in asks:
+                self._puts.part(ask)
+
     async def get(self, digest: Digest) -> Sealed | None:
         """The chunk, unverified, or None if the hub does not have it. Raises PeerError."""
         return await self._one(self._gets, digest)
@@ -230,7 +243,7 @@ class BlobLink:
             return wire.Have(number, tuple(ask.digest for ask in haves))
         if gets := self._gets.take(number, GETS_PER_FRAME_MAX, 0):
             return wire.Get(number, tuple(ask.digest for ask in gets))
-        if puts := self._puts.take(number, wire.DIGESTS_PER_FRAME_MAX, wire.BLOB_BATCH_BYTES):
+        if puts := self._puts.take(number, wire.DIGESTS_PER_FRAME_MAX, wire.PUTS_PER_FRAME_MAX_BYTES):
             return wire.Put(number, tuple((ask.digest, ask.sealed) for ask in puts if ask.sealed is not None))
         return None
 

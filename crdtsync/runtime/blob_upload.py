@@ -8,6 +8,7 @@ import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from crdtsync.adapters.chunker import index_of, read_chunk
 from crdtsync.adapters.compression import seal
@@ -16,6 +17,8 @@ from crdtsync.core.values.files import Manifest
 from crdtsync.core.wire.blobs import DIGESTS_PER_FRAME_MAX, Sealed
 from crdtsync.runtime.blob_job import SafeOpener, Tools, UploadJob, first_error
 
+WINDOW_SHARES: Final = 8
+"""Chunks that travel together are at most this part of the window, so that others are under way meanwhile."""
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ESTALE})
 
 
@@ -79,13 +82,21 @@ class _Sender:
         self._path = path
         self._tools = tools
         self._fd: int | None = None
+        self._let_in: list[_Piece] = []
+        """The window has let these in, and nobody reads them yet."""
+        self._let_in_bytes = 0
 
     def close(self) -> None:
+        self._tools.outbound.leave(self._let_in_bytes, moved=False)
         if self._fd is not None:
             os.close(self._fd)
 
     async def send_missing(self, page: list[_Piece], tasks: asyncio.TaskGroup) -> None:
-        """Ask for a page of chunks, and start sending what the hub lacks as the window allows."""
+        """Ask for a page of chunks, and start sending what the hub lacks as the window allows.
+
+        Several at a time: a thread and a task for each would cost more than the chunk itself.
+        """
+        window = self._tools.outbound
         stored = await self._tools.link.have([piece.digest for piece in page])
         for piece, had in zip(page, stored, strict=True):
             if had:
@@ -93,14 +104,27 @@ class _Sender:
                 continue
             if self._fd is None:
                 self._fd = await self._tools.workers.acquire(os.close, _open, self._tools.opener, self._path)
-            await self._tools.outbound.enter(self._job.flow, piece.size_bytes)
-            task = tasks.create_task(self._send(self._fd, piece))
-            task.add_done_callback(functools.partial(self._leave, piece.size_bytes))
+            enough = self._let_in_bytes + piece.size_bytes > window.capacity_bytes // WINDOW_SHARES
+            if enough or not window.lets_in(piece.size_bytes):
+                self._start(self._fd, tasks)
+            await window.enter(self._job.flow, piece.size_bytes)
+            self._let_in.append(piece)
+            self._let_in_bytes += piece.size_bytes
+        if self._fd is not None:
+            self._start(self._fd, tasks)
 
-    async def _send(self, fd: int, piece: _Piece) -> None:
-        sealed = await self._tools.workers.run(_read, fd, piece, self._path)
-        await self._tools.link.put(piece.digest, sealed)
-        self._job.done_bytes += piece.total_bytes
+    def _start(self, fd: int, tasks: asyncio.TaskGroup) -> None:
+        if self._let_in:
+            task = tasks.create_task(self._send(fd, self._let_in))
+            task.add_done_callback(functools.partial(self._leave, self._let_in_bytes))
+            self._let_in, self._let_in_bytes = [], 0
+
+    async def _send(self, fd: int, pieces: list[_Piece]) -> None:
+        sealed = await self._tools.workers.run(_read, fd, pieces, self._path)
+        await self._tools.link.put_all(
+            [(piece.digest, one) for piece, one in zip(pieces, sealed, strict=True)]
+        )
+        self._job.done_bytes += sum(piece.total_bytes for piece in pieces)
 
     def _leave(self, size_bytes: int, task: asyncio.Task[None]) -> None:
         self._tools.outbound.leave(size_bytes, moved=not task.cancelled())
@@ -135,11 +159,14 @@ def _open(opener: SafeOpener, path: str) -> int:
         raise
 
 
-def _read(fd: int, piece: _Piece, path: str) -> Sealed:
-    try:
-        data = read_chunk(fd, piece.offset, piece.size_bytes)
-    except IsADirectoryError:
-        raise FileChanged(f"{path} is a folder now") from None
-    if digest_of(data) != piece.digest:
-        raise FileChanged(f"{path} changed while it was sent; it is read and sent again")
-    return seal(data)
+def _read(fd: int, pieces: list[_Piece], path: str) -> list[Sealed]:
+    sealed: list[Sealed] = []
+    for piece in pieces:
+        try:
+            data = read_chunk(fd, piece.offset, piece.size_bytes)
+        except IsADirectoryError:
+            raise FileChanged(f"{path} is a folder now") from None
+        if digest_of(data) != piece.digest:
+            raise FileChanged(f"{path} changed while it was sent; it is read and sent again")
+        sealed.append(seal(data))
+    return sealed

@@ -47,6 +47,12 @@ class FairWindow:
         self._moved_bytes = 0
         self._period_start_s = clock()
 
+    def lets_in(self, size_bytes: int) -> bool:
+        """Whether ``enter`` would not have to wait now."""
+        return not self._waiting and (
+            not self._inside_bytes or self._inside_bytes + size_bytes <= self.capacity_bytes
+        )
+
     async def enter(self, flow: Flow, size_bytes: int) -> None:
         """Wait for the turn of ``flow``. Every ``enter`` that returns is followed by one ``leave``."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

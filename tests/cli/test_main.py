@@ -55,6 +55,14 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert imported_by(*arguments) == set()
 
 
+def test_neither_replica_nor_hub_starts_with_all_of_pydantic() -> None:
+    code = (
+        "import sys, crdtsync.cli.joined, crdtsync.runtime.hub\n"
+        "assert 'pydantic_core' in sys.modules and 'pydantic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], timeout=120, check=True)
+
+
 def test_commands_on_a_running_replica_import_nothing_heavy(tmp_path: Path) -> None:
     folder = joined_folder(tmp_path / "notes")
     for command in ("status", "flush", "confirm", "restore", "conflicts", "trash"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from random import Random
+from types import FrameType
 
 import pytest
 
@@ -151,6 +153,33 @@ def test_a_hub_has_so_many_texts_open_and_another_once_one_is_closed(monkeypatch
         client.leave()
     assert YjsClient(bench, second.page, "b.txt").closed is None
     assert first.closed is None
+
+
+def test_a_client_that_comes_and_goes_costs_the_same_however_many_rooms_are_open() -> None:
+    bench = Bench()
+
+    def visit(room: str) -> int:
+        calls = 0
+
+        def note(frame: FrameType, event: str, _: object) -> None:
+            nonlocal calls
+            calls += event == "call" and "/crdtsync/core/hub/" in frame.f_code.co_filename
+
+        sys.setprofile(note)
+        try:
+            client = YjsClient(bench, Page(5), "a.txt", room)
+            client.leave()
+        finally:
+            sys.setprofile(None)
+        assert client.synced
+        return calls
+
+    clients = [YjsClient(bench, Page(6), "a.txt", "room-0")]
+    visit("warming")
+    alone = visit("alone")
+    clients += [YjsClient(bench, Page(7 + number), "a.txt", f"room-{number}") for number in range(1, 40)]
+    assert visit("among-others") <= alone  # less is what is cached by then
+    assert not any(client.closed for client in clients)
 
 
 def test_a_hocuspocus_client_that_may_come_back_loses_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from crdtsync.core.hub.shared import CLOSE_CODES
 from crdtsync.core.hub.states import DUE
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire import codec
-from crdtsync.core.wire.control import decode_control
+from crdtsync.core.wire.control import decode_control, type_of
 from crdtsync.core.wire.messages import (
     Accepted,
     Ack,
@@ -67,7 +67,7 @@ def test_the_example_of_a_message_is_its_encoding(message: FromReplica | FromHub
 def test_the_examples_of_control_messages_are_taken() -> None:
     block = re.search(r"```json\n(.*?)```", TEXT, re.DOTALL)
     assert block is not None
-    assert [decode_control(line).type for line in block[1].splitlines()] == ["hello", "welcome"]
+    assert [type_of(decode_control(line)) for line in block[1].splitlines()] == ["hello", "welcome"]
 
 
 def test_the_table_of_refusals_names_each_code() -> None:

@@ -14,7 +14,7 @@ from crdtsync.core.hub.effects import Append, Compact, FindDocuments, OpenRoom, 
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.store import EVERYTHING, Size
 from crdtsync.core.values import limits
-from crdtsync.core.wire.control import Hello, Left, Presence, Refused
+from crdtsync.core.wire.control import Hello, Left, Presence, Refused, encode_control
 from crdtsync.core.wire.messages import Ack, CaughtUp
 from tests.hub.bench import Bench
 from tests.hub.material import DRAFT, NOTES, TASKS, Author, lone_update, text_of
@@ -62,7 +62,7 @@ def test_a_presence_too_large_keeps_the_first_paths() -> None:
     bench.settle()
     (presence,) = ann.all(Presence)
     assert 0 < len(presence.editing) < 8
-    assert len(presence.model_dump_json()) <= limits.PRESENCE_MAX_BYTES
+    assert len(encode_control(presence)) <= limits.PRESENCE_MAX_BYTES
 
 
 def test_one_who_does_not_read_is_owed_only_the_last_presence_of_each() -> None:

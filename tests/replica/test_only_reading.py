@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crdtsync.core.replica.records import PutSynced
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.wire.control import Welcome, decode_control, encode_control
@@ -18,7 +20,7 @@ class Granted(Follower):
 
         def receive(frame: bytes | str) -> None:
             if isinstance(frame, str) and isinstance(welcome := decode_control(frame), Welcome):
-                frame = encode_control(welcome.model_copy(update={"read_only": self.read_only}))
+                frame = encode_control(replace(welcome, read_only=self.read_only))
             received(frame)
 
         self.b.link._received = receive

@@ -65,6 +65,26 @@ def test_what_a_torn_file_lacks_at_its_end_was_deleted_by_nobody(left: bytes) ->
     assert ("new of bob" in text) == (b"new of bob" in left)
 
 
+@pytest.mark.parametrize("left", [b"", b"one of ann\ntw", b"one of ann\nnew of bob\n" + bytes(90), bytes(30)])
+@pytest.mark.parametrize("renamed_by_others", [True, False])
+def test_a_file_that_was_renamed_and_torn_is_known_by_its_inode(left: bytes, renamed_by_others: bool) -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    scene.wait(5.0)
+    cut_power(scene.b)
+    scene.b.disk.rename("note.md", "moved.md")
+    scene.save(scene.b, "moved.md", left)
+    if renamed_by_others:
+        scene.a.disk.rename("note.md", "moved.md")
+        scene.wait(1.0)
+    scene.b.start()
+    scene.rest()
+    assert scene.paths(scene.a) == ["moved.md"]
+    text = scene.read(scene.a, "moved.md") or ""
+    assert [line for line in text.splitlines() if "ann" in line] == LINES.splitlines()
+
+
 def test_whoever_empties_a_file_while_the_machine_runs_on_has_emptied_it() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", LINES)

@@ -30,6 +30,33 @@ def test_an_old_buffer_saved_in_the_instant_of_a_write_takes_nothing_of_others_b
     assert scene.read(scene.a, "note.md") == "added by a\nfirst\nnew in the old buffer\nthird\n"
 
 
+def test_a_save_of_an_old_buffer_that_only_a_step_saw_is_known_when_it_is_saved_again() -> None:
+    """The second save has a line just where others had put theirs, which that buffer never had."""
+    scene = Scene()
+    assert scene.b.engine is not None
+    steps = scene.b.engine.state.steps
+    saved = "the same\nline 52a1 b 3d8b of text\nfor all\n"
+    scene.save(scene.a, "note.md", "the same\nfor all\n")
+    scene.rest()
+    scene.save(scene.a, "note.md", "line bb4d a bd90 of text\nthe same\nfor all\n")
+    scene.rest()
+    scene.b.work_s = 0.5
+    scene.save(scene.a, "note.md", "line bb4d a bd90 of text\nthe same\nfor all and more\n")
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(steps))
+    scene.save(scene.b, "note.md", saved)
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: not steps)
+    scene.save(scene.b, "note.md", "line 4e43 b 9697 of text\n" + saved)
+    scene.rest()
+    text = scene.read(scene.a, "note.md") or ""
+    assert sorted(text.splitlines()) == [
+        "for all and more",
+        "line 4e43 b 9697 of text",
+        "line 52a1 b 3d8b of text",
+        "line bb4d a bd90 of text",
+        "the same",
+    ]
+
+
 @pytest.mark.parametrize("moment", [1, 10, 40])
 def test_a_name_that_is_free_is_taken_at_once_however_often_it_was_not(moment: int) -> None:
     world = SmallWorld(2)

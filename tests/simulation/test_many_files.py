@@ -43,7 +43,7 @@ def test_no_more_texts_than_the_limit_are_under_way_to_the_disk(monkeypatch: pyt
         assert scene.read(scene.b, f"{number % 7}/{number}.md") == f"text {number}\n" * 3
     assert not engine._state.waiting
     assert not engine._documents._unwritten_texts
-    assert engine._documents._unwritten_texts.chars == 0
+    assert engine._documents._unwritten_texts.size_bytes == 0
     assert engine._state.step_chars == 0
 
 

@@ -74,6 +74,56 @@ def test_a_derived_name_that_is_renamed_or_deleted_here_is_so_in_the_room(disk: 
     assert set(scene.paths(scene.b)) == left | {"three.md"}
 
 
+@pytest.mark.parametrize("what", ["text\n", None])
+def test_a_name_that_another_has_in_the_room_is_taken_from_it_by_nobody_who_sees_it_derived(
+    what: str | None,
+) -> None:
+    scene = Scene("plain", "case")
+    for at, name in ((scene.b, "README"), (scene.a, "readme")):
+        if what is None and at is scene.b:
+            at.disk.make_folder(name)
+        else:
+            scene.save(at, name, f"{name}\n")
+        scene.rest()
+    there = scene.paths(scene.a)
+    here = next(path for path in scene.paths(scene.b) if "other spelling" not in path)
+    respell(scene.b, here, here.swapcase())
+    scene.rest()
+    assert scene.paths(scene.a) == there == ["README", "readme"]
+    assert here in scene.b.disk.nodes
+
+
+def test_what_takes_the_place_of_a_folder_whose_name_goes_to_another_spelling_has_its_spelling() -> None:
+    composed, decomposed = normalize("NFC", "\u00fc"), normalize("NFD", "\u00fc")
+    scene = Scene("plain", "decomposing")
+    scene.a.disk.make_folder(composed)
+    scene.rest()
+    scene.save(scene.a, f"{decomposed}/in.md", "in it\n")
+    scene.rest()
+    here = next(path for path in scene.paths(scene.b) if path.endswith("/in.md")).rpartition("/")[0]
+    assert "other spelling" not in here
+    scene.b.disk.take(f"{here}/in.md")
+    scene.b.disk.take(here)
+    scene.save(scene.b, here, "instead\n")
+    scene.rest()
+    assert scene.paths(scene.a) == sorted([composed, decomposed])
+    assert scene.read(scene.a, decomposed) == "instead\n"
+
+
+@pytest.mark.parametrize("disk", ["case", "both"])
+def test_a_folder_keeps_its_spelling_while_a_file_in_it_takes_the_place_of_a_folder(disk: str) -> None:
+    scene = Scene("plain", disk)
+    scene.save(scene.a, "X/y/in.md", "in it\n")
+    scene.rest()
+    scene.a.disk.make_folder("x")
+    scene.rest()
+    scene.b.disk.take("X/y/in.md")
+    scene.b.disk.take("X/y")
+    scene.save(scene.b, "X/y", "instead\n")
+    scene.rest()
+    assert scene.paths(scene.a) == ["X/y", "x"]
+
+
 @pytest.mark.parametrize("disk", FOLDING)
 def test_a_file_gets_its_own_name_once_nobody_else_has_it(disk: str) -> None:
     scene = Scene("plain", disk)

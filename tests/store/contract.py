@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -56,6 +57,11 @@ class Home(Protocol):
     """Where one replica's state lives; every ``open`` after a ``close`` finds what was persisted."""
 
     def open(self) -> Store: ...
+
+
+def noise(size_bytes: int) -> bytes:
+    """What takes as much on disk: it does not compress."""
+    return random.Random(size_bytes).randbytes(size_bytes)
 
 
 def digest(number: int) -> Digest:

@@ -14,7 +14,7 @@ from crdtsync.adapters.replica_store_beside import LARGE_BYTES, LARGE_RECORDS, S
 from crdtsync.core.replica.records import AddUpdate, AddVersion, DropVersions, PutMeta, Record, ReplaceUpdates
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.errors import StoreError
-from tests.store.contract import ENTRY, version
+from tests.store.contract import ENTRY, noise, version
 
 DOCUMENT = DocumentId(ENTRY)
 MANY = [PutMeta(f"name {number}", "value") for number in range(LARGE_RECORDS)]
@@ -74,7 +74,7 @@ def test_while_a_failed_transaction_waits_no_space_is_given_back(tmp_path: Path)
     store = Halting(tmp_path / "state.db")
     store.may.set()
     beside = StoreBeside(store)
-    beside.persist([AddUpdate(DOCUMENT, bytes(LARGE_BYTES - 1))] * 40)
+    beside.persist([AddUpdate(DOCUMENT, noise(LARGE_BYTES - 1))] * 40)
     beside.persist([ReplaceUpdates(DOCUMENT, (b"less",))])
     store.failures = 1
     writing = beside.persist(MANY)

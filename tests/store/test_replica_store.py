@@ -17,7 +17,7 @@ from crdtsync.core.replica.records import AddUpdate, AddVersion, PutMeta, PutSyn
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.errors import StoreError, StoreInUse
-from tests.store.contract import ENTRY, NOW_S, ReplicaStoreContract, agreed, digest, numbers, version
+from tests.store.contract import ENTRY, NOW_S, ReplicaStoreContract, agreed, digest, noise, numbers, version
 
 
 class SqliteHome:
@@ -77,6 +77,10 @@ def test_a_state_of_a_newer_crdtsync_is_left_alone_and_told(tmp_path: Path) -> N
     assert path.read_bytes() == before
 
 
+LARGE = noise(20_000)
+"""What does not compress is kept as it is, as everything was in the first format."""
+
+
 def as_the_first_format(path: Path) -> None:
     """Make of a closed store what the first crdtsync would have written."""
     with closing(sqlite3.connect(path)) as connection:
@@ -84,7 +88,8 @@ def as_the_first_format(path: Path) -> None:
             "ALTER TABLE log RENAME TO log_2;"
             "CREATE TABLE log (document BLOB, number INTEGER, row BLOB NOT NULL,"
             " PRIMARY KEY (document, number)) WITHOUT ROWID;"
-            "INSERT INTO log SELECT * FROM log_2; DROP TABLE log_2; PRAGMA user_version = 1;"
+            "INSERT INTO log SELECT document, number, row FROM log_2;"
+            "DROP TABLE log_2; PRAGMA user_version = 1;"
         )
 
 
@@ -92,14 +97,14 @@ def test_a_state_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     document = DocumentId(ENTRY)
     with closing(ReplicaStore(path)) as store:
-        updates = [AddUpdate(TREE, b"tree"), AddUpdate(document, b"one"), AddUpdate(document, b"x" * 20_000)]
+        updates = [AddUpdate(TREE, b"tree"), AddUpdate(document, b"one"), AddUpdate(document, LARGE)]
         store.persist([*updates, PutSynced(agreed(digest(1))), PutMeta("room", "notes")])
         remembered = store.remembered()
     as_the_first_format(path)
     for opened in range(2):  # the second time it is of the present format
         with closing(ReplicaStore(path)) as store:
             assert store.updates(TREE) == [b"tree"] + [b"more"] * opened
-            assert store.updates(document) == [b"one", b"x" * 20_000]
+            assert store.updates(document) == [b"one", LARGE]
             assert store.remembered() == remembered
             store.persist([AddUpdate(TREE, b"more")])
 
@@ -107,7 +112,7 @@ def test_a_state_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
 def test_a_state_of_the_first_format_that_is_damaged_is_told_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with closing(ReplicaStore(path)) as store:
-        store.persist([AddUpdate(DocumentId(ENTRY), bytes(range(256)) * 100)])
+        store.persist([AddUpdate(DocumentId(ENTRY), noise(25_000))])
     as_the_first_format(path)
     with path.open("r+b") as file:
         file.seek(5 * 4096)
@@ -116,6 +121,22 @@ def test_a_state_of_the_first_format_that_is_damaged_is_told_and_left_as_it_is(t
     with pytest.raises(StoreError):
         ReplicaStore(path)
     assert path.read_bytes() == before
+
+
+def test_a_large_update_takes_less_than_its_size_on_disk(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    document = DocumentId(ENTRY)
+    updates = [b"a line of text\n" * 1_500_000, LARGE, b"", b"x" * 1023, b"x" * 1024]
+    with closing(ReplicaStore(path)) as store:
+        store.persist([AddUpdate(document, update) for update in updates])
+    assert path.stat().st_size < 200_000
+    with closing(ReplicaStore(path)) as store:
+        assert store.updates(document) == updates
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE log SET packed = 0 WHERE number = 0")
+        connection.commit()
+    with closing(ReplicaStore(path)) as store, pytest.raises(replica_store.StoreCorrupt):
+        store.updates(document)
 
 
 def test_a_missing_folder_is_told_and_not_made(tmp_path: Path) -> None:
@@ -161,7 +182,7 @@ def test_the_wal_stays_short_however_much_is_written(tmp_path: Path, monkeypatch
     store = ReplicaStore(tmp_path / "state.db")
     longest = 0
     for number in range(1500):
-        store.persist([AddUpdate(TREE, bytes(8000)), PutMeta("number", str(number))])
+        store.persist([AddUpdate(TREE, noise(8000)), PutMeta("number", str(number))])
         longest = max(longest, (tmp_path / "state.db-wal").stat().st_size)
     assert longest < 3 << 19
     assert len(store.updates(TREE)) == 1500
@@ -173,7 +194,7 @@ def test_the_thread_alone_lets_the_wal_start_over(tmp_path: Path, monkeypatch: p
     store = ReplicaStore(tmp_path / "state.db")
     wal = tmp_path / "state.db-wal"
     for _ in range(40):
-        store.persist([AddUpdate(TREE, bytes(30_000))])
+        store.persist([AddUpdate(TREE, noise(30_000))])
         assert store._checkpointer.idle.wait(60)
     assert wal.stat().st_size < 20 * 30_000
     store.close()

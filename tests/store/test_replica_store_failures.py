@@ -17,7 +17,7 @@ from crdtsync.adapters.replica_store import ReplicaStore, StoreCorrupt
 from crdtsync.core.replica.records import AddUpdate, AddVersion, Head, PutHead, PutMeta, PutSynced
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.errors import StoreError
-from tests.store.contract import ENTRY, OTHER, agreed, contents, digest, version
+from tests.store.contract import ENTRY, OTHER, agreed, contents, digest, noise, version
 from tests.store.strategies import ENTRIES
 
 NOON = datetime(2025, 3, 30, 12, 0, 5, tzinfo=UTC)
@@ -59,15 +59,15 @@ def test_a_write_that_the_disk_refuses_changes_nothing_and_later_ones_go_on(tmp_
         files_no_longer_than(size_bytes + 20_000),
         pytest.raises(StoreError, match="free space") as caught,
     ):
-        store.persist([PutMeta("room", "other"), AddUpdate(TREE, bytes(100_000)), PutMeta("last", "one")])
+        store.persist([PutMeta("room", "other"), AddUpdate(TREE, noise(100_000)), PutMeta("last", "one")])
     assert str(path) in str(caught.value)
     assert isinstance(caught.value.__cause__, sqlite3.Error)
     assert contents(store) == before
-    store.persist([PutMeta("room", "other"), AddUpdate(TREE, bytes(100_000))])
+    store.persist([PutMeta("room", "other"), AddUpdate(TREE, noise(100_000))])
     store.close()
     store = ReplicaStore(path)
     assert store.remembered().meta["room"] == "other"
-    assert store.updates(TREE)[-1] == bytes(100_000)
+    assert store.updates(TREE)[-1] == noise(100_000)
     store.close()
 
 
@@ -78,7 +78,7 @@ def test_a_full_disk_is_told_with_its_path_and_what_to_do(tmp_path: Path) -> Non
     (pages,) = store._execute("PRAGMA page_count").fetchone()
     store._execute(f"PRAGMA max_page_count = {pages + 1}").fetchone()
     with pytest.raises(StoreError, match=r"state\.db is full: free space"):
-        store.persist([AddVersion(version(1, text="x")), AddUpdate(TREE, bytes(100_000))])
+        store.persist([AddVersion(version(1, text="x")), AddUpdate(TREE, noise(100_000))])
     assert contents(store) == before
     store._execute(f"PRAGMA max_page_count = {pages + 1000}").fetchone()
     store.persist([AddUpdate(TREE, b"more")])
@@ -229,7 +229,7 @@ def test_an_old_database_beside_a_newer_wal_is_never_believed(tmp_path: Path) ->
     old = path.read_bytes()
     store = filled(path, rows=300)
     store._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    store.persist([PutMeta("later", "yes"), AddUpdate(TREE, bytes(5000))])
+    store.persist([PutMeta("later", "yes"), AddUpdate(TREE, noise(5000))])
     expected, newer_wal = contents(store), wal.read_bytes()
     store.close()
     path.write_bytes(old)

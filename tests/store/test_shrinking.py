@@ -14,9 +14,10 @@ from crdtsync.core.hub.store import Row
 from crdtsync.core.replica.records import AddUpdate, ReplaceUpdates
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire.messages import LogEntry
+from tests.store.contract import noise
 
 DOCUMENT = DocumentId("0" * 24)
-UPDATE = bytes(20_000)
+UPDATE = noise(20_000)
 UPDATES = 300
 SHRUNK_BYTES = len(UPDATE) * UPDATES // 2
 

@@ -92,6 +92,33 @@ def test_an_edit_that_leaves_the_file_as_long_as_it_was_is_one() -> None:
     assert unspliced(BASE, "one\n") == "one\n"
 
 
+LINES = "first alpha beta\nsecond gamma delta\nthird one\n"
+
+
+@pytest.mark.parametrize(
+    ("saved", "at"),
+    [
+        ("inserted here\n" + LINES, 20),
+        ("inserted here\n" + LINES, 22),
+        (LINES.replace("beta", "beta, then some\n"), 33),
+    ],
+)
+def test_what_the_old_file_hides_of_a_save_was_taken_out_by_nobody(saved: str, at: int) -> None:
+    """Within a word, or with fewer lines than before: so nobody writes over as much as they write."""
+    left = saved[:at] + LINES[at:]
+    assert set(LINES.splitlines()[1:]) <= set(unspliced(LINES, left).splitlines())
+    assert not set(LINES.splitlines()[1:]) <= set(left.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("gamma", "omega"), ("alpha", "alpen"), ("gamma delta", "gamma\ndelta")]
+)
+def test_a_word_or_a_break_of_a_line_that_is_as_long_as_what_was_there_was_written_by_someone(
+    old: str, new: str
+) -> None:
+    assert unspliced(LINES, LINES.replace(old, new)) == LINES.replace(old, new)
+
+
 def test_the_beginning_of_a_text_is_cut_short_if_it_is_as_long_as_one_before_it() -> None:
     assert cut_short("new\n" + BASE, "new\none\ntwo\nth", [BASE])
     assert cut_short("six\none\ntwo\n", "six\none\n", ["one\ntwo\n"])

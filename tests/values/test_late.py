@@ -33,6 +33,13 @@ class Bare:
 
 
 @dataclass(frozen=True, slots=True)
+class Named(Bare):
+    """A bare one with more to it."""
+
+    number: int = 7
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """Has no fields."""
 
@@ -76,6 +83,25 @@ def test_what_it_is_made_of_has_to_fit() -> None:
         with pytest.raises(TypeError):
             wrong(*arguments)
     assert Bare("a").name == "a"
+
+
+def test_one_that_is_derived_from_another_has_the_fields_of_both() -> None:
+    named = Named("a")
+    assert (named.name, named.number, repr(named)) == ("a", 7, "Named(name='a', number=7)")
+    assert named == Named(name="a", number=7) != Named("a", 8)
+    other: object = Bare("a")
+    assert named != other
+    assert isinstance(named, Bare)
+    assert not hasattr(named, "__dict__")
+    assert [field.name for field in dataclasses.fields(Named)] == ["name", "number"]
+    assert dataclasses.replace(named, name="b") == Named("b")
+    assert pickle.loads(pickle.dumps(named)) == named
+    match named:
+        case Named(name, number):
+            assert (name, number) == ("a", 7)
+    wrong: Any = named
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        wrong.name = "b"
 
 
 def test_it_cannot_be_changed() -> None:

@@ -7,7 +7,7 @@ import json
 from crdtsync.core.hub.shared import Refusal
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import check_room_name, printable
-from crdtsync.core.wire.control import Hello, decode_control
+from crdtsync.core.wire.control import Hello, decode_control, type_of
 from crdtsync.core.wire.messages import PROTOCOL_VERSION
 from crdtsync.errors import InvalidName, PeerError
 
@@ -27,7 +27,7 @@ def read_hello(frame: str) -> Hello:
     except PeerError as error:
         raise Refusal("protocol", f"The first frame must be a hello: {error}") from None
     if not isinstance(hello, Hello):
-        raise Refusal("protocol", f"The first frame must be a hello, not {hello.type!r}.")
+        raise Refusal("protocol", f"The first frame must be a hello, not {type_of(hello)!r}.")
     try:
         check_room_name(hello.room)
     except InvalidName as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from crdtsync.core.hub import bounds
@@ -94,7 +95,7 @@ def _control_frame(message: Presence | Left) -> str:
 def bounded(presence: Presence) -> Presence:
     """Drop cursors and then edited paths, the last first, until the message is within its limit."""
     while presence.cursors and len(encode_control(presence).encode()) > limits.PRESENCE_MAX_BYTES:
-        presence = presence.model_copy(update={"cursors": presence.cursors[:-1]})
+        presence = replace(presence, cursors=presence.cursors[:-1])
     while presence.editing and len(encode_control(presence).encode()) > limits.PRESENCE_MAX_BYTES:
-        presence = presence.model_copy(update={"editing": presence.editing[:-1]})
+        presence = replace(presence, editing=presence.editing[:-1])
     return presence

@@ -8,7 +8,7 @@ same way. The room's logic is in ``room``; encodings are in ``core.wire``.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from crdtsync.core.hub import bounds
@@ -33,7 +33,15 @@ from crdtsync.core.hub.store import EVERYTHING, LogPage, Wanted
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire.codec import decode_from_replica, encode_log_entry, encode_relay
-from crdtsync.core.wire.control import Hello, Left, Presence, Welcome, decode_control, encode_control
+from crdtsync.core.wire.control import (
+    Hello,
+    Left,
+    Presence,
+    Welcome,
+    decode_control,
+    encode_control,
+    type_of,
+)
 from crdtsync.core.wire.messages import (
     PROTOCOL_VERSION,
     CaughtUp,
@@ -111,9 +119,9 @@ class ReplicaSession:
         """Raises PeerError."""
         message = decode_control(data)
         if self._room is None or not isinstance(message, Presence):
-            raise PeerError(f"a {message.type!r} message is not due while {self.state}")
-        own = {"member": self.number, "name": self._granted.name or message.name}
-        self._room.announce(bounded(message.model_copy(update=own)))
+            raise PeerError(f"a {type_of(message)!r} message is not due while {self.state}")
+        own = replace(message, member=self.number, name=self._granted.name or message.name)
+        self._room.announce(bounded(own))
 
     def binary(self, data: bytes, at_ms: int) -> None:
         """Raises PeerError and Refusal."""

@@ -27,7 +27,7 @@ class Bases:
         """Of saves that wait for the hub."""
 
     def put_off(self, agreed: Synced, saved: str) -> None:
-        """A save that waits for the hub: an older base is told best now, before it is saved over."""
+        """A save that is not taken in yet: an older base is told best now, before it is saved over."""
         if agreed.entry in self._live or agreed.digest is None:
             return
         base = self.base_of(agreed, saved)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.paths import parent, parents
 
@@ -24,7 +25,7 @@ def waits_for_spelling(state: ReplicaState, placed: Placement, now: float) -> bo
     if not state.view.folding or state.session.read_only:
         return False
     key = state.view.folding.path_key
-    for folder in parents(placed.path):
+    for folder in (placed.path, *parents(placed.path)) if placed.kind is Kind.DIR else parents(placed.path):
         beside = state.disk.within(parent(folder))
         if folder in beside:
             continue

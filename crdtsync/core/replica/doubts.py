@@ -236,6 +236,20 @@ class Doubts:
         agreements = state.unsure.get(entry, () if agreed is None else (agreed,))
         return [each for each in agreements if each.path == path]
 
+    def is_torn(self, agreed: Synced, content: Content) -> bool:
+        """Whether that is what a power cut left of a save of the agreed text, wherever it stands."""
+        if agreed.entry not in self._state.rebooted or agreed.digest is None:
+            return False
+        text = self._state.documents.version(agreed.entry, agreed.digest)
+        match content:
+            case TextContent(left):
+                pass
+            case BlobContent(beginning=left):
+                pass
+            case _:
+                return False
+        return text is not None and left is not None and _is_of(text, left)
+
     def _torn(self, agreed: Synced, seen: OnDisk | None, content: Content | None) -> bool:
         """Whether the file of a text may be one that a power cut tore: ``Mending`` reads it."""
         if agreed.kind is not Kind.TEXT or seen is None or seen.kind is not Kind.BLOB:

@@ -265,7 +265,7 @@ class ReplicaEngine:
 
     def _step_done(self, step: int, outcome: Outcome) -> None:
         under_way = self._state.steps.get(step)
-        self._materialise.done(step, outcome, self._now)
+        self._reconcile.step_done(step, outcome, self._now)
         if under_way is not None and name(under_way.step.path) in IGNORE_FILES:
             self._observing.scan()
 

@@ -13,7 +13,7 @@ from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import EntryId
-from crdtsync.core.wire.control import Cursor, TextCursors
+from crdtsync.core.wire.control import Cursor, TextCursors, decode_cursor, encode_cursor
 
 PERIOD_S = 0.5
 CURSOR_KEY = "cursor"
@@ -29,7 +29,7 @@ _NOTHING: Final[_Announced] = ((), (), ())
 def cursor_in(meta: Mapping[str, str]) -> Cursor | None:
     """How far the log had been read, as far as it was written down. Raises ValueError."""
     written = meta.get(CURSOR_KEY)
-    return None if written is None else Cursor.model_validate_json(written)
+    return None if written is None else decode_cursor(written)
 
 
 class Housekeeping:
@@ -114,7 +114,7 @@ class Housekeeping:
         cursor = state.session.cursor
         if cursor is not None and cursor != self._cursor:
             self._cursor = cursor
-            state.out.record(PutMeta(CURSOR_KEY, cursor.model_dump_json()))
+            state.out.record(PutMeta(CURSOR_KEY, encode_cursor(cursor)))
         if self._ahead != state.session.ahead:
             self._write_ahead()
 

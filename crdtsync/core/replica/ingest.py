@@ -197,11 +197,12 @@ class Ingest:
         """
         state = self._state
         entry = new_entry_id(state.rng)
-        copy_of = None if beside is None else beside.entry
-        origin = Origin(state.name, int(now * 1000), copy_of)
-        room_path = state.view.room_path(path)
+        room_path = state.view.room_path_of_new(path)
+        if room_path != state.view.room_path(path):
+            beside = None  # what stood here had another name in the room
         if beside is not None:
             room_path = conflict_path(room_path, state.name, entry)
+        origin = Origin(state.name, int(now * 1000), None if beside is None else beside.entry)
         covered = b"\0"
         version: Version | None = None
         match seen.kind:
@@ -312,7 +313,7 @@ class Ingest:
         state = self._state
         state.agree(agreed._replace(path=path, fingerprint=seen.fingerprint_of(agreed.digest)))
         if placed is not None and plan_move(agreed.path, path, placed.path) is Move.RENAME_THERE:
-            state.operate(SetPath(agreed.entry, state.view.room_path(path, agreed.entry)))
+            state.operate(SetPath(agreed.entry, state.view.room_path_of_new(path, agreed.entry)))
 
     def set_executable(self, agreed: Synced, seen: OnDisk) -> None:
         self._state.operate(SetExecutable(agreed.entry, seen.executable))

@@ -238,9 +238,7 @@ class Observing:
         if not state.running:
             return
         origin = state.synced.with_inode(fingerprint)
-        if origin is not None and (
-            origin.kind is not seen.kind or origin.path == path or not self._same_file(origin, seen, content)
-        ):
+        if origin is not None and (origin.path == path or not self._same_file(origin, seen, content)):
             origin = None
         if origin is not None and origin.path in state.stepping:
             state.moving.setdefault(origin.path, set()).add(path)  # the step will find that it is gone there
@@ -265,10 +263,13 @@ class Observing:
     def _same_file(self, agreed: Synced, seen: OnDisk, content: Content) -> bool:
         """Whether a file with a known inode is that file: a file system gives the inode of a deleted file to
         the next new one at once, so what was edited as well must still have much in common with it."""
-        if seen.digest == agreed.digest:
-            return True
-        apart = self._state.documents.apart(agreed, content)
-        return apart is not None and apart <= 0.5
+        if seen.kind is agreed.kind:
+            if seen.digest == agreed.digest:
+                return True
+            apart = self._state.documents.apart(agreed, content)
+            if apart is not None and apart <= 0.5:
+                return True
+        return self._reconcile.doubts.is_torn(agreed, content)
 
     def _same_content_gone(self, seen: OnDisk) -> Synced | None:
         """An entry with the same content whose own file is gone: moved by copy and delete."""

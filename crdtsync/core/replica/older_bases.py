@@ -1,4 +1,4 @@
-"""Which older version a save was made from that waits for the hub: whoever saves once more goes on from that.
+"""Which older version a save was made from that waits for the hub or a look: the next one goes on from it.
 
 Told from the texts alone the next time, it would count as made from what others had added meanwhile.
 """

@@ -7,7 +7,6 @@ anew: then the disk is ahead of the agreement. Pure reading of logs; what follow
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from crdtsync.core.replica.records import Synced
@@ -17,6 +16,7 @@ from crdtsync.core.text.statevector import covers
 from crdtsync.core.text.torn import looks_torn
 from crdtsync.core.text.words import words
 from crdtsync.core.values.digests import Digest, digest_of_text
+from crdtsync.core.values.late import dataclass
 from crdtsync.errors import MalformedUpdate
 
 _READ_MAX_CHARS: Final = 8 << 20

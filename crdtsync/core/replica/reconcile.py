@@ -20,10 +20,11 @@ from crdtsync.core.replica.planner import Action, Disk, Room, plan, plan_executa
 from crdtsync.core.replica.reading import Reading
 from crdtsync.core.replica.records import DropSynced, Synced
 from crdtsync.core.replica.state import RACES_MAX, ReplicaState
+from crdtsync.core.replica.steps import Outcome, Raced
 from crdtsync.core.replica.successors import arrived, in_ruins, may_have_arrived, succeeded
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.tree.view import Placement
-from crdtsync.core.values.files import Content, Kind, TextContent
+from crdtsync.core.values.files import Content, Kind, Present, TextContent
 from crdtsync.core.values.ids import EntryId
 
 
@@ -51,6 +52,14 @@ class Reconcile:
         """What a first join does with the files at these paths; everywhere else both are kept."""
         self._decided = differing
         self._decided_paths = paths
+
+    def step_done(self, step: int, outcome: Outcome, now: float) -> None:
+        """Take the outcome of a step."""
+        self._materialise.done(step, outcome, now)
+        if isinstance(outcome, Raced) and isinstance(outcome.seen, Present):
+            agreed, content = self._state.agreed_at(outcome.path), outcome.seen.content
+            if agreed is not None and agreed.kind is Kind.TEXT and isinstance(content, TextContent):
+                self._ingest.bases.put_off(agreed, content.text)  # the look may find that it was saved over
 
     def path(self, path: str, now: float, content: Content | None = None) -> None:
         """Something at a path that nothing was agreed on; ``content`` is what a look has just found there."""

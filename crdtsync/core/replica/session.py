@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 from typing import assert_never
 
@@ -18,6 +18,7 @@ from crdtsync.core.text.statevector import covers
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import TREE, DocumentId
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.wire.codec import decode_from_hub, encode_from_replica
 from crdtsync.core.wire.control import (
     Cursor,
@@ -29,6 +30,7 @@ from crdtsync.core.wire.control import (
     Welcome,
     decode_control,
     encode_control,
+    type_of,
 )
 from crdtsync.core.wire.messages import (
     PROTOCOL_VERSION,
@@ -233,7 +235,7 @@ class HubSession:
                 self.peers.pop(message.member, None)
                 self._listener.on_left(message.member)
             case _:
-                raise PeerError(f"the hub sent {message.type!r} while {self.phase.name.lower()}")
+                raise PeerError(f"the hub sent {type_of(message)!r} while {self.phase.name.lower()}")
 
     def binary_frame(self, frame: bytes) -> None:
         """Raises PeerError."""

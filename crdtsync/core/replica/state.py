@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 
 from crdtsync.core.replica.documents import Documents
@@ -24,6 +24,7 @@ from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind, Manifest, TextContent
 from crdtsync.core.values.ids import EntryId, Randomness, printable
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.values.paths import is_below, parents
 
 RETRY_FIRST_S = 0.25
@@ -174,6 +175,7 @@ class ReplicaState:
             self.undurable[entry] = self.synced.get(entry)
         old = self.synced.get(entry)
         self.synced.put(agreed)
+        self.view.stands(agreed.path)
         if old is not None and old.path != agreed.path:
             self._freed(old)
             if old.path in self.reseeding or agreed.digest in self.asked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from crdtsync.core.replica.deletions import Deletions
@@ -11,6 +10,7 @@ from crdtsync.core.replica.state import HELD, Attention, ReplicaState
 from crdtsync.core.tree.rows import Row
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.late import dataclass
 
 HELD_SHOWN_MAX = 1000
 HELD_HERE = "changed here, and held: this folder may only read, nothing of it is sent"

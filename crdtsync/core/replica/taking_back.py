@@ -6,7 +6,6 @@ Pure judgement on texts and logs: who of the two takes it out again is known to 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from crdtsync.core.replica.unaccepted import Unaccepted, without_taken_back
 from crdtsync.core.text.deltas import inserted_ranges
@@ -16,6 +15,7 @@ from crdtsync.core.text.doubling import doublings
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import encode
 from crdtsync.core.text.update import check_update
+from crdtsync.core.values.late import dataclass
 from crdtsync.errors import MalformedUpdate
 
 

@@ -6,7 +6,6 @@ The third, what the room says, is ``core.tree.view``. Trees hold observations, n
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.steps import Expected
@@ -14,6 +13,7 @@ from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Kind, Present, kind_of
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.values.paths import parent
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import ChainMap, OrderedDict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from crdtsync.core.replica.outbox import Outbox
@@ -15,6 +15,7 @@ from crdtsync.core.replica.records import PutMeta, Recall
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.ids import DocumentId, EntryId
+from crdtsync.core.values.late import dataclass
 
 UNACCEPTED_KEY = "unaccepted:"
 """Before the entry; the value names the updates, each marked if it takes a doubling back."""

@@ -12,20 +12,25 @@ from crdtsync.core.values.ids import EntryId
 class UnwrittenTexts:
     def __init__(self) -> None:
         self._texts: dict[EntryId, str] = {}
-        self.chars = 0
+        self.size_bytes = 0
+        """Of memory, at most."""
 
     def __len__(self) -> int:
         return len(self._texts)
 
     def keep(self, entry: EntryId, text: str) -> None:
         """The text as the document holds it now. Call ``take`` before that changes."""
-        if self.chars + len(text) <= limits.UNWRITTEN_TEXTS_MAX_BYTES:
-            self.take(entry)
+        self.take(entry)
+        if self.size_bytes + _size_bytes(text) <= limits.UNWRITTEN_TEXTS_MAX_BYTES:
             self._texts[entry] = text
-            self.chars += len(text)
+            self.size_bytes += _size_bytes(text)
 
     def take(self, entry: EntryId) -> str | None:
         """The text, which is not kept any longer."""
         text = self._texts.pop(entry, None)
-        self.chars -= 0 if text is None else len(text)
+        self.size_bytes -= 0 if text is None else _size_bytes(text)
         return text
+
+
+def _size_bytes(text: str) -> int:
+    return len(text) if text.isascii() else 4 * len(text)

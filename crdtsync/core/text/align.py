@@ -9,9 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from operator import lt
 from typing import Final, TypeAlias, TypeVar
+
+from crdtsync.core.values.late import dataclass
 
 T = TypeVar("T", bound=Hashable)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from crdtsync.core.text.first import FirstText
 from crdtsync.core.text.places import Places
@@ -23,6 +22,7 @@ from crdtsync.core.text.update import (
     encode_update,
     read_structs,
 )
+from crdtsync.core.values.late import dataclass
 from crdtsync.errors import MalformedUpdate
 
 

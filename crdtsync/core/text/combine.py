@@ -6,11 +6,11 @@ Knows where changes meet; what becomes of such a place is decided by whoever ask
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeAlias
 
 from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.values.late import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
@@ -33,6 +32,7 @@ from crdtsync.core.text.words import (
     word_start,
     words,
 )
+from crdtsync.core.values.late import dataclass
 
 _WORDS_MAX_CHARS: Final = 1 << 20
 """Of all changed regions together; what is beyond is not compared by words but replaced. Costs 0.5 s."""

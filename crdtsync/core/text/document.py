@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, NoReturn
 
@@ -25,6 +24,7 @@ from crdtsync.core.text.offsets import to_utf8_many, utf8_length
 from crdtsync.core.text.refusals import reraise_unless_refused
 from crdtsync.core.text.typist import Typed, Typist
 from crdtsync.core.text.update import UpdateShape, check_update
+from crdtsync.core.values.late import dataclass
 from crdtsync.errors import MalformedUpdate
 
 CONTENT: Final = "content"

@@ -6,11 +6,11 @@ may be is left to ``document``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from crdtsync.core.text import statevector
 from crdtsync.core.text.cursor import MAX_CLIENT, MAX_CLOCK
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.wire.lib0 import varbytes, varuint
 
 _ONE_STRUCT: Final = b"\x01\x01"

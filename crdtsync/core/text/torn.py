@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from crdtsync.core.text.align import Budget, align, common_prefix, common_suffix
-from crdtsync.core.text.diff import Edit, apply_edits, diff
+from crdtsync.core.text.diff import apply_edits, diff
 from crdtsync.core.text.words import inside_word, words
 
 _TELLING_CHARS: Final = 8
@@ -64,15 +64,34 @@ def unspliced(base: str, left: str) -> str:
     lines were moved, or as much was added as taken out.
     """
     old, there = base.encode(), left.encode()
-    if len(old) != len(there):
+    if len(old) != len(there) or base == left:
         return left
-    *edits, seam = diff(base, left) or (Edit(0, 0, ""),)
+    rest_bytes = common_suffix(old, there, len(there))
+    *edits, seam = diff(base, left)
     taken_out = base[seam.start : seam.end]
-    if not edits or (seam.text and taken_out) or any(edit.text == taken_out != "" for edit in edits):
-        return left
-    new = apply_edits(base, edits)
-    begun = common_prefix(new.encode(), there)
-    return new if begun + common_suffix(old, there, len(there)) >= len(there) else left
+    either = edits and not (seam.text and taken_out)
+    if either and not (taken_out and any(edit.text == taken_out for edit in edits)):
+        new = apply_edits(base, edits)
+        if common_prefix(new.encode(), there) + rest_bytes >= len(there):
+            return new
+    at = len(there) - rest_bytes
+    before, begun = (each[:at].decode(errors="ignore") for each in (old, there))
+    return mended(base, begun) if _is_seam(base, len(before), left, len(begun)) else left
+
+
+def _is_seam(base: str, at_base: int, left: str, at_left: int) -> bool:
+    """Whether two texts of one length, which are the same from there on, are hardly those of an edit.
+
+    Who takes out as much as they write ends with a word, unless it is one word alone, and leaves as many
+    lines as before; or moves words about.
+    """
+    if Counter(base.split()) == Counter(left.split()):
+        return False
+    if inside_word(base, at_base) or inside_word(left, at_left):
+        same = common_prefix(base, left)
+        if max(len(words(base[same:at_base])), len(words(left[same:at_left]))) > 1:
+            return True
+    return base.count("\n") != left.count("\n")
 
 
 def _edited_lines(lines: Sequence[str], there: Sequence[str]) -> int:

@@ -7,9 +7,9 @@ saves of a file are merged in ``rebase``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from crdtsync.core.text.diff import Edit
+from crdtsync.core.values.late import dataclass
 
 
 @dataclass(frozen=True, slots=True)

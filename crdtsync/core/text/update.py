@@ -10,12 +10,12 @@ read the same bytes differently, they are refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from crdtsync.core.text.content import read_content
 from crdtsync.core.text.cursor import MAX_CLIENT, MAX_CLOCK, Cursor, refuse
+from crdtsync.core.values.late import dataclass
 from crdtsync.core.wire.lib0 import varuint
 from crdtsync.errors import MalformedUpdate
 

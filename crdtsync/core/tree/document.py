@@ -10,12 +10,13 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 from weakref import ref
 
 from pycrdt import Doc, Map, MapEvent, Subscription
 
 from crdtsync.core.text.causal import CausalBuffer
+from crdtsync.core.text.deltas import TAKES_AN_EVENT
 from crdtsync.core.text.statevector import decode
 from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.tree.rows import (
@@ -262,7 +263,7 @@ class TreeDocument:
     def _follow(self) -> None:
         """Have the rows told of every change from here on."""
         self._following = [
-            (column, column.observe(self._observer(name))) for name, column in self._columns.items()
+            (column, column.observe(_Observer(ref(self), name))) for name, column in self._columns.items()
         ]
         self._following.append((self._doc, self._doc.observe(self._rememberer())))
 
@@ -282,17 +283,6 @@ class TreeDocument:
                 tree._last_update = event.update
 
         return remember
-
-    def _observer(self, column: str) -> Callable[[MapEvent], None]:
-        found = ref(self)
-
-        def observe(event: MapEvent) -> None:
-            keys: dict[str, dict[str, object]] = event.keys  # type: ignore[attr-defined]
-            if (tree := found()) is not None:
-                for key, change in keys.items():
-                    tree._set(column, key, change.get("newValue"))
-
-        return observe
 
     def _set(self, column: str, key: str, value: object) -> None:
         """Take one changed cell into its row; a value that no honest replica writes counts as missing."""
@@ -327,6 +317,23 @@ class TreeDocument:
 
 def _first(log: Callable[[], Iterable[bytes]]) -> bytes:
     return next(iter(log()))
+
+
+class _Observer:
+    """Has a tree document that is still there take in each change of one of its columns."""
+
+    __slots__ = ("_column", "_tree")
+    __signature__: Final = TAKES_AN_EVENT
+
+    def __init__(self, tree: ref[TreeDocument], column: str) -> None:
+        self._tree = tree
+        self._column = column
+
+    def __call__(self, event: MapEvent) -> None:
+        keys: dict[str, dict[str, object]] = event.keys  # type: ignore[attr-defined]
+        if (tree := self._tree()) is not None:
+            for key, change in keys.items():
+                tree._set(self._column, key, change.get("newValue"))
 
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}

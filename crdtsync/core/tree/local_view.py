@@ -37,6 +37,9 @@ class LocalView:
         """The names here of the room paths whose last name is another one here."""
         self._room_name: dict[tuple[str, str], str] = {}
         """The same the other way round: folder of the room and name here, to name in the room."""
+        self._former: dict[tuple[str, str], str] = {}
+        """By folder of the room and key: which of the room's names stood for the name here until it left, as
+        long as another name of that key is there: what stands here has yet to follow."""
         self._left: set[str] = set()
         self._moved: set[EntryId] = set()
         if folding:
@@ -173,6 +176,35 @@ class LocalView:
             found = _joined(found, part)
         return found
 
+    def room_path_of_new(self, path: str, entry: EntryId | None = None) -> str:
+        """``room_path`` for what is to get that name in the room: ``entry``, or an entry that is made.
+
+        Where the room has that name for another, which stands here under a derived one, or did until just
+        now, the name here means another of the room's: the one that it stands for, or stood for last.
+        """
+        found = self.room_path(path, entry)
+        if not self.folding or not self._is_anothers(found, entry):
+            return found
+        folder, key = parent(found), self.folding.key(name(path))
+        for own in sorted(self._names.get(folder, {}).get(key, ())):
+            if own != name(found) and self._keeps_name(_joined(folder, own)):
+                return _joined(folder, own)
+        return _joined(folder, self._former.get((folder, key), name(found)))
+
+    def stands(self, path: str) -> None:
+        """What the room has there is on disk: the name means that from now on."""
+        if self._former:
+            for each in (path, *parents(path)):
+                self._former.pop((self.room_path(parent(each)), self.folding.key(name(each))), None)
+
+    def _is_anothers(self, room_path: str, entry: EntryId | None) -> bool:
+        return self.room.at(room_path) not in (None, entry) or self.room.holds_below(room_path)
+
+    def _keeps_name(self, room_path: str) -> bool:
+        """Whether of the names that are one here, this is the one that is not derived."""
+        own = name(room_path)
+        return self._local.get(room_path, own) == self.folding.spelled(own)
+
     def path_of(self, room_path: str) -> str:
         """Where an entry at that path of the room, or a folder of it, stands here."""
         if not self._local:
@@ -200,6 +232,8 @@ class LocalView:
                 key = self.folding.key(name(path))
                 spellings = self._names.setdefault(parent(path), {}).setdefault(key, set())
                 spellings.add(name(path))
+                if self._former.get((parent(path), key)) == name(path):
+                    del self._former[parent(path), key]
                 if len(spellings) == 2:
                     self._contested.setdefault(parent(path), set()).add(key)
         return new
@@ -212,10 +246,13 @@ class LocalView:
                 names = self._names[parent(path)]
                 key = self.folding.key(name(path))
                 names[key].discard(name(path))
+                if self._keeps_name(path):
+                    self._former[parent(path), key] = name(path)
                 if len(names[key]) == 1:
                     self._contested[parent(path)].discard(key)
                 if not names[key]:
                     del names[key]
+                    self._former.pop((parent(path), key), None)
                 if not names:
                     del self._names[parent(path)]
                     self._contested.pop(parent(path), None)

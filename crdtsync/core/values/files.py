@@ -96,7 +96,7 @@ class TextContent:
 
 @dataclass(frozen=True, slots=True)
 class BlobContent:
-    """``beginning``: of a file that was a text, what can be read if the rest seems cut off by a power cut."""
+    """``beginning``: what can be read of a text, if the rest seems cut off by a power cut."""
 
     manifest: Manifest
     beginning: str | None = None

@@ -6,9 +6,10 @@ Knows names alone. Who gets a name that several claim is decided by ``core.tree.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from unicodedata import normalize
+
+from crdtsync.core.values.late import dataclass
 
 _IGNORABLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"

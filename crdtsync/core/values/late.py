@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 _MADE: Final = ("__repr__", "__eq__", "__hash__", "__dataclass_params__", "__dataclass_fields__", "__init__")
 """The last one is what has the others made, so it is replaced last: another thread may be at it as well."""
 _waiting: Final[dict[type, dict[str, Any]]] = {}
-"""What stands in the bodies of classes that nobody has used."""
+"""What stands in the bodies of the classes."""
+_of_ours: Final[set[type | None]] = set()
+"""Classes that others may be derived from."""
 
 
 def _dataclass(cls: type | None = None, /, **options: bool) -> Any:
@@ -24,14 +26,14 @@ def _dataclass(cls: type | None = None, /, **options: bool) -> Any:
     if options != {"frozen": True, "slots": True} or not _is_plain(cls):
         return dataclasses.dataclass(**options)(cls)
     body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
-    fields = tuple(body.get("__annotations__", ()))
+    own = tuple(body.get("__annotations__", ()))
     late = type(
         cls.__name__,
-        (),
+        cls.__bases__,
         {
-            **{name: value for name, value in body.items() if name not in fields},
-            "__slots__": fields,
-            "__match_args__": fields,
+            **{name: value for name, value in body.items() if name not in own},
+            "__slots__": own,
+            "__match_args__": (*getattr(cls.__base__, "__match_args__", ()), *own),
             "__qualname__": cls.__qualname__,
             "__init__": _init,
             "__setattr__": _set,
@@ -42,6 +44,7 @@ def _dataclass(cls: type | None = None, /, **options: bool) -> Any:
         },
     )
     _waiting[late] = body
+    _of_ours.add(late)
     return late
 
 
@@ -50,7 +53,7 @@ def _is_plain(cls: type) -> bool:
     body = vars(cls)
     annotations: dict[str, Any] = body.get("__annotations__", {})
     return (
-        cls.__bases__ == (object,)
+        (cls.__bases__ == (object,) or (len(cls.__bases__) == 1 and cls.__base__ in _of_ours))
         and not body.keys() & {"__init__", "__post_init__", "__repr__", "__eq__", "__hash__", "__slots__"}
         and all(
             isinstance(kind, str) and "Var[" not in kind and kind != "KW_ONLY"
@@ -63,7 +66,7 @@ def _is_plain(cls: type) -> bool:
 def _make(cls: type) -> None:
     """Have the standard library make the methods, for a class of the same body, and take them over."""
     body = {**_waiting[cls], "__doc__": cls.__doc__ or "."}  # else it would work one out
-    made: Any = dataclasses.dataclass(frozen=True)(type(cls.__name__, (), body))
+    made: Any = dataclasses.dataclass(frozen=True)(type(cls.__name__, cls.__bases__, body))
     for name in _MADE:
         setattr(cls, name, vars(made)[name])
 
@@ -83,11 +86,11 @@ def _delete(self: Any, name: str) -> None:
 
 
 def _state(self: Any) -> list[Any]:
-    return [getattr(self, name) for name in self.__slots__]
+    return [getattr(self, name) for name in self.__match_args__]
 
 
 def _restore(self: Any, state: list[Any]) -> None:
-    for name, value in zip(self.__slots__, state, strict=True):
+    for name, value in zip(self.__match_args__, state, strict=True):
         object.__setattr__(self, name, value)
 
 

@@ -227,8 +227,9 @@ COMPACT_TREE_AT_END_UPDATES: Final = 16
 DOCUMENTS_WARM_MAX: Final = 256
 """Documents kept decoded in memory; the others stay encoded in the store."""
 DOCUMENTS_WARM_MAX_BYTES: Final = 32 * MiB
-UNWRITTEN_TEXTS_MAX_BYTES: Final = 16 * MiB
-"""Texts that arrived and wait to be written, so that their documents need not be decoded twice."""
+UNWRITTEN_TEXTS_MAX_BYTES: Final = 64 * MiB
+"""Texts that arrived and wait to be written, so that they need not be read from the store again: all of
+a large project's first join. They are let go of as they are written."""
 REHASH_PERIOD_S: Final = 24 * 3600.0
 """Each file is hashed again about this often, in case a tool restored all of its times."""
 TREE_RESTS_FROM_ENTRIES: Final = 2000

@@ -19,9 +19,11 @@ from crdtsync.errors import PeerError
 BLOBS_PATH: Final = "/v1/blobs"
 BLOB_FRAME_MAX_BYTES: Final = 1 * limits.MiB
 """The largest message on this socket: one chunk of CHUNK_MAX_BYTES, or a batch of small ones, and room."""
-BLOB_BATCH_BYTES: Final = 384 * limits.KiB
-"""Chunks that are smaller share a frame up to this size: three average ones, since much of what a chunk costs
-is the message around it. With one more of CHUNK_MAX_BYTES behind them a frame is still within its bound."""
+PUTS_PER_FRAME_MAX_BYTES: Final = 960 * limits.KiB
+"""Chunks share a frame up to this size, since much of what a chunk costs is the message around it."""
+BLOB_BATCH_BYTES: Final = 480 * limits.KiB
+"""The hub sends so much or more at a time: with one more of CHUNK_MAX_BYTES behind it a frame is still within
+its bound."""
 DIGESTS_PER_FRAME_MAX: Final = 1024
 REASON_MAX_BYTES: Final = 1024
 

@@ -27,6 +27,7 @@ from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.strangers import Arrival, Proof, Refused, Step, decide, objection
 from crdtsync.core.hub.doors.text import OpenText, malformed, too_large
 from crdtsync.core.hub.doors.texts import OpenTexts
+from crdtsync.core.hub.doors.usage import Usage
 from crdtsync.core.hub.events import DocumentsLoaded, UpdatesChecked
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
@@ -49,7 +50,7 @@ from crdtsync.errors import MalformedUpdate, PeerError
 
 
 class Desk:
-    """``number`` is its own as a member of the room, below 0. ``may_open``: whether the hub takes more texts.
+    """``number`` is its own as a member of the room, below 0. ``usage``: of all desks of the hub.
     ``folders_return``: whether folders are still coming back to a hub that has just started."""
 
     def __init__(
@@ -59,17 +60,16 @@ class Desk:
         shared: Shared,
         rng: Randomness,
         opened: Opened,
-        may_open: Callable[[], bool],
+        usage: Usage,
         folders_return: Callable[[], bool],
     ) -> None:
         self._opened = opened
         self.number = number
         self.name = name
         self.channels: dict[int, Channel] = {}
-        self.texts = OpenTexts(lambda: self._here().await_flush(self))
+        self.texts = OpenTexts(lambda: self._here().await_flush(self), usage)
         self._shared = shared
         self._rng = rng
-        self._may_open = may_open
         self._folders_return = folders_return
         self._client_id = new_client_id(rng)
         self._new_text = partial(OpenText, client_id=self._client_id, shared=shared, soon=self.texts.soon)
@@ -112,7 +112,7 @@ class Desk:
             else:
                 entry = EntryId(document)
                 plain = document in event.plain
-                self.texts.made[entry] = self._new_text(entry, "", updates=updates, plain=plain)
+                self.texts.add(self._new_text(entry, "", updates=updates, plain=plain))
         self.attach()
         for text in self.texts:
             self._close_if_unused(text)
@@ -211,6 +211,7 @@ class Desk:
     def close(self, channel: Channel) -> None:
         """The client is done with the document, or gone."""
         del self.channels[channel.number]
+        self.texts.usage.left(self.name)
         if channel.phase in (Phase.ENTERING, Phase.ATTACHING):
             channel.connection.go_on()
         self._arriving.pop(channel.number, None)
@@ -303,14 +304,13 @@ class Desk:
             return
         other, chosen = (decided, decided.standing) if isinstance(decided, OtherHistory) else (None, decided)
         text = self.texts.unmade.get(path) if chosen is None else self.texts.made.get(chosen)
-        if text is None and not self._may_open():
+        if text is None and not self.texts.usage.may_open:
             self.refuse(channel, codes.TRY_AGAIN, "This hub has as many documents open as it may.")
             return
         if text is None and chosen is not None:
             self._loading.ask(room, [DocumentId(chosen)])
             return
-        if text is None:
-            text = self.texts.unmade[path] = self._new_text(None, path, updates=())
+        text = text or self.texts.add(self._new_text(None, path, updates=()))
         if (refused := objection(other, arrival.proof, text)) is not None:
             self.refuse(channel, refused.code, refused.reason)
             self._close_if_unused(text)

@@ -15,6 +15,7 @@ from crdtsync.core.hub.doors.codes import TRY_AGAIN
 from crdtsync.core.hub.doors.desk import Desk
 from crdtsync.core.hub.doors.hocuspocus import HocuspocusConnection
 from crdtsync.core.hub.doors.opened import Opened
+from crdtsync.core.hub.doors.usage import Usage
 from crdtsync.core.hub.doors.yjs import YjsConnection
 from crdtsync.core.hub.effects import Admitted, RememberOpened
 from crdtsync.core.hub.events import (
@@ -56,6 +57,7 @@ class Doors:
         self._connections: dict[int, YjsConnection | HocuspocusConnection] = {}
         self._inside: set[int] = set()
         """Connections that were let into a room."""
+        self._usage = Usage()
         self._desks: dict[str, Desk] = {}
         self._by_number: dict[int, Desk] = {}
         self._opened = Opened(
@@ -232,30 +234,30 @@ class Doors:
                 self._shared,
                 self._rng,
                 self._opened,
-                self._may_open,
+                self._usage,
                 self._folders_return,
             )
             self._desks[name] = self._by_number[desk.number] = desk
+            self._usage.left(name)
             if self._renew_at_s is None:
                 self._renew_at_s = self._now_s + limits.AWARENESS_RENEW_S
             if (room := self._find_room(name)) is not None:
                 desk.enter(room)
         return desk
 
-    def _may_open(self) -> bool:
-        texts = sum(len(desk.texts) for desk in self._desks.values())
-        return texts < limits.OPEN_TEXTS_MAX
-
     def _folders_return(self) -> bool:
         return self._now_s < self._returned_at_s
 
     def _leave_empty(self) -> None:
-        for name in [name for name, desk in self._desks.items() if not desk.channels]:
-            desk = self._desks.pop(name)
+        for name in self._usage.take_left():
+            if (desk := self._desks.get(name)) is None or desk.channels:
+                continue
+            del self._desks[name]
             self._rest_at_s.pop(name, None)
             self._reading.pop(name, None)
             del self._by_number[desk.number]
             desk.leave()
+            self._usage.texts -= len(desk.texts)
 
     # -- time -----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from crdtsync.core.hub.doors.channel import Channel, Phase
 from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.text import OpenText
+from crdtsync.core.hub.doors.usage import Usage
 from crdtsync.core.tree.rows import Create, Origin
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
@@ -16,8 +17,9 @@ from crdtsync.core.wire.awareness import ClientState
 class OpenTexts:
     """``wake`` is called when there is something to ``flush``."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], usage: Usage) -> None:
         self._wake = wake
+        self.usage = usage
         self._untold: dict[OpenText, None] = {}
         self.made: dict[EntryId, OpenText] = {}
         self.unmade: dict[str, OpenText] = {}
@@ -59,13 +61,26 @@ class OpenTexts:
         text.telling.take_unlogged()  # the same
         return [*updates, (TREE, tree)]
 
+    def add(self, text: OpenText) -> OpenText:
+        """Have it open, by its entry or by the path to be."""
+        before = len(self)
+        if text.entry is None:
+            self.unmade[text.path] = text
+        else:
+            self.made[text.entry] = text
+        self.usage.texts += len(self) - before
+        return text
+
     def close_if_unused(self, text: OpenText) -> bool:
         """Forget a text that no channel has open; True for one of a file that exists."""
         if text.channels:
             return False
         if text.entry is not None:
-            return self.made.pop(text.entry, None) is not None
+            known = self.made.pop(text.entry, None) is not None
+            self.usage.texts -= known
+            return known
         del self.unmade[text.path]
+        self.usage.texts -= 1
         return False
 
     def soon(self, text: OpenText) -> None:
