@@ -24,7 +24,7 @@ class Bases:
         self._state = state
         self._live = live
         self.older = OlderBases()
-        """Of saves that wait for the hub."""
+        """Of saves that wait for the hub, or for a look."""
 
     def put_off(self, agreed: Synced, saved: str) -> None:
         """A save that is not taken in yet: an older base is told best now, before it is saved over."""

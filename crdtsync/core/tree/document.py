@@ -262,9 +262,7 @@ class TreeDocument:
 
     def _follow(self) -> None:
         """Have the rows told of every change from here on."""
-        self._following = [
-            (column, column.observe(_Observer(ref(self), name))) for name, column in self._columns.items()
-        ]
+        self._following = [(c, c.observe(_Observer(ref(self), name))) for name, c in self._columns.items()]
         self._following.append((self._doc, self._doc.observe(self._rememberer())))
 
     def _reopen(self) -> None:
