@@ -15,14 +15,11 @@ from pycrdt import Text, TextEvent
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.offsets import from_utf8_many, utf8_length
 
-TAKES_AN_EVENT: Final = signature(lambda event: None)
-"""As ``__signature__`` of what is to be told of events, which pycrdt would find out each time."""
-
 
 class Deltas:
-    """Gathers what transactions change."""
+    """Gathers what transactions change. It tells how it is called, which pycrdt would find out each time."""
 
-    __signature__: Final = TAKES_AN_EVENT
+    __signature__: Final = signature(lambda event: None)
 
     def __init__(self) -> None:
         self.seen: list[list[dict[str, Any]]] = []
