@@ -125,3 +125,14 @@ def test_a_save_in_the_second_of_another_is_found_though_the_watcher_lost_its_en
     writer.close()
     scene.wait(0.5)
     assert scene.read(scene.b, "note.md") == "two line\n"
+
+
+def test_an_empty_folder_that_takes_the_place_of_a_file_is_shared_without_a_scan() -> None:
+    scene = Scene()
+    scene.save(scene.a, "x/note", "a note\n")
+    scene.save(scene.a, "x/other", "another\n")
+    scene.rest()
+    scene.b.disk.take("x/note")
+    scene.b.disk.make_folder("x/note")
+    scene.wait(5.0)
+    assert scene.paths(scene.a) == ["x/note", "x/other"] and scene.read(scene.a, "x/note") == ""

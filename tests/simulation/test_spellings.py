@@ -124,6 +124,32 @@ def test_a_folder_keeps_its_spelling_while_a_file_in_it_takes_the_place_of_a_fol
     assert scene.paths(scene.a) == ["X/y", "x"]
 
 
+@pytest.mark.parametrize("disk", ["case", "both"])
+def test_a_folder_keeps_its_spelling_while_an_empty_one_in_it_takes_the_place_of_a_file(disk: str) -> None:
+    scene = Scene("plain", disk)
+    for name in ("n/in", "N/in"):
+        scene.save(scene.a, name, f"{name}\n")
+        scene.rest()
+    scene.b.disk.take("N/in")
+    scene.b.disk.make_folder("N/in")
+    scene.rest()
+    assert scene.paths(scene.a) == ["N/in", "n/in"]
+
+
+def test_a_folder_keeps_its_spelling_while_what_was_made_in_it_is_on_its_way_into_the_room() -> None:
+    scene = Scene("plain", "case")
+    scene.a.disk.make_folder("n")
+    scene.rest()
+    scene.save(scene.a, "N/z/in", "in it\n")
+    scene.rest()
+    scene.b.disk.take("N/z/in")
+    scene.b.disk.take("N/z")
+    scene.save(scene.b, "N/z", "instead\n")
+    scene.wait(2.0)
+    scene.rest()
+    assert scene.paths(scene.a) == ["N/z", "n"]
+
+
 @pytest.mark.parametrize("disk", FOLDING)
 def test_a_file_gets_its_own_name_once_nobody_else_has_it(disk: str) -> None:
     scene = Scene("plain", disk)

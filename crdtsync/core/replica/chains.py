@@ -29,8 +29,11 @@ def waits_for_spelling(state: ReplicaState, placed: Placement, now: float) -> bo
         beside = state.disk.within(parent(folder))
         if folder in beside:
             continue
+        above = {each for path in state.looking.open_paths for each in parents(path)} - {folder}
         twins = [each for each in beside if key(each) == key(folder)]
-        if any(state.synced.at(path) is None for twin in twins for path in state.disk.below(twin)):
+        standing = [state.synced.at(path) for twin in twins for path in state.disk.below(twin)]
+        untold = any(entry is None or state.view.get(entry) is None for entry in standing)
+        if untold or key(folder) in map(key, above):
             state.retry_later(placed.entry, placed.path, now)
             return True
     return False

@@ -249,6 +249,11 @@ class Looking:
         """Whether an answer for ``path`` is still awaited."""
         return self.is_asked(path) or path in self._settling or path in self.answered
 
+    @property
+    def open_paths(self) -> list[str]:
+        """All paths of which an answer is still awaited."""
+        return [*self._wanted, *self._under_way, *self._resting, *self._settling, *self.answered]
+
     # -- scans --------------------------------------------------------------------------------------
 
     def start_scan(self, below: str) -> int:

@@ -196,6 +196,7 @@ class Observing:
         entry = state.synced.at(path)
         agreed = None if entry is None else state.synced.get(entry)
         if agreed is not None and agreed.kind is not Kind.DIR:
+            state.folders_instead.add(path)
             self._absent(path, now)  # a folder stands where the file was
         if maybe_new and not empty and not state.looking.scanning(path):
             self.scan(path)

@@ -110,6 +110,8 @@ class ReplicaState:
     """Paths with a file that stood elsewhere before; what stands there now is being looked at."""
     moving: dict[str, set[str]] = field(default_factory=dict)
     """Where files turned up of which the former path has a step under way, by that path."""
+    folders_instead: set[str] = field(default_factory=set)
+    """Where a folder was seen in the place of a file: it is looked at again once that is known to be gone."""
     busy: set[EntryId] = field(default_factory=set)
     retries: dict[EntryId, Retry] = field(default_factory=dict)
     attention: dict[str, Attention] = field(default_factory=dict)
@@ -235,6 +237,9 @@ class ReplicaState:
         """The entry stands there no more: whoever waits for the place can have it."""
         path = old.path
         self.documents.left(old)
+        if path in self.folders_instead:
+            self.folders_instead.discard(path)
+            self.looking.want(path)
         self.plan_paths.update(parents(path), self.disk.below(path))
         waiting = [heir for heir in self.view.claimants(path) if heir != old.entry]
         if old.kind is not Kind.DIR and self.view.holds_below(path):
