@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.testing.texts import line
+from crdtsync.testing.virtual_inodes import NodeKind
 from tests.simulation.scene import Scene
 
 OLD, NEW = ("".join(map(line, names)) for names in ("abc", "xyz"))
@@ -79,3 +80,35 @@ def test_a_file_renamed_to_where_a_step_is_under_way_is_renamed_however_long_tha
     scene.rest()
     assert texts(scene) == sorted([OLD, NEW])
     assert not scene.a.machine.trashed()
+
+
+@pytest.mark.parametrize("names", range(4))
+@pytest.mark.parametrize(("kind", "data"), [(NodeKind.LINK, b"a target"), (NodeKind.FILE, b"\0a blob")])
+def test_what_others_moved_over_a_file_that_a_person_just_renamed_stays_after_a_kill(
+    kind: NodeKind, data: bytes, names: int
+) -> None:
+    """Until it is found out that the file is gone, two are agreed on at its path."""
+    scene = Scene()
+    for number in range(names):  # the identities of the two come in another order
+        scene.save(scene.a, f"{number}.md", f"{number}\n")
+    scene.save(scene.a, "note.md", OLD)
+    scene.a.disk.put("over", scene.a.disk.new_inode(kind, data))
+    scene.rest()
+
+    def rename(path: str) -> None:
+        if path == "note.md" and scene.read(scene.b, "note.md") == OLD:
+            scene.b.disk.rename("note.md", "other.md")
+
+    scene.b.race = rename
+    scene.a.disk.rename("over", "note.md")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 20.0, lambda: scene.read(scene.b, "note.md") == data.decode()
+    )
+    scene.wait(0.05)
+    scene.b.kill()
+    scene.b.start()
+    scene.wait(3.0)
+    scene.rest()
+    for replica in (scene.a, scene.b):
+        assert (scene.read(replica, "note.md"), scene.read(replica, "other.md")) == (data.decode(), OLD)
+    assert len(scene.paths(scene.a)) == names + 2

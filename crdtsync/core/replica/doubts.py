@@ -80,6 +80,19 @@ class Doubts:
             found_there = here.fingerprint_of(agreed.digest)
             self._holds(agreed._replace(path=last.path, fingerprint=found_there), agreements)
 
+    def recognise(self, path: str, seen: OnDisk) -> None:
+        """After a kill two may be agreed on at a path: its very file tells which of them was put there last.
+
+        The other has gone, in a way that had yet to be found out.
+        """
+        state = self._state
+        very = None if seen.fingerprint is None else state.synced.with_inode(seen.fingerprint)
+        here = state.synced.at(path)
+        if very is None or very.path != path or here in (None, very.entry) or not is_that(seen, very):
+            return
+        state.synced.put(very)
+        state.replan([here])
+
     def _made_from(self, agreements: tuple[Synced, ...], seen: Seen) -> Synced | None:
         """Which of the agreements that is what was seen, or what was edited since, as far as one can tell."""
         assert isinstance(seen, Present)

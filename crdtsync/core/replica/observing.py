@@ -214,6 +214,7 @@ class Observing:
     def _present(self, path: str, fingerprint: Fingerprint, content: Content, now: float) -> None:
         state = self._state
         seen = OnDisk(kind_of(content), content.digest, fingerprint)
+        self._reconcile.doubts.recognise(path, seen)
         entry = state.synced.at(path)
         agreed = None if entry is None else state.synced.get(entry)
         emptied = agreed is not None and seen.digest == _EMPTY and agreed.digest not in (None, _EMPTY)
