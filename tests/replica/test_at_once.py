@@ -87,6 +87,27 @@ def authors(text: str, people: int) -> list[Author]:
     ]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_two_add_after_the_same_mark_follows_it_whoever_comes_first(first: int) -> None:
+    """Both run a tool over the text and go on at its end, in one save each."""
+    text = "one line\nlast line\n"
+    marked = text.replace("\n", "  # linted\n")
+    both = authors(text, 2)
+    for author in both:
+        author.save(f"{marked}{author.name} was here\n")
+    both[first].send()
+    both[1 - first].send()
+    while any(author.unsent or author.read < len(author.hub) for author in both):
+        for author in both:
+            author.receive()
+            author.send()
+    merged, same = (author.document.text for author in both)
+    assert merged == same
+    assert sorted(merged.splitlines()) == sorted(
+        [*marked.splitlines(), "author 1 was here", "author 2 was here"]
+    )
+
+
 @pytest.mark.parametrize(("people", "seed"), [*((2, seed) for seed in range(30)), (2, 590), (3, 205)])
 def test_what_is_saved_at_once_is_there_once_and_nothing_is_lost(people: int, seed: int) -> None:
     rng, ledger = Random(seed), Ledger()

@@ -13,6 +13,7 @@ from typing import Final
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.records import PutMeta, Recall
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.update import check_update
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.ids import DocumentId, EntryId
 from crdtsync.core.values.late import dataclass
@@ -42,8 +43,11 @@ class Unaccepted:
 
 
 def without_taken_back(document: TextDocument, edits: Iterable[Unaccepted]) -> str:
-    """The text of a document that has none of the edits, without what they took back of it."""
-    updates = [edit.update for edit in edits if edit.takes_back]
+    """The text of a document that has none of the edits, without what they took back of it.
+
+    One that put something elsewhere is left out: half of it would take that away.
+    """
+    updates = [edit.update for edit in edits if edit.takes_back and not check_update(edit.update).inserts]
     return TextDocument(0, [document.encode_state(), *updates]).text if updates else document.text
 
 

@@ -24,7 +24,7 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
 
     ``merged`` is the merge of the operations, ``wanted`` that of the texts. Where these differ otherwise as
     well, both are right in their way: what the operations made stays, but for what can be seen to stand
-    twice. Nothing is moved, and no word is taken out that is not elsewhere. ``ours`` are the ranges of
+    twice. ``ours`` are the ranges of
     ``merged`` that we inserted: of the two it is ours that goes, where that can be told, for others may have
     written next to theirs. All in code points, ascending and apart.
     """
@@ -37,23 +37,14 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
         edit if edit.text else _slid_into(merged, edit, ours, end, start)
         for edit, end, start in zip(told, ends, starts, strict=False)
     ]
-    if not any(edit.text for edit in edits) and set(words(merged)) <= set(words(wanted)):
+    if not any(edit.text for edit in edits) or (
+        len(merged) > len(wanted) and set(words(merged)) == set(words(wanted))
+    ):
         return tuple(edits)
     twice = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]
     for find in (_ours_twice, _lines_twice):
         twice = sorted([*twice, *find(merged, wanted, ours, twice)], key=lambda edit: edit.start)
-    return tuple(_without_loss(merged, twice))
-
-
-def _without_loss(merged: str, edits: Sequence[Edit]) -> Iterator[Edit]:
-    """Those of the edits that leave each word of the text somewhere."""
-    left, shift = merged, 0
-    there = set(words(merged))
-    for edit in edits:
-        less = left[: edit.start + shift] + left[edit.end + shift :]
-        if there <= set(words(less)):
-            left, shift = less, shift - (edit.end - edit.start)
-            yield edit
+    return tuple(twice)
 
 
 def _ours_twice(
