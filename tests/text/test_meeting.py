@@ -114,6 +114,10 @@ def test_the_ranges_of_what_was_inserted_follow_later_edits(before: str, texts: 
         # half of a word that both wrote alike
         ("all partarts\nlast\n", "all parts\nlast\n", [(5, 8)], "all parts\nlast\n"),
         ("all partarts\nlast\n", "all parts\nlast words\n", [(5, 8)], "all parts\nlast\n"),
+        # one line in the place of another by both: what the two make where they meet is no word
+        ("6\nthe samethe same\n8\n", "6\nthe same\n8\n", [(2, 10)], "6\nthe same\n8\n"),
+        ("6\nthe samethe same\n8\n", "6\nthe same\n8\n", [(10, 18)], "6\nthe same\n8\n"),
+        ("the samethe same\nb\n", "the same\nb c\n", [(8, 16)], "the same\nb\n"),
         # a line that both inserted, and we went on with; or they
         (
             "only line [checked]\nnew\nonly line\nlast\n",
