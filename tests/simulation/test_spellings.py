@@ -150,6 +150,18 @@ def test_a_folder_keeps_its_spelling_while_what_was_made_in_it_is_on_its_way_int
     assert scene.paths(scene.a) == ["N/z", "n"]
 
 
+@pytest.mark.parametrize("disk", ["form", "decomposing"])
+def test_a_folder_that_is_left_empty_takes_no_name_of_a_file_that_is_spelled_otherwise(disk: str) -> None:
+    composed, decomposed = normalize("NFC", "\u00fc"), normalize("NFD", "\u00fc")
+    scene = Scene("plain", disk)
+    scene.save(scene.a, composed, "a file\n")
+    scene.save(scene.a, f"{decomposed}/z/in", "in it\n")
+    scene.rest()
+    scene.b.disk.take(next(path for path in scene.paths(scene.b) if path.endswith("/z/in")))
+    scene.rest()
+    assert scene.paths(scene.a) == sorted([composed, f"{decomposed}/z"])
+
+
 @pytest.mark.parametrize("disk", FOLDING)
 def test_a_file_gets_its_own_name_once_nobody_else_has_it(disk: str) -> None:
     scene = Scene("plain", disk)

@@ -183,6 +183,8 @@ class LocalView:
         now, the name here means another of the room's: the one that it stands for, or stood for last.
         """
         found = self.room_path(path, entry)
+        if self._former:
+            found = _joined(self._folder_of_new(parent(path), parent(found)), name(found))
         if not self.folding or not self._is_anothers(found, entry):
             return found
         folder, key = parent(found), self.folding.key(name(path))
@@ -190,6 +192,15 @@ class LocalView:
             if own != name(found) and self._keeps_name(_joined(folder, own)):
                 return _joined(folder, own)
         return _joined(folder, self._former.get((folder, key), name(found)))
+
+    def _folder_of_new(self, path: str, room_path: str) -> str:
+        """The folder of the room that is meant by what stands here, where its name may have moved on."""
+        found, moved = "", False
+        for part in path.split("/") if path else ():
+            former = self._former.get((found, self.folding.key(part)))
+            moved = moved or former is not None
+            found = _joined(found, former or self._name_in_room(found, part))
+        return found if moved else room_path
 
     def stands(self, path: str) -> None:
         """What the room has there is on disk: the name means that from now on."""
