@@ -150,6 +150,25 @@ def test_a_folder_keeps_its_spelling_while_what_was_made_in_it_is_on_its_way_int
     assert scene.paths(scene.a) == ["N/z", "n"]
 
 
+@pytest.mark.parametrize("composed_first", [True, False])
+def test_an_empty_folder_takes_no_name_under_which_something_new_has_yet_to_be_told(
+    composed_first: bool,
+) -> None:
+    forms = [normalize("NFC", "\u00fc"), normalize("NFD", "\u00fc")]
+    first, second = forms if composed_first else forms[::-1]
+    scene = Scene("plain", "form")
+    scene.a.disk.make_folder(first)
+    scene.save(scene.a, f"{second}/z/in", "in it\n")
+    scene.rest()
+    path = next(path for path in scene.paths(scene.b) if path.endswith("/z/in"))
+    scene.b.disk.take(path)
+    scene.b.disk.take(path.removesuffix("/in"))
+    scene.save(scene.b, path.removesuffix("/in"), "instead\n")
+    scene.wait(2.0)
+    scene.rest()
+    assert scene.paths(scene.a) == sorted([first, f"{second}/z"])
+
+
 @pytest.mark.parametrize("disk", ["form", "decomposing"])
 def test_a_folder_that_is_left_empty_takes_no_name_of_a_file_that_is_spelled_otherwise(disk: str) -> None:
     composed, decomposed = normalize("NFC", "\u00fc"), normalize("NFD", "\u00fc")

@@ -27,7 +27,7 @@ def waits_for_spelling(state: ReplicaState, placed: Placement, now: float) -> bo
     key = state.view.folding.path_key
     for folder in (placed.path, *parents(placed.path)) if placed.kind is Kind.DIR else parents(placed.path):
         beside = state.disk.within(parent(folder))
-        if folder in beside:
+        if folder in beside and folder != placed.path:
             continue
         above = {each for path in state.looking.open_paths for each in parents(path)} - {folder}
         twins = [each for each in beside if key(each) == key(folder)]
