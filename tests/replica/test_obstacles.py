@@ -9,11 +9,13 @@ import pytest
 
 from crdtsync.core.replica.obstacles import IN_THE_WAY_RACES, is_leaving, kept_off, obstacle
 from crdtsync.core.replica.state import Attention, ReplicaState, Retry
+from crdtsync.core.replica.status import WAITS_BELOW
 from crdtsync.core.tree.rows import SetGone, SetPath
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import EntryId
 from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.replica.test_live import Program
+from tests.replica.test_meetings import status_of
 from tests.simulation.scene import Scene
 from tests.simulation.test_reading import Follower
 
@@ -144,6 +146,16 @@ def test_what_cannot_be_looked_at_is_named_where_it_stands(shown: Scene) -> None
     assert obstacle(state, BLOB) == f"{BLOB} is not shared: it cannot be read"
     state.disk.unknown = {"": "it cannot be read"}
     assert "the folder: it cannot be read" in (kept_off(state, BLOB) or "")
+
+
+def test_the_status_tells_what_waits_below_something_in_the_way(shown: Scene) -> None:
+    state = state_of(shown.b)
+    for path in ("d", "lone"):
+        state.disk.unknown[path] = "a named pipe"
+        state.attention[path] = Attention(path, "unshareable", "a named pipe")
+    below, lone = status_of(shown.b).attention
+    assert below.message == f"a named pipe; {WAITS_BELOW}"
+    assert lone.message == "a named pipe"
 
 
 def test_a_step_that_fails_is_told_of_unless_it_is_being_tried_again(shown: Scene) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from crdtsync.core.replica.deletions import Deletions
@@ -14,6 +15,7 @@ from crdtsync.core.values.late import dataclass
 
 HELD_SHOWN_MAX = 1000
 HELD_HERE = "changed here, and held: this folder may only read, nothing of it is sent"
+WAITS_BELOW = "what others have below it waits until it can be read, or is moved"
 HELD_BEFORE = "changed when this folder might still write, and held: it may only read now"
 
 
@@ -98,7 +100,10 @@ def _attention(state: ReplicaState) -> tuple[Attention, ...]:
     found = {path: Attention(path, HELD, held[path]) for path in shown}
     if len(held) > len(shown):
         found[""] = Attention("", HELD, f"{len(held)} changes are held here; this folder may only read")
-    return tuple(attention for _, attention in sorted((found | state.attention).items()))
+    for path, told in state.attention.items():
+        waits = path in state.disk.unknown and state.view.holds_below(path)
+        found[path] = replace(told, message=f"{told.message}; {WAITS_BELOW}") if waits else told
+    return tuple(attention for _, attention in sorted(found.items()))
 
 
 class Standing(Protocol):
