@@ -136,3 +136,25 @@ def test_an_empty_folder_that_takes_the_place_of_a_file_is_shared_without_a_scan
     scene.b.disk.make_folder("x/note")
     scene.wait(5.0)
     assert scene.paths(scene.a) == ["x/note", "x/other"] and scene.read(scene.a, "x/note") == ""
+
+
+@pytest.mark.parametrize("instead", [None, "text", "folder"])
+def test_files_in_a_folder_arrive_once_what_stood_in_its_way_is_gone(instead: str | None) -> None:
+    scene = Scene()
+    disk = scene.b.disk
+    disk.put("d", disk.new_inode(NodeKind.LINK, b"/somewhere/else"))  # leads out, so it is never shared
+    scene.rest_apart()
+    scene.save(scene.a, "d/text.md", "a line\n")
+    scene.save(scene.a, "d/e/data.bin", b"\0data")
+    scene.wait(5.0)
+    assert scene.paths(scene.b) == ["d"]
+    disk.take("d")
+    match instead:
+        case "text":
+            disk.put("d", disk.new_inode(NodeKind.FILE, b"a note\n"))
+        case "folder":
+            disk.make_folder("d")
+    scene.wait(5.0)  # nobody looks at everything meanwhile
+    assert {"d/text.md", "d/e/data.bin"} <= set(scene.paths(scene.b))
+    scene.rest()
+    assert sum(path.startswith("d (") for path in scene.paths(scene.a)) == (instead == "text")

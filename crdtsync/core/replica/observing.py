@@ -151,9 +151,11 @@ class Observing:
         if state.disk.unknown.pop(path, None) is not None:
             state.attention.pop(path, None)
             state.replan_path(path)  # others' changes waited for it, even if it is what it was
+            if state.view.holds_below(path):
+                self._replan_below(path)
 
     def _replan_below(self, folder: str) -> None:
-        """What waited for a folder that could not be read goes on."""
+        """What waited for a folder that could not be read, or that something stood in the way of, goes on."""
         state = self._state
         for path in state.synced.below(folder):
             state.replan_path(path)
