@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from crdtsync.core.hub.doors.places import shares_history
 from crdtsync.core.values.digests import Digest, encode_text
 from crdtsync.core.values.files import Kind
+from crdtsync.core.values.paths import is_below
 from crdtsync.testing.memory_hub_store import MemoryHubStore
 from crdtsync.testing.texts import formatted
 from crdtsync.testing.tokens import FIRST_COMMON_TOKEN, FIRST_TOKEN, TOKEN, token_name, tokens
@@ -204,22 +205,25 @@ def room_of(replica: VirtualReplica, held: Collection[Digest]) -> Picture:
     assert engine is not None
     state = engine._state
     found: dict[str, tuple[NodeKind, bytes, bool]] = {}
-    for entry, placed in state.view.room.placements.items():
+    due = {
+        entry: placed
+        for entry, placed in state.view.room.placements.items()
+        if placed.kind is not Kind.BLOB or (placed.version is not None and placed.version.digest in held)
+    }
+    for entry, placed in due.items():
         match placed.kind:
             case Kind.TEXT:
                 data, kind = encode_text(state.documents.text(entry)), NodeKind.FILE
             case Kind.BLOB:
                 assert placed.version is not None
                 node = replica.disk.get(state.view.path_of(placed.path))
-                if placed.version.digest not in held:
-                    continue
                 data = b"" if node is None or node.digest != placed.version.digest else node.data
                 kind = NodeKind.FILE
             case Kind.LINK:
                 assert placed.version is not None and placed.version.target is not None
                 data, kind = placed.version.target.encode(), NodeKind.LINK
             case Kind.DIR:
-                if state.view.room.holds_below(placed.path):
+                if any(is_below(other.path, placed.path) for other in due.values()):
                     continue
                 data, kind = b"", NodeKind.FOLDER
         if placed.path in found:
