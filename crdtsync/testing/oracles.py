@@ -256,8 +256,7 @@ def check_kept(ledger: Ledger, folder: Picture, trashes: Iterable[bytes]) -> Non
 
 
 def check_nothing_doubled(replicas: Sequence[VirtualReplica], ledger: Ledger | None = None) -> None:
-    """No token stands twice in one file, but for as many as were ``frozen`` so, and in a line that one person
-    rewrote while another went on with it.
+    """No token stands twice in one file, but for as many as the ledger has as frozen so, or as rewritten.
 
     A tool's token belongs to the line that the tool saw. Where people changed that line meanwhile, theirs
     and the tool's were different edits of one place, of which both stay.

@@ -18,22 +18,12 @@ from crdtsync.adapters.blob_staging import offsets_of
 from crdtsync.adapters.chunker import digest_of_file, manifest_of_bytes
 from crdtsync.adapters.part_file import PartFile
 from crdtsync.adapters.past_cache import BLOCK_BYTES, aligned_memory, past_cache
-from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Chunk, Manifest
+from tests.blobs.parts import cut, never
 
 DATA = random.Random(4).randbytes(300_000) + bytes(60_000) + random.Random(5).randbytes(40_001)
 LARGE = random.Random(6).randbytes(9_000_000)
-
-
-def cut(data: bytes, size: int = 10_000) -> Manifest:
-    pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    return Manifest(
-        digest_of(data), len(data), tuple(Chunk(digest_of(piece), len(piece)) for piece in pieces)
-    )
-
-
-def never() -> bool:
-    return False
 
 
 @pytest.fixture(autouse=True)

@@ -14,17 +14,21 @@ from crdtsync.core.values.ids import EntryId
 PATHS = st.lists(st.sampled_from(["a", "a/b", "a/b/c", "a/d", "e/f/g", "e/f", "h"]), max_size=30)
 
 
+def toggle(here: set[str], index: PathIndex, path: str) -> None:
+    if path in here:
+        here.discard(path)
+        index.discard(path)
+    else:
+        here.add(path)
+        index.add(path)
+
+
 @given(PATHS, st.integers(0, 30))
 def test_an_index_that_is_asked_late_knows_as_much(toggled: list[str], asked: int) -> None:
     here: set[str] = set()
     index = PathIndex(here)
     for number, path in enumerate(toggled):
-        if path in here:
-            here.discard(path)
-            index.discard(path)
-        else:
-            here.add(path)
-            index.add(path)
+        toggle(here, index, path)
         if number >= asked:
             assert index.below("a") == sorted(each for each in here if each.startswith("a/"))
             assert sorted(index.inside("")) == index.below("")
@@ -69,12 +73,7 @@ def test_the_paths_below_each_folder_are_those_that_are_there(toggled: list[str]
     here: set[str] = set()
     index = PathIndex(here)
     for path in toggled:
-        if path in here:
-            here.discard(path)
-            index.discard(path)
-        else:
-            here.add(path)
-            index.add(path)
+        toggle(here, index, path)
         for folder in ("", "a", "a/b", "e", "e/f", "nothing"):
             below = sorted(each for each in here if not folder or each.startswith(folder + "/"))
             assert index.below(folder) == below

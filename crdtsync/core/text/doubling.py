@@ -24,9 +24,8 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
 
     ``merged`` is the merge of the operations, ``wanted`` that of the texts. Where these differ otherwise as
     well, both are right in their way: what the operations made stays, but for what can be seen to stand
-    twice. ``ours`` are the ranges of
-    ``merged`` that we inserted: of the two it is ours that goes, where that can be told, for others may have
-    written next to theirs. All in code points, ascending and apart.
+    twice. ``ours`` are the ranges of ``merged`` that we inserted: of the two it is ours that goes, where that
+    can be told, for others may have written next to theirs. All in code points, ascending and apart.
     """
     if merged == wanted:
         return ()
