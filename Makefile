@@ -4,8 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test lint types layers unit simulate small-worlds authors fuzz coverage torture node doors \
-        bench bench-quick bench-check bench-setup bench-peers clean
+.PHONY: setup demo test lint types layers unit simulate simulate-editing small-worlds authors fuzz coverage torture \
+        node doors bench bench-quick bench-check bench-setup bench-peers clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,10 @@ SEEDS ?= 1000
 FIRST_SEED ?= 1
 simulate: setup
 	$(BIN)/python -m crdtsync.testing.simulate --seeds $(SEEDS) --first-seed $(FIRST_SEED) --jobs $(JOBS)
+
+# One text among editors, pages, tools and folders: make simulate-editing SEEDS=1000 FIRST_SEED=1
+simulate-editing: setup
+	$(BIN)/python -m crdtsync.testing.editing --seeds $(SEEDS) --first-seed $(FIRST_SEED) --jobs $(JOBS) --keep-going
 
 # Every two and three deeds of people who do not know of each other, in every order: some 40,000 worlds.
 small-worlds: setup

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 
+from crdtsync.testing.campaign import Told, campaign, options_of, told_of
 from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.oracles import Broken, check_page
 from crdtsync.testing.plugins import VirtualEditor
@@ -201,25 +201,18 @@ class EditingWorld:
             raise Broken("errors", f"{errors!r}")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m crdtsync.testing.editing", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--trace", action="store_true")
-    arguments = parser.parse_args()
-    began = time.monotonic()
-    broken = acts = 0
-    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-        world = EditingWorld(seed, shown=arguments.trace)
-        try:
-            world.run()
-        except Broken as error:
-            broken += 1
-            print(f"seed {seed}: {error}; replay: --seeds 1 --first-seed {seed} --trace", flush=True)
-        acts += world.acts
-    took_s = time.monotonic() - began
-    print(f"{arguments.seeds} worlds, {acts} user operations in {took_s:.1f} s; broken: {broken}")
-    return 1 if broken else 0
+def _told(seed: int, options: argparse.Namespace) -> Told:
+    world = EditingWorld(seed, shown=options.trace)
+    try:
+        world.run()
+    except Exception as error:
+        replay = f"python -m crdtsync.testing.editing --seeds 1 --first-seed {seed} --trace"
+        return told_of(seed, error, replay, trace=options.trace)
+    return Told(acts=world.acts, events=world.clock.handled)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return campaign(_told, options_of("crdtsync.testing.editing", __doc__).parse_args(arguments))
 
 
 if __name__ == "__main__":
