@@ -153,7 +153,8 @@ class Replacing:
             case _Out.SAVE:
                 return Done(fingerprint, self._racing(held, held_fd))
             case _Out.FOREIGN:
-                self._put_back(held, held_fd, name, dir_fd)
+                if not self._put_back(held, held_fd, name, dir_fd):
+                    return Done(fingerprint)
                 return Raced(held.path, self._look(held.path))
 
     # -- removing ---------------------------------------------------------------------------------------
@@ -256,21 +257,25 @@ class Replacing:
         self._displaced.keep(held)
         return None
 
-    def _put_back(self, held: Held, held_fd: int, name: str, dir_fd: int) -> None:
-        """Exchange again: a folder, a link or a FIFO that someone put there belongs there."""
+    def _put_back(self, held: Held, held_fd: int, name: str, dir_fd: int) -> bool:
+        """Exchange again: a folder, a link or a FIFO that someone put there belongs there.
+
+        False if that fails, so that our file stands there: taken for a save it would be there twice.
+        """
         try:
             out = exchange(self._staging, held, held_fd, name, dir_fd)
         except FileNotFoundError:
             # Our file was removed in the instant that it stood there, so the path is free.
             self._return(held, held_fd, name, dir_fd)
-            return
+            return True
         except OSError:
             self.keep_somewhere(held, held_fd)
-            return
+            return False
         # Ours again, or a save of it that came in the instant that it stood there: the keeper tells.
         with suppress(OSError):
             out = self._staging.rename(out, stage=Stage.DISPLACED, base=held.new, new=None)
         self.keep_somewhere(out, held_fd)
+        return True
 
     def _return(self, held: Held, held_fd: int, name: str, dir_fd: int) -> None:
         """Put back what was not the expected file; if its place was taken meanwhile, it is kept."""

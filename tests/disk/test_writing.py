@@ -274,6 +274,32 @@ def test_what_is_no_file_is_put_back_and_nothing_is_written(joined: Joined, what
     assert joined.staged() == []
 
 
+@pytest.mark.parametrize("stood", ["base", "saved in that instant"])
+def test_what_can_neither_be_read_nor_put_back_is_kept_and_ours_counts_as_written(
+    joined: Joined, stood: str
+) -> None:
+    """The disk fails for a moment. Else our own file, found at the path, would count as a save."""
+    path = joined.root / "a"
+    path.write_text("base")
+    expected = joined.expected("a")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def first(*_: object) -> None:
+        joined.calls.before.update(exchange=fail, open_file=fail)
+        path.write_text(stood)
+
+    joined.calls.before["exchange"] = first
+    outcome = done(joined.write("a", "ours", expected))
+    joined.calls.before.clear()
+    seen = joined.look("a")
+    assert isinstance(seen, Present) and seen.fingerprint == outcome.fingerprint
+    assert path.read_text() == "ours"
+    late = joined.poll(after_s=1)
+    assert [(text_of(each), each.replaced) for each in late] == [(stood, digest("base"))][: stood != "base"]
+
+
 def test_a_save_in_the_instant_of_putting_back_is_kept_too(joined: Joined) -> None:
     path = joined.root / "a"
     path.write_text("base")
