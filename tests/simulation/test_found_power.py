@@ -291,3 +291,41 @@ def test_who_takes_out_as_much_as_they_add_after_a_power_cut_has_done_both() -> 
     scene.b.start()
     scene.rest()
     assert scene.read(scene.a, "note.md") == "two of ann\nthree of ann\none of bob\n"
+
+
+class TheLast(Random):
+    """Of the names that a power cut could take, it takes the last."""
+
+    def randint(self, a: int, b: int) -> int:
+        return max(a, b - 1)
+
+
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("waited_s", [0.05, 0.1, 0.2, 0.35])
+def test_files_swapped_right_after_a_power_cut_took_back_a_rename_are_swapped(
+    waited_s: float, edited: bool
+) -> None:
+    """That nothing stands under the new name is believed after a while only: the file itself tells at once."""
+    scene = Scene()
+    text, other = LINES, "one of eve\n"
+    scene.save(scene.a, "note.md", text)
+    scene.save(scene.a, "other.md", other)
+    scene.rest()
+    scene.wait(5.0)
+    if edited:
+        scene.save(scene.a, "note.md", text := text + "four of ann\n")
+        assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "note.md") == text)
+        scene.wait(0.05)
+    scene.b.disk.rename("note.md", "new.md")
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: "new.md" in scene.paths(scene.a))
+    scene.b.kill()
+    scene.b.machine.cut_power(TheLast(1))
+    assert scene.paths(scene.b) == ["note.md", "other.md"]
+    scene.b.start()
+    scene.wait(waited_s)
+    for old, new in [("note.md", "aside"), ("other.md", "note.md"), ("aside", "other.md")]:
+        if old in scene.paths(scene.b):
+            scene.b.disk.rename(old, new)
+    scene.rest()
+    assert sorted(str(scene.read(scene.a, path)) for path in scene.paths(scene.a)) == sorted([text, other])
+    assert not scene.a.machine.trashed() and not scene.b.machine.trashed()

@@ -51,10 +51,14 @@ class Doubts:
         self._deletions = deletions
 
     def unread(self, entry: EntryId) -> bool:
-        """Whether a look is still awaited at a path where the entry's file may stand."""
+        """Whether a look is still awaited at a path where the entry's file may stand, and it does not stand
+        at another of them as it was."""
         state = self._state
         agreed = state.synced.get(entry)
-        paths = {each.path for each in state.unsure.get(entry, ())}
+        agreements = state.unsure.get(entry, ())
+        if self._very(entry, agreements) is not None:
+            return False
+        paths = {each.path for each in agreements}
         if agreed is not None:
             paths.add(agreed.path)
         return any(state.disk.get(path) is None and state.looking.is_open(path) for path in paths)
@@ -126,6 +130,9 @@ class Doubts:
             if seen is not None and seen.digest == agreed.digest and seen.kind is agreed.kind:
                 self._holds(agreed._replace(fingerprint=seen.fingerprint), agreements)
                 return True
+        if (very := self._very(entry, agreements)) is not None:
+            self._holds(very, agreements)
+            return True
         first, last = agreements[0], agreements[-1]
         path = self._likeliest(entry, agreements)
         seen = self.standing(entry, path)
@@ -241,6 +248,16 @@ class Doubts:
         if occupant in owners and occupant not in state.unsure:
             owners = {occupant}
         return seen if entry in owners else None
+
+    def _very(self, entry: EntryId, agreements: Iterable[Synced]) -> Synced | None:
+        """The agreement whose very file, as it was, stands at the path of one of them: a power cut may have
+        taken its name back."""
+        at = {each.path: self.standing(entry, each.path) for each in agreements}
+        for agreed in reversed(tuple(agreements)):
+            for path, seen in at.items():
+                if seen is not None and seen.digest == agreed.digest and is_that(seen, agreed):
+                    return agreed._replace(path=path, fingerprint=seen.fingerprint)
+        return None
 
     def _agreed_at(self, entry: EntryId, path: str) -> list[Synced]:
         """What may be agreed of the entry at that path."""
