@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+from crdtsync.core.values.paths import conflict_path
 from crdtsync.testing.trouble import Trouble
 from crdtsync.testing.virtual_inodes import NodeKind
 from tests.simulation.scene import Scene
@@ -158,3 +159,28 @@ def test_files_in_a_folder_arrive_once_what_stood_in_its_way_is_gone(instead: st
     assert {"d/text.md", "d/e/data.bin"} <= set(scene.paths(scene.b))
     scene.rest()
     assert sum(path.startswith("d (") for path in scene.paths(scene.a)) == (instead == "text")
+
+
+def test_a_file_that_moves_below_its_own_name_steps_aside_to_a_name_that_nobody_has() -> None:
+    """A folder has to be where it stands. Its conflict copy's name may be that of another file by then."""
+    scene = Scene()
+    scene.save(scene.a, "note", "one of ann\n")
+    scene.save(scene.a, "other", "two of ann\n")
+    scene.rest()
+    assert scene.b.engine is not None
+    entry = scene.b.engine._state.synced.at("note")
+    assert entry is not None
+    taken = conflict_path("note", "b", entry)
+    scene.a.disk.rename("other", taken)
+    scene.rest()
+    scene.b.kill()
+    scene.a.disk.rename("note", "aside")
+    scene.wait(1.0)
+    scene.a.disk.make_folder("note")
+    scene.a.disk.rename("aside", "note/inner")
+    scene.wait(1.0)
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.b, taken) == "two of ann\n"
+    assert scene.read(scene.b, "note/inner") == "one of ann\n"
+    assert scene.paths(scene.b) == [taken, "note/inner"]

@@ -305,7 +305,7 @@ class TheLast(Random):
 def test_files_swapped_right_after_a_power_cut_took_back_a_rename_are_swapped(
     waited_s: float, edited: bool
 ) -> None:
-    """That nothing stands under the new name is believed after a while only: the file itself tells at once."""
+    """That nothing stands under the new name is believed after a while: the file itself tells at once."""
     scene = Scene()
     text, other = LINES, "one of eve\n"
     scene.save(scene.a, "note.md", text)

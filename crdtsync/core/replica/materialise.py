@@ -43,7 +43,7 @@ from crdtsync.core.values.files import (
     Manifest,
     TextContent,
 )
-from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.ids import EntryId, new_entry_id
 from crdtsync.core.values.paths import conflict_path, is_below, link_leads_out, parents
 
 
@@ -137,7 +137,7 @@ class Materialise:
         if is_below(target, source) or is_below(source, target):
             # A folder has to be where it stands, or has to go that it stands in: it goes aside first.
             outer = agreed.path if is_below(target, source) else placed.path
-            aside = conflict_path(outer, state.name, agreed.entry)
+            aside = conflict_path(outer, state.name, new_entry_id(state.rng))  # that nobody has
             step = MoveFile(state.take_step_number(), agreed.entry, agreed.path, aside, expected)
             state.begin(step, agreed.entry, agreed._replace(path=aside))
             self._prune(parents(agreed.path), leaving=agreed.path)
