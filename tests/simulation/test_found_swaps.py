@@ -61,3 +61,27 @@ def test_a_file_that_a_power_cut_gave_back_what_it_held_changes_names(edited: st
     found = texts(scene)
     assert found.pop("p.md") == text_of("q")
     assert found == {"q.md": edited + data + "second\n"}
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_a_swapped_file_of_which_most_was_written_since_is_still_the_swapped_one(down: bool) -> None:
+    scene = Scene()
+    for name in "pq":
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    scene.wait(5.0)
+    if down:
+        scene.b.kill()
+    else:
+        scene.b.link.online = False
+        scene.b.link.cut()
+    scene.b.disk.exchange("p.md", "q.md")
+    scene.wait(2.0)
+    written = "".join(f"and bob wrote a lot, {number}\n" for number in range(20))
+    scene.save(scene.b, "q.md", written + text_of("p"))
+    scene.save(scene.a, "p.md", text_of("p") + "added by ann\n")
+    scene.wait(2.0)
+    scene.b.link.online = True
+    if down:
+        scene.b.start()
+    assert texts(scene) == {"p.md": text_of("q"), "q.md": written + text_of("p") + "added by ann\n"}

@@ -107,7 +107,8 @@ class Swapping:
         return sorted(seen.items(), key=lambda pair: (isinstance(pair[1], Present), pair[0] not in brought))
 
     def _close(self, came: dict[str, Synced], seen: Mapping[str, Seen]) -> None:
-        """One of a cycle may have been saved since as a new file: it is told by what it holds."""
+        """One of a cycle may have been saved since: as a new file it is told by what it holds; as the very
+        file it may hold hardly anything of what it did, but more than of what stood there."""
         synced = self._state.synced
         for path in [
             path for path, origin in came.items() if origin.path in seen and origin.path not in came
@@ -120,10 +121,10 @@ class Swapping:
             origin = None if entry is None else synced.get(entry)
             if origin is None or here is None or origin.entry == here or not isinstance(there, Present):
                 continue
-            unknown = (
-                synced.with_inode(there.fingerprint) is None and not {entry, here} & self._state.unsure.keys()
-            )
-            if unknown and self._is_of(origin, there.content, synced.get(here)):
+            very = synced.with_inode(there.fingerprint)
+            if very not in (None, origin) or {entry, here} & self._state.unsure.keys():
+                continue
+            if self._is_of(origin, there.content, synced.get(here), 0.5 if very is None else 1.0):
                 came[end] = origin
 
     def _is_brought(self, path: str, seen: Seen) -> bool:
@@ -173,17 +174,19 @@ class Swapping:
         unsure = self._state.unsure
         return origin.entry in unsure or self._state.synced.at(path) in unsure
 
-    def _is_of(self, origin: Synced, content: Content, here: Synced | None) -> bool:
-        """Whether it is the content of that file, or an edit of it rather than of what stood ``here``."""
+    def _is_of(self, origin: Synced, content: Content, here: Synced | None, at_most: float = 0.5) -> bool:
+        """Whether it is the content of that file, or an edit of it rather than of what stood ``here``, of
+        which at most that share is another text."""
         if origin.digest == content.digest or content == _EMPTY:
             return True
-        key = origin.entry, origin.digest, None if here is None else (here.entry, here.digest), content.digest
+        there = None if here is None else (here.entry, here.digest)
+        key = origin.entry, origin.digest, there, content.digest, at_most
         if key not in self._compared:
             documents = self._state.documents
             other = None if here is None else documents.apart(here, content)
             # A tool that writes many files anew gives most of them the inodes of others.
-            apart = documents.apart(origin, content, 0.5 if other is None else min(0.5, other))
-            self._compared[key] = apart is not None and apart <= 0.5 and (other is None or apart < other)
+            apart = documents.apart(origin, content, at_most if other is None else min(at_most, other))
+            self._compared[key] = apart is not None and apart <= at_most and (other is None or apart < other)
         return self._compared[key]
 
     def _swapped(self, came: Mapping[str, Synced], seen: Mapping[str, Seen], now: float) -> None:
