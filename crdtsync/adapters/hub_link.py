@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -128,7 +129,7 @@ class HubLink:
             reason: CrdtsyncError = HubUnreachable(_closed(websocket, self._hub))
         except asyncio.CancelledError:
             raise
-        except (OSError, WebSocketException, EOFError) as error:
+        except (OSError, WebSocketException, EOFError, UnicodeError) as error:
             reason = explain(error, self._hub)
         self._task = None
         self._ended(reason)
@@ -161,15 +162,21 @@ def hub_address(url: str) -> str:
 
     Raises ProtocolMismatch for anything that is not one.
     """
-    parts = urlsplit(url if "://" in url else f"ws://{url}")
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     try:
+        parts = urlsplit(url if "://" in url else f"ws://{url}")
+        scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
         usable = scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+    except ValueError:  # a port that is no number, half an IPv6 address
         usable = False
     if not usable:
         raise ProtocolMismatch(
-            f"{url!r} is not the address of a hub; it looks like ws://127.0.0.1:4747 or wss://example.org"
+            f"{printable(url)!r} is not the address of a hub; "
+            "it looks like ws://127.0.0.1:4747 or wss://example.org"
+        )
+    if "@" in parts.netloc:  # and is not repeated, since it is a secret
+        raise ProtocolMismatch(
+            f"The address of the hub at {printable(parts.hostname or '')} has a user or password in it, "
+            "which no hub asks for: leave them out, and join by an invite"
         )
     return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
@@ -215,12 +222,26 @@ def explain(error: Exception, url: str) -> CrdtsyncError:
             )
         case ssl.SSLError():
             return HubUnreachable(f"{url} cannot be spoken to by TLS: {error.reason or error}")
+        case UnicodeError():
+            return ProtocolMismatch(
+                f"{printable(url)} is not the address of a hub: no machine can have that name"
+            )
+        case socket.gaierror():
+            return HubUnreachable(
+                f"The machine of {url} cannot be found ({error.strerror}): check the address, and the network"
+            )
+        case ConnectionResetError() if url.startswith("wss://"):
+            return HubUnreachable(f"What answers at {url} ends the connection: if it has no TLS, use ws://")
         case ConnectionRefusedError():
             return HubUnreachable(f"No hub runs at {url}; start one with: crdtsync hub")
         case OSError():
-            return HubUnreachable(f"The hub at {url} cannot be reached: {error.strerror or error}")
+            return HubUnreachable(f"The hub at {url} cannot be reached: {_cause(error)}")
         case _:
-            return HubUnreachable(f"The connection to the hub at {url} broke: {error}")
+            return HubUnreachable(f"The connection to the hub at {url} broke: {_cause(error)}")
+
+
+def _cause(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _closed(websocket: LinkSocket, url: str) -> str:

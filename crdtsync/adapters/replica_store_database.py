@@ -192,9 +192,9 @@ def sound_after_all(path: Path, error: StoreCorrupt) -> bool:
 
 
 def corrupt(path: Path, reason: str) -> StoreCorrupt:
+    cause = " ".join(reason.split())  # SQLite's own goes over several lines
     return StoreCorrupt(
-        f"The replica's state {path} is damaged ({reason}). The files of the folder are not affected:"
-        " move the state aside and join the folder again"
+        f"The replica's state {path} is damaged ({cause}); the files of the folder are not affected"
     )
 
 

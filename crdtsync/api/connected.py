@@ -11,13 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from crdtsync.adapters.login import own_name
+from crdtsync.api.address import Address, address_of
 from crdtsync.api.content import gather, pieces_of
 from crdtsync.api.document import Document
 from crdtsync.api.entries import entries_below, entry_of
 from crdtsync.api.room import Content, Room
 from crdtsync.api.values import Entry, Event, Origin, TextEdit, TreeChange
 from crdtsync.api.watching import Watch
-from crdtsync.api.who import Address, address_of, person
 from crdtsync.core.replica.cursors import Ranges
 from crdtsync.core.replica.status import Conflict, Status
 from crdtsync.core.room.effects import CursorsMoved, EntriesChanged, TextChanged
@@ -61,7 +62,7 @@ def connect(
     AccessDenied and ProtocolMismatch.
     """
     address = address_of(hub, room, token)
-    return ConnectedRoom(address, person(name), None if ca is None else Path(ca), read_only, timeout_s)
+    return ConnectedRoom(address, own_name(name), None if ca is None else Path(ca), read_only, timeout_s)
 
 
 class ConnectedRoom(Room):

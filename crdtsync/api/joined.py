@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Literal, Self
 
 from crdtsync.adapters import saved_token
+from crdtsync.adapters.login import own_name
+from crdtsync.api.address import address_of
 from crdtsync.api.folder import FolderRoom
 from crdtsync.api.listening import listen
-from crdtsync.api.who import address_of, person
 from crdtsync.core.replica import events as ev
 from crdtsync.core.values.ids import printable
 from crdtsync.errors import Closed, CrdtsyncError
@@ -52,7 +53,7 @@ def join(
         room=address.room,
         directory=folder,
         hub=address.hub,
-        name=person(name),
+        name=own_name(name),
         token=address.token or saved_token.load(folder, address.hub),
         ca=None if ca is None else Path(ca),
         differing=ev.Differing(differing),

@@ -74,16 +74,9 @@ def certificate_authority(arguments: argparse.Namespace) -> Path | None:
 
 def person(arguments: argparse.Namespace) -> str:
     """Who the others are told that this is."""
-    return arguments.name or os.environ.get(NAME_VARIABLE) or _login_name()
+    from crdtsync.adapters.login import own_name
 
-
-def _login_name() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user that has no name
-        return "someone"
+    return own_name(arguments.name)
 
 
 def room_path(given: str, joined: Path, known: Collection[str]) -> str:

@@ -42,7 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         leave_command_line(given)
     try:
-        arguments = _parser(given).parse_args(given)
+        parser = _parser(given)
+        if not given:
+            parser.print_help(sys.stderr)
+            return EXIT_USAGE
+        arguments = parser.parse_args(given)
     except SystemExit as end:  # argparse has told why, or has printed the help
         return end.code if isinstance(end.code, int) else EXIT_USAGE
     as_json = bool(getattr(arguments, "json", False))

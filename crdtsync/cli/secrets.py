@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from crdtsync.cli.arguments import TOKEN_VARIABLE
-from crdtsync.core.values.ids import printable
+from crdtsync.core.values.ids import is_token, printable
 from crdtsync.core.values.links import is_link, read_link
 from crdtsync.errors import CrdtsyncError, InvalidName
 
@@ -73,7 +73,7 @@ def read_token_file(path: Path) -> str:
         raise CrdtsyncError(f"The token file {printable(str(path))} cannot be read: {why}") from error
     text = text.removeprefix("crdtsync join ").strip()
     token = read_link(text).token if is_link(text) else text
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
+    if not token or not is_token(token):
         raise CrdtsyncError(f"The token file {printable(str(path))} must hold one token only")
     return token
 

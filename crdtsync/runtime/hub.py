@@ -134,6 +134,8 @@ class HubServer:
     async def _run(self) -> None:
         try:
             self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise StoreError(f"The hub's folder {self._data} cannot be made: that is a file.") from None
         except OSError as error:
             raise StoreError(f"The hub's folder {self._data} cannot be made: {error.strerror}.") from error
         with HubLock(self._data):

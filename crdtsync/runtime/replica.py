@@ -24,7 +24,7 @@ from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.engine import ReplicaEngine
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.status import Conflict, Status
-from crdtsync.core.values.ids import check_room_name
+from crdtsync.core.values.ids import check_room_name, check_token
 from crdtsync.errors import (
     AccessDenied,
     CrdtsyncError,
@@ -52,6 +52,7 @@ class Replica:
         self.hub = hub_address(options.hub)
         self._tls = client_context(options.ca) if self.hub.startswith("wss://") else None
         check_room_name(options.room)
+        check_token(options.token)
         self._observer = Observers(observer)
         self._turns: Turns
         self._events: EventQueue[ev.Event]

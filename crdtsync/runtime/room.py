@@ -38,7 +38,7 @@ from crdtsync.core.room.effects import (
     TextChanged,
 )
 from crdtsync.core.room.engine import RoomEngine
-from crdtsync.core.values.ids import check_room_name
+from crdtsync.core.values.ids import check_room_name, check_token
 from crdtsync.errors import AccessDenied, Closed, CrdtsyncError, ProtocolMismatch
 
 T = TypeVar("T")
@@ -80,8 +80,11 @@ class RoomRunner:
     """One room, from ``start`` to ``close``, on one loop."""
 
     def __init__(self, options: ConnectOptions, observer: Observer) -> None:
-        """Raises InvalidName, ProtocolMismatch (no address of a hub), CrdtsyncError (``ca`` is unusable)."""
+        """Raises InvalidName, AccessDenied (no token can be that one), ProtocolMismatch (no hub has such an
+        address), CrdtsyncError (``ca`` is unusable).
+        """
         check_room_name(options.room)
+        check_token(options.token)
         self.options = options
         self.hub = hub_address(options.hub)
         self.tls = client_context(options.ca) if self.hub.startswith("wss://") else None

@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 
 from crdtsync import errors
+from crdtsync.adapters.login import own_name
 from crdtsync.cli import main as entry
 from crdtsync.cli.exit_codes import exit_code_of
 from crdtsync.cli.main import COMMANDS, main
+from crdtsync.core.values import limits
+from crdtsync.core.wire.control import Hello, decode_control, encode_control
 from tests.cli.served import fails, joined_folder, served
 
 HEAVY = ("websockets", "pycrdt", "pydantic", "rich", "watchdog", "asyncio", "diff_match_patch", "zstandard")
@@ -71,6 +74,13 @@ def test_commands_on_a_running_replica_import_nothing_heavy(tmp_path: Path) -> N
 
 def test_the_help_names_every_command_with_its_purpose() -> None:
     shown = re.sub(r"\s+", " ", run("--help").stdout)
+    for name, purpose in COMMANDS.items():
+        assert f"{name} {purpose}" in shown
+
+
+def test_who_says_nothing_is_shown_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    shown = re.sub(r"\s+", " ", capsys.readouterr().err)
     for name, purpose in COMMANDS.items():
         assert f"{name} {purpose}" in shown
 
@@ -245,3 +255,18 @@ def test_a_user_without_a_name_is_someone(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("CRDTSYNC_NAME", raising=False)
     monkeypatch.setattr("getpass.getuser", nobody)
     assert person(entry._parser(["join"]).parse_args(["join", "room", "dir"])) == "someone"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("Ann", "Ann"),
+        ("\udcff\udcfe", "\N{REPLACEMENT CHARACTER}" * 2),
+        ("x" * 300, "x" * (limits.PERSON_NAME_SENT_MAX_CHARS - 1) + "…"),
+    ],
+    ids=["plain", "undecodable", "long"],
+)
+def test_a_name_that_cannot_be_sent_is_made_one_that_can(given: str, sent: str) -> None:
+    assert own_name(given) == sent
+    hello = Hello("notes", "replica", name=own_name(given))
+    assert decode_control(encode_control(hello)) == hello

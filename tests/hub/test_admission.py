@@ -32,7 +32,7 @@ from crdtsync.core.hub.admission import (
 from crdtsync.core.hub.attempts import Attempts
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.events import Expelled
-from crdtsync.core.hub.invites import TOKEN_MAX_CHARS, Invite, new_identity, read_token, token_of
+from crdtsync.core.hub.invites import Invite, new_identity, read_token, token_of
 from crdtsync.core.hub.webpages import WebPolicy, check_origin, loopback_policy
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import TREE
@@ -86,7 +86,7 @@ def test_a_token_of_something_else_signed_by_the_same_key_is_none_of_ours() -> N
         assert read_token(jwt.encode(claims, KEY, algorithm="HS256"), KEY) is None
 
 
-@given(st.text(max_size=300) | st.just("a." * TOKEN_MAX_CHARS) | st.just("{" * 4000))
+@given(st.text(max_size=300) | st.just("a." * limits.TOKEN_MAX_CHARS) | st.just("{" * 4000))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     assert read_token(text, KEY) is None
 

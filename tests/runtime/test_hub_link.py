@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -10,7 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from crdtsync.adapters.hub_link import HubLink
+from crdtsync.adapters.hub_link import HubLink, hub_address
 from crdtsync.core.values import limits
 from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
 
@@ -200,3 +201,48 @@ async def test_who_hangs_up_before_it_answers_may_be_a_hub_that_is_just_ending(
         async with asyncio.timeout(DEADLINE_S):
             assert isinstance(await ended, kind)
         await link.close()
+
+
+async def ends_with(url: str) -> CrdtsyncError:
+    """What a link to ``url`` is told, which cannot be opened."""
+    ended: asyncio.Future[CrdtsyncError] = asyncio.get_running_loop().create_future()
+    link = HubLink(url, lambda: None, lambda frame: None, ended.set_result, ssl.create_default_context())
+    link.open()
+    async with asyncio.timeout(DEADLINE_S):
+        reason = await ended
+    await link.close()
+    return reason
+
+
+@pytest.mark.parametrize(
+    "host", ["hub..example", "h" * 64 + ".example", "h\udcff"], ids=["gap", "long", "bytes"]
+)
+async def test_a_name_that_no_machine_can_have_is_told_and_not_waited_for(host: str) -> None:
+    reason = await ends_with(f"wss://{host}:4747")
+    assert isinstance(reason, ProtocolMismatch)
+    assert "no machine can have that name" in str(reason)
+
+
+async def test_a_hub_without_tls_that_is_asked_for_it_is_told_with_the_way_out() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        reason = await ends_with(f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    assert isinstance(reason, HubUnreachable)
+    assert "ws://" in str(reason)
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://[::1", "ws://h:port", "ws://", "ftp://h", "ws://h:0", "ws://h\uff03:1"]
+)
+def test_what_is_no_address_is_told_with_one_that_is(url: str) -> None:
+    with pytest.raises(ProtocolMismatch, match="it looks like ws:"):
+        hub_address(url)
+
+
+def test_an_address_with_a_password_is_refused_without_repeating_it() -> None:
+    with pytest.raises(ProtocolMismatch, match="join by an invite") as told:
+        hub_address("wss://ann:secret@hub.example")
+    assert "secret" not in str(told.value)

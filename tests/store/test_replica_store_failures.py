@@ -124,7 +124,7 @@ def test_damaged_bytes_are_told_and_never_believed(tmp_path: Path, seed: int) ->
         except StoreCorrupt as problem:
             told += 1
             assert str(path) in str(problem)
-            assert "join the folder again" in str(problem)
+            assert "the files of the folder are not affected" in str(problem)
     assert told > 30
 
 

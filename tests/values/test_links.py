@@ -30,6 +30,7 @@ def test_a_line_that_joins_is_read_as_it_was_written(link: Link) -> None:
         "crdtsync+wss://hub.example#secret",
         "crdtsync+wss://hub.example/#secret",
         "crdtsync+wss:///notes#secret",
+        "crdtsync+wss://[::1/notes#secret",
         "crdtsync+wss://hub.example/notes?x=1#secret",
         "crdtsync+wss://hub.example/two%20words#secret",
     ],

@@ -6,7 +6,9 @@ import pytest
 
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import digest_of, digest_of_text, encode_text
+from crdtsync.core.values.ids import check_token
 from crdtsync.core.values.paths import conflict_path, path_problem, spelling_name
+from crdtsync.errors import AccessDenied
 
 IDENTITY = "3f9a2c1d00112233"
 
@@ -32,6 +34,21 @@ IDENTITY = "3f9a2c1d00112233"
 def test_a_path_that_cannot_be_in_a_room_is_told_why(path: str, problem: str | None) -> None:
     told = path_problem(path)
     assert (told is None) if problem is None else (told is not None and problem in told), told
+
+
+@pytest.mark.parametrize(
+    "token", ["", "with space", "\udcff", "ä", "a\n", "x" * (limits.TOKEN_MAX_CHARS + 1)]
+)
+def test_what_cannot_be_a_token_is_refused_without_repeating_it(token: str) -> None:
+    with pytest.raises(AccessDenied) as told:
+        check_token(token)
+    assert not token or token not in str(told.value)
+
+
+def test_a_token_of_the_greatest_length_and_none_at_all_are_taken() -> None:
+    longest = "x" * limits.TOKEN_MAX_CHARS
+    assert check_token(longest) == longest
+    assert check_token(None) is None
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crdtsync.core.values import limits
 from crdtsync.core.values.ids import Randomness
 
 KEY_BYTES: Final = 32
 """As long as the digest of the signature: a longer key adds nothing (RFC 2104)."""
-TOKEN_MAX_CHARS: Final = 2048
 IDENTITY_BYTES: Final = 8
 _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "crdtsync"
@@ -58,7 +58,7 @@ def read_token(token: str, key: bytes) -> str | None:
     """
     import jwt
 
-    if len(token) > TOKEN_MAX_CHARS:
+    if len(token) > limits.TOKEN_MAX_CHARS:
         return None
     try:
         claims = jwt.decode(

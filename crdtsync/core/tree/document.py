@@ -386,7 +386,7 @@ def _plain_origin(by: str, at_ms: int) -> Origin:
 
 def _string(value: object) -> str:
     """A person's name: the same few in thousands of rows."""
-    if not isinstance(value, str) or len(value) > 4 * limits.PERSON_NAME_MAX_CHARS:
+    if not isinstance(value, str) or len(value) > limits.PERSON_NAME_SENT_MAX_CHARS:
         return ""
     return sys.intern(value)
 

@@ -8,7 +8,7 @@ import unicodedata
 from typing import NewType, Protocol, TypeGuard
 
 from crdtsync.core.values import limits
-from crdtsync.errors import InvalidName
+from crdtsync.errors import AccessDenied, InvalidName
 
 EntryId = NewType("EntryId", str)
 """24 lower-case hex digits: the identity of one entry, kept through renames."""
@@ -91,6 +91,22 @@ def check_room_name(name: str) -> str:
     if unicodedata.normalize("NFC", name) != name:
         raise InvalidName(f"The room name {name!r} is not in Unicode form NFC; type it again")
     return name
+
+
+def is_token(text: str) -> bool:
+    """Whether ``text`` can be the token of an invite: printable ASCII without spaces, of a bounded length."""
+    fits = 0 < len(text) <= limits.TOKEN_MAX_CHARS
+    return fits and text.isascii() and text.isprintable() and " " not in text
+
+
+def check_token(token: str | None) -> str | None:
+    """Return ``token`` if it is none, or can be one. Raises AccessDenied, which never repeats it."""
+    if token is not None and not is_token(token):
+        raise AccessDenied(
+            "The token cannot be one: an invite's token has letters, digits, '.', '-' and '_' only, "
+            f"and at most {limits.TOKEN_MAX_CHARS} of them. Copy the whole of the invite again"
+        )
+    return token
 
 
 def printable(text: str, limit: int = 200) -> str:

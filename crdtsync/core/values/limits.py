@@ -108,6 +108,11 @@ NAME_MAX_BYTES: Final = 255
 PATH_MAX_DEPTH: Final = 128
 ROOM_NAME_MAX_CHARS: Final = 128
 PERSON_NAME_MAX_CHARS: Final = 32
+"""As it is shown, and as it stands in the name of a conflict copy."""
+PERSON_NAME_SENT_MAX_CHARS: Final = 4 * PERSON_NAME_MAX_CHARS
+"""As it travels: what is longer is cut before it is sent, and no name to whoever receives it."""
+TOKEN_MAX_CHARS: Final = 4096
+"""Of an invite or of whoever embeds a hub; ours have about 200."""
 LINK_TARGET_MAX_BYTES: Final = 4096
 
 # -- blobs ------------------------------------------------------------------------------------------
@@ -207,7 +212,6 @@ AWARENESS_RENEW_S: Final = 15.0
 """Yjs clients forget a state after 30 s, and leave a connection on which 30 s nothing came."""
 AWARENESS_REPLICAS_MAX: Final = 100
 """Folder replicas shown to the clients of one document."""
-TOKEN_MAX_CHARS: Final = 4096
 DOCUMENT_NAME_MAX_CHARS: Final = PATH_MAX_BYTES + ROOM_NAME_MAX_CHARS + 256
 """Room, path and session."""
 DOCUMENTS_PER_CONNECTION_MAX: Final = 1000

@@ -37,7 +37,10 @@ def read_link(text: str) -> Link:
     without_token, _, token = text.strip().partition("#")
     if not is_link(without_token):
         raise InvalidName("An invite looks like crdtsync+wss://HUB/ROOM#…: copy the whole of it")
-    parts = urlsplit(without_token.removeprefix(PREFIX))
+    try:
+        parts = urlsplit(without_token.removeprefix(PREFIX))
+    except ValueError:  # half an IPv6 address
+        parts = urlsplit("")
     above, _, room = parts.path.rpartition("/")
     if not parts.netloc or not room or parts.query:
         raise InvalidName(f"{printable(without_token)} names no hub and room: copy the whole of the invite")

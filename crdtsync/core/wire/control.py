@@ -139,7 +139,7 @@ def _message(type_name: str, required: Mapping[str, Schema], **optional: Schema)
 
 
 _EPOCH: Final = _str_to(64)
-_PERSON: Final = _str_to(4 * limits.PERSON_NAME_MAX_CHARS)
+_PERSON: Final = _str_to(limits.PERSON_NAME_SENT_MAX_CHARS)
 _CURSOR: Final = _record({"epoch": _EPOCH, "sequence": core_schema.int_schema(ge=0, lt=1 << 53)})
 _TEXT_CURSORS: Final = _record(
     {
@@ -157,7 +157,7 @@ _MESSAGES: Final[Mapping[str, Schema]] = dict(
             version=_INT,
             name=_PERSON,
             cursor=core_schema.nullable_schema(_CURSOR),
-            token=core_schema.nullable_schema(_str_to(4096)),
+            token=core_schema.nullable_schema(_str_to(limits.TOKEN_MAX_CHARS)),
             read_only=_BOOL,
         ),
         _message(

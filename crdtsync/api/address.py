@@ -1,18 +1,13 @@
-"""Which room of which hub, and as whom: what programs give, made whole."""
+"""Which room of which hub: what programs give, made whole."""
 
 from __future__ import annotations
 
-import getpass
-import os
 from dataclasses import dataclass, field
-from typing import Final
 
 from crdtsync.adapters.hub_link import hub_address
 from crdtsync.core.values.ids import check_room_name
 from crdtsync.core.values.links import is_link, read_link
 from crdtsync.errors import InvalidName
-
-NAME_VARIABLE: Final = "CRDTSYNC_NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +27,3 @@ def address_of(hub: str, room: str | None, token: str | None) -> Address:
     if room is None:
         raise InvalidName("Say which room: a name, or an invite in place of the hub's address")
     return Address(hub_address(hub), check_room_name(room), token)
-
-
-def person(name: str | None) -> str:
-    """Who the others are told that this is."""
-    given = name or os.environ.get(NAME_VARIABLE)
-    if given:
-        return given
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user that has no name
-        return "someone"
