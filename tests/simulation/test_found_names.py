@@ -215,3 +215,50 @@ def test_files_that_moved_on_by_one_name_are_not_merged_into_others(latency_s: f
     others = "".join(scene.read(scene.a, path) or "" for path in scene.paths(scene.a) if path[0] != "q")
     assert {*texts["q.md"].splitlines(), "added to p.md"} <= set(others.splitlines())
     assert ("saved anew" in others) == power
+
+
+@pytest.mark.parametrize("here", ["running", "offline", "down"])
+@pytest.mark.parametrize("work_s", [0.0001, 0.002, 0.005])
+def test_files_that_moved_on_one_after_the_other_stay_who_they_are(here: str, work_s: float) -> None:
+    """As logs are rotated; others edit all of them meanwhile."""
+    scene = Scene()
+    for name in "pqr":
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    scene.b.work_s = work_s
+    match here:
+        case "offline":
+            scene.b.link.online = False
+            scene.b.link.cut()
+        case "down":
+            scene.b.kill()
+    disk = scene.b.disk
+    disk.rename("r.md", "s.md")
+    disk.rename("q.md", "r.md")
+    disk.rename("p.md", "q.md")
+    for name in "pqr":
+        scene.save(scene.a, f"{name}.md", text_of(name) + f"added to {name}\n")
+    scene.wait(2.0)
+    if here == "down":
+        scene.b.start()
+    else:
+        scene.b.link.online = True
+    scene.rest()
+    assert scene.paths(scene.a) == ["q.md", "r.md", "s.md"]
+    for path, name in (("q.md", "p"), ("r.md", "q"), ("s.md", "r")):
+        assert scene.read(scene.a, path) == text_of(name) + f"added to {name}\n"
+
+
+def test_a_file_moved_over_another_beside_a_new_one_is_an_edit_of_that() -> None:
+    """What stood there is nowhere: no row of renames, however many new names there are."""
+    scene = Scene()
+    for name in "pq":
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    disk = scene.b.disk
+    scene.save(scene.b, "new.md", "something new\n")
+    disk.rename("p.md", "q.md")
+    scene.save(scene.a, "q.md", text_of("q") + "added to q\n")
+    scene.rest()
+    assert scene.paths(scene.a) == ["new.md", "q.md"]
+    assert scene.read(scene.a, "q.md") == text_of("p") + "added to q\n"

@@ -54,7 +54,7 @@ class Observing:
         self._ingest = ingest
         self._reconcile = reconcile
         self._deletions = deletions
-        self._swapping = Swapping(state, ingest, reconcile.doubts)
+        self._swapping = Swapping(state, ingest, deletions, reconcile.doubts)
         self.scanned_once = False
         self._maybe_folders: set[str] = set()
         self._linked: set[str] = set()

@@ -1,20 +1,22 @@
 """Recognises files that changed names among each other: each is still there, at the path of another.
 
-Decides from one batch of looks what is such a cycle; what the renames mean for the
-room is left to ``ingest``.
+Decides from batches of looks what is such a cycle, or a row in which each moved on to the name of the next
+and the last one to a new name; what the renames mean for the room is left to ``ingest``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.doubts import Doubts
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk, on_disk
 from crdtsync.core.values.digests import Digest, digest_of
-from crdtsync.core.values.files import Content, Fingerprint, Present, Seen, TextContent
+from crdtsync.core.values.files import Absent, Content, Fingerprint, Present, Seen, TextContent
+from crdtsync.core.values.paths import parent
 
 LEFT_MAX_COUNT = 1024
 """Files that were replaced, remembered in case they turn up at another path."""
@@ -23,9 +25,10 @@ _EMPTY = TextContent("", digest_of(b""))
 
 
 class Swapping:
-    def __init__(self, state: ReplicaState, ingest: Ingest, doubts: Doubts) -> None:
+    def __init__(self, state: ReplicaState, ingest: Ingest, deletions: Deletions, doubts: Doubts) -> None:
         self._state = state
         self._ingest = ingest
+        self._deletions = deletions
         self._doubts = doubts
         self._left: dict[tuple[int, int, Digest], str] = {}
         """Files that others took the places of lately, with their paths."""
@@ -33,6 +36,8 @@ class Swapping:
         """What ``_is_of`` found in the present event."""
         self._held: dict[str, Seen] = {}
         """What stands at paths, until the paths that their files came from have been looked at as well."""
+        self._awaiting: dict[str, set[str]] = {}
+        """Of paths that are held, those where what stood there before may have come to."""
 
     def note(self, seen: Iterable[tuple[str, Seen]]) -> set[str]:
         """Returns the paths, of those looked at, where a file stands that was elsewhere before."""
@@ -48,18 +53,24 @@ class Swapping:
         state = self._state
         held = {path: each for path, each in self._held.items() if self._holds(path)}
         self._held = {}
+        self._awaiting = {path: names for path, names in self._awaiting.items() if path in held}
         together = {**held, **seen}
         if not state.running:
             return together
         self._doubts.note(together)
         came = {path: origin for path, each in together.items() if (origin := self._came_from(path, each))}
+        self._open(came, together)
         self._close(came, together)
         while there := [path for path in came if self._has_arrived(path, came, seen)]:
             for path in there:
                 self._arrived(path, came.pop(path), together.pop(path))
-        while left := [path for path, origin in came.items() if origin.path not in came]:
+        while left := [path for path in came if not self._follows(path, came, together)]:
             for path in left:
-                source = came.pop(path).path
+                origin = came.pop(path)
+                source = origin.path
+                if self._is_gone(origin, together) and self._may_turn_up(path, together):
+                    self._held[path] = together[path]  # what stood here may have come to a new name
+                    continue
                 if source in self._held:
                     self._held[path] = together[path]  # that one may turn out to be part of a longer cycle
                     continue
@@ -75,7 +86,7 @@ class Swapping:
         while doubtful:
             for path in doubtful:
                 del came[path]
-            doubtful = [path for path, origin in came.items() if origin.path not in came]
+            doubtful = [path for path in came if not self._follows(path, came, together)]
         if came:
             self._swapped(came, together, now)
         state.half_seen = self._held.keys()
@@ -105,6 +116,48 @@ class Swapping:
         elsewhere, so that nobody takes it for replaced by what stands at its old path."""
         brought = self._state.brought
         return sorted(seen.items(), key=lambda pair: (isinstance(pair[1], Present), pair[0] not in brought))
+
+    def _open(self, came: dict[str, Synced], seen: Mapping[str, Seen]) -> None:
+        """One of those whose names others have taken may have come to a new one."""
+        state = self._state
+        if not came or state.session.read_only:
+            return  # a reader's new name is never told to the room
+        for path, each in seen.items():
+            if state.synced.at(path) is None and isinstance(each, Present):
+                origin = state.synced.with_inode(each.fingerprint)
+                if origin is not None and origin.path in came and self._is_of(origin, each.content, None):
+                    came[path] = origin
+
+    def _follows(self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen]) -> bool:
+        """Whether one of those that came stands where the file at the path stood, or nothing does and each
+        that made room for it moved on to the name of the next, the last one to a new name."""
+        origin = came[path]
+        if origin.path in came:
+            return True
+        if not self._is_gone(origin, seen):
+            return False
+        onward = {each.path: at for at, each in came.items()}
+        while path in onward:
+            path = onward[path]
+        return self._state.synced.at(path) is None
+
+    def _is_gone(self, agreed: Synced, seen: Mapping[str, Seen]) -> bool:
+        if agreed.path in seen:
+            return isinstance(seen[agreed.path], Absent)
+        return self._state.looking.is_absent(agreed.path) or self._deletions.covers(agreed.entry)
+
+    def _may_turn_up(self, path: str, seen: Mapping[str, Seen]) -> bool:
+        """Whether what stood at the path before may have come to where it is not known yet what stands. Only
+        what is awaited there when this is first asked counts."""
+        looking, stepping = self._state.looking, self._state.stepping
+        if path not in self._awaiting:
+            opened = [each for each in looking.open_paths if each not in seen]
+            for each in opened:
+                if self._state.synced.at(each) is None and not looking.is_asked(each):
+                    looking.want(each)  # a new name, which may be about to be renamed once more
+            self._awaiting[path] = {*opened, *stepping} - seen.keys()
+            self._state.postponed |= self._awaiting[path] & stepping.keys()  # looked at once the step is done
+        return any(looking.is_asked(each) or each in stepping for each in self._awaiting[path])
 
     def _close(self, came: dict[str, Synced], seen: Mapping[str, Seen]) -> None:
         """One of a cycle may have been saved since: as a new file it is told by what it holds; as the very
@@ -195,9 +248,12 @@ class Swapping:
         if not state.may_ingest and any(
             placed is None or placed.path != path for path, placed in placements.items()
         ):
-            self._stand(came, seen)
+            self._stand([path for path in came if state.synced.at(path) is not None], seen)
             state.deferred.update(came)
             return
+        for origin in came.values():
+            if origin.path not in came:
+                self._left_empty(origin)
         for path, origin in came.items():
             self._ingest.move(origin, path, placements[path], self._found(seen[path]))
             state.edited_here(path, now)
@@ -206,6 +262,15 @@ class Swapping:
         for path in came.keys() & state.reseeding:
             state.looking.want(path)  # a blob that the hub lacks has yet to be read for it
         state.replan([origin.entry for origin in came.values()])
+
+    def _left_empty(self, agreed: Synced) -> None:
+        """Nothing stands at the old path of a file that was found elsewhere."""
+        state = self._state
+        state.looking.settled(agreed.path)
+        self._deletions.discard(agreed.entry)
+        state.disk.discard(agreed.path)
+        if folder := parent(agreed.path):
+            state.looking.want(folder)
 
     def _stand(self, paths: Iterable[str], seen: Mapping[str, Seen]) -> None:
         for path in paths:
