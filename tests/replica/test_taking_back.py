@@ -8,7 +8,7 @@ from crdtsync.core.replica import told, unaccepted
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.taking_back import bring, doubled, taken_back
 from crdtsync.core.replica.told import ToldOrder
-from crdtsync.core.replica.unaccepted import Unaccepted, UnacceptedEdits
+from crdtsync.core.replica.unaccepted import Save, Unaccepted, UnacceptedEdits
 from crdtsync.core.text.diff import apply_edits, diff
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values.ids import EntryId
@@ -99,6 +99,21 @@ def test_a_row_that_builds_on_another_row_is_brought_after_it() -> None:
     for update in LOG[1:]:
         document.apply_update(update)
     assert document.text == THIRD
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_it_is_the_save_that_counts_not_where_it_came_to_in_a_text_that_had_gone_on(followed: bool) -> None:
+    before, after = "bread and jam\n", "bread and jam, from the market\n"
+    theirs = "bread, from the market and jam\n"
+    merged = "bread, from the market and jam, from the market\n"
+    save = Save("bread\n", "bread, from the market\n")
+    flying = [Unaccepted(before, after, b"", b"", save=save)]
+    if followed:
+        more = Save(save.text, save.text + "butter\n")
+        flying.append(Unaccepted(after, after + "butter\n", b"", b"", save=more))
+        merged += "butter\n"
+    edits = doubled(merged, theirs, flying, [(30, 47), *([(48, 55)] if followed else [])])
+    assert apply_edits(merged, edits) == theirs + ("butter\n" if followed else "")
 
 
 def test_what_stands_twice_goes_though_the_two_merges_are_of_one_length() -> None:

@@ -15,7 +15,7 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.taking_back import doubled, taken_back
 from crdtsync.core.replica.trees import OnDisk
-from crdtsync.core.replica.unaccepted import Unaccepted
+from crdtsync.core.replica.unaccepted import Save, Unaccepted
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
@@ -139,7 +139,8 @@ class Ingest:
             return
         state.session.push(DocumentId(entry), update)
         after = documents.text(entry)
-        state.unaccepted.add(entry, Unaccepted(before, after, update, update))
+        save = None if base == before else Save(base, saved, older)
+        state.unaccepted.add(entry, Unaccepted(before, after, update, update, save=save))
         state.replan([entry])
 
     def take_back_doubled(self, entry: EntryId, now: float) -> None:

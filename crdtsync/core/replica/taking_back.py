@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from crdtsync.core.replica.unaccepted import Unaccepted, without_taken_back
+from crdtsync.core.replica.unaccepted import Save, Unaccepted, without_taken_back
 from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.text.document import TextDocument
@@ -28,8 +28,8 @@ def doubled(
     ``merged`` that they inserted.
     """
     wanted = theirs
-    for ours_before, ours_after in _stretches(flying):
-        wanted = apply_edits(wanted, rebase(ours_before, ours_after, wanted))
+    for save in _saves(flying):
+        wanted = apply_edits(wanted, rebase(save.base, save.text, wanted, older=save.older))
     return doublings(merged, wanted, ours)
 
 
@@ -133,17 +133,20 @@ def with_inserts(clocks: Mapping[int, int], update: bytes) -> dict[int, int]:
     return {client: max(clocks.get(client, 0), ends.get(client, 0)) for client in (*clocks, *ends)}
 
 
-def _stretches(flying: Sequence[Unaccepted]) -> list[tuple[str, str]]:
-    """The texts before and after our edits, joined where nothing of others came between two of them.
+def _saves(flying: Sequence[Unaccepted]) -> list[Save]:
+    """What our edits carry over, joined where nothing of others came between two of them.
 
-    Across what others did in between they would seem to be our own changes.
+    Across what others did in between they would seem to be our own changes. For the same reason it is the
+    save that counts, not what became of it in a text that had gone on: where both we and others add the same
+    to a line in which a third has added something, one finds its own before that, the other after it.
     """
-    stretches: list[tuple[str, str]] = []
+    saves: list[Save] = []
     for edit in flying:
         if edit.takes_back:
             continue
-        if stretches and stretches[-1][1] == edit.before:
-            stretches[-1] = stretches[-1][0], edit.after
-        else:
-            stretches.append((edit.before, edit.after))
-    return stretches
+        save = edit.save or Save(edit.before, edit.after)
+        if saves and saves[-1].text == save.base:
+            first = saves.pop()
+            save = Save(first.base, save.text, first.older or save.older)
+        saves.append(save)
+    return saves

@@ -24,7 +24,16 @@ _TAKES_BACK = "-"
 _LATELY_MAX: Final = 4
 _LATELY_MAX_TEXTS: Final = 32
 _LATELY_MAX_CHARS: Final = 1 << 15
-"""Of placed edits so many of one text, of so many texts, so long before and after together: 4 million."""
+"""Of placed edits so many of one text, of so many texts, so long with all texts around them: 4 million."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """What someone made of which text; ``older``: of that one or of a later one."""
+
+    base: str
+    text: str
+    older: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,14 @@ class Unaccepted:
     sent: bytes
     takes_back: bool = False
     """Made to undo a doubling: nobody's change."""
+    save: Save | None = None
+    """Which it carries over, where the text had gone on since its base; not remembered over a kill."""
+
+    @property
+    def size_chars(self) -> int:
+        """Of all its texts."""
+        save = 0 if self.save is None else len(self.save.base) + len(self.save.text)
+        return len(self.before) + len(self.after) + save
 
 
 def without_taken_back(document: TextDocument, edits: Iterable[Unaccepted]) -> str:
@@ -142,7 +159,7 @@ class UnacceptedEdits:
 
     def _remember(self, entry: EntryId, placed: Iterable[Unaccepted]) -> None:
         known = self._lately.pop(entry, [])
-        known += [edit for edit in placed if len(edit.before) + len(edit.after) <= _LATELY_MAX_CHARS]
+        known += [edit for edit in placed if edit.size_chars <= _LATELY_MAX_CHARS]
         self._lately[entry] = known[-_LATELY_MAX:]
         while len(self._lately) > _LATELY_MAX_TEXTS:
             self._lately.popitem(last=False)
