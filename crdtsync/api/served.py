@@ -240,7 +240,7 @@ class Session:
         write = messages.params(messages.Write, params)
         try:
             if write.new:
-                await self._room._check_free(write.path)
+                await self._room._files.check_free(write.path)
         except BaseException:
             if write.staged is not None:
                 self._replica.folder.unstage(write.staged)
@@ -248,7 +248,7 @@ class Session:
         if write.text is not None:
             await self._room.write(write.path, write.text)
         elif write.staged is not None:
-            await self._room._put(write.staged, write.path)
+            await self._room._files.put(write.staged, write.path)
         else:
             raise PeerError("write says neither a text nor a file")
 
@@ -256,8 +256,8 @@ class Session:
         """Of a text what it holds; all else is on disk when this is answered."""
         path = messages.params(messages.OfPath, params).path
         check_path(path)
-        await self._room._ready()
-        if (fd := await self._room._open_file(path)) is None:
+        await self._room._view.ready()
+        if (fd := await self._room._files.open_file(path)) is None:
             return {"text": await self._room.read_text(path)}
         os.close(fd)
         return {"text": None}

@@ -103,7 +103,7 @@ async def test_what_was_deleted_or_moved_away_is_not_read_though_the_disk_has_it
         await bob.move("here.bin", "there.bin")
         await bob.move("new.bin", "here.bin")
         while await room.entry("new.bin") is not None:
-            await room._something_changed()
+            await room._view.something_changed()
         with pytest.raises(errors.NoSuchFile):
             await room.read_bytes("gone.bin")
         reading = asyncio.ensure_future(room.read_bytes("here.bin"))

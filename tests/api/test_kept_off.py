@@ -75,7 +75,7 @@ async def test_what_stands_in_the_way_is_named(
     ):
         await other.write(PATH, b"\0theirs")
         while await room.entry(PATH) is None:
-            await room._something_changed()
+            await room._view.something_changed()
         for each in (room, program):
             with pytest.raises(errors.FileError, match=cause) as told:
                 await each.read_bytes(PATH)
@@ -96,7 +96,7 @@ async def test_what_has_made_room_is_read(hub: crdtsync.Hub, tmp_path: Path) -> 
         await other.write(PATH, b"\0theirs")
         await other.write("d/y.txt", "theirs\n")
         while await room.entry("d/y.txt") is None:
-            await room._something_changed()
+            await room._view.something_changed()
         with pytest.raises(errors.FileError, match="d: a named pipe"):
             await room.open("d/y.txt")
         with pytest.raises(errors.NameTaken):
@@ -131,7 +131,7 @@ async def test_what_the_disk_says_is_told(
         await other.write(PATH, b"\0theirs")
         await other.write("a.txt", "theirs\n")
         while await room.entry("a.txt") is None:
-            await room._something_changed()
+            await room._view.something_changed()
         with pytest.raises(errors.FileError, match=rf"^d/x\.bin could not be written: .*{cause}"):
             await room.read_bytes(PATH)
         assert await room.read_text("a.txt") == "theirs\n"  # of a text all is known without the disk
