@@ -51,10 +51,37 @@ def test_what_we_insert_between_lines_that_others_join_comes_after_them() -> Non
     assert set(ours.splitlines()[1:]) <= set(result.splitlines()), "others' lines are not moved"
 
 
-def test_a_line_that_was_edited_where_another_deleted_it_stays_whole() -> None:
-    ours = TWO.replace("new", "renewed")
-    result = both_ways(TWO, ours, JOINED)
-    assert set(ours.splitlines()[1:]) <= set(result.splitlines())
+@pytest.mark.parametrize(
+    ("old", "new", "result"),
+    [
+        ("new", "renewed", "alpha be\nrenewed delta epsilon\n"),
+        ("gamma", "gamma or so", "alpha beta gamma or so\ndelta epsilon\n"),
+        ("gamma\nnew", "gamma or so\nrenewed", "alpha beta gamma or so\nrenewed delta epsilon\n"),
+    ],
+)
+def test_lines_of_which_one_was_edited_where_another_deleted_it_are_two_again(
+    old: str, new: str, result: str
+) -> None:
+    base = f"first\n{TWO}last\n"
+    assert both_ways(base, base.replace(old, new), f"first\n{JOINED}last\n") == f"first\n{result}last\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "result"),
+    [
+        ("new", "renewed", "alpha be, yes\nrenewed delta epsilon\n"),
+        ("gamma", "gamma and so on", "alpha beta gamma and so on\n, yesdelta epsilon\n"),
+    ],
+)
+def test_what_was_typed_where_they_were_joined_stays(old: str, new: str, result: str) -> None:
+    assert both_ways(TWO, TWO.replace(old, new), JOINED.replace("be", "be, yes")) == result
+
+
+def test_lines_that_all_were_formatted_while_two_of_them_were_joined_stand_once_each() -> None:
+    base = "line 1324 wort\nline bb4d bd90 eins\nline b456 08cb of text\nline 58d2 be9c zwei\n"
+    ours = base.replace("\n", " [checked]\n")
+    theirs = base.replace("08cb of text\n", "08c")
+    assert both_ways(base, ours, theirs) == ours
 
 
 @pytest.mark.parametrize(

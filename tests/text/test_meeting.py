@@ -12,7 +12,8 @@ from crdtsync.core.text.deltas import edits_of, inserted_ranges
 from crdtsync.core.text.diff import Edit, apply_edits, diff, shifted, slack
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.doubling import doublings
-from crdtsync.core.text.meeting import told_alike
+from crdtsync.core.text.meeting import broken_alike, told_alike
+from crdtsync.core.text.rebase import rebase
 
 TEXTS = st.text(alphabet="ab \né𠀁", max_size=24)
 
@@ -173,3 +174,30 @@ def test_what_stands_twice_is_told_also_where_the_wanted_text_is_longer() -> Non
     left = apply_edits(merged, doublings(merged, wanted, [(14, 24)]))
     assert left == "apples are red [checked]\nplums are blue\n"
     assert doublings(wanted, wanted, []) == ()
+
+
+@pytest.mark.parametrize("wrote", ["", ", see below"])
+@pytest.mark.parametrize("above", ["", "a line above\n"])
+@pytest.mark.parametrize("rest", ["the third and more", "another end"])
+def test_a_line_that_both_broke_at_one_place_stands_once_also_where_one_rewrote_its_end(
+    wrote: str, above: str, rest: str
+) -> None:
+    base = "first words\nsecond words and the third part of it\nlast words\n"
+    broken = base.replace("words and the", f"words{wrote}\n and the")
+    ours = broken.replace("second", above + "second")
+    theirs = broken.replace(" and the third part of it", f" and {rest}")
+    result = ours.replace(" and the third part of it", f" and {rest}")
+    assert apply_edits(theirs, rebase(base, ours, theirs)) == result
+    assert apply_edits(ours, rebase(base, theirs, ours)) == result
+
+
+def test_lines_broken_by_others_at_the_same_place_in_another_way_stay_theirs() -> None:
+    base = "alpha beta gamma\n"
+    assert broken_alike(base, [Edit(5, 5, " or\n")], [Edit(5, 10, " so\n")]) == (
+        (Edit(5, 5, " or\n"),),
+        (Edit(5, 10, " so\n"),),
+    )
+    assert broken_alike(base, [Edit(5, 5, "\n")], [Edit(5, 10, "\nx")]) == (
+        (Edit(5, 5, "\n"),),
+        (Edit(5, 5, "\n"), Edit(5, 10, "x")),
+    )

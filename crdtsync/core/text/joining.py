@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crdtsync.core.text.align import common_prefix, common_suffix
-from crdtsync.core.text.diff import diff
+from crdtsync.core.text.diff import Edit, diff
 
 _TELLING_CHARS: Final = 4
 """With so many more visible characters of the first line it must begin than with those of the last one, and
@@ -33,8 +33,10 @@ def with_joined(
 ) -> tuple[list[str], list[Version], list[Version]]:
     """The lines, and what either side made of them and of the end; lines that one of them joined are one.
 
-    Not where the other one wrote in what went with the end of a line: then it may have been a line that went.
-    What we inserted between lines that they joined comes after these; what they did stays where it is.
+    Where the other one wrote in what went with the end of a line, that line is whole again, and so they are
+    two: else its beginning would stand twice. What was typed where they were joined begins the second one,
+    unless that is whole again. What we inserted between lines that they joined comes after these; what
+    they did stays where it is.
     """
     lines, mine, yours = [*was], [*ours], [*theirs]
     for side, other in ((mine, yours), (yours, mine)):
@@ -49,6 +51,8 @@ def with_joined(
                 side[at + 1 : found.last + 1] = []
                 _make_one(other, at, found.last)
                 lines[at : found.last + 1] = ["".join(lines[at : found.last + 1])]
+            elif found is not None:
+                found.separate(lines, side, other, at)
             at += 1
     return lines, mine, yours
 
@@ -86,6 +90,35 @@ class _Joined:
         edits = diff(whole, _texts(found) or "")
         gone = self.start, len(whole) - self.end
         return bool(edits) and all(edit.end < gone[0] or gone[1] < edit.start for edit in edits)
+
+    def separate(
+        self, was: Sequence[str], versions: list[Version], others: Sequence[Version], at: int
+    ) -> None:
+        """Give each of the two its own line again, if the other side wrote in what is gone of one of them.
+
+        ``at`` is where the joined line stands among the versions.
+        """
+        head, tail = was[self.first], was[self.last]
+        kept = len(tail) - self.end  # from there on
+        in_head = any(edit.end >= self.start for edit in _written(head, others[self.first].text))
+        in_tail = any(edit.start <= kept for edit in _written(tail, others[self.last].text))
+        if not (in_head or (in_tail and kept)):
+            return
+        typed = self.line[self.start : len(self.line) - self.end]
+        (words,) = head.splitlines()
+        first, last = words if in_head else head[: self.start], tail if in_tail else tail[kept:]
+        if in_tail:
+            first += typed
+        else:
+            last = typed + last
+        stood = versions[at]
+        versions[at] = Version(stood.before[:-1] if stood.text is None else stood.before, None)
+        versions[self.first] = Version(versions[self.first].before, first + head[len(words) :])
+        versions[self.last] = Version(versions[self.last].before, last)
+
+
+def _written(line: str, version: str | None) -> list[Edit]:
+    return [] if version is None else [edit for edit in diff(line, version) if edit.text.strip()]
 
 
 def _joined(was: Sequence[str], versions: Sequence[Version], at: int) -> _Joined | None:

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from crdtsync.core.text.align import Budget, align
 from crdtsync.core.text.combine import moved, touching_joined
-from crdtsync.core.text.diff import Edit, diff, only_adds
+from crdtsync.core.text.diff import Edit, apply_edits, diff, only_adds
 from crdtsync.core.text.interleave import joined_insertions
 from crdtsync.core.text.joining import Version, with_joined
 from crdtsync.core.text.standing import stand_in
@@ -66,7 +66,9 @@ def merge_lines(
         edits += moved(_edited(line, our_line.text, their_line.text, merge_words), at)
         at += len(their_line.text or "")
         last = edited
-    return touching_joined(edits)
+    edits = touching_joined(edits)
+    told = "".join("".join((*version.before, version.text or "")) for version in their_versions)
+    return edits if told == theirs else [*diff(theirs, apply_edits(told, edits))]  # some lines are two again
 
 
 def _has(theirs: list[str | None], ours: Sequence[str]) -> bool:
