@@ -44,9 +44,14 @@ simulate: setup
 simulate-editing: setup
 	$(BIN)/python -m crdtsync.testing.editing --seeds $(SEEDS) --first-seed $(FIRST_SEED) --jobs $(JOBS) --keep-going
 
-# Every two and three deeds of people who do not know of each other, in every order: some 40,000 worlds.
+# Every three deeds of people who do not know of each other, in every order, and every two at every moment: some
+# 40,000 worlds, in an order that is always the same. make small-worlds WHICH=triples FIRST=19841 goes on from there.
+WHICH ?= triples moments
+FIRST ?= 0
 small-worlds: setup
-	CRDTSYNC_ALL_SMALL_WORLDS=1 $(BIN)/python -m pytest tests/simulation/test_small_worlds.py -n $(JOBS)
+	for which in $(WHICH); do \
+	    $(BIN)/python -m tests.simulation.all_small_worlds $$which --first $(FIRST) --jobs $(JOBS) || exit 1; \
+	done
 
 # Two recorded authors, a save for every keystroke; the tests save by runs of keystrokes.
 authors: setup

@@ -151,14 +151,23 @@ def test_a_file_that_a_power_cut_brought_back_to_where_another_was_put_is_that_f
     assert texts(scene) == {"a.md": binary + "another\n", "moved.md": binary + edit + LINES}
 
 
+@pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("folders", [3, 4, 5, 6])
-def test_a_file_that_a_power_cut_brought_back_from_aside_stands_where_it_stood(folders: int) -> None:
-    """A person took it aside, and others' file was put there; whichever of the two is planned first."""
+def test_a_file_that_a_power_cut_brought_back_from_aside_stands_where_it_stood(
+    folders: int, linked: bool
+) -> None:
+    """A person took it aside, and others' file was put there; whichever of the two is planned first, and
+    also where it has a second name that is another entry."""
     scene = Scene()
     for number in range(folders):  # the identities of the two come in another order
         scene.save(scene.a, f"{number}/x.md", f"{number}\n")
     scene.save(scene.a, "a.md", LINES)
     scene.rest()
+    if linked:
+        file = scene.b.disk.get("a.md")
+        assert file is not None
+        scene.b.disk.put("linked.md", file)
+        scene.rest()
     scene.wait(5.0)
     scene.b.link.online = False
     scene.b.link.cut()
@@ -185,7 +194,7 @@ def test_a_file_that_a_power_cut_brought_back_from_aside_stands_where_it_stood(f
     scene.b.handle(ev.Hint("a.md", ev.HintKind.CLOSED))  # it is looked at before the scan has ended
     found = texts(scene)
     assert (found["a.md"], found["moved.md"]) == ("another\n", LINES)
-    assert len(found) == folders + 2
+    assert len(found) == folders + 2 + linked
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,20 @@ def test_a_swapped_file_of_which_most_was_written_since_is_still_the_swapped_one
     if down:
         scene.b.start()
     assert texts(scene) == {"p.md": text_of("q"), "q.md": written + text_of("p") + "added by ann\n"}
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05])
+def test_files_that_others_swap_while_one_of_them_is_looked_at_are_swapped(gap_s: float) -> None:
+    """The look is for the hint of our own write, and finds just that: nothing else has them planned again."""
+    scene = Scene()
+    note, other, edited = text_of("n"), text_of("o"), text_of("o") + "more\n"
+    scene.save(scene.a, "note.md", note)
+    scene.save(scene.a, "other.md", other)
+    scene.rest()
+    scene.b.work_s = 0.01
+    scene.save(scene.a, "other.md", edited)
+    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: scene.read(scene.b, "other.md") == edited)
+    scene.wait(gap_s)
+    scene.a.disk.exchange("note.md", "other.md")
+    scene.rest()
+    assert (scene.read(scene.b, "note.md"), scene.read(scene.b, "other.md")) == (edited, note)

@@ -85,17 +85,17 @@ class Doubts:
             self._holds(agreed._replace(path=last.path, fingerprint=found_there), agreements)
 
     def recognise(self, path: str, seen: OnDisk) -> None:
-        """After a kill two may be agreed on at a path: its very file tells which of them was put there last.
+        """After a kill several may be agreed on at a path: its very file tells which was put there last.
 
-        The other has gone, in a way that had yet to be found out.
+        The others have gone, in a way that had yet to be found out.
         """
-        state = self._state
-        very = None if seen.fingerprint is None else state.synced.with_inode(seen.fingerprint)
-        here = state.synced.at(path)
-        if very is None or very.path != path or here in (None, very.entry) or not is_that(seen, very):
+        synced = self._state.synced
+        if not synced.disputed or not (agreements := synced.all_at(path)):
             return
-        state.synced.put(very)
-        state.replan([here])
+        very = next((each for each in agreements if is_that(seen, each)), agreements[0])
+        if very is not agreements[0]:
+            synced.put(very)
+            self._state.replan([agreements[0].entry])
 
     def _made_from(self, agreements: tuple[Synced, ...], seen: Seen) -> Synced | None:
         """Which of the agreements that is what was seen, or what was edited since, as far as one can tell."""
@@ -213,14 +213,6 @@ class Doubts:
         The file was moved away by someone, or deleted, before ours was written: that is found out first.
         """
         state = self._state
-        owner = state.synced.at(agreed.path)
-        other = None if owner is None else state.synced.get(owner)
-        assert other is not None
-        seen = state.disk.get(agreed.path)
-        if is_that(seen, agreed) and not is_that(seen, other):
-            state.forget(other.entry)
-            state.synced.put(agreed)  # it stands here after all
-            return True
         if agreed.entry in self._deletions.passed:
             return True
         if agreed.entry in self._deletions.held and state.view.get(agreed.entry) is None:

@@ -101,6 +101,17 @@ def in_step(state: ReplicaState, entry: EntryId) -> bool:
     )
 
 
+def replan_where_it_stands(state: ReplicaState, path: str) -> None:
+    """A look found there what was known: whoever waited to hear that goes on.
+
+    While the look was under way, the room may have moved the file, or another to its path.
+    """
+    entry = state.synced.at(path)
+    if entry is None or not in_step(state, entry):
+        state.replan_path(path)
+        state.replan(state.view.claimants(path))
+
+
 def out_of_step(state: ReplicaState) -> list[EntryId]:
     """Entries of which disk and room have not agreed on what the room says, or the disk holds, now.
 

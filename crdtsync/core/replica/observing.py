@@ -10,7 +10,7 @@ from typing import assert_never
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.effects import ScanFolder
 from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
-from crdtsync.core.replica.in_step import out_of_step, take_in_step
+from crdtsync.core.replica.in_step import out_of_step, replan_where_it_stands, take_in_step
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.looking import Wait
 from crdtsync.core.replica.rechecking import RECHECK_S, MissingDisk, forget_unknown
@@ -132,6 +132,7 @@ class Observing:
                     state.looking.want(path)
                 else:
                     state.looking.settled(path)
+                    replan_where_it_stands(state, path)
             case Unreadable(reason):
                 self._unknown(path, reason, "unreadable")
                 state.rechecks[path] = now + RECHECK_S
@@ -195,8 +196,7 @@ class Observing:
 
     def _folder(self, path: str, empty: bool, maybe_new: bool, now: float) -> None:
         state = self._state
-        entry = state.synced.at(path)
-        agreed = None if entry is None else state.synced.get(entry)
+        agreed = state.agreed_at(path)
         if agreed is not None and agreed.kind is not Kind.DIR:
             state.folders_instead.add(path)
             self._absent(path, now)  # a folder stands where the file was
@@ -217,8 +217,7 @@ class Observing:
         state = self._state
         seen = OnDisk(kind_of(content), content.digest, fingerprint)
         self._reconcile.doubts.recognise(path, seen)
-        entry = state.synced.at(path)
-        agreed = None if entry is None else state.synced.get(entry)
+        agreed = state.agreed_at(path)
         emptied = agreed is not None and seen.digest == _EMPTY and agreed.digest not in (None, _EMPTY)
         before = state.disk.get(path)
         emptied = emptied and (before is None or before.digest != _EMPTY)  # else it was waited for already
@@ -229,8 +228,7 @@ class Observing:
         if state.unsure_at.get(path) and state.running:
             if not self._reconcile.doubts.settled(path, content):
                 return  # whose it is shows once other looks are answered
-            entry = state.synced.at(path)
-            agreed = None if entry is None else state.synced.get(entry)
+            agreed = state.agreed_at(path)
         if path in state.reseeding:
             state.reseeding.discard(path)
             if isinstance(content, BlobContent):
@@ -334,8 +332,7 @@ class Observing:
             else:
                 state.looking.stands(path)
         for path, folder in scan.folders.items():
-            entry = state.synced.at(path)
-            agreed = None if entry is None else state.synced.get(entry)
+            agreed = state.agreed_at(path)
             if agreed is not None and agreed.kind is Kind.DIR:
                 state.disk.put(path, OnDisk(Kind.DIR, None, None))
             elif agreed is None and not folder.empty:
@@ -364,8 +361,7 @@ class Observing:
         """Whether the file is the one that was read before; then the tree knows its content."""
         state = self._state
         known = state.disk.get(path)
-        entry = state.synced.at(path)
-        agreed = None if entry is None else state.synced.get(entry)
+        agreed = state.agreed_at(path)
         if agreed is not None:
             self._deletions.discard(agreed.entry)
         if known is not None:
@@ -395,6 +391,5 @@ class Observing:
                 state.looking.want(path)
 
     def _is_file(self, path: str) -> bool:
-        entry = self._state.synced.at(path)
-        agreed = None if entry is None else self._state.synced.get(entry)
+        agreed = self._state.agreed_at(path)
         return agreed is not None and agreed.kind is not Kind.DIR

@@ -257,6 +257,12 @@ class SyncedTree:
     def at(self, path: str) -> EntryId | None:
         return self._by_path.get(path)
 
+    def all_at(self, path: str) -> list[Synced]:
+        """All that are agreed to be at one path, the one agreed on last first."""
+        last = self._by_path.get(path)
+        found = [] if last is None else [last, *self._also_at.get(path, ())]
+        return [self._by_entry[entry] for entry in found]
+
     def twins(self, path: str) -> list[str]:
         """The other paths with an agreement that may be the same as ``path`` on this disk."""
         if not self._folding:
