@@ -91,6 +91,24 @@ def test_what_is_typed_reaches_the_other_disk_and_every_other_program() -> None:
     assert far.origins == ["room"] and mine.origins == []
 
 
+def test_a_file_that_was_renamed_under_a_step_is_opened_once_the_room_has_the_new_name() -> None:
+    """Until the step on the old name has ended, nobody knows that it is not a second file."""
+    scene = shared()
+    assert scene.b.engine is not None
+    state, program = scene.b.engine.state, Program(scene.b)
+    scene.b.work_s = 3.0
+    scene.b.at_primitive(2, lambda: scene.b.disk.rename("a.md", "new.md"), of_steps=True)
+    scene.save(scene.a, "a.md", "zero\none\ntwo\n")
+    renamed = scene.clock.run_until(scene.clock.now_s + 20.0, lambda: scene.paths(scene.b) == ["new.md"])
+    assert renamed and "a.md" in state.stepping
+    program.open("new.md", create=False)
+    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: "a.md" in state.moving)
+    assert not program.texts and not program.refused
+    scene.b.work_s = 0.001
+    scene.rest()
+    assert program.read("new.md") == scene.read(scene.a, "new.md") == "zero\none\ntwo\n"
+
+
 def test_what_a_tool_saves_becomes_an_edit_in_the_program() -> None:
     scene = shared()
     program = opened(scene, scene.a, "a.md")

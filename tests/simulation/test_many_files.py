@@ -69,6 +69,17 @@ def test_after_a_clean_end_the_tree_is_read_in_one() -> None:
     assert scene.paths(scene.b) == scene.paths(scene.a)
 
 
+def test_after_a_clean_end_a_few_updates_of_the_tree_are_left_as_they_are() -> None:
+    scene = Scene()
+    scene.save(scene.a, "one.md", "text\n")
+    scene.rest()
+    updates = list(scene.a.store.updates(TREE))
+    assert not _ended_and_begun(scene)
+    assert list(scene.a.store.updates(TREE)) == updates
+    scene.rest()
+    assert scene.paths(scene.a) == ["one.md"]
+
+
 def test_after_a_clean_end_a_large_tree_is_not_loaded_before_it_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

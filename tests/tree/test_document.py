@@ -187,6 +187,23 @@ def test_identities_and_paths_that_are_known_are_not_kept_twice() -> None:
     assert loaded.rows[entry].path is path
 
 
+@pytest.mark.parametrize("kind", [Kind.TEXT, Kind.DIR])
+def test_a_snapshot_keeps_what_is_known_no_second_time(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TREE_RESTS_FROM_ENTRIES", 1)
+    entry, other = new_entry_id(random.Random(1)), new_entry_id(random.Random(2))
+    written = TreeDocument(1)
+    written.edit([Create(entry, kind, "some/path", False, Origin())])
+    written.edit([Create(other, kind, "other/path", False, Origin())])
+    state = written.encode_state()
+    path = "/".join(["some", "path"])
+    known = {entry: Kept(entry, path), other: Kept(other, "where it stood before")}
+    started = TreeDocument(2, [state], known, written.snapshot(state))
+    assert started.resting
+    assert {id(each) for each in started.rows} == {id(entry), id(other)}
+    assert started.rows[entry].path is path
+    assert started.rows == written.rows
+
+
 class PanicException(BaseException):
     """Stands in for that of pycrdt, which cannot be imported."""
 

@@ -163,6 +163,7 @@ def test_paths_that_lead_out_or_into_a_repository_have_no_place() -> None:
     ):
         room.edit(create(number, path))
     assert room.places == {}
+    assert not RoomView(room.tree.rows, room.texts).placements, "nor in a room that is loaded"
 
 
 steps = st.lists(

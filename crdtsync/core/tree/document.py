@@ -278,8 +278,9 @@ class TreeDocument:
         found = ref(self)
 
         def remember(event: Any) -> None:
-            if (tree := found()) is not None:
-                tree._last_update = event.update
+            tree = found()
+            assert tree is not None  # it ends this before it is gone
+            tree._last_update = event.update
 
         return remember
 
@@ -319,7 +320,7 @@ def _first(log: Callable[[], Iterable[bytes]]) -> bytes:
 
 
 class _Observer:
-    """Has a tree document that is still there take in each change of one of its columns."""
+    """Has a tree document take in each change of one of its columns."""
 
     __slots__ = ("_column", "_tree")
 
@@ -329,9 +330,10 @@ class _Observer:
 
     def __call__(self, event: MapEvent) -> None:
         keys: dict[str, dict[str, object]] = event.keys  # type: ignore[attr-defined]
-        if (tree := self._tree()) is not None:
-            for key, change in keys.items():
-                tree._set(self._column, key, change.get("newValue"))
+        tree = self._tree()
+        assert tree is not None  # it ends this before it is gone
+        for key, change in keys.items():
+            tree._set(self._column, key, change.get("newValue"))
 
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
