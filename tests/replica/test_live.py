@@ -97,7 +97,11 @@ def test_a_file_that_was_renamed_under_a_step_is_opened_once_the_room_has_the_ne
     assert scene.b.engine is not None
     state, program = scene.b.engine.state, Program(scene.b)
     scene.b.work_s = 3.0
-    scene.b.at_primitive(2, lambda: scene.b.disk.rename("a.md", "new.md"), of_steps=True)
+
+    def rename() -> None:
+        scene.b.disk.rename("a.md", "new.md")
+
+    scene.b.at_primitive(2, rename, of_steps=True)
     scene.save(scene.a, "a.md", "zero\none\ntwo\n")
     renamed = scene.clock.run_until(scene.clock.now_s + 20.0, lambda: scene.paths(scene.b) == ["new.md"])
     assert renamed and "a.md" in state.stepping
