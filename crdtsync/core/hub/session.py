@@ -12,19 +12,17 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.admission import READ_ONLY, Granted
+from crdtsync.core.hub.admission import Granted
 from crdtsync.core.hub.batch import Batch, Rows, batches
 from crdtsync.core.hub.effects import (
-    CheckUpdates,
     CompareDocuments,
-    FindDocuments,
     Pause,
     ReadLog,
     Unpause,
 )
 from crdtsync.core.hub.events import Compared
 from crdtsync.core.hub.outlet import Outlet, bounded
-from crdtsync.core.hub.pushed import Pushed
+from crdtsync.core.hub.pushing import Pushing
 from crdtsync.core.hub.receipts import Passage, Receipts
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Refusal, Shared
@@ -82,8 +80,7 @@ class ReplicaSession:
         self._asked = self._all_compared = self._paused = False
         self._compares: deque[tuple[DocumentId, bytes]] = deque()
         self._compared: set[DocumentId] = set()
-        self._pushed = Pushed()
-        self._checking: tuple[Push, int] | None = None
+        self._pushing = Pushing(number, granted.read_only, shared, self._take_in)
         self._probes: deque[tuple[int, int]] = deque()
 
     # -- from the engine ------------------------------------------------------------------------------
@@ -130,7 +127,8 @@ class ReplicaSession:
             raise PeerError(f"a {type(message).__name__} frame is not due while {self.state}")
         match message:
             case Push():
-                self._push(message, at_ms)
+                self._pushing.begin(message, at_ms, self._room)
+                self.settle()
             case Compare(last, documents):
                 self._compares.extend(documents)
                 self._all_compared = self._all_compared or last
@@ -181,24 +179,13 @@ class ReplicaSession:
 
     def checked(self, problem: str | None) -> None:
         """Raises PeerError and Refusal."""
-        if problem is not None:
-            raise PeerError(problem)
-        if self._checking is not None:
-            self._admit(*self._checking)
+        self._pushing.checked(problem, self._here())
+        self.settle()
 
     def found(self, known: frozenset[DocumentId]) -> None:
-        """Raises Refusal: the room is full, and not all of a push is of documents that it has."""
-        if self._checking is None:
-            return
-        push, at_ms = self._checking
-        new = {document for document, _ in push.updates} - known
-        if new:
-            raise Refusal(
-                "limit",
-                f"The room has {limits.DOCUMENTS_PER_ROOM_MAX} documents, as many as a hub keeps; "
-                f"it cannot take {len(new)} more. Use another room.",
-            )
-        self._store(push, at_ms)
+        """Raises Refusal."""
+        self._pushing.found(known)
+        self.settle()
 
     def leave(self) -> None:
         if self._room is not None:
@@ -242,46 +229,14 @@ class ReplicaSession:
 
     # -- pushing --------------------------------------------------------------------------------------
 
-    def _push(self, push: Push, at_ms: int) -> None:
-        if self._granted.read_only:
-            raise Refusal("denied", READ_ONLY)
-        size_bytes = 0
-        for document, update in push.updates:
-            size_bytes += len(update)
-            if len(update) > bounds.UPDATE_MAX_BYTES:
-                raise Refusal(
-                    "limit",
-                    f"An update of document {document} has {len(update)} bytes; "
-                    f"a hub takes at most {bounds.UPDATE_MAX_BYTES}.",
-                )
-        if (full := self._here().full(size_bytes)) is not None:
-            raise Refusal("limit", full)
-        self._checking = (push, at_ms)
-        if size_bytes > bounds.CHECK_INLINE_MAX_BYTES:
-            self._shared.add(CheckUpdates(self.number, push.updates))
-            self.settle()
-        else:
-            self.checked(self._pushed.problem_of(push.updates))
-
-    def _admit(self, push: Push, at_ms: int) -> None:
+    def _take_in(self, push: Push, at_ms: int) -> None:
         room = self._here()
-        if room.documents >= limits.DOCUMENTS_PER_ROOM_MAX:
-            documents = frozenset(document for document, _ in push.updates)
-            self._shared.add(FindDocuments(self.number, room.name, documents))
-            self.settle()
-        else:
-            self._store(push, at_ms)
-
-    def _store(self, push: Push, at_ms: int) -> None:
-        room = self._here()
-        self._checking = None
         self._receipts.add(push.batch, room.add(self.number, push.updates, at_ms))
         room.awaiting_store[self.number] = self
         if self.position == room.head:
             self._give(self._receipts.passage([], self.position), self.position)
         else:
             self._acknowledge()
-        self.settle()
 
     def _acknowledge(self) -> None:
         room = self._here()
@@ -393,7 +348,7 @@ class ReplicaSession:
         pause = (
             overloaded
             or self.state is State.OPENING
-            or self._checking is not None
+            or self._pushing.is_waiting
             or bool(self._compares)
             or len(self._probes) > bounds.PROBES_MAX
             or self._outlet.is_over
