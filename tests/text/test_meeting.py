@@ -12,7 +12,7 @@ from crdtsync.core.text.deltas import edits_of, inserted_ranges
 from crdtsync.core.text.diff import Edit, apply_edits, diff, shifted, slack
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.doubling import doublings
-from crdtsync.core.text.meeting import broken_alike, told_alike
+from crdtsync.core.text.meeting import told_alike, with_breaks
 from crdtsync.core.text.rebase import rebase
 
 TEXTS = st.text(alphabet="ab \né𠀁", max_size=24)
@@ -191,13 +191,31 @@ def test_a_line_that_both_broke_at_one_place_stands_once_also_where_one_rewrote_
     assert apply_edits(ours, rebase(base, theirs, ours)) == result
 
 
-def test_lines_broken_by_others_at_the_same_place_in_another_way_stay_theirs() -> None:
+@pytest.mark.parametrize(
+    ("ours", "theirs", "broken"),
+    [
+        (Edit(5, 5, " or\n"), Edit(5, 10, " or\n"), "alpha or\n beta gamma\n"),
+        (Edit(5, 5, " or not\n"), Edit(5, 10, " or\nx\n"), "alpha or\n beta gamma\n"),
+        (Edit(5, 5, "\n"), Edit(5, 10, "\nx"), "alpha\n beta gamma\n"),
+        # in another way, at another place, or not within a line
+        (Edit(5, 5, " or\n"), Edit(5, 10, " so\n"), None),
+        (Edit(5, 5, " or\n"), Edit(5, 10, " order\n"), None),
+        (Edit(5, 5, " or\n"), Edit(5, 10, " or"), None),
+        (Edit(5, 5, "\n"), Edit(4, 10, "\nx"), None),
+        (Edit(0, 0, "\n"), Edit(0, 5, "\nx"), None),
+        (Edit(16, 16, "\n"), Edit(16, 17, "\nx\n"), None),
+    ],
+)
+def test_breaks_of_both_within_a_line_are_told(ours: Edit, theirs: Edit, broken: str | None) -> None:
     base = "alpha beta gamma\n"
-    assert broken_alike(base, [Edit(5, 5, " or\n")], [Edit(5, 10, " so\n")]) == (
-        (Edit(5, 5, " or\n"),),
-        (Edit(5, 10, " so\n"),),
-    )
-    assert broken_alike(base, [Edit(5, 5, "\n")], [Edit(5, 10, "\nx")]) == (
-        (Edit(5, 5, "\n"),),
-        (Edit(5, 5, "\n"), Edit(5, 10, "x")),
-    )
+    assert with_breaks(base, [ours], [theirs]) == (broken or base)
+
+
+def test_a_line_that_both_broke_stands_once_also_where_one_formatted_both_parts() -> None:
+    base = "first words\nsecond words and the third\n"
+    theirs = base.replace("words and", "words; and then\nall and")
+    ours = theirs.replace("\n", " [checked]\n") + "a new line\n"
+    for older in (False, True):
+        assert apply_edits(theirs, rebase(base, ours, theirs, older=older)) == ours
+        more = apply_edits(theirs + "their line\n", rebase(base, ours, theirs + "their line\n", older=older))
+        assert sorted(more.splitlines()) == sorted([*ours.splitlines(), "their line"])

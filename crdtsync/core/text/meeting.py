@@ -6,10 +6,11 @@ together sees that they inserted at one place only if both tell it alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from crdtsync.core.text.align import common_prefix, common_suffix
-from crdtsync.core.text.diff import Edit, shifted, slack
+from crdtsync.core.text.diff import Edit, apply_edits, shifted, slack
+from crdtsync.core.text.words import inside_word
 
 
 def told_alike(
@@ -41,38 +42,23 @@ def told_alike(
     return tuple(our_edits), tuple(their_edits)
 
 
-def broken_alike(
-    base: str, ours: Sequence[Edit], theirs: Sequence[Edit]
-) -> tuple[tuple[Edit, ...], tuple[Edit, ...]]:
-    """Both sides' edits of ``base``; where both broke a line at one place, with the same words before the end
-    of the line or none, and one of them rewrote what comes after it, that break is an edit of its own.
+def with_breaks(base: str, ours: Sequence[Edit], theirs: Sequence[Edit]) -> str:
+    """The base, with the ends of lines in it that both sides inserted at the same place within a line.
+
+    With them goes what both wrote before them: both broke the line there, whatever became of its parts.
     """
     their_edits = {edit.start: edit for edit in theirs}
-    breaks: dict[int, str] = {}
+    breaks: list[Edit] = []
     for mine in ours:
         if mine.start not in their_edits:
             continue
-        yours = their_edits[mine.start]
-        if mine.start == mine.end and yours.start == yours.end:
+        our_end, their_end = mine.text.find("\n"), their_edits[mine.start].text.find("\n")
+        if min(our_end, their_end) < 0 or "\n" in f"\n{base}"[mine.start : mine.start + 2]:
             continue
-        inside = mine.start > 0 and "\n" not in base[mine.start - 1 : mine.start + 1]
-        wrote, _, _ = mine.text.partition("\n")
-        if inside and mine.text != wrote and yours.text.startswith(f"{wrote}\n"):
-            breaks[mine.start] = f"{wrote}\n"
-    if not breaks:
-        return tuple(ours), tuple(theirs)
-    return tuple(_cut(ours, breaks)), tuple(_cut(theirs, breaks))
-
-
-def _cut(edits: Sequence[Edit], breaks: Mapping[int, str]) -> Iterator[Edit]:
-    """The edits, those that begin with a break cut after it."""
-    for edit in edits:
-        inserted = breaks.get(edit.start, "")
-        if inserted:
-            yield Edit(edit.start, edit.start, inserted)
-        rest = Edit(edit.start, edit.end, edit.text[len(inserted) :])
-        if not inserted or rest.text or rest.end > rest.start:
-            yield rest
+        shorter, longer = sorted((mine.text[:our_end], their_edits[mine.start].text[:their_end]), key=len)
+        if longer.startswith(shorter) and not inside_word(longer, len(shorter)):
+            breaks.append(Edit(mine.start, mine.start, f"{shorter}\n"))
+    return apply_edits(base, breaks) if breaks else base
 
 
 def _insertions(base: str, edits: Sequence[Edit]) -> Iterator[tuple[int, int, int]]:

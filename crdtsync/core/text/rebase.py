@@ -15,7 +15,7 @@ from crdtsync.core.text.diff import Edit, apply_edits, by_lines, diff, slid
 from crdtsync.core.text.endings import end_undone, ended, is_ended
 from crdtsync.core.text.interleave import interleave, joined_insertions
 from crdtsync.core.text.lines import Known, has_new_lines, merge_lines
-from crdtsync.core.text.meeting import broken_alike, told_alike
+from crdtsync.core.text.meeting import told_alike, with_breaks
 from crdtsync.core.text.shared import with_shared_lines
 from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
 
@@ -58,7 +58,10 @@ def _of_whole_lines(base: str, ours: str, theirs: str, older: bool) -> tuple[Edi
     our_edits = diff(base, ours)
     if theirs == base:
         return our_edits
-    our_edits, their_edits = broken_alike(base, our_edits, diff(base, theirs))
+    their_edits = diff(base, theirs)
+    broken = with_breaks(base, our_edits, their_edits)
+    if broken != base:
+        base, our_edits, their_edits = broken, diff(broken, ours), diff(broken, theirs)
     by_them = set(their_edits)
     common = [edit for edit in our_edits if edit in by_them]
     if common:
