@@ -9,14 +9,15 @@ import signal
 import sys
 from pathlib import Path
 
-from crdtsync.cli.hub_options import access_options, add_access_options, default_data
+from crdtsync.cli.hub_options import access_options, add_access_options, default_data, port
 from crdtsync.cli.interpreter import collect_little, hand_over_soon
 from crdtsync.cli.output import LINE_MAX_CHARS, print_json, say
 from crdtsync.core.hub.admission import Demand
 from crdtsync.core.hub.effects import Notice
 from crdtsync.core.values.ids import printable
+from crdtsync.core.values.links import is_loopback
 from crdtsync.runtime.hub import DEFAULT_PORT, HubServer
-from crdtsync.runtime.hub_access import AccessOptions, is_loopback
+from crdtsync.runtime.hub_access import AccessOptions
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,7 +31,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for all (default: %(default)s)"
     )
     parser.add_argument(
-        "--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)"
+        "--port", type=port, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)"
     )
     parser.add_argument(
         "--data",
@@ -104,9 +105,3 @@ def _warnings(host: str, hub: HubServer, access: AccessOptions) -> list[str]:
             "--tls-key, or put it behind a proxy that does TLS."
         )
     return warnings
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) < 1 << 16:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a port: use 0 to 65535")

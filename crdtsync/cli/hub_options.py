@@ -25,6 +25,13 @@ def add_data_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def port(text: str) -> int:
+    """The number of a port, 0 for a free one, for argparse."""
+    if text.isascii() and text.isdigit() and int(text) < 1 << 16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port: use 0 to 65535")
+
+
 def add_access_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("who may enter")
     which = group.add_mutually_exclusive_group()

@@ -133,11 +133,10 @@ def what_is_wanted(arguments: argparse.Namespace) -> Wanted:
 
 def _warn(hub: str) -> None:
     import sys
-    from urllib.parse import urlsplit
 
-    from crdtsync.adapters.hub_link import is_loopback
+    from crdtsync.core.values.links import is_here
 
-    if hub.startswith("ws://") and not is_loopback(urlsplit(hub).hostname or ""):
+    if hub.startswith("ws://") and not is_here(hub):
         print(
             f"crdtsync: {hub} is not encrypted: everything, an invite too, can be read and changed on the "
             "way. Use a wss:// address outside a network you trust.",

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 
 from crdtsync.cli.arguments import add_json_option, add_name_option, person
+from crdtsync.cli.hub_options import port
 from crdtsync.core.values.ids import check_room_name
+from crdtsync.core.values.links import is_here
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,7 +26,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--hub", metavar="URL", help="the address by which others reach it (default: where it listens)"
     )
-    parser.add_argument("--port", type=int, default=4747, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=port, default=4747, help="0 takes a free one (default: %(default)s)")
     add_name_option(parser)
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -70,9 +72,14 @@ async def _share(arguments: argparse.Namespace, directory: Path, room: str, data
             if arguments.json:
                 print(json.dumps({"event": "listening", "url": hub.url, "join": line}), flush=True)
             else:
-                print(f"Others join with:  {line}", flush=True)
+                print(f"Others {whence(address)}join with:  {line}", flush=True)
 
         return await command.run(tell)
+
+
+def whence(address: str) -> str:
+    """From where others can join at that address, if not from everywhere: for a person."""
+    return "on this machine (on others: --host 0.0.0.0) " if is_here(address) else ""
 
 
 def standing_invite(data: Path, room: str) -> str:

@@ -9,10 +9,8 @@ Puts store, engine and sockets together and keeps them running; each has its own
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import secrets
-import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -38,6 +36,7 @@ from crdtsync.core.hub.shared import Counts
 from crdtsync.core.hub.store import StoreCorrupt, StoreFailed
 from crdtsync.core.values import limits
 from crdtsync.errors import CrdtsyncError, StoreError
+from crdtsync.runtime.cannot_listen import cannot_listen
 from crdtsync.runtime.http import Blobs, Health, HubHttp, Reading
 from crdtsync.runtime.hub_access import AccessOptions, HubAccess
 from crdtsync.runtime.hub_blobs import HubBlobs
@@ -312,8 +311,8 @@ class HubServer:
                 logger=logging.getLogger("crdtsync.hub.websockets"),
                 **tls,
             )
-        except OSError as error:
-            raise CrdtsyncError(_cannot_listen(self._host, self._port, error)) from error
+        except (OSError, OverflowError, UnicodeError) as error:
+            raise CrdtsyncError(cannot_listen(self._host, self._port, error)) from error
         port = next(iter(server.sockets)).getsockname()[1]
         host = f"[{self._host}]" if ":" in self._host else self._host
         self.url = f"{self._access.scheme}://{host}:{port}"
@@ -376,21 +375,3 @@ async def _end_connections(server: Server) -> None:
         for websocket in list(server.all_connections):
             websocket.transport.abort()
         await server.wait_closed()
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
-    where = f"{host} port {port}"
-    match error.errno:
-        case errno.EADDRINUSE:
-            return (
-                f"The hub cannot listen at {where}: another program does (a hub?). "
-                "Stop it, or choose another port with --port (0 takes a free one)."
-            )
-        case errno.EACCES:
-            return f"The hub cannot listen at {where}: not permitted. Choose a port above 1023 with --port."
-        case errno.EADDRNOTAVAIL:
-            return f"The hub cannot listen at {where}: this machine has no such address. Check --host."
-        case _ if isinstance(error, socket.gaierror):
-            return f"The hub cannot listen at {where}: the host has no address. Check --host."
-        case _:
-            return f"The hub cannot listen at {where}: {error.strerror or error}."

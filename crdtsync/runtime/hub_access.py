@@ -6,7 +6,6 @@ Refuses to be open to a network unless told to be. The decisions themselves are 
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from crdtsync.core.hub.admission import (
 )
 from crdtsync.core.hub.invites import read_token
 from crdtsync.core.hub.webpages import WebPolicy
+from crdtsync.core.values.links import is_loopback
 from crdtsync.errors import CrdtsyncError
 from crdtsync.runtime.hub_gate import Gate
 
@@ -97,13 +97,6 @@ def demand_of(host: str, options: AccessOptions) -> Demand:
     if options.closed or not is_loopback(host):
         return Demand.EVERYBODY
     return Demand.REMOTE
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def own_names() -> frozenset[str]:

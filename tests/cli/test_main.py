@@ -103,6 +103,8 @@ def test_every_command_registers_itself_under_its_name_and_purpose(name: str) ->
         ["join", "room"],
         ["status", "--unknown"],
         ["flush", "--timeout", "soon"],
+        ["share", "a", "--port", "99999"],
+        ["hub", "--port", "-1"],
         ["flush", "--timeout", "0"],
         ["flush", "--timeout", "nan"],
         ["flush", "--timeout", "inf"],

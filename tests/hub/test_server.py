@@ -260,6 +260,16 @@ async def test_a_taken_port_is_told_and_the_folder_let_go(hub: HubServer, tmp_pa
         assert other.url != hub.url
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "told"),
+    [("127.0.0.1", 99999, "no such port"), ("a..b", 0, "no machine can have that name")],
+)
+async def test_an_address_that_cannot_be_is_told(tmp_path: Path, host: str, port: int, told: str) -> None:
+    with pytest.raises(CrdtsyncError, match=told):
+        async with HubServer(host, port, tmp_path, access=AccessOptions(open=True)):
+            pass
+
+
 async def test_a_host_without_an_address_is_told(tmp_path: Path) -> None:
     with pytest.raises(CrdtsyncError, match="--host"):
         async with HubServer("203.0.113.7", 0, tmp_path, access=AccessOptions(open=True)):

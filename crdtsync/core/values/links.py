@@ -1,10 +1,12 @@
-"""The line that joins, ``crdtsync+wss://HUB/ROOM#TOKEN``: how it is written and read, not what it gives.
+"""The line that joins, ``crdtsync+wss://HUB/ROOM#TOKEN``: how it is written and read, not what it gives;
+and which addresses of hubs stay on this machine.
 
 The token stands behind the ``#``, so that it is no part of what any program would send as an address.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
@@ -26,6 +28,19 @@ class Link:
     def __str__(self) -> str:
         address = f"{PREFIX}{self.hub.rstrip('/')}/{quote(self.room, safe='')}"
         return address if self.token is None else f"{address}#{self.token}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to ``host``, a name or an IP address, stays on this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_here(address: str) -> bool:
+    """Whether that address of a hub (``ws://`` or ``wss://``) is reached from this machine only."""
+    return is_loopback(urlsplit(address).hostname or "")
 
 
 def is_link(text: str) -> bool:

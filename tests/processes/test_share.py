@@ -1,0 +1,36 @@
+"""``crdtsync share``: whoever types the line that it prints has the folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from crdtsync.cli.share import whence
+from tests.processes.harness import Process, assert_same, run
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_line_that_share_prints_joins_the_folder(tmp_path: Path, host: str) -> None:
+    shared, joined = tmp_path / "project", tmp_path / "joined"
+    shared.mkdir()
+    (shared / "plan.md").write_text("one\n")
+    data = {"XDG_DATA_HOME": str(tmp_path / "data")}
+    with Process("share", str(shared), "--host", host, "--port", "0", "--json", env=data) as sharing:
+        line = sharing.wait_for("listening")["join"]
+        # This machine's name need not lead to it.
+        line = re.sub(r"ws://[^:/]+:", "ws://127.0.0.1:", line)
+        words = [str(joined) if word == "DIR" else word for word in shlex.split(line)[1:]]
+        if str(joined) not in words:
+            words.append(str(joined))
+        done = run(*words, "--once")
+        assert done.returncode == 0, done.stderr
+        assert_same(shared, joined)
+        assert sharing.stop() == 0
+
+
+def test_who_shares_on_loopback_is_told_that_others_cannot_come() -> None:
+    assert "--host" in whence("ws://127.0.0.1:4747")
+    assert whence("wss://hub.example:4747") == ""
