@@ -116,8 +116,7 @@ class BlobStaging:
     def take_from_neighbours(self, part: PartFile, digest: Digest) -> None:
         """Give ``part`` what other parts have of its chunks: those of an older version, given up half-way."""
         others = sorted(
-            ((changed_s, name) for name, changed_s in self._changed_s().items() if name.startswith("index-")),
-            reverse=True,
+            ((changed_s, name) for name, changed_s in self._changed_s("index-").items()), reverse=True
         )
         for _, name in others[:NEIGHBOURS_MAX]:
             other = Digest(name.removeprefix("index-"))
@@ -147,13 +146,14 @@ class BlobStaging:
             if arrived.data is None:
                 self._unlink(f"index-{arrived.digest}")
 
-    def _changed_s(self) -> dict[str, float]:
-        """When each file of the folder was changed last; other threads add and remove some meanwhile."""
+    def _changed_s(self, prefix: str = "") -> dict[str, float]:
+        """When each file of such a name was changed last; other threads add and remove some meanwhile."""
         found: dict[str, float] = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    found[entry.name] = entry.stat(follow_symlinks=False).st_mtime
+                if entry.name.startswith(prefix):
+                    with contextlib.suppress(FileNotFoundError):
+                        found[entry.name] = entry.stat(follow_symlinks=False).st_mtime
         return found
 
     def _unlink(self, name: str) -> None:

@@ -21,7 +21,7 @@ from crdtsync.adapters.replacing import Replacing
 from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import Scanner
 from crdtsync.adapters.spelling import Spelling, probe
-from crdtsync.adapters.staging import Staging, random_nonce
+from crdtsync.adapters.staging import RandomNonces, Staging
 from crdtsync.adapters.state_folder import StateFolder
 from crdtsync.adapters.system_calls import REAL
 from crdtsync.adapters.trash import Trash
@@ -46,13 +46,14 @@ class Disk:
         calls: Kernel | None = None,
         clock: Callable[[], float] = time.monotonic,
         utc_s: Callable[[], float] = time.time,
-        new_nonce: Callable[[], str] = random_nonce,
+        new_nonce: Callable[[], str] | None = None,
     ) -> None:
         """Raises FolderError and AlreadyJoined as StateFolder does."""
         calls = calls or REAL
         self.folder = StateFolder(directory, room, calls)
         self.directory = self.folder.directory
         self.guard = RootGuard(self.directory, calls)
+        new_nonce = new_nonce or RandomNonces()
         self.folding = probe(calls, self.folder.state_fd, new_nonce())
         """What the folder's file system takes for one name."""
         tree = Tree(self.folder.root_fd, calls, self.folding)

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from crdtsync.adapters.contents import link_problem
 from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.failures import failed
+from crdtsync.adapters.file_modes import mode_for
 from crdtsync.adapters.filesystem import Tree, split
 from crdtsync.adapters.rearranging import Rearranging
 from crdtsync.adapters.replacing import Replacing, Staged
@@ -108,8 +109,9 @@ class DiskWriter:
             for group in _groups(steps):
                 staged = self._staged(group)
                 some: list[tuple[Step, Outcome]] = []
-                for step in group:
-                    self._guard.check()
+                for step, before in zip(group, (None, *group), strict=False):
+                    if not (_makes(step) and _makes(before)):
+                        self._guard.check()
                     some.append((step, self._outcome(step, staged.get(step.step), blobs)))
                 self._guard.check()
                 done(some)
@@ -132,8 +134,13 @@ class DiskWriter:
         for step, content in texts:
             nonce = self._staging.new_nonce()
             try:
-                self._staging.write_temporary(nonce, encode_text(content.text), durable=not together)
-                staged[step.step] = Staged(nonce, self._staging.temporary(nonce))
+                status = self._staging.write_temporary(
+                    nonce,
+                    encode_text(content.text),
+                    durable=not together,
+                    mode=0o600 if step.expected else mode_for(None, step.executable, self._calls.umask),
+                )
+                staged[step.step] = Staged(nonce, self._staging.temporary(nonce), status=status)
             except OSError as error:
                 staged[step.step] = failed(error, step.path, "written")
         if together:
@@ -266,6 +273,11 @@ _DOING: Final[dict[type[Step], str]] = {
     RemoveFolder: "removed",
     KeepCopy: "kept as a copy",
 }
+
+
+def _makes(step: Step | None) -> bool:
+    """Whether all that it does is to put something where nothing is, in the folder that was opened."""
+    return isinstance(step, WriteFile) and step.expected is None
 
 
 def _texts(steps: Sequence[Step]) -> list[tuple[WriteFile, TextContent]]:

@@ -39,7 +39,7 @@ def dress(
     own = calls.fstat(fd)
     if replaced is None:
         mode = mode_for(None, executable, calls.umask)
-        gid = folder.st_gid if folder.st_mode & stat.S_ISGID else own.st_gid
+        gid = _group_for(own, folder)
         if gid != own.st_gid:
             with suppress(OSError):
                 calls.fchown(fd, -1, gid)
@@ -51,6 +51,17 @@ def dress(
         mode = _take_owner(calls, fd, own, status, mode)
     if mode != own.st_mode & _PERMISSIONS:
         calls.fchmod(fd, mode)
+
+
+def is_dressed(calls: Kernel, own: os.stat_result, folder: os.stat_result, executable: bool) -> bool:
+    """Whether a staged file of that status looks as a new one in ``folder`` does, with nothing to be done."""
+    looks = own.st_mode & _PERMISSIONS, own.st_gid
+    return looks == (mode_for(None, executable, calls.umask), _group_for(own, folder))
+
+
+def _group_for(own: os.stat_result, folder: os.stat_result) -> int:
+    """Of a new file: that of a folder which hands its group on, or its own."""
+    return folder.st_gid if folder.st_mode & stat.S_ISGID else own.st_gid
 
 
 def _take_owner(calls: Kernel, fd: int, own: os.stat_result, replaced: os.stat_result, mode: int) -> int:

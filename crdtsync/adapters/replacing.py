@@ -18,7 +18,7 @@ from enum import Enum, auto
 from crdtsync.adapters.contents import digest_of_file, observe
 from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.exchange import exchange, put_new
-from crdtsync.adapters.file_modes import dress
+from crdtsync.adapters.file_modes import dress, is_dressed
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
 from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.spelling import Spelling
@@ -53,6 +53,8 @@ class Staged:
     nonce: str
     name: str
     beside: bool = False
+    status: os.stat_result | None = None
+    """Of a text as it was written: nobody has touched it since."""
 
 
 class Replacing:
@@ -95,15 +97,30 @@ class Replacing:
 
     def _write_new(self, step: WriteFile, staged: Staged, dir_fd: int, name: str) -> Outcome:
         source_fd = dir_fd if staged.beside else self._staging.fd
+        folder, before = self._calls.fstat(dir_fd), staged.status
+        if before is not None and is_dressed(self._calls, before, folder, step.executable):
+            return self._put_new(step, staged, source_fd, dir_fd, name, before, None)
         with self._opened(staged, source_fd) as fd:
             if fd is not None:
-                dress(self._calls, fd, None, self._calls.fstat(dir_fd), step.executable)
+                dress(self._calls, fd, None, folder, step.executable)
             before = self._status(fd, staged.name, source_fd)
-            try:
-                put_new(self._calls, staged.name, source_fd, name, dir_fd)
-            except FileExistsError:
-                return self._spelling.taken(step.path, self._look(step.path))
-            return Done(self._fingerprint(before, fd, name, dir_fd))
+            return self._put_new(step, staged, source_fd, dir_fd, name, before, fd)
+
+    def _put_new(
+        self,
+        step: WriteFile,
+        staged: Staged,
+        source_fd: int,
+        dir_fd: int,
+        name: str,
+        before: os.stat_result,
+        fd: int | None,
+    ) -> Outcome:
+        try:
+            put_new(self._calls, staged.name, source_fd, name, dir_fd)
+        except FileExistsError:
+            return self._spelling.taken(step.path, self._look(step.path))
+        return Done(self._fingerprint(before, fd, name, dir_fd))
 
     def _replace(
         self, step: WriteFile, expected: Expected, staged: Staged, dir_fd: int, name: str
@@ -340,5 +357,11 @@ class Replacing:
             now = self._status(fd, name, dir_fd)
         except OSError:
             now = before
-        ctime_ns = now.st_ctime_ns if now.st_ino == before.st_ino else before.st_ctime_ns
+        is_ours = _written(now) == _written(before)
+        ctime_ns = now.st_ctime_ns if is_ours else before.st_ctime_ns
         return fingerprint_of(before)._replace(ctime_ns=ctime_ns)
+
+
+def _written(status: os.stat_result) -> tuple[int, int, int]:
+    """What another file at the same path, even one with the same inode, or a write into it would change."""
+    return status.st_ino, status.st_size, status.st_mtime_ns

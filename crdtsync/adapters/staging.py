@@ -26,6 +26,7 @@ from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.late import dataclass
 
 _COPY_BYTES: Final = 1024 * 1024
+_NONCES_AT_ONCE: Final = 128
 _NOTE_PIECE_CHARS: Final = 900
 """A note is the target of a link, made in one atomic step; XFS takes 1023 bytes, so longer ones are cut."""
 _NAME = re.compile(r"([xrds])_([0-9a-f]{24})_([0-9a-f]{64}|0)_([0-9a-f]{64}|0)_([0-9a-f]{16})", re.ASCII)
@@ -73,14 +74,24 @@ class Held:
         return f"{BESIDE_PREFIX}{plain}{BESIDE_SUFFIX}" if self.beside else plain
 
 
-def random_nonce() -> str:
-    return secrets.token_hex(8)
+class RandomNonces:
+    """Draws many at once: each call of the system lets another thread of ours run first."""
+
+    def __init__(self) -> None:
+        self._drawn: list[str] = []
+
+    def __call__(self) -> str:
+        while True:
+            with suppress(IndexError):
+                return self._drawn.pop()
+            digits = secrets.token_hex(_NONCES_AT_ONCE * 8)
+            self._drawn += [digits[at : at + 16] for at in range(0, len(digits), 16)]
 
 
 class Staging:
     """The folder ``.crdtsync/staging``, open at ``fd``. ``new_nonce`` gives 16 hex digits, new each time."""
 
-    def __init__(self, fd: int, tree: Tree, new_nonce: Callable[[], str] = random_nonce) -> None:
+    def __init__(self, fd: int, tree: Tree, new_nonce: Callable[[], str]) -> None:
         self.fd = fd
         self.new_nonce = new_nonce
         self.tree = tree
@@ -93,14 +104,18 @@ class Staging:
         plain = TEMPORARY_PREFIX + nonce
         return f"{BESIDE_PREFIX}{plain}{BESIDE_SUFFIX}" if beside else plain
 
-    def write_temporary(self, nonce: str, data: bytes, durable: bool) -> None:
-        """A new private file with this content. Raises OSError, leaving nothing behind."""
+    def write_temporary(self, nonce: str, data: bytes, durable: bool, mode: int) -> os.stat_result:
+        """A new file with this content and these permissions, less those that the umask takes; its status.
+
+        Nobody else can reach it here, whatever they are. Raises OSError, leaving nothing behind.
+        """
         name = self.temporary(nonce)
-        fd = self.calls.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.fd)
+        fd = self.calls.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.fd, mode)
         try:
             self.calls.write_all(fd, data)
             if durable:
                 self.calls.fsync(fd)
+            return self.calls.fstat(fd)
         except OSError:
             self.unlink_quietly(name, self.fd)
             raise

@@ -14,7 +14,7 @@ from typing import Final
 
 from crdtsync.adapters.exchange import put_new
 from crdtsync.adapters.filesystem import Blocked, Tree, split
-from crdtsync.adapters.staging import Staging
+from crdtsync.adapters.staging import RandomNonces, Staging
 from crdtsync.adapters.system_calls import SystemCalls
 from crdtsync.adapters.trash import Trash, Trashed
 from crdtsync.core.values import limits
@@ -38,7 +38,7 @@ def open_trash(joined: Path) -> Iterator[tuple[Trash, Tree]]:
         except OSError as error:
             shown = printable(str(joined))
             raise FolderError(f"The trash of {shown} cannot be opened: {error.strerror}") from error
-        yield Trash(tree, Staging(staging_fd, tree), time.time), tree
+        yield Trash(tree, Staging(staging_fd, tree, RandomNonces()), time.time), tree
 
 
 def restore(found: Sequence[Trashed], path: str, tree: Tree) -> str:
