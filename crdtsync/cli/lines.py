@@ -11,6 +11,9 @@ from collections.abc import Callable
 LINES_WAITING_MAX = 10_000
 """Beyond this many lines that nobody reads, further ones are counted instead of kept."""
 STOP_WAITS_S = 2.0
+GATHERED_S = 0.005
+"""For so long lines gather after one was written: of thousands at once each would have this thread woken, and
+every thread that is woken holds up the others."""
 
 
 class LineWriter:
@@ -20,6 +23,7 @@ class LineWriter:
         self._skipped = skipped
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._left_out = 0
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._write, name="crdtsync-lines", daemon=True)
         self._thread.start()
 
@@ -41,6 +45,7 @@ class LineWriter:
     def close(self) -> None:
         """Write what waits, unless nobody reads it."""
         self._lines.put(None)
+        self._closing.set()
         self._thread.join(STOP_WAITS_S)
 
     def _write(self) -> None:
@@ -49,6 +54,7 @@ class LineWriter:
                 sys.stdout.write(line + "\n")
                 if self._lines.empty():
                     sys.stdout.flush()
+                    self._closing.wait(GATHERED_S)
             except (OSError, ValueError):
                 break  # the reader is gone; who joins a folder goes on all the same
         with contextlib.suppress(OSError, ValueError):

@@ -76,8 +76,7 @@ class Materialise:
             step = state.take_step_number()
             state.begin(MakeFolder(step, path), entry, self._agreement(placed, path, None, b""))
             return
-        if placed.kind is Kind.TEXT and both is None and state.many_steps:
-            state.waiting[entry] = None
+        if both is None and self.puts_off(placed):
             return
         state.waiting.pop(entry, None)
         content = both or self._content(placed, agreed, path)
@@ -106,6 +105,14 @@ class Materialise:
             entry,
             agreement,
         )
+
+    def puts_off(self, placed: Placement) -> bool:
+        """Whether a text has to wait, since many steps are under way; it is planned again then."""
+        state = self._state
+        if placed.kind is not Kind.TEXT or not state.many_steps:
+            return False
+        state.waiting[placed.entry] = None
+        return True
 
     def remove(self, agreed: Synced, seen: OnDisk, now: float) -> None:
         """Take the file away, into the trash, since the room does not have it any more."""

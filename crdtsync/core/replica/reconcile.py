@@ -173,6 +173,8 @@ class Reconcile:
     def _never_agreed(self, placed: Placement, content: Content | None, now: float) -> None:
         state = self._state
         path = placed.path
+        if self._materialise.puts_off(placed) and not (state.disk.get(path) or state.synced.at(path)):
+            return  # what else is to be known of the path is asked once its turn comes
         if self._hidden(path) or state.looking.is_absent(path) or state.unsure_at.get(path):
             return  # of what stands there, some other entry's agreement tells more once it is sure
         seen = state.disk.get(path)
