@@ -25,6 +25,7 @@ from crdtsync.adapters.replica_store_database import (
     open_database,
     quarantine,
 )
+from crdtsync.adapters.replica_store_gathered import GATHERED_FROM, gathered, taken_apart
 from crdtsync.adapters.replica_store_rows import Rows
 from crdtsync.adapters.replica_store_versions import VersionTable
 from crdtsync.adapters.shrinking import PAGES_AT_ONCE, shrink
@@ -63,8 +64,10 @@ class ReplicaStore:
     Raises StoreCorrupt, StoreInUse, StoreError. ``vfs`` names one of SQLite's own ways to the disk.
     """
 
-    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+    def __init__(self, path: Path, *, vfs: str | None = None, gathered_from: int = GATHERED_FROM) -> None:
+        """Heads and agreements are gathered at a clean end if there are as many of these."""
         self._path = path
+        self._gathered_from = gathered_from
         self._wal = path.with_name(path.name + "-wal")
         self._connection = open_database(path, vfs)
         self._execute = self._connection.execute
@@ -74,6 +77,10 @@ class ReplicaStore:
         self._cached = True
         """Whether pages may be kept in memory; after a check of the whole file, or many rows, they are."""
         self._versions = VersionTable(self._execute, self._pinned)
+        with self._explaining():
+            self._apart = self._told_apart()
+        """The keys of gathered rows that changed, and of such as never were gathered; None if none are."""
+        self._gather_anew = self._apart is None
 
     @staticmethod
     def quarantine(path: Path, now: datetime) -> Path:
@@ -92,11 +99,13 @@ class ReplicaStore:
         with self._explaining():
             try:
                 self._execute("BEGIN IMMEDIATE")
-                self._write(records)
+                changed = self._write(records)
                 self._execute("COMMIT")
             except BaseException:
                 self._roll_back()
                 raise
+        if self._apart is not None:
+            self._apart |= changed
         self._cached = True
         self._written_bytes += PAGE_BYTES * (len(records) + 1)
         if self._round_under_way or self._written_bytes >= CHECKPOINT_AFTER_BYTES:
@@ -144,7 +153,8 @@ class ReplicaStore:
         except OSError:
             return 0
 
-    def _write(self, records: Sequence[Record]) -> None:
+    def _write(self, records: Sequence[Record]) -> set[bytes]:
+        """Returns the keys of changed heads and agreements that are told apart from now on."""
         rows = Rows(self._execute)
         versions: list[AddVersion | DropVersions] = []
         for record in records:
@@ -172,8 +182,11 @@ class ReplicaStore:
                 case _:
                     assert_never(record)
         rows.write()
+        changed = set() if self._apart is None else rows.touched - self._apart
+        rows.tell_apart(changed)
         # Last, when all is written that is agreed on: of that no version may leave.
         self._written_bytes += self._versions.write(versions)
+        return changed
 
     def _pinned(self, key: bytes) -> set[Digest]:
         """What disk and room agreed that the entry holds, for certain or provisionally."""
@@ -195,16 +208,17 @@ class ReplicaStore:
     def _heads_and_synced(self) -> tuple[tuple[Head, ...], tuple[Synced, ...]]:
         """By path: whoever goes through a large folder finds what belongs to a file where memory was just
         read. In the order of identities that takes three times as long."""
-        head_rows: dict[bytes, bytes] = dict(self._execute("SELECT document, row FROM head"))
+        told = self._told_together()
+        heads, synced = told or ([], [])
+        among = ("", "") if told is None else ("WHERE document IN apart", "AND entry IN apart")
+        head_rows: dict[bytes, bytes] = dict(self._execute(f"SELECT document, row FROM head {among[0]}"))
         provisional: dict[bytes, Synced] = {}
-        deeper = "SELECT entry, depth, row FROM synced WHERE depth > 0 ORDER BY depth DESC"
+        deeper = f"SELECT entry, depth, row FROM synced WHERE depth > 0 {among[1]} ORDER BY depth DESC"
         for key, depth, row in self._execute(deeper):
             below = provisional.get(key)
             provisional[key] = codec.decode_synced(codec.synced_key(key, depth), row, below)
-        rows = self._execute("SELECT row, entry FROM synced WHERE depth = 0").fetchall()
+        rows = self._execute(f"SELECT row, entry FROM synced WHERE depth = 0 {among[1]}").fetchall()
         rows.sort(key=_path_of_row)
-        heads: list[Head] = []
-        synced: list[Synced] = []
         for row, key in rows:
             head_row = head_rows.pop(key, None)
             head = None if head_row is None else codec.decode_head(key, head_row)
@@ -215,6 +229,47 @@ class ReplicaStore:
         if provisional:
             raise DamagedRow("an agreement is missing below its provisional one")
         return tuple(heads), tuple(synced)
+
+    def _told_apart(self) -> set[bytes] | None:
+        if self._execute("SELECT COUNT(*) FROM gathered").fetchone()[0] == 0:
+            return None
+        return {key for (key,) in self._execute("SELECT key FROM apart")}
+
+    def _told_together(self) -> tuple[list[Head], list[Synced]] | None:
+        """What was gathered, without what is told apart; None if that cannot be had, and each row is read."""
+        if self._apart is None:
+            return None
+        try:
+            heads, synced = taken_apart(self._execute("SELECT row FROM gathered").fetchone()[0])
+        except DamagedRow:
+            self._gather_anew = True
+            return None  # the rows themselves are still there
+        apart = {key.hex() for key in self._apart}
+        if apart:
+            heads = [head for head in heads if head.document not in apart]
+            synced = [each for each in synced if each.entry not in apart]
+        return heads, synced
+
+    def _gather(self) -> None:
+        """Tell the rows together at the next start, if they are many and few of them are told so as yet."""
+        texts: int = self._execute("SELECT COUNT(*) FROM head").fetchone()[0]
+        many_apart = self._apart is not None and 2 * len(self._apart) >= texts
+        if texts < self._gathered_from or not (self._gather_anew or many_apart):
+            return
+        with _collector_paused():
+            self._apart = None
+            heads, synced = self._heads_and_synced()
+            value, entries = gathered(heads, synced)
+        documents = [head.document for head in heads] + [DocumentId(each.entry) for each in synced]
+        apart = {document for document in documents if document not in entries}
+        if 4 * len(apart) > len(entries):
+            return
+        self._execute("BEGIN IMMEDIATE")
+        self._execute("DELETE FROM gathered")
+        self._execute("DELETE FROM apart")
+        self._execute("INSERT INTO gathered VALUES (?)", (value,))
+        Rows(self._execute).tell_apart(codec.document_key(each) for each in apart)
+        self._execute("COMMIT")
 
     def updates(self, document: DocumentId) -> list[bytes]:
         """The document's log, oldest first; empty for an unknown document. Raises StoreError."""
@@ -234,6 +289,8 @@ class ReplicaStore:
     def close(self) -> None:
         """Copy the WAL into the database and let go of the file. Nothing may be asked afterwards."""
         self._checkpointer.close()
+        with suppress(sqlite3.Error, DamagedRow):  # every row is still there; a kill here does no harm either
+            self._gather()
         # What cannot be copied now stays in the WAL, whole, for the next start.
         with suppress(sqlite3.Error):
             self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

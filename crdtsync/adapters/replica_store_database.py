@@ -15,7 +15,7 @@ from crdtsync.adapters.shrinking import allow_shrinking
 from crdtsync.adapters.soundness import damage, is_sound
 from crdtsync.errors import StoreError, StoreInUse
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 SCHEMA: Final = {
     "meta": "CREATE TABLE meta (key BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID",
@@ -36,20 +36,26 @@ SCHEMA: Final = {
     "version_by_entry": "CREATE INDEX version_by_entry ON version (entry)",
     "version_by_age": "CREATE INDEX version_by_age ON version (at_s)",
     "version_text": "CREATE TABLE version_text (sequence INTEGER PRIMARY KEY, row BLOB NOT NULL)",
+    "gathered": "CREATE TABLE gathered (row BLOB NOT NULL)",
+    "apart": "CREATE TABLE apart (key BLOB PRIMARY KEY) WITHOUT ROWID",
 }
 
+_SINCE_3: Final = ("gathered", "apart")
+_SCHEMA_2: Final = {name: sql for name, sql in SCHEMA.items() if name not in _SINCE_3}
 _SCHEMA_1: Final = {
-    **SCHEMA,
+    **_SCHEMA_2,
     "log": (
         "CREATE TABLE log (document BLOB, number INTEGER, row BLOB NOT NULL, PRIMARY KEY (document, number))"
         " WITHOUT ROWID"
     ),
 }
-_TO_SCHEMA_2: Final = (
+_FROM_2: Final = tuple(SCHEMA[name] for name in _SINCE_3)
+_FROM_1: Final = (
     "ALTER TABLE log RENAME TO log_1",
     SCHEMA["log"],
     "INSERT INTO log SELECT document, number, 0, row FROM log_1",
     "DROP TABLE log_1",
+    *_FROM_2,
 )
 
 WAL_KEPT_BYTES: Final = 16 << 20
@@ -127,14 +133,14 @@ def _prepare(connection: sqlite3.Connection, path: Path, unclean: bool) -> None:
     if version == 0 and not found:
         _change(connection, SCHEMA.values())
         return
-    if found != {1: _SCHEMA_1, SCHEMA_VERSION: SCHEMA}.get(version):
+    if found != {1: _SCHEMA_1, 2: _SCHEMA_2, SCHEMA_VERSION: SCHEMA}.get(version):
         raise corrupt(path, "its tables are not those of a replica")
     if unclean or _length(path) <= CHECKED_MAX_BYTES:
         found_damage = damage(connection)
         if found_damage is not None:
             raise corrupt(path, found_damage)
-    if version == 1:
-        _change(connection, _TO_SCHEMA_2)
+    if version < SCHEMA_VERSION:
+        _change(connection, {1: _FROM_1, 2: _FROM_2}[version])
 
 
 def _change(connection: sqlite3.Connection, statements: Iterable[str]) -> None:

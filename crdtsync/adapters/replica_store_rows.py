@@ -28,6 +28,8 @@ class Rows:
         self._heads: dict[bytes, bytes] = {}
         self._synced: dict[bytes, list[bytes]] = {}
         self._meta: dict[bytes, bytes | None] = {}
+        self.touched: set[bytes] = set()
+        """The keys of all heads and agreements that changed."""
 
     def add_update(self, document: DocumentId, update: bytes) -> None:
         key = codec.document_key(document)
@@ -36,17 +38,21 @@ class Rows:
     def put_head(self, head: Head) -> None:
         key = codec.document_key(head.document)
         self._heads[key] = codec.encode_head(key, head)
+        self.touched.add(key)
 
     def put_synced(self, synced: Synced) -> None:
         key = codec.entry_key(synced.entry)
         rows = self._synced[key] = []
+        self.touched.add(key)
         agreed: Synced | None = synced
         while agreed is not None:
             rows.append(codec.encode_synced(codec.synced_key(key, len(rows)), agreed))
             agreed = agreed.provisional
 
     def drop_synced(self, entry: EntryId) -> None:
-        self._synced[codec.entry_key(entry)] = []
+        key = codec.entry_key(entry)
+        self._synced[key] = []
+        self.touched.add(key)
 
     def put_meta(self, name: str, value: str) -> None:
         key = codec.encode_string(name)
@@ -69,6 +75,10 @@ class Rows:
             kept = [(key, row) for key, row in self._meta.items() if row is not None]
             self._insert("INSERT INTO meta VALUES", 2, kept)
             self._meta.clear()
+
+    def tell_apart(self, keys: Iterable[bytes]) -> None:
+        """Their rows are no longer as they were gathered."""
+        self._insert("INSERT OR IGNORE INTO apart VALUES", 1, ((key,) for key in keys))
 
     def _write_log(self) -> None:
         last: dict[bytes, int] = {}

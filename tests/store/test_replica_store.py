@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
@@ -81,8 +81,15 @@ LARGE = noise(20_000)
 """What does not compress is kept as it is, as everything was in the first format."""
 
 
+def as_the_second_format(path: Path) -> None:
+    """Make of a closed store what crdtsync wrote before it gathered rows."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE gathered; DROP TABLE apart; PRAGMA user_version = 2;")
+
+
 def as_the_first_format(path: Path) -> None:
     """Make of a closed store what the first crdtsync would have written."""
+    as_the_second_format(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
             "ALTER TABLE log RENAME TO log_2;"
@@ -93,14 +100,17 @@ def as_the_first_format(path: Path) -> None:
         )
 
 
-def test_a_state_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_before", [as_the_first_format, as_the_second_format])
+def test_a_state_of_an_earlier_format_is_taken_over(
+    tmp_path: Path, as_before: Callable[[Path], None]
+) -> None:
     path = tmp_path / "state.db"
     document = DocumentId(ENTRY)
     with closing(ReplicaStore(path)) as store:
         updates = [AddUpdate(TREE, b"tree"), AddUpdate(document, b"one"), AddUpdate(document, LARGE)]
         store.persist([*updates, PutSynced(agreed(digest(1))), PutMeta("room", "notes")])
         remembered = store.remembered()
-    as_the_first_format(path)
+    as_before(path)
     for opened in range(2):  # the second time it is of the present format
         with closing(ReplicaStore(path)) as store:
             assert store.updates(TREE) == [b"tree"] + [b"more"] * opened
