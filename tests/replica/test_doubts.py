@@ -67,7 +67,7 @@ def test_a_text_between_two_that_were_agreed_on_is_no_edit(edited: bool) -> None
 
 def test_an_edited_text_that_was_seen_before_the_scan_ended_is_read_again_to_decide() -> None:
     scene = shared(LINES)
-    for folder in "bcdefg":
+    for folder in "bcdefghijklmnopqrst":  # so that the scan takes longer than the look
         scene.save(scene.a, f"{folder}/x.md", "x\n")
     scene.rest()
     scene.wait(5.0)
@@ -224,7 +224,7 @@ def test_what_was_only_about_to_be_written_counts_where_the_edit_shows_it(saved:
 
 def test_a_new_file_that_a_power_cut_tore_is_mended_though_it_was_seen_before_the_scan_ended() -> None:
     scene = Scene()
-    for folder in "bcdefg":
+    for folder in "bcdefghijklmnopqrst":  # so that the scan takes longer than the look
         scene.save(scene.a, f"{folder}/x.md", "x\n")
     scene.rest()
     scene.wait(5.0)

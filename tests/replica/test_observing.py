@@ -196,7 +196,7 @@ def test_what_is_never_shared_and_came_while_the_replica_was_down_is_told_at_its
 
 
 def folders(scene: Scene) -> None:
-    for folder in "bcdefg":
+    for folder in "bcdefghijklmnopqrst":
         scene.save(scene.a, f"{folder}/x.md", "x\n")
     scene.rest()
     scene.b.pace.watch_delay_s = 1e6
