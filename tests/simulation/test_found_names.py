@@ -55,7 +55,7 @@ def test_a_swapped_file_that_was_saved_anew_is_told_by_what_it_holds() -> None:
     scene.save(scene.a, "bread.md", "first\n" + text_of("bread"))
     disk = scene.b.disk
     disk.exchange("apple.md", "bread.md")
-    scene.wait(0.001)  # one of them is looked at by then
+    scene.wait(0.0015)  # one of them is looked at by then
     disk.put("apple.md", disk.new_inode(NodeKind.FILE, (text_of("bread") + "more\n").encode()))
     scene.wait(2.0)
     scene.a.link.online = True
