@@ -98,7 +98,7 @@ def test_a_file_that_is_made_in_a_turn_has_all_that_was_typed_in_it_once() -> No
         client.say(SyncUpdate(client.page.type(character)))
     bench.settle()
     assert folder.read() == {"a.txt": "abc"}
-    assert len(folder.member.entries) == 3  # the text's first character, the tree, the rest
+    assert len(folder.member.entries) == 2  # the text, and the tree
 
 
 def test_each_update_of_a_turn_is_acknowledged_once_all_is_durable() -> None:

@@ -89,9 +89,7 @@ class HubEngine:
         self._compacting = Compacting(self._shared, self._rooms)
         self._telling: dict[str, float] = {}
         """Rooms with news that must wait, and until when."""
-        self._flush_asked = False
-        self._stopping = False
-        self._stopped = False
+        self._flush_asked = self._stopping = self._stopped = False
 
     @property
     def rooms(self) -> int:
@@ -161,7 +159,7 @@ class HubEngine:
 
     def _take(self) -> list[Effect]:
         self._let_go()
-        if self._shared.touched and not self._flush_asked:
+        if (self._shared.touched or self._shared.put_off) and not self._flush_asked:
             self._flush_asked = True
             self._shared.add(FlushSoon())
         return self._shared.take()
@@ -305,6 +303,7 @@ class HubEngine:
         self._doors.room_failed(name, reason)
 
     def _flush(self, now: float) -> None:
+        self._shared.put_off.do(now, idle=not self._shared.touched, last=self._stopping)
         touched, self._shared.touched = self._shared.touched, {}
         for name in touched:
             if (room := self._rooms.get(name)) is not None:

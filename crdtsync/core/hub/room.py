@@ -65,6 +65,8 @@ class Room:
         """Members that want ``stored``."""
         self.awaiting_flush: dict[int, Listener] = {}
         """Members that want ``flushed``."""
+        self.put_off: dict[int, Callable[[], None]] = {}
+        """Members that have yet to ``add`` something, when there is time or when ``gather`` is called."""
         self._unplaced: dict[int, int] = {}
         """Members that have yet to be told the place of an edit of theirs, and how far they have read."""
         self.presences: dict[int, Presence] = {}
@@ -136,7 +138,7 @@ class Room:
     def flush(self) -> None:
         """Give what was added to the live members."""
         was_touched = self.name in self._shared.touched
-        self.gather()
+        self._gather()
         if not was_touched:
             self._shared.touched.pop(self.name, None)  # what was added just now is given just now
         gathered, self._gathered = self._gathered, []
@@ -152,7 +154,12 @@ class Room:
             listener.flushed()
 
     def gather(self) -> None:
-        """Have members add what they gathered: from here on ``head`` counts all that the hub has."""
+        """Have members add all that they gathered: from here on ``head`` counts all that the hub has."""
+        for add in list(self.put_off.values()):
+            add()
+        self._gather()
+
+    def _gather(self) -> None:
         gathering, self._gathering = self._gathering, {}
         for give in gathering.values():
             give()

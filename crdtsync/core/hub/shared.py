@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from crdtsync.core.hub.effects import Effect, Send
+from crdtsync.core.hub.put_off import PutOff
 from crdtsync.core.hub.store import Row
 
 RefusalCode: TypeAlias = Literal["version", "room", "denied", "limit", "protocol", "shutdown"]
@@ -79,6 +80,7 @@ class Shared:
         """Rooms with something to give, to store or to tell."""
         self.unstored: dict[str, Callable[[], list[Row]]] = {}
         """By room, how to take its rows for the next append."""
+        self.put_off = PutOff()
 
     def add(self, effect: Effect) -> None:
         self.effects.append(effect)

@@ -21,6 +21,7 @@ from crdtsync.core.hub.doors.choosing import OtherHistory, check_state_vector
 from crdtsync.core.hub.doors.crossing import Replicas
 from crdtsync.core.hub.doors.gathered import Gathered
 from crdtsync.core.hub.doors.loading import Loading
+from crdtsync.core.hub.doors.making import Making
 from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
@@ -35,7 +36,7 @@ from crdtsync.core.text import statevector
 from crdtsync.core.text.update import EMPTY_UPDATE, UpdateShape
 from crdtsync.core.tree.rows import Origin
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id, new_entry_id
+from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
 from crdtsync.core.wire.control import Left, Presence
 from crdtsync.core.wire.yjs import (
     Awareness,
@@ -79,6 +80,7 @@ class Desk:
         self._loading = Loading(number, shared)
         self._arriving: dict[int, Arrival] = {}
         """Channels that are about to open a text."""
+        self._making = Making(number, self.texts, opened, shared, rng, self._move)
         self._gathered = Gathered(number)
         self._large = LargeUpdates(shared)
         self._people = People(
@@ -175,6 +177,7 @@ class Desk:
             self._places.rest()
 
     def _tree_changed(self, places: Places, update: bytes) -> None:
+        self._making.make_all()
         try:
             changed = places.apply(update)
         except MalformedUpdate:
@@ -210,6 +213,7 @@ class Desk:
 
     def close(self, channel: Channel) -> None:
         """The client is done with the document, or gone."""
+        self._making.make(self.texts.of(channel))
         del self.channels[channel.number]
         self.texts.usage.left(self.name)
         if channel.phase in (Phase.ENTERING, Phase.ATTACHING):
@@ -284,6 +288,7 @@ class Desk:
 
     def _attach(self, channel: Channel) -> None:
         """Go as far as can be gone with what is known; the rest when what is missing has been read."""
+        self._making.make(self.texts.unmade.get(channel.path))
         room, places = self._here(), self._places
         assert places is not None
         arrival = self._arriving[channel.number]
@@ -355,7 +360,7 @@ class Desk:
     ) -> None:
         room = self._here()
         if update == EMPTY_UPDATE:
-            self._gathered.owe(room, channel)
+            self._owe(channel, text)
             return
         if len(update) > bounds.UPDATE_MAX_BYTES or text.grows_too_large(update):
             self._refuse_update(channel, codes.TOO_LARGE, too_large(channel.path))
@@ -374,26 +379,20 @@ class Desk:
         if change.changed or change.pending:
             if text.entry is not None:
                 self._gathered.add(room, text, at_ms)
-            elif text.keeps(update):
-                self._make(channel, text, at_ms)
-        self._gathered.owe(room, channel)
+            elif room.documents >= limits.DOCUMENTS_PER_ROOM_MAX and text.document.text:
+                full = f"The room {self.name!r} has as many files as a hub keeps."
+                self.refuse(channel, codes.TOO_LARGE, full)
+                return
+            else:
+                assert self._places is not None
+                origin = Origin(self._people.name(channel.connection.number), at_ms)
+                self._making.soon(room, self._places, channel, text, origin)
+        self._owe(channel, text)
 
-    def _make(self, channel: Channel, text: OpenText, at_ms: int) -> None:
-        """The first character: from here on there is a file."""
-        room, places = self._here(), self._places
-        assert places is not None
-        if room.documents >= limits.DOCUMENTS_PER_ROOM_MAX:
-            self.refuse(channel, codes.TOO_LARGE, f"The room {self.name!r} has as many files as a hub keeps.")
-            return
-        origin = Origin(self._people.name(channel.connection.number), at_ms)
-        made = places.made_as(text.path, text.document.encode_state(), channel.returns)
-        if made in places:  # a folder has brought it back meanwhile
-            for each in list(text.channels.values()):
-                self._move(each, text, text.document.state_vector)
-            return
-        entry = made or new_entry_id(self._rng)
-        self._opened.add(self.name, text.path, entry)
-        room.add(self.number, self.texts.make(text, entry, places, origin), at_ms)
+    def _owe(self, channel: Channel, text: OpenText) -> None:
+        if channel.connection.answers:
+            self._making.make(text)  # what the answer is about has a place in the log
+        self._gathered.owe(self._here(), channel)
 
     def _here(self) -> Room:
         assert self._room is not None

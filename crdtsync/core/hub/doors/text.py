@@ -48,8 +48,6 @@ class OpenText:
         self.gathering = Gathering()
         self._typists: dict[int, Typist] = {}
         """Channels whose last update typed."""
-        self.unmade: list[bytes] = []
-        """Updates of a file that is not made yet: so far there is no character to be seen."""
         self._size_max_bytes = len(self.document.text.encode())
         """The text is not longer than this in UTF-8."""
 
@@ -116,11 +114,6 @@ class OpenText:
             self._typists[author] = typist
         else:
             self._typists.pop(author, None)
-
-    def keeps(self, update: bytes) -> bool:
-        """Keep an update of a file that is not made yet; whether there is a character now."""
-        self.unmade.append(update)
-        return bool(self.document.text)
 
     def flush(self) -> None:
         """Send what is to be told."""

@@ -50,16 +50,13 @@ class OpenTexts:
     def make(
         self, text: OpenText, entry: EntryId, places: Places, origin: Origin
     ) -> list[tuple[DocumentId, bytes]]:
-        """The file of a text exists from now on; returns the updates that say so."""
+        """The file of a text exists from now on; returns the updates that say all of it, few of many."""
         text.entry = entry
         self.made[entry] = self.unmade.pop(text.path)
         for channel in text.channels.values():
             channel.entry = entry
         tree = places.edit([Create(entry, Kind.TEXT, text.path, False, origin)])
-        updates = [(DocumentId(entry), update) for update in text.unmade]
-        text.unmade.clear()
-        text.telling.take_unlogged()  # the same
-        return [*updates, (TREE, tree)]
+        return [*((DocumentId(entry), update) for update in text.telling.take_unlogged()), (TREE, tree)]
 
     def add(self, text: OpenText) -> OpenText:
         """Have it open, by its entry or by the path to be."""

@@ -1,0 +1,36 @@
+"""What may wait until nobody is to be told anything: done one by one when there is time, or when late."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from crdtsync.core.hub import bounds
+
+
+class PutOff:
+    """Each is to do nothing once it was done otherwise."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._since_s: float | None = None
+        """When the oldest was seen to wait."""
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, what: Callable[[], None]) -> None:
+        self._waiting.append(what)
+
+    def do(self, now_s: float, *, idle: bool, last: bool) -> None:
+        """In each turn of the hub, also the last; ``idle``: nobody is to be told anything in this one."""
+        if not self._waiting:
+            self._since_s = None
+            return
+        if self._since_s is None:
+            self._since_s = now_s
+        if last or now_s >= self._since_s + bounds.PUT_OFF_MAX_S:
+            while self._waiting:
+                self._waiting.popleft()()
+        elif idle:
+            self._waiting.popleft()()
