@@ -14,7 +14,7 @@ from crdtsync.adapters.control_socket import ControlServer
 from crdtsync.adapters.local_socket import LocalSocket
 from crdtsync.core.values import limits
 from crdtsync.errors import PeerError
-from crdtsync.runtime.control import handlers_for
+from crdtsync.runtime.control import Control
 from crdtsync.runtime.editor_socket import EditorSocket
 from crdtsync.runtime.replica import Replica
 
@@ -27,7 +27,7 @@ async def listen(replica: Replica, extras: AsyncExitStack) -> None:
 
     The folder is ours: called once the replica has opened it. What listens is closed by ``extras``.
     """
-    control = ControlServer(replica.folder.state_folder, handlers_for(replica))
+    control = ControlServer(replica.folder.state_folder, Control(replica).handlers)
     for server in (control, EditorSocket(replica), ProgramSocket(replica)):
         extras.push_async_callback(server.close)
         await server.start()

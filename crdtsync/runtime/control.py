@@ -12,16 +12,29 @@ from crdtsync.runtime.replica import Replica
 Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 
-def handlers_for(replica: Replica) -> dict[str, Handler]:
-    """One handler per method."""
+class Control:
+    """``handlers``: by method, what takes its parameters and gives the answer, which goes out as JSON."""
 
-    async def status(_: Mapping[str, Any]) -> dict[str, Any]:
-        now = replica.status
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self.handlers: dict[str, Handler] = {
+            "status": self._status,
+            "flush": self._flush,
+            "conflicts": self._conflicts,
+            "resolve": self._resolve,
+            "confirm": self._confirm,
+            "restore": self._restore,
+            "trash": self._trash,
+            "untrash": self._untrash,
+        }
+
+    async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        now = self._replica.status
         assert now is not None
         pending = now.pending
         return {
-            "room": replica.options.room,
-            "hub": replica.hub,
+            "room": self._replica.options.room,
+            "hub": self._replica.hub,
             "state": now.state,
             "connected": now.connected,
             "pending": {
@@ -41,49 +54,49 @@ def handlers_for(replica: Replica) -> dict[str, Handler]:
                     "done": transfer.done_bytes,
                     "total": transfer.total_bytes,
                 }
-                for transfer in replica.transfers
+                for transfer in self._replica.transfers
             ],
         }
 
-    async def flush(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    async def _flush(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         timeout_s = parameters.get("timeout_s")
-        if replica.unreachable is not None:
-            raise HubUnreachable(str(replica.unreachable))
+        if self._replica.unreachable is not None:
+            raise HubUnreachable(str(self._replica.unreachable))
         try:
             async with asyncio.timeout(timeout_s if isinstance(timeout_s, int | float) else None):
-                await replica.flush()
+                await self._replica.flush()
         except TimeoutError:
-            if replica.unreachable is not None:
-                raise HubUnreachable(str(replica.unreachable)) from None
+            if self._replica.unreachable is not None:
+                raise HubUnreachable(str(self._replica.unreachable)) from None
             raise CrdtsyncError(f"not settled within {timeout_s:g} s; see crdtsync status") from None
         return {}
 
-    async def conflicts(_: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def _conflicts(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [
             {"path": copy.path, "copy_of": copy.copy_of, "by": copy.by, "at": copy.at_ms}
-            for copy in replica.conflicts
+            for copy in self._replica.conflicts
         ]
 
-    async def resolve(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    async def _resolve(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         path, keep = parameters.get("path"), parameters.get("keep")
-        found = next((copy for copy in replica.conflicts if copy.path == path), None)
+        found = next((copy for copy in self._replica.conflicts if copy.path == path), None)
         if found is None:
             raise CrdtsyncError(f"{path} is no conflict copy; crdtsync conflicts lists them")
         touched = await asyncio.to_thread(
-            replica.folder.resolve_conflict, found.path, found.copy_of, keep == "copy"
+            self._replica.folder.resolve_conflict, found.path, found.copy_of, keep == "copy"
         )
-        replica.look_again(touched)
+        self._replica.look_again(touched)
         return {}
 
-    async def confirm(_: Mapping[str, Any]) -> dict[str, Any]:
-        replica.confirm()
+    async def _confirm(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        self._replica.confirm()
         return {}
 
-    async def restore(_: Mapping[str, Any]) -> dict[str, Any]:
-        replica.restore()
+    async def _restore(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        self._replica.restore()
         return {}
 
-    async def trash(_: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def _trash(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [
             {
                 "path": trashed.path,
@@ -91,21 +104,12 @@ def handlers_for(replica: Replica) -> dict[str, Handler]:
                 "reason": trashed.reason,
                 "location": trashed.location,
             }
-            for trashed in await asyncio.to_thread(replica.folder.list_trash)
+            for trashed in await asyncio.to_thread(self._replica.folder.list_trash)
         ]
 
-    async def untrash(parameters: Mapping[str, Any]) -> dict[str, Any]:
-        restored = await asyncio.to_thread(replica.folder.restore_from_trash, str(parameters.get("path")))
-        replica.look_again([restored])
+    async def _untrash(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        restored = await asyncio.to_thread(
+            self._replica.folder.restore_from_trash, str(parameters.get("path"))
+        )
+        self._replica.look_again([restored])
         return {"path": restored}
-
-    return {
-        "status": status,
-        "flush": flush,
-        "conflicts": conflicts,
-        "resolve": resolve,
-        "confirm": confirm,
-        "restore": restore,
-        "trash": trash,
-        "untrash": untrash,
-    }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -18,10 +17,10 @@ from websockets.http11 import Request, Response
 from crdtsync.core.hub.shared import Counts
 from crdtsync.runtime.hub_access import HubAccess
 from crdtsync.runtime.hub_gate import peer_of
+from crdtsync.runtime.readings import CommitTimes, Reading
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METRICS_DENIED = "Metrics are for this machine, or for who shows an invite: Authorization: Bearer TOKEN."
-COMMIT_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,41 +33,6 @@ class Health:
     members: int
     uptime_s: float
     trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Blobs:
-    """Counts of the blob sockets, as ``HubBlobs`` keeps them."""
-
-    connections: int
-    received_bytes: int
-    sent_bytes: int
-    stored_chunks: int
-    sent_chunks: int
-    missing_chunks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What the metrics are made of, at one moment."""
-
-    rooms: int
-    members: int
-    uncommitted_bytes: int
-    counts: Counts
-    blobs: Blobs
-
-
-class CommitTimes:
-    """How long commits took, counted by ``COMMIT_BUCKETS_S``, with those beyond the last at the end."""
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(COMMIT_BUCKETS_S) + 1)
-        self.sum_s = 0.0
-
-    def observe(self, took_s: float) -> None:
-        self.counts[bisect_left(COMMIT_BUCKETS_S, took_s)] += 1
-        self.sum_s += took_s
 
 
 class HubHttp:

@@ -37,7 +37,7 @@ from crdtsync.core.hub.store import StoreCorrupt, StoreFailed
 from crdtsync.core.values import limits
 from crdtsync.errors import CrdtsyncError, StoreError
 from crdtsync.runtime.cannot_listen import cannot_listen
-from crdtsync.runtime.http import Blobs, Health, HubHttp, Reading
+from crdtsync.runtime.http import Health, HubHttp
 from crdtsync.runtime.hub_access import AccessOptions, HubAccess
 from crdtsync.runtime.hub_blobs import HubBlobs
 from crdtsync.runtime.hub_entrance import Entrance
@@ -46,6 +46,7 @@ from crdtsync.runtime.hub_loop import RESTARTING, HubLoop
 from crdtsync.runtime.hub_socket import HubSocket
 from crdtsync.runtime.hub_work import HubWork
 from crdtsync.runtime.idle import shrink_when_idle
+from crdtsync.runtime.readings import Blobs, Reading
 
 DEFAULT_PORT: Final = 4747
 ROOM_PATH: Final = "/v1/room"

@@ -17,7 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from crdtsync.runtime.http import COMMIT_BUCKETS_S, CommitTimes, Reading
+from crdtsync.runtime.readings import COMMIT_BUCKETS_S, CommitTimes, Reading
 
 
 def written(reading: Reading, commits: CommitTimes) -> str:

@@ -56,7 +56,7 @@ def survives(bench: Bench) -> None:
 
 @given(st.one_of(st.binary(max_size=200), damaged(FRAMES)))
 @settings(max_examples=400, deadline=None)
-def test_any_binary_frame(frame: bytes) -> None:
+def test_any_binary_frame_harms_nobody_else(frame: bytes) -> None:
     bench = Bench()
     member = bench.join()
     bench.do(BinaryFrame(member.number, frame, AT_MS))
@@ -72,7 +72,7 @@ def test_any_binary_frame(frame: bytes) -> None:
     st.booleans(),
 )
 @settings(max_examples=400, deadline=None)
-def test_any_text_frame(frame: str, greeted: bool) -> None:
+def test_any_text_frame_harms_nobody_else(frame: str, greeted: bool) -> None:
     bench = Bench()
     member = bench.join() if greeted else bench.connect()
     bench.do(TextFrame(member.number, frame))
@@ -82,7 +82,9 @@ def test_any_text_frame(frame: str, greeted: bool) -> None:
 
 @given(st.lists(damaged(UPDATES), min_size=1, max_size=5))
 @settings(max_examples=300, deadline=None)
-def test_any_updates_in_a_document_that_is_compared_and_compacted(updates: list[bytes]) -> None:
+def test_any_updates_in_a_compacted_document_harm_nobody_else(
+    updates: list[bytes],
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "COMPACT_AFTER_UPDATES", 6)
         bench = Bench()
