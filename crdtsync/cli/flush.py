@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from crdtsync.cli.arguments import add_directory_argument, add_json_option, seconds
 
 _GRACE_S = 10.0
 """How much longer than its own timeout a replica may take to say so."""
+
+_BUT: Final = ", but for what needs attention: crdtsync status"
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     timeout_s = arguments.timeout
     answer_within_s = None if timeout_s is None else timeout_s + _GRACE_S
-    call(arguments.directory, "flush", answer_within_s=answer_within_s, timeout_s=timeout_s)
+    told = call(arguments.directory, "flush", answer_within_s=answer_within_s, timeout_s=timeout_s)
     if arguments.json:
         print_json({"event": "flushed"})
     else:
-        say("folder and hub hold the same")
+        say("folder and hub hold the same" + (_BUT if told.get("attention") else ""))
     return EXIT_DONE

@@ -52,6 +52,8 @@ def _show(status: dict[str, Any]) -> None:
     say(f"{status['room']} at {status['hub']}")
     pending = [f"{status['pending'][key]} {words}" for key, words in _PENDING if status["pending"].get(key)]
     state = _EXPLAINED.get(status["state"], status["state"])
+    if status["state"] == "settled" and status["attention"]:
+        state += ", but for what needs attention"
     say(f"{state} ({', '.join(pending)})" if pending else state)
     for transfer in status.get("transfers", []):
         done, total = int(transfer["done"]), int(transfer["total"])

@@ -69,7 +69,8 @@ class Control:
             if self._replica.unreachable is not None:
                 raise HubUnreachable(str(self._replica.unreachable)) from None
             raise CrdtsyncError(f"not settled within {timeout_s:g} s; see crdtsync status") from None
-        return {}
+        status = self._replica.status
+        return {"attention": 0 if status is None else len(status.attention)}
 
     async def _conflicts(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [

@@ -71,6 +71,19 @@ def test_each_state_is_explained_in_one_line(
     assert lines[1].startswith(f"{state}: ")
 
 
+def test_who_is_settled_is_told_that_something_needs_attention(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = {"ingest": 0, "send": 0, "receive": 0, "materialise": 0}
+    held = {**STATUS, "state": "settled", "pending": nothing}
+    with served(folder, {"status": lambda _: held, "flush": lambda _: {"attention": 2}}):
+        assert main(["status", str(folder)]) == 0
+        assert main(["flush", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "settled: folder and hub hold the same, but for what needs attention\n" in out
+    assert out.endswith("folder and hub hold the same, but for what needs attention: crdtsync status\n")
+
+
 def test_status_asks_about_the_current_folder_by_itself(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
