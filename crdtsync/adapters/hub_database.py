@@ -99,6 +99,7 @@ def prepare(path: Path, write: sqlite3.Connection) -> None:
 
 @contextmanager
 def transaction(write: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, or nothing of it."""
     write.execute("BEGIN IMMEDIATE")
     try:
         yield

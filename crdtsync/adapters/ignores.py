@@ -41,6 +41,7 @@ class FolderRules:
     levels: tuple[tuple[_Level, ...], ...]
 
     def ignored(self, name: str, is_dir: bool) -> bool:
+        """Whether ``name`` in this folder is ignored: the innermost file that says anything of it decides."""
         if self.ignored_itself or reserved_name(name):
             return True
         for levels in self.levels:

@@ -68,6 +68,7 @@ class Rearranging:
         self._look = look
 
     def move(self, step: MoveFile) -> Outcome:
+        """Rename what is expected to a name that nobody has."""
         calls = self._calls
         (folder, name), (new_folder, new_name) = split(step.path), split(step.target)
         try:
@@ -141,6 +142,7 @@ class Rearranging:
         return self._replacing.remove(RemoveFile(0, entry, path, expected, "moved"), trash=None)
 
     def swap(self, step: SwapFiles) -> Outcome:
+        """Let two files have each other's names, so that a kill in between can be told."""
         (folder, name), (other_folder, other_name) = split(step.path), split(step.other)
         held = Held(
             self._staging.new_nonce(),
@@ -160,6 +162,7 @@ class Rearranging:
         return Done()
 
     def set_executable(self, step: SetExecutable) -> Outcome:
+        """The bit alone; who may read and write stays as it is."""
         calls = self._calls
         folder, name = split(step.path)
         try:
@@ -183,6 +186,7 @@ class Rearranging:
         return Done(fingerprint_of(status)._replace(ctime_ns=changed.st_ctime_ns, executable=executable))
 
     def make_folder(self, step: MakeFolder) -> Outcome:
+        """With the folders above it."""
         try:
             with self._tree.made_folder(step.path):
                 return Done()
@@ -227,6 +231,7 @@ class Rearranging:
         return Done()
 
     def keep_copy(self, step: KeepCopy) -> Outcome:
+        """Give a displaced file that was written to a name of its own in the folder."""
         claimed = self._displaced.claim(step.token)
         if claimed is None:
             return Done()  # a later report of the same file was kept already: it has a name in the folder

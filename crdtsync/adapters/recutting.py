@@ -76,6 +76,7 @@ class Cuts:
         return None if encoded is None else Earlier(decode_manifest(encoded)[0])
 
     def remember(self, path: str, manifest: Manifest) -> None:
+        """Keep how the file at the path was cut; the oldest go above ``REMEMBERED_MAX_BYTES``."""
         try:
             encoded = encode_manifest(manifest, Describes.CONTENT)
         except ValueError:  # the file is too large for an index, and so to be sent

@@ -31,6 +31,7 @@ class Compacting:
         self._go_on()
 
     def done(self, event: Compacted) -> None:
+        """Count what it saved, and go on with the next document that is due."""
         rows = self._compactor.done(event.size)
         if event.size is not None:
             self._shared.counts.compactions += 1

@@ -211,6 +211,7 @@ class Room:
             self._give([(listener.number, listener.tell_presence(presence))])
 
     def leave(self, number: int) -> None:
+        """A member is gone: forget it, and have the others told if they knew of it."""
         for members in (self.members, self.live, self.awaiting_store, self.awaiting_flush):
             members.pop(number, None)
         self._news.pop(number, None)

@@ -150,6 +150,7 @@ class ReplicaSession:
             self._go_on()
 
     def log_read(self, page: LogPage) -> None:
+        """Give what was read of the log, and go on."""
         self._asked = False
         if self._backlog is not None:
             self._take_backlog(self._backlog, page)
@@ -188,12 +189,14 @@ class ReplicaSession:
         self.settle()
 
     def leave(self) -> None:
+        """The connection is gone."""
         if self._room is not None:
             self._room.leave(self.number)
 
     # -- from the room --------------------------------------------------------------------------------
 
     def take(self, batch: Batch) -> bytes | None:
+        """The frame that this member gets as others do; None: it got its own, or reads on from the log."""
         if self._receipts.unaccepted:
             passage = self._receipts.passage(batch.rows_for(self.number), batch.last)
             if self._outlet.has_room(passage.size):
@@ -216,6 +219,7 @@ class ReplicaSession:
         self._acknowledge()
 
     def tell_durable(self) -> bytes | None:
+        """The frame that tells how far the log is durable; None: the member knows, or is told later."""
         durable = min(self._here().durable, self.position)
         if durable <= self._receipts.told_durable:
             return None

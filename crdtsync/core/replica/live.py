@@ -123,6 +123,7 @@ class LiveTexts:
         event: ev.Said,
         now: float,
     ) -> None:
+        """Do what a program asks for."""
         self._now = now
         match event:
             case ev.OpenText():
@@ -156,6 +157,7 @@ class LiveTexts:
         self._openings.ask(event)
 
     def close(self, holder: int, entry: EntryId, now: float) -> None:
+        """The holder has the text open no more; the file follows what was typed last."""
         held = self._texts.get(entry)
         if held is None or held.holders.pop(holder, None) is None:
             return

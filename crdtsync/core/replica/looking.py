@@ -64,6 +64,7 @@ class Looking:
     # -- what is to be looked at ------------------------------------------------------------------
 
     def hint(self, hint: Hint, now: float) -> None:
+        """Look at the path at once, or when it has been quiet for ``SETTLE_QUIET_S``."""
         settling = self._settling.get(hint.path)
         match hint.kind:
             case HintKind.CLOSED:

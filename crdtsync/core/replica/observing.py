@@ -62,6 +62,7 @@ class Observing:
         self._reread: set[str] = set()
 
     def hint(self, hint: Hint, now: float) -> None:
+        """Something happened at the path: have it looked at, soon if we know what stood there."""
         if hint.kind in (HintKind.CREATED, HintKind.CLOSED):
             self._maybe_folders.add(hint.path)
         state = self._state
@@ -98,6 +99,7 @@ class Observing:
     # -- looks ------------------------------------------------------------------------------------------
 
     def looked(self, event: Looked, now: float) -> None:
+        """Believe what may be believed now; the rest is looked at again, or waits for a step under way."""
         valid = self._state.looking.looked(path for path, _ in event.seen)
         self._state.brought = self._swapping.note(event.seen)
         self._state.postponed |= valid & self._state.stepping.keys()

@@ -65,6 +65,7 @@ class Outbox:
         self._others.append(Notice(kind, path, message))
 
     def take(self) -> list[Effect]:
+        """All that was gathered, in the order of the promises; empties the outbox."""
         effects: list[Effect] = []
         if self._records:
             effects.append(Persist(_latest(self._records)))

@@ -137,6 +137,7 @@ class HubSession:
         return self.live and bool(self._answers) and not self.congested
 
     def connected(self) -> None:
+        """Greet: who we are, which room, and how far its log was read."""
         self.phase = Phase.GREETING
         identity = self._identity
         self._out.send(

@@ -64,6 +64,7 @@ class Status:
 
 
 def status_of(state: ReplicaState, deletions: Deletions, *, halted: bool) -> Status:
+    """What a person may know of this state; ``settled`` means that nothing at all is pending."""
     session = state.session
     retrying = sum(1 for retry in state.retries.values() if retry.path not in state.attention)
     pending = Pending(

@@ -37,6 +37,7 @@ class Transfers:
                 self._taken_in[key.removeprefix(DISPLACED_KEY)] = (Digest(digest), float(at_s))
 
     def take(self, event: Uploaded | UploadFailed | Fetched | FetchFailed, now: float) -> None:
+        """What became of a blob's way up or down."""
         state = self._state
         match event:
             case Uploaded(digest, index):

@@ -282,6 +282,7 @@ class SyncedTree:
         return max(self._on_device, key=self._on_device.__getitem__, default=None)
 
     def with_inode(self, fingerprint: Fingerprint) -> Synced | None:
+        """The agreement about the file of that device and inode."""
         if self._by_inode is None:
             self._by_inode = {
                 self._file(agreed.fingerprint): agreed.entry

@@ -88,6 +88,7 @@ class Doors:
 
     @property
     def deadline(self) -> float | None:
+        """When ``tick`` is due, in seconds of the engine's clock; None: not before something happens."""
         times = [due for due, _, _ in self._later]
         if self._renew_at_s is not None:
             times.append(self._renew_at_s)
@@ -193,6 +194,7 @@ class Doors:
         return name in self._desks
 
     def loaded(self, event: DocumentsLoaded | LoadFailed) -> None:
+        """What a desk had asked of the store; a desk that has gone since is not missed."""
         desk = self._by_number.get(event.desk)
         if desk is None:
             return
@@ -268,6 +270,7 @@ class Doors:
             self._rest_at_s[name] = now_s + bounds.REST_AFTER_S
 
     def tick(self, now_s: float) -> None:
+        """Do what is due: read on in a large tree, let texts rest, say what was put off, renew awareness."""
         waited, self._now_s = self._folders_return(), now_s
         for name in [*islice(self._reading, 1)]:
             del self._reading[name]

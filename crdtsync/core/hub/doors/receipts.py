@@ -19,6 +19,7 @@ class Receipts:
             self.pay(durable)
 
     def pay(self, durable: int) -> None:
+        """Tell the authors of all updates up to this row of the log that they are durable."""
         paid = 0
         for sequence, _ in self._owed:
             if sequence > durable:
