@@ -109,6 +109,13 @@ def test_letters_that_came_into_a_word_show_that_they_were_seen() -> None:
     assert chosen != 1
 
 
+def test_a_han_character_tells_as_much_as_a_short_word() -> None:
+    """Somebody added it to a line, and a line below; the save has the one, and another line for the other."""
+    current = "牛奶和\n面包在桌子上还有很多别的东西\n"
+    assert choose_base("去买一点东西\n牛奶和\n", current, ["牛奶\n"]) is None
+    assert choose_base("去买一点东西\n牛奶\n", current, ["牛奶\n"]) == 0
+
+
 def test_words_that_two_lines_share_do_not_show_that_one_was_seen() -> None:
     version = "alike\nfor all\n"
     current = "a line of text with wisdom\nalike\nfor all\n"

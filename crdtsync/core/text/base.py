@@ -27,12 +27,14 @@ from collections.abc import Iterable, Sequence, Set
 from typing import Final
 
 from crdtsync.core.text.diff import Edit, diff, size_of
-from crdtsync.core.text.words import inside_word, word_end, word_start, words
+from crdtsync.core.text.words import inside_word, is_han, word_end, word_start, words
 
 _TELLING_CHARS: Final = 8
 """New words of at least this many characters in all do not stand in a line of the save by chance."""
 _TELLING_LINE_CHARS: Final = 3
 """Of a line that is equal as a whole, this many will do."""
+_HAN_CHARS: Final = 3
+"""A Han character tells about as much as so many letters."""
 _AROUND: Final = 32
 """Half of the characters around an insertion must be there for its absence to mean something."""
 
@@ -122,7 +124,8 @@ def _most_often(lines: Iterable[str]) -> Counter[str]:
 
 
 def _size(words: Iterable[str]) -> int:
-    return sum(map(len, words))
+    """In characters; one that is a word by itself counts as a short word."""
+    return sum(_HAN_CHARS if is_han(word) else len(word) for word in words)
 
 
 def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:

@@ -22,7 +22,8 @@ from crdtsync.core.text.align import (
 from crdtsync.core.values.late import dataclass
 
 # Scripts written without spaces (Thai, Lao, kana, Han, Hangul) count by characters.
-_SPACELESS = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_HAN = r"\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_SPACELESS = rf"\u0e00-\u0eff\u3040-\u30ff\uac00-\ud7af{_HAN}"
 _WORD = rf"[{_SPACELESS}]|[^\W{_SPACELESS}]+|."
 _LETTER = rf"[^\W{_SPACELESS}]"
 _LETTERS = rf"[^\W{_SPACELESS}]*"
@@ -51,6 +52,11 @@ class Hunk:
 def _compiled(pattern: str) -> re.Pattern[str]:
     """At its first use: together they take 7 ms, which a start can do without."""
     return re.compile(pattern, re.DOTALL)
+
+
+def is_han(word: str) -> bool:
+    """Whether it is a Han character: no letter, but a word by itself."""
+    return len(word) == 1 and _compiled(f"[{_HAN}]").match(word) is not None
 
 
 def words(text: str) -> list[str]:
