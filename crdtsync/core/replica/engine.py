@@ -12,39 +12,30 @@ from typing import assert_never
 
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.documents import Documents
-from crdtsync.core.replica.doubts import recall_doubts
 from crdtsync.core.replica.effects import Connect, Disconnect, Effect, Halt
 from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.holding import Holding
-from crdtsync.core.replica.housekeeping import AHEAD_KEY, BOOT_KEY, Housekeeping, cursor_in
-from crdtsync.core.replica.hub_side import TREE_ROWS_KEY, HubSide
+from crdtsync.core.replica.housekeeping import Housekeeping
+from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.in_step import begin_planning, looks
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.joining import FirstJoin
 from crdtsync.core.replica.live import LiveTexts
-from crdtsync.core.replica.looking import Looking
 from crdtsync.core.replica.materialise import Materialise
-from crdtsync.core.replica.mending import recall_reboot
 from crdtsync.core.replica.observing import IGNORE_FILES, Observing
-from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.rechecking import recheck
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.reconnecting import Reconnecting
-from crdtsync.core.replica.records import PutMeta, Recall, Remembered, confirmed
+from crdtsync.core.replica.records import PutMeta, Recall, Remembered
 from crdtsync.core.replica.rehashing import Rehashing
-from crdtsync.core.replica.session import HubSession, Identity
+from crdtsync.core.replica.session import Identity
+from crdtsync.core.replica.starting import begin
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.status import Conflict, Status, conflicts_of, status_of
 from crdtsync.core.replica.steps import Outcome
 from crdtsync.core.replica.transfers import Transfers
-from crdtsync.core.replica.trees import DiskTree, SyncedTree
-from crdtsync.core.replica.unaccepted import UnacceptedEdits
-from crdtsync.core.tree.document import TreeDocument
-from crdtsync.core.tree.local_view import LocalView
-from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values.folding import PLAIN, Folding
-from crdtsync.core.values.ids import TREE, Randomness, new_client_id
+from crdtsync.core.values.ids import Randomness
 from crdtsync.core.values.paths import name
 from crdtsync.core.wire.control import Refused
 from crdtsync.errors import PeerError
@@ -73,66 +64,32 @@ class ReplicaEngine:
         ``boot`` is another after every start of the machine: what was on disk before may be gone then.
         ``folding`` is what the disk takes for one name; every path that it tells of is ``spelled`` by it.
         """
-        client_id = new_client_id(rng)
-        agreed = (row for each in remembered.synced if (row := confirmed(each)) is not None)
-        synced = SyncedTree(agreed, folding)
-        out = Outbox()
-        documents = Documents(client_id, recall, remembered.heads, synced, out)
-        tree_log = list(recall.updates(TREE))
-        snapshot = remembered.meta.get(TREE_ROWS_KEY, "")
-        again = partial(recall.updates, TREE)
-        tree = TreeDocument(client_id, tree_log, synced.by_entry, snapshot, again)
         hub_side = HubSide(self)
-        session = HubSession(
-            identity,
-            hub_side,
-            out,
-            cursor_in(remembered.meta),
-            [head.document for head in remembered.heads if head.dirty],
-            remembered.meta.get(AHEAD_KEY, ""),
-        )
-        self._out = out
-        self._session = session
-        self._documents = documents
-        self._state = ReplicaState(
-            name=identity.name,
-            rng=rng,
-            ignored=ignored,
-            out=out,
-            tree=tree,
-            view=LocalView(RoomView(tree.rows, documents), folding),
-            documents=documents,
-            disk=DiskTree(),
-            synced=synced,
-            looking=Looking(),
-            session=session,
-            unaccepted=UnacceptedEdits(out),
-        )
-        self._state.unaccepted.recall(remembered.meta, recall)
-        documents.unplaced = self._state.unaccepted.kept_apart
-        last = remembered.meta.get(BOOT_KEY)
-        recall_doubts(self._state, remembered.synced, same_boot=boot is not None and boot == last)
-        recall_reboot(self._state, remembered.synced, boot, last)
+        begun = begin(identity, remembered, recall, rng, ignored, boot, folding, hub_side)
+        self._state = state = begun.state
+        self._out = state.out
+        self._session = state.session
+        self._documents = state.documents
         self._deletions = Deletions()
-        self._live = LiveTexts(self._state, remembered.meta)
+        self._live = LiveTexts(state, remembered.meta)
         self.taken = self._live.marks.taken
-        self._ingest = Ingest(self._state, client_id, self._live)
-        self._materialise = Materialise(self._state, self._deletions)
-        self._reconcile = Reconcile(self._state, self._ingest, self._materialise, self._deletions, self._live)
-        self._observing = Observing(self._state, self._ingest, self._reconcile, self._deletions)
-        self._holding = Holding(self._state, self._deletions, self._observing)
-        self._transfers = Transfers(self._state, remembered.meta)
+        self._ingest = Ingest(state, begun.client_id, self._live)
+        self._materialise = Materialise(state, self._deletions)
+        self._reconcile = Reconcile(state, self._ingest, self._materialise, self._deletions, self._live)
+        self._observing = Observing(state, self._ingest, self._reconcile, self._deletions)
+        self._holding = Holding(state, self._deletions, self._observing)
+        self._transfers = Transfers(state, remembered.meta)
         self._hub_side = hub_side
         self.rest = hub_side.rest_tree  # to be called while nothing happens
         hub_side.serve(
-            self._state, self._ingest, self._transfers, self._live, len(tree_log), snapshot=tree.resting
+            state, self._ingest, self._transfers, self._live, begun.tree_rows, snapshot=state.tree.resting
         )
-        self._housekeeping = Housekeeping(self._state, hub_side, self._live.cursors, boot)
-        self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(self._state)
+        self._housekeeping = Housekeeping(state, hub_side, self._live.cursors, boot)
+        self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(state)
         self._differing = differing
         self._reconnecting = Reconnecting(rng)
-        self._flushing = Flushing(self._state)
-        self._rehashing = Rehashing(self._state)
+        self._flushing = Flushing(state)
+        self._rehashing = Rehashing(state)
         self.halted = False
         """Whether it has ended for good: it takes no event any more."""
         self._now = 0.0
