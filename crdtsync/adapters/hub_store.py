@@ -21,6 +21,7 @@ from crdtsync.core.hub.store import (
     Appendix,
     Epoch,
     LogPage,
+    OpenedAt,
     RoomRecord,
     Row,
     Size,
@@ -195,18 +196,18 @@ class SqliteHubStore:
         self._remember([size])
         return size
 
-    def remember_opened(self, room: str, path: str, document: DocumentId, kept: int) -> None:
+    def remember_opened(self, opened: Sequence[OpenedAt], kept: int) -> None:
         write = self._write
         with translated(self.path), transaction(write):
-            number = self._room_id(write, room)
-            write.execute(
+            numbers = {room: self._room_id(write, room) for room, _, _ in opened}
+            write.executemany(
                 "INSERT OR REPLACE INTO opened (room, path, document) VALUES (?, ?, ?)",
-                (number, path, _key(document)),
+                [(numbers[room], path, _key(document)) for room, path, document in opened],
             )
-            write.execute(
+            write.executemany(
                 "DELETE FROM opened WHERE room = ? AND number <="
                 " (SELECT number FROM opened WHERE room = ? ORDER BY number DESC LIMIT 1 OFFSET ?)",
-                (number, number, kept),
+                [(number, number, kept) for number in numbers.values()],
             )
 
     # -- reading --------------------------------------------------------------------------------------

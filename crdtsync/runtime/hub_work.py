@@ -1,4 +1,4 @@
-"""Answers the engine's requests: the store's work and the heavy part of Yjs, in threads; no state of its own.
+"""Answers the engine's requests: the store's work and the heavy part of Yjs, in threads; decides nothing.
 
 One thread writes to the store. A Yjs document lives within one call, in the thread that made it, which lets
 the loop run between two rows, for the interpreter runs one thread at a time.
@@ -36,7 +36,7 @@ from crdtsync.core.hub.events import (
     RoomFailed,
     RoomOpened,
 )
-from crdtsync.core.hub.store import HubStore, StoreFailed
+from crdtsync.core.hub.store import HubStore, OpenedAt, StoreFailed
 from crdtsync.core.values import limits
 from crdtsync.runtime.workers import Workers
 
@@ -67,6 +67,9 @@ class HubWork:
         self._committed = committed
         self._writer = Workers("hub-writer", 1)
         self._readers = Workers("hub-reader", READERS)
+        self._opened: list[OpenedAt] = []
+        """What is still to be remembered."""
+        self._remembering = False
 
     def close(self) -> None:
         """After every request has been answered or cancelled."""
@@ -116,14 +119,25 @@ class HubWork:
                 case Compact():
                     return await self._compact(request)
                 case RememberOpened(room, path, document):
-                    await self._writer.run(
-                        store.remember_opened, room, path, document, bounds.OPENED_PER_ROOM_MAX
-                    )
+                    await self._remember_opened((room, path, document))
                     return None
                 case _:
                     assert_never(request)
         except StoreFailed as error:
             return _failed(request, str(error))
+
+    async def _remember_opened(self, opened: OpenedAt) -> None:
+        """With all that come while others are written: each would be a commit of its own."""
+        self._opened.append(opened)
+        if self._remembering:
+            return
+        self._remembering = True
+        try:
+            while self._opened:
+                batch, self._opened = self._opened, []
+                await self._writer.run(self._store.remember_opened, batch, bounds.OPENED_PER_ROOM_MAX)
+        finally:
+            self._remembering = False
 
     async def _compact(self, request: Compact) -> Compacted:
         room, document = request.room, request.document

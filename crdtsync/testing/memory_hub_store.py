@@ -12,6 +12,7 @@ from crdtsync.core.hub.store import (
     Appendix,
     Epoch,
     LogPage,
+    OpenedAt,
     RoomRecord,
     Row,
     Size,
@@ -97,13 +98,14 @@ class MemoryHubStore:
         after = self._size(room, document)
         return dataclasses.replace(after, freed_bytes=before.size_bytes - after.size_bytes)
 
-    def remember_opened(self, room: str, path: str, document: DocumentId, kept: int) -> None:
+    def remember_opened(self, opened: Sequence[OpenedAt], kept: int) -> None:
         self._check_space()
-        opened = self._room(room).opened
-        opened.pop((path, document), None)
-        opened[path, document] = None
-        while len(opened) > kept:
-            del opened[next(iter(opened))]
+        for room, path, document in opened:
+            known = self._room(room).opened
+            known.pop((path, document), None)
+            known[path, document] = None
+            while len(known) > kept:
+                del known[next(iter(known))]
 
     def read_log(self, room: str, after: int, wanted: Wanted, limit_bytes: int, limit_rows: int) -> LogPage:
         known = self._room(room)

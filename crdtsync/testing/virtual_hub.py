@@ -213,7 +213,8 @@ class VirtualHub:
     def _remember(self, effect: ef.RememberOpened) -> None:
         """A store that fails is told of with the next append."""
         with suppress(StoreFailed):
-            self.store.remember_opened(effect.room, effect.path, effect.document, bounds.OPENED_PER_ROOM_MAX)
+            opened = (effect.room, effect.path, effect.document)
+            self.store.remember_opened([opened], bounds.OPENED_PER_ROOM_MAX)
 
     def _flush(self) -> None:
         if self._flush_soon:

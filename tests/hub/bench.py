@@ -280,7 +280,7 @@ class Bench:
             case Stopped():
                 self.stopped = True
             case RememberOpened(room, path, document):
-                self.store.remember_opened(room, path, document, bounds.OPENED_PER_ROOM_MAX)
+                self.store.remember_opened([(room, path, document)], bounds.OPENED_PER_ROOM_MAX)
             case _:
                 self.requests.append(effect)
 

@@ -47,9 +47,10 @@ class HubStoreContract:
     ) -> None:
         for room in ("notes", "other"):
             store.open_room(room, "e1", 10, 10)
-        store.remember_opened("other", "a.txt", DRAFT, 2)
-        for path, document in (("a.txt", NOTES), ("b.txt", TASKS), ("a.txt", DRAFT), ("b.txt", TASKS)):
-            store.remember_opened("notes", path, document, 2)
+        store.remember_opened(
+            [("notes", "a.txt", NOTES), ("other", "a.txt", DRAFT), ("notes", "b.txt", TASKS)], 2
+        )
+        store.remember_opened([("notes", "a.txt", DRAFT), ("notes", "b.txt", TASKS)], 2)
         store = reopen(store)
         record, other = store.open_room("notes", "e2", 10, 10), store.open_room("other", "e2", 10, 10)
         assert record is not None and other is not None

@@ -162,7 +162,7 @@ class TestSqliteHubStore(HubStoreContract):
         store = SqliteHubStore(path)
         record = store.open_room("notes", "e2", 10, 10)
         assert record is not None and record.head == 1 and record.opened == ()
-        store.remember_opened("notes", "a.txt", NOTES, 10)
+        store.remember_opened([("notes", "a.txt", NOTES)], 10)
         store.close()
 
     def test_a_folder_in_its_place_is_told_as_such(self, tmp_path: Path) -> None:

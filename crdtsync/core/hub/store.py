@@ -8,7 +8,7 @@ hub process at a time. Methods block, and are called from threads: ``open_room``
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.values.late import dataclass
@@ -97,6 +97,10 @@ class LogPage:
     through: int
 
 
+OpenedAt: TypeAlias = tuple[str, str, DocumentId]
+"""A room, a path in it, and the text that a client opened there."""
+
+
 class HubStore(Protocol):
     """Every method raises StoreFailed or StoreCorrupt; a write that raises has changed nothing."""
 
@@ -122,8 +126,11 @@ class HubStore(Protocol):
         """Put ``entry``, whose sequence is one of ``sequences``, in the place of all those rows, durably."""
         ...
 
-    def remember_opened(self, room: str, path: str, document: DocumentId, kept: int) -> None:
-        """Remember durably, as the latest, that the text was opened at the path; ``kept`` of a room are."""
+    def remember_opened(self, opened: Sequence[OpenedAt], kept: int) -> None:
+        """Remember, in one durable transaction, which texts were opened where, as the latest of their rooms.
+
+        ``kept`` of a room are.
+        """
         ...
 
     def read_log(self, room: str, after: int, wanted: Wanted, limit_bytes: int, limit_rows: int) -> LogPage:
