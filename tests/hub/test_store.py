@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -199,6 +201,16 @@ class TestHubLock:
                 HubLock(tmp_path)
             process.kill()
         HubLock(tmp_path).release()
+
+    def test_on_a_full_disk_it_is_held_without_a_name(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(descriptor: int, data: bytes, at: int) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "pwrite", full)
+        with HubLock(tmp_path), pytest.raises(StoreInUse, match="in use by another hub;"):
+            HubLock(tmp_path)
 
     def test_a_folder_that_cannot_be_written_is_told_as_such(self, tmp_path: Path) -> None:
         (tmp_path / "hub.lock").mkdir()
