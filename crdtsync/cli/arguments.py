@@ -16,6 +16,7 @@ HUB_VARIABLE: Final = "CRDTSYNC_HUB"
 TOKEN_VARIABLE: Final = "CRDTSYNC_TOKEN"
 NAME_VARIABLE: Final = "CRDTSYNC_NAME"
 CA_VARIABLE: Final = "CRDTSYNC_CA"
+_LONGEST_S: Final = 366 * 86_400.0
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -89,11 +90,11 @@ def room_path(given: str, joined: Path, known: Collection[str]) -> str:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds above zero, for argparse."""
+    """A number of seconds above zero, and up to what clocks can wait for, for argparse."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    if not 0 < value <= _LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, up to a year")
     return value

@@ -42,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         leave_command_line(given)
     try:
+        os.getcwd()
+    except FileNotFoundError:
+        print("crdtsync: the current folder is gone; change to another one", file=sys.stderr)
+        return EXIT_FAILED
+    try:
         parser = _parser(given)
         if not given:
             parser.print_help(sys.stderr)

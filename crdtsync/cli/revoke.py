@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from crdtsync.cli.hub_options import default_data
     from crdtsync.cli.invites import state_of
     from crdtsync.cli.output import plural, print_json, say
+    from crdtsync.core.values.ids import printable
     from crdtsync.errors import CrdtsyncError
 
     data = arguments.data or default_data()
@@ -48,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     for given in arguments.invites:
         found = [invite for invite in invites if invite.identity.startswith(given)]
         if len(found) != 1:
-            many = "no invite" if not found else plural(len(found), "invite")
-            raise CrdtsyncError(f"{many} of this hub begins with {given!r}; see: crdtsync invites")
+            many = "No invite of this hub begins" if not found else f"{len(found)} invites of this hub begin"
+            raise CrdtsyncError(f"{many} with {printable(given)!r}; see: crdtsync invites")
         wanted[found[0].identity] = found[0]
     if not wanted:
         raise CrdtsyncError("No invite to end: name an ID, --room ROOM or --all; see: crdtsync invites")

@@ -85,6 +85,15 @@ def test_who_says_nothing_is_shown_the_commands(capsys: pytest.CaptureFixture[st
         assert f"{name} {purpose}" in shown
 
 
+def test_where_the_current_folder_is_gone_a_person_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    run_there = f"cd {gone} && rmdir {gone} && exec {sys.executable} -m crdtsync status"
+    done = subprocess.run(["sh", "-c", run_there], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "crdtsync: the current folder is gone; change to another one\n"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_registers_itself_under_its_name_and_purpose(name: str) -> None:
     subparsers = argparse.ArgumentParser().add_subparsers()
@@ -108,6 +117,7 @@ def test_every_command_registers_itself_under_its_name_and_purpose(name: str) ->
         ["flush", "--timeout", "0"],
         ["flush", "--timeout", "nan"],
         ["flush", "--timeout", "inf"],
+        ["flush", "--timeout", "1e300"],
         ["conflicts", "--resolve", "a.md"],
         ["conflicts", "--keep", "copy"],
         ["conflicts", "--resolve", "a.md", "--keep", "neither"],
