@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.effects import Look, LookAt
-from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.records import Head, Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.values.files import Fingerprint, Kind
-from crdtsync.core.values.ids import DocumentId, EntryId
+from crdtsync.core.values.ids import EntryId
 
 
 def begin_planning(state: ReplicaState) -> None:
@@ -17,11 +18,11 @@ def begin_planning(state: ReplicaState) -> None:
     state.running = True
     placements = state.view.placements
     state.replan(entry for entry in _not_at_a_glance(state) if not in_step(state, entry))
-    state.replan(agreed.entry for agreed in state.synced if agreed.entry not in placements)
+    state.replan(state.synced.by_entry.keys() - placements.keys())
     state.replan(state.unsure)  # of some neither the room nor an agreement that is sure knows any more
-    for path in state.disk.paths():
-        if state.synced.at(path) is None:
-            state.replan_path(path)
+    agreed_at = state.synced.by_path
+    for path in [path for path in state.disk.paths() if path not in agreed_at]:
+        state.replan_path(path)
 
 
 def _not_at_a_glance(state: ReplicaState) -> list[EntryId]:
@@ -32,11 +33,12 @@ def _not_at_a_glance(state: ReplicaState) -> list[EntryId]:
     placements = state.view.placements
     if state.unsure or state.documents.changing or state.synced.disputed:
         return list(placements)
-    agreed_of, head_of = state.synced.by_entry.get, state.documents.heads.get
+    agreed_of = state.synced.by_entry.get
+    head_of = cast("Callable[[str], Head | None]", state.documents.heads.get)
     on_disk, text = state.disk.as_agreed, Kind.TEXT
     found: list[EntryId] = []
     for entry, path, kind, executable, _ in placements.values():
-        agreed, head = agreed_of(entry), head_of(DocumentId(entry))
+        agreed, head = agreed_of(entry), head_of(entry)
         if (
             agreed is None
             or head is None

@@ -5,7 +5,8 @@ The third, what the room says, is ``core.tree.view``. Trees hold observations, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.steps import Expected
@@ -226,8 +227,7 @@ class SyncedTree:
         """Of most files when the replica started: a start of the machine may number its devices anew."""
         self._by_digest: dict[Digest, EntryId] | None = None
         self._index = PathIndex(self._by_path)
-        for agreed in synced:
-            self.put(agreed)
+        self._put_all(list(synced))
         self._device_before = self._main_device()
 
     def __len__(self) -> int:
@@ -328,6 +328,20 @@ class SyncedTree:
             self._on_device[device] = self._on_device.get(device, 0) + 1
         if agreed.digest is not None and self._by_digest is not None:
             self._by_digest[agreed.digest] = entry
+
+    def _put_all(self, agreements: Sequence[Synced]) -> None:
+        """The first ones, of which hardly ever two have anything to do with each other."""
+        by_entry = {agreed.entry: agreed for agreed in agreements}
+        by_path = {agreed.path: agreed.entry for agreed in agreements}
+        if self._folding or not len(by_entry) == len(by_path) == len(agreements):
+            for agreed in agreements:
+                self.put(agreed)
+            return
+        self._by_entry.update(by_entry)
+        self._by_path.update(by_path)
+        devices = [seen.device for agreed in agreements if (seen := agreed.fingerprint) is not None]
+        self._device = next(iter(devices), None)
+        self._on_device = dict(Counter(devices))
 
     def discard(self, entry: EntryId) -> Synced | None:
         agreed = self._by_entry.pop(entry, None)

@@ -7,7 +7,7 @@ Knows rows and what the documents hold (``Contents``); changes nothing itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol, assert_never
+from typing import Final, NamedTuple, Protocol, assert_never
 
 from crdtsync.core.text.statevector import covers
 from crdtsync.core.tree.rows import (
@@ -25,6 +25,8 @@ from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import ENTRY_ID_BYTES, EntryId
 from crdtsync.core.values.paths import conflict_path, enters_room, folders_above
+
+_new: Final = tuple.__new__
 
 
 class Contents(Protocol):
@@ -94,15 +96,25 @@ class RoomView:
 
     def _place_all(self) -> None:
         """As ``refresh`` of all rows at the beginning; nearly all of so many paths need no repair."""
+        placements, at, text = self._placements, self._at, Kind.TEXT
+        inside: dict[str, int] = {}
         for entry, row in self._rows.items():
-            path, new = row.path, None
-            if row.kind is not Kind.TEXT or row.gone is not None or path is None:
+            path = row.path
+            if row.kind is text and row.gone is None and path is not None:
+                new = (
+                    _new(Placement, (entry, path, text, row.executable, None)) if enters_room(path) else None
+                )
+            else:
                 new = self._place(entry)
-            elif enters_room(path):
-                new = Placement._make((entry, path, Kind.TEXT, row.executable, None))
             if new is not None:
-                self._placements[entry] = new
-                self._add(new)
+                placements[entry] = new
+                if at.setdefault(new.path, entry) is not entry:
+                    self._claim(new)
+                folder = new.path.rpartition("/")[0]
+                inside[folder] = inside.get(folder, 0) + 1
+        for folder, count in inside.items():
+            for above in (folder, *folders_above(folder)) if folder else ():
+                self._below[above] = self._below.get(above, 0) + count
         self._unchecked |= self._at.keys() & self._below.keys()
 
     def take_left(self) -> set[str]:
@@ -150,14 +162,17 @@ class RoomView:
         return Placement(entry, row.path, row.kind, row.executable, version)
 
     def _add(self, placement: Placement) -> None:
-        other = self._at.setdefault(placement.path, placement.entry)
-        if other is not placement.entry:
-            self._at[placement.path] = (*self._claimants(placement.path), placement.entry)
-            self._unchecked.add(placement.path)
+        if self._at.setdefault(placement.path, placement.entry) is not placement.entry:
+            self._claim(placement)
         for folder in folders_above(placement.path):
             self._below[folder] = self._below.get(folder, 0) + 1
             if folder in self._at:
                 self._unchecked.add(folder)
+
+    def _claim(self, placement: Placement) -> None:
+        """Another stands there already."""
+        self._at[placement.path] = (*self._claimants(placement.path), placement.entry)
+        self._unchecked.add(placement.path)
 
     def _claimants(self, path: str) -> tuple[EntryId, ...]:
         claimants = self._at.get(path, ())
