@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import sys
 import threading
@@ -49,15 +48,18 @@ class LineWriter:
         self._thread.join(STOP_WAITS_S)
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
+        line: str | None = ""
+        while line is not None:
+            gathered = []
+            while (line := self._lines.get()) is not None:
+                gathered.append(line + "\n")
+                if self._lines.empty() or len(gathered) >= LINES_WAITING_MAX:
+                    break
             try:
-                sys.stdout.write(line + "\n")
-                if self._lines.empty():
-                    sys.stdout.flush()
-                    self._closing.wait(GATHERED_S)
+                sys.stdout.write("".join(gathered))
+                sys.stdout.flush()
             except (OSError, ValueError):
                 break  # the reader is gone; who joins a folder goes on all the same
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
+            self._closing.wait(GATHERED_S)
         while line is not None:
             line = self._lines.get()
