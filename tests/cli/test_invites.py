@@ -74,14 +74,14 @@ def fails(code: int, capsys: pytest.CaptureFixture[str], *arguments: str) -> str
     return capsys.readouterr().err
 
 
-def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_with_invites_are_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ("--data", str(tmp_path))
     assert "Say it" in fails(1, capsys, "invite", "notes", *data)
     assert "30m" in fails(2, capsys, "invite", "notes", "--expires", "soon", *data)
     assert "cannot be used" in fails(2, capsys, "invite", "a b", "--hub", "ws://h", *data)
     assert "not the address" in fails(1, capsys, "invite", "notes", "--hub", "ftp://h", *data)
     assert not (tmp_path / "access").exists()
-    assert "no invite" in fails(1, capsys, "revoke", "beef", *data)
+    assert "No invite" in fails(1, capsys, "revoke", "beef", *data)
     assert "--room" in fails(1, capsys, "revoke", *data)
     assert "belong together" in fails(1, capsys, "hub", "--tls-cert", "x", *data)
     assert "as the browser does" in fails(2, capsys, "hub", "--allow-origin", "notes.example", *data)
