@@ -125,10 +125,6 @@ class Client(asyncio.Protocol):
     def send(self, frames: Sequence[bytes]) -> None:
         self._transport.write(b"".join(frames))
 
-    def waiting_bytes(self) -> int:
-        """What the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size()
-
     def close(self) -> None:
         self._transport.abort()
 

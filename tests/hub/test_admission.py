@@ -33,7 +33,7 @@ from crdtsync.core.hub.attempts import Attempts
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.events import Expelled
 from crdtsync.core.hub.invites import Invite, new_identity, read_token, token_of
-from crdtsync.core.hub.webpages import WebPolicy, check_origin, loopback_policy
+from crdtsync.core.hub.webpages import WebPolicy, check_origin
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import TREE
 from crdtsync.core.wire.control import Hello, Presence, Refused
@@ -197,7 +197,7 @@ def test_of_many_addresses_the_one_that_failed_longest_ago_is_forgotten(
     ],
 )
 def test_a_hub_without_tokens_is_called_by_an_address_or_its_own_name(host: str, fine: bool) -> None:
-    policy = loopback_policy(frozenset({"hub.test"}))
+    policy = WebPolicy(frozenset({"localhost", "hub.test"}))
     assert (policy.problem([host], []) is None) is fine
 
 
@@ -222,7 +222,7 @@ def test_a_request_names_one_host_and_at_most_one_page() -> None:
     ],
 )
 def test_a_page_that_was_not_allowed_is_refused(origin: str) -> None:
-    policy = loopback_policy(origins=frozenset({"https://notes.example"}))
+    policy = WebPolicy(frozenset({"localhost"}), frozenset({"https://notes.example"}))
     assert policy.problem(["127.0.0.1"], [origin]) is not None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -100,7 +100,6 @@ _METHODS: Final[dict[str, TypeAdapter[Any]]] = {
     "cursor": TypeAdapter(CursorParams),
     "resume": TypeAdapter(Resume),
 }
-Method: TypeAlias = Literal["open", "close", "edit", "cursor"]
 
 
 @dataclass(frozen=True, slots=True)

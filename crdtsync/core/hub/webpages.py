@@ -39,11 +39,6 @@ class WebPolicy:
         return name is not None and (name in (self.names or ()) or is_address(name))
 
 
-def loopback_policy(names: frozenset[str] = frozenset(), origins: frozenset[str] = frozenset()) -> WebPolicy:
-    """For a hub that asks nobody for a token: it is called by an address, ``localhost`` or these names."""
-    return WebPolicy(frozenset({"localhost"}) | names, origins)
-
-
 def is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)

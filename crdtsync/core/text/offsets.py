@@ -1,4 +1,4 @@
-"""Positions in a text: code points (Python), UTF-8 bytes (pycrdt) and UTF-16 units (JavaScript, editors).
+"""Positions in a text: code points (Python) and UTF-8 bytes (pycrdt).
 
 Sole owner of these conversions. Offsets count from the start of the text; they lie between characters, and
 one inside a character is an error, never rounded.
@@ -14,31 +14,10 @@ def utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def utf16_length(text: str) -> int:
-    """Length in UTF-16 units."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le")) >> 1
-
-
 def to_utf8(text: str, offset: int) -> int:
     """UTF-8 bytes before a code point offset. Raises ValueError if it lies outside the text."""
     _check(offset, len(text), "code points")
     return offset if text.isascii() else len(text[:offset].encode())
-
-
-def to_utf16(text: str, offset: int) -> int:
-    """UTF-16 units before a code point offset. Raises ValueError if it lies outside the text."""
-    _check(offset, len(text), "code points")
-    return offset if text.isascii() else utf16_length(text[:offset])
-
-
-def from_utf8(text: str, offset_utf8: int) -> int:
-    """Code points before a UTF-8 offset. Raises ValueError outside the text or inside a character."""
-    return from_utf8_many(text, (offset_utf8,))[0]
-
-
-def from_utf16(text: str, offset_utf16: int) -> int:
-    """Code points before a UTF-16 offset. Raises ValueError outside the text or inside a character."""
-    return from_utf16_many(text, (offset_utf16,))[0]
 
 
 def to_utf8_many(text: str, offsets: Iterable[int]) -> list[int]:
@@ -55,33 +34,24 @@ def to_utf8_many(text: str, offsets: Iterable[int]) -> list[int]:
     return converted
 
 
-def to_utf16_many(text: str, offsets: Iterable[int]) -> list[int]:
-    """Ascending code point offsets to UTF-16 offsets, in one pass. Raises ValueError like ``to_utf16``."""
-    ascending = _ascending(offsets, len(text), "code points")
-    if text.isascii():
-        return ascending
-    converted = []
-    at = units = 0
-    for offset in ascending:
-        units += utf16_length(text[at:offset])
-        at = offset
-        converted.append(units)
-    return converted
-
-
 def from_utf8_many(text: str, offsets_utf8: Iterable[int]) -> list[int]:
-    """Ascending UTF-8 offsets to code points, in one pass. Raises ValueError like ``from_utf8``."""
+    """Ascending UTF-8 offsets to code points, in one pass.
+
+    Raises ValueError outside the text, inside a character, or where one is smaller than the one before.
+    """
     if text.isascii():
         return _ascending(offsets_utf8, len(text), "UTF-8 bytes")
-    return _decoded(text.encode(), "utf-8", 1, _ascending(offsets_utf8, utf8_length(text), "UTF-8 bytes"))
-
-
-def from_utf16_many(text: str, offsets_utf16: Iterable[int]) -> list[int]:
-    """Ascending UTF-16 offsets to code points, in one pass. Raises ValueError like ``from_utf16``."""
-    if text.isascii():
-        return _ascending(offsets_utf16, len(text), "UTF-16 units")
-    encoded = text.encode("utf-16-le")
-    return _decoded(encoded, "utf-16-le", 2, _ascending(offsets_utf16, len(encoded) >> 1, "UTF-16 units"))
+    encoded = text.encode()
+    converted = []
+    at = code_points = 0
+    for offset in _ascending(offsets_utf8, len(encoded), "UTF-8 bytes"):
+        try:
+            code_points += len(encoded[at:offset].decode())
+        except UnicodeDecodeError:
+            raise ValueError(f"offset {offset} (UTF-8 bytes) lies inside a character") from None
+        at = offset
+        converted.append(code_points)
+    return converted
 
 
 def well_formed(text: str) -> str:
@@ -94,20 +64,6 @@ def well_formed(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
-
-
-def _decoded(encoded: bytes, encoding: str, unit_bytes: int, offsets: list[int]) -> list[int]:
-    converted = []
-    at = code_points = 0
-    for offset in offsets:
-        end = offset * unit_bytes
-        try:
-            code_points += len(encoded[at:end].decode(encoding))
-        except UnicodeDecodeError:
-            raise ValueError(f"offset {offset} ({encoding}) lies inside a character") from None
-        at = end
-        converted.append(code_points)
-    return converted
 
 
 def _ascending(offsets: Iterable[int], length: int, unit: str) -> list[int]:

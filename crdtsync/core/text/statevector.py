@@ -60,15 +60,6 @@ def covers(a: bytes, b: bytes) -> bool:
     return all(have.get(client, 0) >= clock for client, clock in decode(b).items())
 
 
-def merge(a: bytes, b: bytes) -> bytes:
-    """The least state vector that covers both. Raises ValueError."""
-    clocks = decode(a)
-    for client, clock in decode(b).items():
-        if clock > clocks.get(client, 0):
-            clocks[client] = clock
-    return encode(clocks)
-
-
 def with_clock(state_vector: bytes, client: int, clock: int) -> bytes:
     """The state vector with one client's clock set; 0 removes it. Raises ValueError."""
     if not 0 <= client <= MAX_CLIENT or not 0 <= clock <= MAX_CLOCK:

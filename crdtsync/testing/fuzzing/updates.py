@@ -1,4 +1,4 @@
-"""Yjs updates as values that can be damaged struct by struct: made up, taken apart, mutated, written again.
+"""Yjs updates as values that can be damaged struct by struct: made up, mutated, written.
 
 Knows the format (https://github.com/yjs/yjs, ``encoding.js``) and checks nothing: most of what it makes is
 wrong in one place. What becomes of it is left to ``decoders`` and to whoever drives an engine.
@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias, TypeVar
 
-from crdtsync.core.text.cursor import Cursor
-from crdtsync.core.text.update import read_structs
 from crdtsync.core.wire.lib0 import varbytes, varuint
 from crdtsync.testing.fuzzing.choices import Choices
 from crdtsync.testing.fuzzing.contents import Content, content
@@ -100,37 +98,6 @@ class Parts:
             for clock, length in deletion.ranges:
                 written += (varuint(clock), varuint(length))
         return b"".join((*written, self.tail))
-
-
-def take_apart(update: bytes) -> Parts:
-    """A well-formed update as parts. Raises MalformedUpdate."""
-    structs, deletes = read_structs(update)
-    return Parts(
-        tuple(
-            Section(client, queue[0].start, tuple(_fields(s.encoded, s.end - s.start) for s in queue))
-            for client, queue in structs.items()
-        ),
-        tuple(
-            Deletions(client, tuple((start, end - start) for start, end in ranges))
-            for client, ranges in deletes.items()
-        ),
-    )
-
-
-def _fields(encoded: bytes, length: int) -> Fields:
-    info = encoded[0]
-    if info in (GC, SKIP):
-        return Fields(info, length, body=encoded[1:])
-    cursor = Cursor(encoded)
-    cursor.byte()
-    left = (cursor.uint(), cursor.uint()) if info & 0x80 else None
-    right = (cursor.uint(), cursor.uint()) if info & 0x40 else None
-    parent: str | Id | None = None
-    key = None
-    if left is None and right is None:
-        parent = cursor.string() if cursor.uint() else (cursor.uint(), cursor.uint())
-        key = cursor.string() if info & 0x20 else None
-    return Fields(info, length, left, right, parent, key, encoded[cursor.at :])
 
 
 @dataclass(slots=True)
