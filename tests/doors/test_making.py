@@ -83,6 +83,24 @@ def test_while_there_is_news_without_end_files_are_made_before_it_gets_late() ->
     assert set(written(bench)) == {"notes", "busy"}
 
 
+def test_many_that_are_late_are_made_few_in_each_turn_so_that_nobody_waits_for_all() -> None:
+    bench = Bench()
+    rooms = 2 * bounds.LATE_PER_TURN + 1
+    pairs = [pair(bench, number, f"room{number}") for number in range(rooms)]
+    for writer, _ in pairs:
+        writer.say(SyncUpdate(writer.page.type("a")))
+    turn(bench)
+    bench.now += bounds.PUT_OFF_MAX_S
+    made = []
+    while bench.flush_soon:
+        before = bench.engine.counts.updates
+        turn(bench)
+        made.append((bench.engine.counts.updates - before) // 2)
+    assert [count for count in made if count] == [bounds.LATE_PER_TURN, bounds.LATE_PER_TURN, 1]
+    bench.settle()
+    assert all(Folder(bench, f"room{number}").read() == {"a.txt": "a"} for number in range(rooms))
+
+
 def test_a_folder_that_asks_for_all_is_given_a_file_that_was_not_made_yet() -> None:
     bench = Bench()
     folder = Folder(bench)

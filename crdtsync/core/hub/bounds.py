@@ -20,6 +20,8 @@ UNCOMMITTED_MAX_BYTES: Final = 4 * limits.MEMBER_QUEUE_MAX_BYTES
 """When the disk cannot keep up, members are not read from until it has."""
 PUT_OFF_MAX_S: Final = 0.05
 """For so long others are told first before what a client's first character leads to is done."""
+LATE_PER_TURN: Final = 4
+"""Then so many in each turn, about 2 ms of it."""
 PROBES_MAX: Final = 64
 """Unanswered probes of one member, beyond which it is not read from."""
 OWED_MAX: Final = 2 * limits.MEMBERS_PER_ROOM_MAX

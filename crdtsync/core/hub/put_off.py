@@ -1,4 +1,7 @@
-"""What may wait until nobody is to be told anything: done one by one when there is time, or when late."""
+"""What may wait until nobody is to be told anything: done one by one when there is time, or when late.
+
+Never much in one turn: whoever says something meanwhile waits for that.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,11 @@ class PutOff:
             return
         if self._since_s is None:
             self._since_s = now_s
-        if last or now_s >= self._since_s + bounds.PUT_OFF_MAX_S:
-            while self._waiting:
-                self._waiting.popleft()()
-        elif idle:
+        if last:
+            count = len(self._waiting)
+        elif now_s >= self._since_s + bounds.PUT_OFF_MAX_S:
+            count = bounds.LATE_PER_TURN
+        else:
+            count = int(idle)
+        for _ in range(min(count, len(self._waiting))):
             self._waiting.popleft()()
