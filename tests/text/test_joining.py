@@ -84,6 +84,37 @@ def test_lines_that_all_were_formatted_while_two_of_them_were_joined_stand_once_
     assert both_ways(base, ours, theirs) == ours
 
 
+GONE_ON = "alpha beta with gamma zeta\nnew delta epsilon\n"
+TORN = " with gamma zetanew delta epsilon\n"
+"""What the operations leave where one deletes the first line while another goes on in it."""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "result"),
+    [
+        ("\n", " [checked]\n", "alpha beta with gamma zeta [checked]\nnew delta epsilon [checked]\n"),
+        ("beta", "beta or so", "alpha beta or so with gamma zeta\nnew delta epsilon\n"),
+        ("zeta\nnew", "zeta eta\nrenewed", "alpha beta with gamma zeta eta\nrenewed delta epsilon\n"),
+        # nothing was written in the line that another deleted
+        ("epsilon", "epsilon [checked]", TORN.replace("epsilon", "epsilon [checked]")),
+    ],
+)
+def test_a_line_that_is_gone_on_with_does_not_stand_at_the_start_of_the_next_one_too(
+    old: str, new: str, result: str
+) -> None:
+    ours = f"first\n{GONE_ON.replace(old, new)}last\n"
+    assert both_ways(f"first\n{GONE_ON}last\n", ours, f"first\n{TORN}last\n") == f"first\n{result}last\n"
+
+
+def test_lines_that_end_and_begin_alike_here_and_there_are_told_by_the_whole_of_it() -> None:
+    base = "alpha - - - - - - - - gamma - - - - - - -\nnew delta epsilon zeta\n"
+    theirs = "- - - - - - - - new delta epsilon zeta\n"
+    ours = base.replace("alpha", "alpha beta")
+    result = both_ways(base, ours, theirs)
+    assert result.count("new delta epsilon zeta") == 1
+    assert "alpha beta" in result
+
+
 @pytest.mark.parametrize(
     ("versions", "joined"),
     [

@@ -15,6 +15,8 @@ from crdtsync.core.text.diff import Edit, diff
 _TELLING_CHARS: Final = 4
 """With so many more visible characters of the first line it must begin than with those of the last one, and
 end with so many more of the last one; of a short line half of them will do."""
+_TORN_MAX_CHARS: Final = 1 << 10
+"""So long may the end of a line be that is looked for at the beginning of another one."""
 _AROUND_MAX: Final = 16
 """So many lines that are gone are looked at, above and below."""
 
@@ -77,12 +79,16 @@ class _Joined:
     line: str
     start: int
     end: int
+    torn: bool = False
+    """Those are of the end of the first one: someone went on in it while another deleted it."""
 
     def leaves(self, was: Sequence[str], versions: Sequence[Version], *, may_move: bool) -> bool:
         """Whether the other side changed something in the lines, but nothing of what is gone of them.
 
         ``may_move``: what it inserted between the lines.
         """
+        if self.torn:
+            return False
         whole = "".join(was[self.first : self.last + 1])
         found = versions[self.first : self.last + 1]
         if not may_move and any(version.before for version in found[1:]):
@@ -100,9 +106,10 @@ class _Joined:
         """
         head, tail = was[self.first], was[self.last]
         kept = len(tail) - self.end  # from there on
-        in_head = any(edit.end >= self.start for edit in _written(head, others[self.first].text))
+        gone = 0 if self.torn else self.start
+        in_head = any(edit.end >= gone for edit in _written(head, others[self.first].text))
         in_tail = any(edit.start <= kept for edit in _written(tail, others[self.last].text))
-        if not (in_head or (in_tail and kept)):
+        if not (in_head or (in_tail and kept and not self.torn)):
             return
         typed = self.line[self.start : len(self.line) - self.end]
         (words,) = head.splitlines()
@@ -131,7 +138,8 @@ def _joined(was: Sequence[str], versions: Sequence[Version], at: int) -> _Joined
         return None
     low, high = _around(versions, at, first=bool(before))
     head, tail = (at, at) if version.text is not None else (high, low)
-    return _of_ends(was, line, range(low, head + 1), range(tail, high + 1))
+    heads, tails = range(low, head + 1), range(tail, high + 1)
+    return _of_ends(was, line, heads, tails) or _of_ends(was, line, heads, tails, torn=True)
 
 
 def _around(versions: Sequence[Version], at: int, *, first: bool) -> tuple[int, int]:
@@ -151,13 +159,19 @@ def _is_gone(version: Version) -> bool:
     return version.text is None and not version.before
 
 
-def _of_ends(was: Sequence[str], line: str, heads: range, tails: range) -> _Joined | None:
-    """Of which lines it has the beginning and the end, if it is plain that these are two."""
+def _of_ends(
+    was: Sequence[str], line: str, heads: range, tails: range, *, torn: bool = False
+) -> _Joined | None:
+    """Of which lines it has the beginning and the end, if it is plain that these are two.
+
+    ``torn``: of which it has the end, and then that of another, and nothing else.
+    """
     if not heads or not tails:
         return None
-    first = max(heads, key=lambda at: common_prefix(was[at], line))
+    begins = _end_in_front if torn else common_prefix
+    first = max(heads, key=lambda at: begins(was[at], line))
     last = max(tails, key=lambda at: _suffix(was[at], line))
-    start, end = common_prefix(was[first], line), _suffix(was[last], line)
+    start, end = begins(was[first], line), _suffix(was[last], line)
     middle = line[start : len(line) - end]
     if first >= last or start + end > len(line) or 2 * _visible(middle) > _visible(line):
         return None
@@ -167,7 +181,19 @@ def _of_ends(was: Sequence[str], line: str, heads: range, tails: range) -> _Join
         2 * size < min(2 * _TELLING_CHARS, _visible(was[at])) for at, size in ((first, head), (last, tail))
     ):
         return None
-    return _Joined(first, last, line, start, end)
+    if torn and (middle.strip() or head < _TELLING_CHARS):
+        return None
+    return _Joined(first, last, line, start, end, torn)
+
+
+def _end_in_front(one: str, other: str) -> int:
+    """With how many characters of the end of one line, before its break, another begins."""
+    (body,) = one.splitlines()
+    telling = other[:_TELLING_CHARS]
+    at = body.find(telling, max(0, len(body) - min(len(other), _TORN_MAX_CHARS)))
+    while at >= 0 and not other.startswith(body[at:]):
+        at = body.find(telling, at + 1)
+    return len(body) - at if at >= 0 else 0
 
 
 def _suffix(one: str, other: str) -> int:
