@@ -29,7 +29,10 @@ _ADDRESS_MAX_BYTES: Final = 100
 
 def find_joined(folder: str | os.PathLike[str]) -> Path:
     """The joined folder that ``folder`` is, or is in. Raises FolderError."""
-    start = Path(os.path.realpath(folder))
+    try:
+        start = Path(os.path.realpath(folder))
+    except ValueError:  # a NUL in it
+        raise FolderError(f"{printable(str(folder))} can be the name of no folder") from None
     try:
         if not start.exists():
             raise FolderError(f"{printable(str(folder))} does not exist")

@@ -14,7 +14,7 @@ from crdtsync.api.room import Content
 from crdtsync.core.text.classify import classify
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
-from crdtsync.errors import FileError, NotText, StoreError
+from crdtsync.errors import FileError, InvalidEdit, NotText, StoreError
 
 PIECE_BYTES: Final = 256 << 10
 """What a reader is given at a time, at most."""
@@ -23,7 +23,8 @@ PIECE_BYTES: Final = 256 << 10
 async def gather(content: Content, scratch: Callable[[], int], *, known_text: bool) -> str | int:
     """The content as a text, if it is one, or else as an open file, which the caller closes.
 
-    ``scratch`` opens a file to write into. Raises StoreError, and what the content itself raises.
+    ``scratch`` opens a file to write into. Raises InvalidEdit (a str that is no text), StoreError, and
+    what the content itself raises.
     """
     limit = limits.TEXT_REMAINS_MAX_BYTES if known_text else limits.TEXT_BECOMES_MAX_BYTES
     held = bytearray()
@@ -66,7 +67,7 @@ class Staged:
         """The file, made with that text in it. Raises StoreError."""
         fd = self.create()
         try:
-            await asyncio.to_thread(_write, fd, text.encode("utf-8", "replace"))
+            await asyncio.to_thread(_write, fd, text.encode())
         except BaseException:
             os.close(fd)
             raise
@@ -112,7 +113,12 @@ async def file_pieces(fd: int, path: str) -> AsyncGenerator[bytes, None]:
 
 async def _pieces(content: Content) -> AsyncIterator[bytes]:
     if isinstance(content, str):
-        yield content.encode("utf-8", "replace")
+        try:
+            yield content.encode()
+        except UnicodeEncodeError:
+            raise InvalidEdit(
+                "The file was not written: it would hold half of a surrogate pair, which is no text"
+            ) from None
     elif isinstance(content, bytes | bytearray | memoryview):
         yield bytes(content)
     elif isinstance(content, AsyncIterable):

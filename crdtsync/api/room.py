@@ -152,7 +152,8 @@ class Room(ABC):
 
         What is valid UTF-8 without NUL and at most 4 MiB becomes a text, or edits of the text that is there;
         all else becomes a binary file, which is there for the others once this returns. Raises NameTaken,
-        InvalidName, ReadOnly, StoreError (no space for what passes through), CrdtsyncError (the hub is full).
+        InvalidName, InvalidEdit (a str with half of a surrogate pair), ReadOnly, StoreError (no space for
+        what passes through), CrdtsyncError (the hub is full).
         """
 
     async def read_bytes(self, path: str) -> bytes:

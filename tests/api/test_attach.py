@@ -160,6 +160,9 @@ async def test_files_are_listed_made_moved_read_and_deleted(folder: Path) -> Non
             await room.open("missing.md")
         with pytest.raises(errors.NotText):
             await room.open("large.bin")
+        with pytest.raises(errors.InvalidEdit, match="surrogate"):
+            await room.write("half.txt", "\ud83d")
+        assert await room.entry("half.txt") is None
         with pytest.raises(errors.InvalidName):
             await room.open("../todo.md")
         assert (
@@ -181,6 +184,9 @@ async def test_a_document_follows_its_file(folder: Path) -> None:
 
 
 async def test_a_folder_that_nobody_keeps_joined_says_how_to_join(tmp_path: Path) -> None:
+    with pytest.raises(errors.FolderError, match="no folder"):
+        async with crdtsync.attach("a\0b"):
+            pass
     with pytest.raises(errors.FolderError, match="crdtsync join"):
         async with crdtsync.attach(tmp_path):
             pass

@@ -253,6 +253,9 @@ async def test_wrong_input_gets_our_errors(hub: crdtsync.Hub) -> None:
             with pytest.raises(errors.InvalidEdit):
                 document.edit(edits)
         assert document.text == "abc"
+        with pytest.raises(errors.InvalidEdit, match="surrogate"):
+            await room.write("a.txt", "\ud83d")
+        assert await room.read_text("a.txt") == "abc"
         with pytest.raises(errors.NoSuchFile):
             await room.open("nothing.txt")
         with pytest.raises(errors.NameTaken):
