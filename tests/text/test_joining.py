@@ -77,6 +77,13 @@ def test_what_was_typed_where_they_were_joined_stays(old: str, new: str, result:
     assert both_ways(TWO, TWO.replace(old, new), JOINED.replace("be", "be, yes")) == result
 
 
+def test_lines_are_known_to_be_joined_where_the_same_letter_stands_on_both_sides_of_what_went() -> None:
+    base = "line 1324 wort\nline b456 08cb of text\nline fafd be9c zwei\n"
+    ours = base.replace("\n", " [checked]\n")
+    theirs = base.replace(" text\nline f", "")  # "ofafd": the f is of either
+    assert both_ways(base, ours, theirs) == ours.replace("line fafd", "afd")
+
+
 def test_lines_that_all_were_formatted_while_two_of_them_were_joined_stand_once_each() -> None:
     base = "line 1324 wort\nline bb4d bd90 eins\nline b456 08cb of text\nline 58d2 be9c zwei\n"
     ours = base.replace("\n", " [checked]\n")

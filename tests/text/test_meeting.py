@@ -12,8 +12,7 @@ from crdtsync.core.text.deltas import edits_of, inserted_ranges
 from crdtsync.core.text.diff import Edit, apply_edits, diff, shifted, slack
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.doubling import doublings
-from crdtsync.core.text.meeting import told_alike, with_breaks
-from crdtsync.core.text.rebase import rebase
+from crdtsync.core.text.meeting import told_alike
 
 TEXTS = st.text(alphabet="ab \né𠀁", max_size=24)
 
@@ -174,48 +173,3 @@ def test_what_stands_twice_is_told_also_where_the_wanted_text_is_longer() -> Non
     left = apply_edits(merged, doublings(merged, wanted, [(14, 24)]))
     assert left == "apples are red [checked]\nplums are blue\n"
     assert doublings(wanted, wanted, []) == ()
-
-
-@pytest.mark.parametrize("wrote", ["", ", see below"])
-@pytest.mark.parametrize("above", ["", "a line above\n"])
-@pytest.mark.parametrize("rest", ["the third and more", "another end"])
-def test_a_line_that_both_broke_at_one_place_stands_once_also_where_one_rewrote_its_end(
-    wrote: str, above: str, rest: str
-) -> None:
-    base = "first words\nsecond words and the third part of it\nlast words\n"
-    broken = base.replace("words and the", f"words{wrote}\n and the")
-    ours = broken.replace("second", above + "second")
-    theirs = broken.replace(" and the third part of it", f" and {rest}")
-    result = ours.replace(" and the third part of it", f" and {rest}")
-    assert apply_edits(theirs, rebase(base, ours, theirs)) == result
-    assert apply_edits(ours, rebase(base, theirs, ours)) == result
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "broken"),
-    [
-        (Edit(5, 5, " or\n"), Edit(5, 10, " or\n"), "alpha or\n beta gamma\n"),
-        (Edit(5, 5, " or not\n"), Edit(5, 10, " or\nx\n"), "alpha or\n beta gamma\n"),
-        (Edit(5, 5, "\n"), Edit(5, 10, "\nx"), "alpha\n beta gamma\n"),
-        # in another way, at another place, or not within a line
-        (Edit(5, 5, " or\n"), Edit(5, 10, " so\n"), None),
-        (Edit(5, 5, " or\n"), Edit(5, 10, " order\n"), None),
-        (Edit(5, 5, " or\n"), Edit(5, 10, " or"), None),
-        (Edit(5, 5, "\n"), Edit(4, 10, "\nx"), None),
-        (Edit(0, 0, "\n"), Edit(0, 5, "\nx"), None),
-        (Edit(16, 16, "\n"), Edit(16, 17, "\nx\n"), None),
-    ],
-)
-def test_breaks_of_both_within_a_line_are_told(ours: Edit, theirs: Edit, broken: str | None) -> None:
-    base = "alpha beta gamma\n"
-    assert with_breaks(base, [ours], [theirs]) == (broken or base)
-
-
-def test_a_line_that_both_broke_stands_once_also_where_one_formatted_both_parts() -> None:
-    base = "first words\nsecond words and the third\n"
-    theirs = base.replace("words and", "words; and then\nall and")
-    ours = theirs.replace("\n", " [checked]\n") + "a new line\n"
-    for older in (False, True):
-        assert apply_edits(theirs, rebase(base, ours, theirs, older=older)) == ours
-        more = apply_edits(theirs + "their line\n", rebase(base, ours, theirs + "their line\n", older=older))
-        assert sorted(more.splitlines()) == sorted([*ours.splitlines(), "their line"])

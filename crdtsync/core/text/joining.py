@@ -172,6 +172,8 @@ def _of_ends(
     first = max(heads, key=lambda at: begins(was[at], line))
     last = max(tails, key=lambda at: _suffix(was[at], line))
     start, end = begins(was[first], line), _suffix(was[last], line)
+    if not torn:
+        end = min(end, len(line) - start)  # what both have there is of the first one
     middle = line[start : len(line) - end]
     if first >= last or start + end > len(line) or 2 * _visible(middle) > _visible(line):
         return None

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from crdtsync.core.text.align import common_prefix, common_suffix
-from crdtsync.core.text.diff import Edit, apply_edits, shifted, slack
-from crdtsync.core.text.words import inside_word
+from crdtsync.core.text.diff import Edit, shifted, slack
 
 
 def told_alike(
@@ -40,25 +39,6 @@ def told_alike(
                     break
         other = next(candidates, None)
     return tuple(our_edits), tuple(their_edits)
-
-
-def with_breaks(base: str, ours: Sequence[Edit], theirs: Sequence[Edit]) -> str:
-    """The base, with the ends of lines in it that both sides inserted at the same place within a line.
-
-    With them goes what both wrote before them: both broke the line there, whatever became of its parts.
-    """
-    their_edits = {edit.start: edit for edit in theirs}
-    breaks: list[Edit] = []
-    for mine in ours:
-        if mine.start not in their_edits:
-            continue
-        our_end, their_end = mine.text.find("\n"), their_edits[mine.start].text.find("\n")
-        if min(our_end, their_end) < 0 or "\n" in f"\n{base}"[mine.start : mine.start + 2]:
-            continue
-        shorter, longer = sorted((mine.text[:our_end], their_edits[mine.start].text[:their_end]), key=len)
-        if longer.startswith(shorter) and not inside_word(longer, len(shorter)):
-            breaks.append(Edit(mine.start, mine.start, f"{shorter}\n"))
-    return apply_edits(base, breaks) if breaks else base
 
 
 def _insertions(base: str, edits: Sequence[Edit]) -> Iterator[tuple[int, int, int]]:

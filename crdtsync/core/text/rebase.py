@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from crdtsync.core.text.align import Budget, Run, align
+from crdtsync.core.text.breaking import breaks_apart, with_breaks
 from crdtsync.core.text.combine import Place, combine, moved, touching_joined
 from crdtsync.core.text.diff import Edit, apply_edits, by_lines, diff, slid
 from crdtsync.core.text.endings import end_undone, ended, is_ended
 from crdtsync.core.text.interleave import interleave, joined_insertions
 from crdtsync.core.text.lines import Known, has_new_lines, merge_lines
-from crdtsync.core.text.meeting import told_alike, with_breaks
+from crdtsync.core.text.meeting import told_alike
 from crdtsync.core.text.shared import with_shared_lines
 from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
 
@@ -62,6 +63,11 @@ def _of_whole_lines(base: str, ours: str, theirs: str, older: bool) -> tuple[Edi
     broken = with_breaks(base, our_edits, their_edits)
     if broken != base:
         base, our_edits, their_edits = broken, diff(broken, ours), diff(broken, theirs)
+    apart, made = breaks_apart(base, our_edits, their_edits)
+    if apart:
+        more = apply_edits(theirs, made)
+        rest = _of_whole_lines(apply_edits(base, apart), ours, more, older)
+        return diff(theirs, apply_edits(more, rest))
     by_them = set(their_edits)
     common = [edit for edit in our_edits if edit in by_them]
     if common:
