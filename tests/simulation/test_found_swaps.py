@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.core.replica import looking
+from crdtsync.testing.virtual_inodes import NodeKind
 from tests.replica.test_doubts import power_cut, received, texts
 from tests.simulation.scene import Scene
 
@@ -102,3 +103,32 @@ def test_files_that_others_swap_while_one_of_them_is_looked_at_are_swapped(gap_s
     scene.a.disk.exchange("note.md", "other.md")
     scene.rest()
     assert (scene.read(scene.b, "note.md"), scene.read(scene.b, "other.md")) == (edited, note)
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.14, 2.0])
+@pytest.mark.parametrize("deleted", ["note.md", "other.md"])
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [(NodeKind.LINK, b"target"), (NodeKind.FILE, b"\0blob"), (NodeKind.FILE, text_of("o").encode())],
+)
+def test_of_two_files_that_all_swap_the_one_stays_that_nobody_deletes(
+    kind: NodeKind, data: bytes, deleted: str, gap_s: float
+) -> None:
+    """One swaps them offline, and then deletes one: the other stands where the room has it by then."""
+    scene = Scene()
+    scene.save(scene.a, "note.md", text_of("n"))
+    scene.a.disk.put("other.md", scene.a.disk.new_inode(kind, data))
+    scene.rest()
+    scene.b.link.online = False
+    scene.b.link.cut()
+    scene.a.disk.exchange("note.md", "other.md")
+    scene.wait(2.0)
+    scene.b.disk.exchange("note.md", "other.md")
+    scene.wait(gap_s)
+    scene.b.disk.take(deleted)
+    scene.wait(2.0)
+    scene.b.link.online = True
+    scene.rest()
+    left = {"note.md": data, "other.md": text_of("n").encode()}
+    del left[deleted]
+    assert {path: node.data for path, node in scene.a.disk.files()} == left

@@ -61,9 +61,10 @@ class Swapping:
         came = {path: origin for path, each in together.items() if (origin := self._came_from(path, each))}
         self._open(came, together)
         self._close(came, together)
-        while there := [path for path in came if self._has_arrived(path, came, seen)]:
+        while there := [path for path in came if self._has_arrived(path, came, seen, together)]:
             for path in there:
-                self._arrived(path, came.pop(path), together.pop(path))
+                self._arrived(path, came.pop(path), together)
+                del together[path]
         while left := [path for path in came if not self._follows(path, came, together)]:
             for path in left:
                 origin = came.pop(path)
@@ -92,23 +93,27 @@ class Swapping:
         state.half_seen = self._held.keys()
         return {path: each for path, each in together.items() if path not in came and path not in self._held}
 
-    def _has_arrived(self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen]) -> bool:
-        """Whether a file stands where the room has it, and at its old path what came from nowhere."""
+    def _has_arrived(
+        self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen], together: Mapping[str, Seen]
+    ) -> bool:
+        """Whether a file stands where the room has it, and not, or no more, at its old path."""
         origin = came[path]
         placed = self._state.view.get(origin.entry)
         return (
             placed is not None
             and placed.path == path
             and origin.path not in came
-            and isinstance(seen.get(origin.path), Present)
+            and (isinstance(seen.get(origin.path), Present) or self._is_gone(origin, together))
         )
 
-    def _arrived(self, path: str, origin: Synced, seen: Seen) -> None:
+    def _arrived(self, path: str, origin: Synced, together: Mapping[str, Seen]) -> None:
         """Whose path it was has left that, or has yet to."""
         state = self._state
         here = state.synced.at(path)
-        self._ingest.move(origin, path, state.view.get(origin.entry), self._found(seen))
-        self._stand([path], {path: seen})
+        if self._is_gone(origin, together):
+            self._left_empty(origin)
+        self._ingest.move(origin, path, state.view.get(origin.entry), self._found(together[path]))
+        self._stand([path], together)
         state.replan([origin.entry] if here is None else [origin.entry, here])
 
     def in_order(self, seen: Mapping[str, Seen]) -> list[tuple[str, Seen]]:
