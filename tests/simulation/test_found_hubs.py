@@ -37,3 +37,43 @@ def test_what_was_just_read_from_a_hub_that_then_lost_it_is_brought_back(known_b
         each.start()
     scene.rest()
     assert scene.read(scene.a, "note.md") == scene.read(scene.b, "note.md") == LINES
+
+
+@pytest.mark.parametrize("more_hubs", [0, 1, 2])
+def test_the_same_change_is_there_once_however_many_hubs_end_before_they_place_it(more_hubs: int) -> None:
+    """The first one placed both, and was killed before the later of the two had heard of the other. Each that
+    follows is killed as the earlier one has sent its own anew."""
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    assert scene.a.engine is not None and scene.b.engine is not None
+    mine, theirs, session = scene.a.engine.state, scene.b.engine.state, scene.a.engine._session
+    [agreed] = mine.synced
+    formatted = LINES.replace(" of", ", formatted, of")
+    scene.hub.commit_s = 0.5
+    scene.b.link.latency_s = 0.3
+    scene.save(scene.b, "note.md", formatted)
+    assert scene.clock.run_until(scene.clock.now_s + 2.0, lambda: len(theirs.unaccepted) == 1)
+    scene.wait(0.004)  # it is on its way
+    scene.b.link.latency_s = 5.0
+    scene.save(scene.a, "note.md", formatted)
+    both = 2 * formatted.count("formatted")
+    assert scene.clock.run_until(
+        scene.clock.now_s + 2.0, lambda: mine.documents.text(agreed.entry).count("formatted") == both
+    )
+    scene.hub.kill()
+    scene.b.link.online = False
+    scene.b.link.cut()
+    scene.hub.commit_s = 0.002
+    for _ in range(more_hubs):
+        scene.wait(1.0)
+        scene.hub.start()
+        assert scene.clock.run_until(scene.clock.now_s + 10.0, lambda: bool(session._updates))
+        scene.hub.kill()
+    scene.wait(1.0)
+    scene.hub.start()
+    scene.wait(10.0)
+    scene.b.link.latency_s = 0.001
+    scene.b.link.online = True
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == formatted

@@ -257,10 +257,8 @@ class HubSide:
 
         What others had sent since is among that, maybe the same change: they must see ours without it.
         """
-        displaced = self._state.unaccepted.displaced
-        if entry not in displaced:
+        if entry not in self._state.unaccepted.displaced:
             return None
-        displaced.discard(entry)
         ours = merge_updates([(edit.update, check_update(edit.update)) for edit in flying])
         if len(ours) > 1:
             return None  # one by one they would seem to be what one of them takes back

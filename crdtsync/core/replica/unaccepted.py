@@ -75,7 +75,7 @@ class UnacceptedEdits:
         self._unstored: dict[EntryId, list[Unaccepted]] = {}
         """Placed by a hub that may still lose them: then their place is lost, too."""
         self.displaced: set[EntryId] = set()
-        """Texts with edits that had a place at a hub that is gone, and will be placed anew."""
+        """Texts with edits that had a place at a hub that is gone, until the next one has placed them anew."""
         self.unordered: set[EntryId] = set()
         """Texts of which a hub that lost its order has yet to tell what it has."""
         self._lately: OrderedDict[EntryId, list[Unaccepted]] = OrderedDict()
@@ -112,6 +112,7 @@ class UnacceptedEdits:
             self._edits[entry] = left
         else:
             del self._edits[entry]
+            self.displaced.discard(entry)
         self._accepted.add(entry)
 
     def stored(self, entry: EntryId, update: bytes) -> None:
@@ -154,6 +155,7 @@ class UnacceptedEdits:
 
     def forget(self, entry: EntryId) -> None:
         """Where its edits come to stand does not matter any more."""
+        self.displaced.discard(entry)
         if self._edits.pop(entry, None) is not None:
             self._accepted.add(entry)
 
