@@ -39,15 +39,18 @@ def test_what_was_just_read_from_a_hub_that_then_lost_it_is_brought_back(known_b
     assert scene.read(scene.a, "note.md") == scene.read(scene.b, "note.md") == LINES
 
 
+@pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize("more_hubs", [0, 1, 2])
-def test_the_same_change_is_there_once_however_many_hubs_end_before_they_place_it(more_hubs: int) -> None:
-    """The first one placed both, and was killed before the later of the two had heard of the other. Each that
-    follows is killed as the earlier one has sent its own anew."""
+def test_the_same_change_is_there_once_however_many_hubs_end_before_they_place_it(
+    more_hubs: int, killed: bool
+) -> None:
+    """The first one placed both, and was killed before the later of the two had heard of the other; perhaps
+    the earlier one was, too. Each hub that follows is killed as that has sent its own anew."""
     scene = Scene()
     scene.save(scene.a, "note.md", LINES)
     scene.rest()
     assert scene.a.engine is not None and scene.b.engine is not None
-    mine, theirs, session = scene.a.engine.state, scene.b.engine.state, scene.a.engine._session
+    mine, theirs = scene.a.engine.state, scene.b.engine.state
     [agreed] = mine.synced
     formatted = LINES.replace(" of", ", formatted, of")
     scene.hub.commit_s = 0.5
@@ -65,6 +68,10 @@ def test_the_same_change_is_there_once_however_many_hubs_end_before_they_place_i
     scene.b.link.online = False
     scene.b.link.cut()
     scene.hub.commit_s = 0.002
+    if killed:
+        scene.a.kill()
+        scene.a.start()
+    session = scene.a.engine._session
     for _ in range(more_hubs):
         scene.wait(1.0)
         scene.hub.start()

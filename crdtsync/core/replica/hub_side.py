@@ -208,7 +208,7 @@ class HubSide:
         documents.mark(document, dirty=True)
         if flying:
             entry = EntryId(document)
-            self._state.unaccepted.sent_as(entry, self._apart(entry, flying) or update)
+            self._state.unaccepted.sent_as(entry, self._apart(entry, flying, update) or update)
         return update
 
     def _is_unordered(self, entry: EntryId) -> bool:
@@ -252,16 +252,17 @@ class HubSide:
         documents.mark(DocumentId(entry), dirty=True)
         return update
 
-    def _apart(self, entry: EntryId, flying: Sequence[Unaccepted]) -> bytes | None:
-        """Push our edits by themselves before all that the hub lacks, if they had been placed before.
+    def _apart(self, entry: EntryId, flying: Sequence[Unaccepted], lacking: bytes) -> bytes | None:
+        """Push our edits by themselves before all that the hub lacks, if that is more.
 
-        What others had sent since is among that, maybe the same change: they must see ours without it.
+        What others had sent after them is among it, if a hub that is gone had placed both: maybe the same
+        change. They must see ours without it. What had come before ours would have been taken back by now.
         """
-        if entry not in self._state.unaccepted.displaced:
-            return None
         ours = merge_updates([(edit.update, check_update(edit.update)) for edit in flying])
         if len(ours) > 1:
             return None  # one by one they would seem to be what one of them takes back
+        if ours[0] == lacking or check_update(ours[0]).structs == check_update(lacking).structs:
+            return None
         self._state.session.push(DocumentId(entry), ours[0])
         return ours[0]
 

@@ -74,8 +74,6 @@ class UnacceptedEdits:
         self._edits: dict[EntryId, list[Unaccepted]] = {}
         self._unstored: dict[EntryId, list[Unaccepted]] = {}
         """Placed by a hub that may still lose them: then their place is lost, too."""
-        self.displaced: set[EntryId] = set()
-        """Texts with edits that had a place at a hub that is gone, until the next one has placed them anew."""
         self.unordered: set[EntryId] = set()
         """Texts of which a hub that lost its order has yet to tell what it has."""
         self._lately: OrderedDict[EntryId, list[Unaccepted]] = OrderedDict()
@@ -112,7 +110,6 @@ class UnacceptedEdits:
             self._edits[entry] = left
         else:
             del self._edits[entry]
-            self.displaced.discard(entry)
         self._accepted.add(entry)
 
     def stored(self, entry: EntryId, update: bytes) -> None:
@@ -126,7 +123,6 @@ class UnacceptedEdits:
     def lose_places(self) -> bool:
         """The hub is gone, maybe with what it had not stored; whether there was any such edit."""
         lost = bool(self._unstored)
-        self.displaced |= self._unstored.keys()
         for entry, edits in self._unstored.items():
             self._edits[entry] = [*edits, *self._edits.get(entry, ())]
         self._unstored.clear()
@@ -145,7 +141,6 @@ class UnacceptedEdits:
         self._accepted |= entries
         self._unstored.clear()
         self._lately.clear()
-        self.displaced = set(entries)
         self.unordered = set(entries)
 
     def sent_alone(self, entry: EntryId) -> None:
@@ -155,7 +150,6 @@ class UnacceptedEdits:
 
     def forget(self, entry: EntryId) -> None:
         """Where its edits come to stand does not matter any more."""
-        self.displaced.discard(entry)
         if self._edits.pop(entry, None) is not None:
             self._accepted.add(entry)
 
