@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, assert_never
 from weakref import ref
 
@@ -18,6 +17,7 @@ from pycrdt import Doc, Map, MapEvent, Subscription
 from crdtsync.core.text.causal import CausalBuffer
 from crdtsync.core.text.statevector import decode
 from crdtsync.core.text.update import UpdateShape, check_update
+from crdtsync.core.tree.columns import decode_origin, decode_version, encode_origin, encode_version
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
@@ -29,11 +29,10 @@ from crdtsync.core.tree.rows import (
     SetExecutable,
     SetGone,
     SetPath,
-    Version,
 )
 from crdtsync.core.tree.snapshot import decode_snapshot, encode_snapshot
 from crdtsync.core.values import limits
-from crdtsync.core.values.digests import Digest, is_digest
+from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId, is_entry_id
 from crdtsync.errors import MalformedUpdate
@@ -189,21 +188,21 @@ class TreeDocument:
                 self._kind[entry] = kind.value
                 if executable:
                     self._exec[entry] = True
-                self._origin[entry] = _encode_origin(origin)
+                self._origin[entry] = encode_origin(origin)
                 if version is not None:
-                    self._versions[f"{entry}:{version.digest}"] = _encode_version(version)
+                    self._versions[f"{entry}:{version.digest}"] = encode_version(version)
             case SetPath(entry, path, copy_of):
                 self._path[entry] = path
                 if copy_of is not None:
                     old = self.rows[entry].origin if entry in self.rows else Origin()
-                    self._origin[entry] = _encode_origin(Origin(old.by, old.at_ms, copy_of))
+                    self._origin[entry] = encode_origin(Origin(old.by, old.at_ms, copy_of))
             case SetExecutable(entry, executable):
                 if executable:
                     self._exec[entry] = True
                 elif entry in self._exec:
                     del self._exec[entry]
             case PutVersion(entry, version, seen):
-                self._versions[f"{entry}:{version.digest}"] = _encode_version(version)
+                self._versions[f"{entry}:{version.digest}"] = encode_version(version)
                 self._drop_versions(entry, [digest for digest in seen if digest != version.digest])
             case DropVersions(entry, seen):
                 self._drop_versions(entry, seen)
@@ -304,9 +303,9 @@ class TreeDocument:
             case "gone":
                 row.gone = bytes(value) if isinstance(value, bytes | bytearray) else None
             case "origin":
-                row.origin = _decode_origin(value)
+                row.origin = decode_origin(value)
             case _:  # the versions
-                version = _decode_version(digest, value)
+                version = decode_version(digest, value)
                 others = {known: each for known, each in row.versions.items() if known != digest}
                 row.versions = others if version is None else {**others, version.digest: version}
 
@@ -337,66 +336,3 @@ class _Observer:
 
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
-
-
-def _encode_version(version: Version) -> dict[str, Any]:
-    encoded: dict[str, Any] = {"size": version.size_bytes, "by": version.by, "at": version.at_ms}
-    if version.index is not None:
-        encoded["index"] = version.index
-    if version.target is not None:
-        encoded["target"] = version.target
-    return encoded
-
-
-def _decode_version(digest: str, value: object) -> Version | None:
-    if not is_digest(digest) or not isinstance(value, dict):
-        return None
-    size = _whole(value.get("size"))
-    if size is None or size > limits.BLOB_MAX_BYTES:
-        return None
-    index, target = value.get("index"), value.get("target")
-    return Version(
-        digest=digest,
-        size_bytes=size,
-        by=_string(value.get("by")),
-        at_ms=_whole(value.get("at")) or 0,
-        index=index if is_digest(index) else None,
-        target=target if isinstance(target, str) else None,
-    )
-
-
-def _encode_origin(origin: Origin) -> dict[str, Any]:
-    encoded: dict[str, Any] = {"by": origin.by, "at": origin.at_ms}
-    if origin.copy_of is not None:
-        encoded["copy_of"] = origin.copy_of
-    return encoded
-
-
-def _decode_origin(value: object) -> Origin:
-    if not isinstance(value, dict):
-        return Origin()
-    copy_of = value.get("copy_of")
-    by, at_ms = _string(value.get("by")), _whole(value.get("at")) or 0
-    return Origin(by, at_ms, copy_of) if is_entry_id(copy_of) else _plain_origin(by, at_ms)
-
-
-@lru_cache(maxsize=4096)
-def _plain_origin(by: str, at_ms: int) -> Origin:
-    """Of many files that came at once there are hundreds with the same."""
-    return Origin(by, at_ms)
-
-
-def _string(value: object) -> str:
-    """A person's name: the same few in thousands of rows."""
-    if not isinstance(value, str) or len(value) > limits.PERSON_NAME_SENT_MAX_CHARS:
-        return ""
-    return sys.intern(value)
-
-
-def _whole(value: object) -> int | None:
-    """Yjs numbers arrive as floats; whole and within 53 bits, or nothing."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not 0 <= value < 1 << 53 or value != int(value):
-        return None
-    return int(value)
