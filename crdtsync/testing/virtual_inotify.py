@@ -105,7 +105,7 @@ class VirtualInotify:
             if mishap == "twice":
                 self._queue.append(event)
         if what & Happening.DELETE_SELF:
-            self._drop(wd)
+            self._detach(wd)
             self._put(InotifyEvent(wd, InotifyConstants.IN_IGNORED, 0, b""))
 
     def take(self) -> None:
@@ -141,13 +141,21 @@ class VirtualInotify:
             callbacks = [each for _, _, found in self._watches.values() for each in found.values()]
             for callback in {id(each): each for each in callbacks}.values():
                 callback.on_queue_overflow()
+        elif event.wd in self._watches and event.is_ignored:
+            self._drop(event.wd)  # not before: what happened in the folder until it went is told
         elif event.wd in self._watches:
             for callback in list(self._watches[event.wd][2].values()):
                 callback.on_event(event)
 
+    def _detach(self, wd: WatchDescriptor) -> None:
+        """Nothing more happens in the folder."""
+        inode = self._watches[wd][0]
+        if self._descriptors.get(inode) == wd:
+            del self._descriptors[inode]
+            self._kernel.filesystem.listeners.get(inode, [self]).remove(self)
+
     def _drop(self, wd: WatchDescriptor) -> None:
-        inode, _, callbacks = self._watches.pop(wd)
-        del self._descriptors[inode]
-        self._kernel.filesystem.listeners.get(inode, [self]).remove(self)
+        self._detach(wd)
+        _, _, callbacks = self._watches.pop(wd)
         for callback in callbacks.values():
             callback.on_watch_deleted(wd)

@@ -11,7 +11,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, Mask, WatchDescriptor
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyConstants,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchDescriptor,
+)
 
 from crdtsync.testing.virtual_inotify import VirtualInotify
 from crdtsync.testing.virtual_kernel import VirtualKernel
@@ -41,6 +48,22 @@ class Ears:
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """Nothing to forget."""
+
+    def on_queue_overflow(self) -> None:
+        raise AssertionError("not so many")
+
+
+class Listener:
+    """Notes down what it is told of a folder, and that it is told no more."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, bytes]] = []
+
+    def on_event(self, event: InotifyEvent) -> None:
+        self.told.append((int(event.mask), event.name))
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        self.told.append((InotifyConstants.IN_IGNORED, b""))
 
     def on_queue_overflow(self) -> None:
         raise AssertionError("not so many")
@@ -171,3 +194,33 @@ def test_everything_that_happens_is_told_alike(
         also_heard = [each for each in virtual_ears.heard() if not each[1] & InotifyConstants.IN_IGNORED]
         assert also_heard == heard, said
     os.close(ears.fd)
+
+
+def test_what_happened_in_a_folder_is_told_though_it_is_gone_by_then(
+    places: Callable[[str], tuple[Place, Place]],
+) -> None:
+    ours, theirs = places("gone")
+    assert isinstance(theirs.kernel, VirtualKernel)
+    real_watcher, virtual_watcher = InotifyFD(), VirtualInotify(theirs.kernel, lambda: None)
+    listeners = []
+    watchers: list[tuple[Place, InotifyFD | VirtualInotify]] = [
+        (ours, real_watcher),
+        (theirs, virtual_watcher),
+    ]
+    for at, watcher in watchers:
+        fd = at.kernel.open_folder("d", at.fd)
+        at.write("new", b"data", dir_fd=fd)
+        listener = Listener()
+        path = f"{at.path}/d".encode() if at is ours else b"/proc/self/fd/%d/." % fd
+        watcher.add_callback(path, MASK, listener, CallbackId(1))
+        at.kernel.unlink("new", fd)
+        at.kernel.close(fd)
+        at.kernel.rmdir("d", at.fd)
+        listeners.append(listener)
+    for event in real_watcher.read_events():
+        real_watcher.handle_event(event)
+    real_watcher.close()
+    virtual_watcher.take()
+    told, also_told = (listener.told for listener in listeners)
+    assert also_told == told
+    assert told[0] == (InotifyConstants.IN_DELETE, b"new")

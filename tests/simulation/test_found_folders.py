@@ -128,6 +128,18 @@ def test_a_save_in_the_second_of_another_is_found_though_the_watcher_lost_its_en
     assert scene.read(scene.b, "note.md") == "two line\n"
 
 
+def test_a_deletion_of_which_the_watcher_lost_the_event_is_found_by_a_scan() -> None:
+    scene = Scene()
+    for path in ("x.md", "y.md"):
+        scene.save(scene.a, path, f"this is {path}\n")
+    scene.rest()
+    scene.b.pace.overflows = 1.0
+    scene.b.disk.take("x.md")
+    scene.b.pace.overflows = 0.0
+    scene.rest()
+    assert scene.paths(scene.a) == ["y.md"]
+
+
 def test_an_empty_folder_that_takes_the_place_of_a_file_is_shared_without_a_scan() -> None:
     scene = Scene()
     scene.save(scene.a, "x/note", "a note\n")

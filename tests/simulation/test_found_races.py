@@ -83,3 +83,14 @@ def test_a_file_that_is_being_written_takes_no_place_of_another_meanwhile() -> N
     scene.b.handle(ev.MoveFiles(1, "source", "moved"))
     scene.rest()
     assert scene.paths(scene.a) == ["moved"] and scene.read(scene.a, "moved") == "source\n"
+
+
+def test_an_edit_survives_a_deletion_by_someone_who_had_not_seen_it() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", "first\n")
+    scene.rest()
+    scene.b.link.latency_s = 0.6
+    scene.save(scene.b, "note.md", "first\nadded by b\n")
+    scene.a.disk.take("note.md")
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == "first\nadded by b\n"

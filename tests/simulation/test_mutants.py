@@ -26,30 +26,24 @@ from crdtsync.core.replica.doubts import Doubts
 from crdtsync.core.replica.effects import DropDisplaced
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.observing import Observing
-from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.session import HubSession
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.swapping import Swapping
 from crdtsync.core.replica.unaccepted import UnacceptedEdits
 from crdtsync.core.text.diff import diff
-from crdtsync.core.tree.rows import Operation, SetGone
+from crdtsync.core.tree import view
 from crdtsync.core.wire.control import Cursor
 from crdtsync.testing.oracles import Broken
 from crdtsync.testing.world import World
 from tests.doors import test_texts as doors
 from tests.simulation import test_found as stories
+from tests.simulation import test_found_folders as folders
+from tests.simulation import test_found_races as races
 from tests.simulation import test_second_lines as second_lines
 from tests.simulation import test_transactions as transactions
 from tests.simulation.plans import plain_plan
 
 Mutant = Callable[[], AbstractContextManager[object]]
-
-_deletion = ingest.deletion
-
-
-def _covers_everything(agreed: Synced) -> Operation:
-    made = _deletion(agreed)
-    return SetGone(agreed.entry, b"\x01\x01\xff\xff\xff\x7f") if isinstance(made, SetGone) else made
 
 
 def _drop(self: transfers.Transfers, displaced: Any, *_: object) -> None:
@@ -103,6 +97,14 @@ def _one_change(killed: str) -> None:
 
 
 STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
+    "a deletion covers what its author had not seen": (
+        lambda: patch.object(view, "covers", lambda *_: True),
+        races.test_an_edit_survives_a_deletion_by_someone_who_had_not_seen_it,
+    ),
+    "what a scan does not find is not looked for": (
+        lambda: patch.object(Observing, "_missing", lambda *_: None),
+        folders.test_a_deletion_of_which_the_watcher_lost_the_event_is_found_by_a_scan,
+    ),
     "two who make one change both keep theirs": (
         lambda: patch.object(ingest.Ingest, "take_back_doubled", lambda *_: None),
         lambda: _one_change("a"),
@@ -154,10 +156,6 @@ STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
 }
 
 SEEDS: dict[str, tuple[Mutant, int]] = {
-    "a deletion covers what its author had not seen": (
-        lambda: patch.object(ingest, "deletion", _covers_everything),
-        2040,
-    ),
     "our edits replace what others made meanwhile": (
         lambda: patch.object(ingest, "rebase", lambda base, ours, theirs, **_: diff(theirs, ours)),
         2012,
@@ -171,10 +169,6 @@ SEEDS: dict[str, tuple[Mutant, int]] = {
         2045,
     ),
     "updates are not sent": (lambda: patch.object(HubSession, "push", lambda *_: None), 2001),
-    "what a scan does not find is not looked for": (
-        lambda: patch.object(Observing, "_missing", lambda *_: None),
-        2030,
-    ),
 }
 
 
