@@ -11,11 +11,11 @@ from crdtsync.core.replica.chains import chain_of, occupant_of
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.effects import CancelTransfer, Fetch
 from crdtsync.core.replica.links import leads_astray
+from crdtsync.core.replica.outcomes import Outcomes
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.sparing import is_spared
-from crdtsync.core.replica.state import ReplicaState, UnderWay
+from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import (
-    Cause,
     Done,
     Failed,
     KeepCopy,
@@ -37,7 +37,6 @@ from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import (
     BlobContent,
     Content,
-    Fingerprint,
     Kind,
     LinkContent,
     Manifest,
@@ -51,6 +50,7 @@ class Materialise:
     def __init__(self, state: ReplicaState, deletions: Deletions) -> None:
         self._state = state
         self._deletions = deletions
+        self._outcomes = Outcomes(state)
         self._beside: dict[int, EntryId] = {}
         """By the steps that swap two files, whose the other one is: it is left alone, too."""
 
@@ -300,7 +300,7 @@ class Materialise:
             state.replan(state.taken.pop(under_way.step.content.digest, ()))
         match outcome:
             case Done(fingerprint, displaced):
-                self._succeeded(under_way, fingerprint, now)
+                self._outcomes.succeeded(under_way, fingerprint, now)
                 if entry is not None:
                     state.give_up(entry)
                 if displaced is not None:
@@ -313,94 +313,6 @@ class Materialise:
                 if entry is not None:
                     state.raced(entry, under_way.step.path, path, now)
             case Failed(cause, message):
-                self._failed(under_way, cause, message, now)
+                self._outcomes.failed(under_way, cause, message, now)
             case _:
                 assert_never(outcome)
-
-    def _succeeded(self, under_way: UnderWay, fingerprint: Fingerprint | None, now: float) -> None:
-        state = self._state
-        step, agreed = under_way.step, under_way.agreed
-        state.looking.touched(step.path)
-        match step:
-            case WriteFile(expected=expected, content=content):
-                assert agreed is not None
-                state.out.notice("received", step.path, "created" if expected is None else "edited")
-                state.pacing.wrote(agreed.entry, now)
-                state.own_files.put(step.path, fingerprint)
-                if content.digest == agreed.digest:
-                    self._stands(agreed._replace(fingerprint=fingerprint), now)
-                else:  # an edit on top of it stays on this disk
-                    seen = OnDisk(agreed.kind, content.digest, fingerprint)
-                    state.disk.put(step.path, seen)
-                    state.agree(agreed._replace(fingerprint=seen.fingerprint_of(agreed.digest)))
-            case SetExecutable() | MakeFolder():
-                assert agreed is not None
-                self._stands(agreed._replace(fingerprint=fingerprint), now)
-            case MoveFile(target=target, expected=expected):
-                state.looking.touched(target)
-                state.out.notice("received", step.path, f"renamed to {target}")
-                state.disk.discard(step.path)
-                if agreed is None:  # it made room, and belongs to no entry
-                    state.held.pop(step.path, None)
-                    state.looking.want(target)
-                elif expected.digest == agreed.digest:
-                    self._stands(agreed._replace(fingerprint=fingerprint), now)
-                else:  # an edit that is still to be ingested has moved along
-                    state.disk.put(target, OnDisk(agreed.kind, expected.digest, fingerprint))
-                    state.agree(agreed)
-                    state.looking.want(target)
-            case SwapFiles(path=path, other=other):
-                self._swapped(path, other, now)
-            case RemoveFile(entry=entry):
-                state.out.notice("received", step.path, "deleted")
-                state.disk.discard(step.path)
-                removed = state.synced.get(entry)
-                if removed is not None:
-                    state.documents.keep_agreed(removed, now)
-                state.forget(entry)
-            case RemoveFolder():
-                pass
-            case KeepCopy(path=path):
-                state.looking.want(path)
-            case _:
-                assert_never(step)
-
-    def _stands(self, agreed: Synced, now: float) -> None:
-        state = self._state
-        state.documents.comes(agreed, now)
-        state.disk.put(agreed.path, OnDisk(agreed.kind, agreed.digest, agreed.fingerprint))
-        state.agree(agreed)
-
-    def _swapped(self, path: str, other: str, now: float) -> None:
-        """Both files are where the other was; their fingerprints are learnt by looking."""
-        state = self._state
-        state.looking.touched(other)
-        entries = state.synced.at(path), state.synced.at(other)
-        mine, theirs = (state.synced.get(entry) if entry else None for entry in entries)
-        for agreed in (mine, theirs):
-            if agreed is not None:
-                state.documents.left(agreed)
-                state.undurable.setdefault(agreed.entry, agreed)  # a power cut may undo the exchange
-                state.synced.discard(agreed.entry)
-                state.disk.discard(agreed.path)
-        for agreed, at in ((mine, other), (theirs, path)):
-            if agreed is not None:
-                self._stands(agreed._replace(path=at), now)
-                state.busy.discard(agreed.entry)
-                state.replan([agreed.entry])
-                state.looking.want(at)
-
-    def _failed(self, under_way: UnderWay, cause: Cause, message: str, now: float) -> None:
-        state, step = self._state, under_way.step
-        if isinstance(step, RemoveFolder):
-            return  # something that is not shared lives in it: it stays
-        if isinstance(step, KeepCopy):
-            state.looking.want(step.path)
-        if under_way.entry is not None:
-            quick = cause in (Cause.BLOCKED, Cause.NOT_EMPTY)
-            if not quick or under_way.entry in state.retries:
-                state.tell(step.path, "failed", message)
-            retry = state.retry_later(under_way.entry, step.path, now, 0.25 if quick else 2.0)
-            retry.races += 1  # else the look after a step asks for the step again, for ever
-        else:
-            state.tell(step.path, "failed", message)
