@@ -22,6 +22,7 @@ from crdtsync.adapters.spelling import Listings
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import (
+    IGNORED,
     Absent,
     Folder,
     Seen,
@@ -34,7 +35,6 @@ from crdtsync.core.values.reserved import STATE_FOLDER, litter_name
 
 GLANCE_MAX_BYTES: Final = 64 * limits.KiB
 """Reading, hashing and decoding it takes about as long as waking another thread."""
-IGNORED = Unshareable("ignored")
 
 
 class Looker:
@@ -115,7 +115,7 @@ class Looker:
                     return self._at(dir_fd, name, wanted, status, rules, listings)
             except (FileNotFoundError, Blocked):
                 # Every folder above could be read, or one of them is no folder: nothing can be at this path.
-                return IGNORED if rules.ignored(name, False) else Absent()
+                return Unshareable(IGNORED) if rules.ignored(name, False) else Absent()
         except OSError as error:
             return Unreadable(unreadable_reason(error))
 
@@ -131,9 +131,9 @@ class Looker:
         """What is at a name of which there is a ``status``. Raises OSError."""
         is_dir = stat.S_ISDIR(status.st_mode)
         if not (listings or Listings(self._tree)).spell(wanted.path):
-            return IGNORED if rules.ignored(name, is_dir) else Absent()
+            return Unshareable(IGNORED) if rules.ignored(name, is_dir) else Absent()
         if rules.ignored(name, is_dir):
-            return IGNORED
+            return Unshareable(IGNORED)
         if is_dir:
             return self._folder(name, dir_fd)
         unless = wanted.unless

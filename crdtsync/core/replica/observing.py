@@ -23,6 +23,7 @@ from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import (
+    IGNORED,
     Absent,
     BlobContent,
     Content,
@@ -37,9 +38,6 @@ from crdtsync.core.values.files import (
     kind_of,
 )
 from crdtsync.core.values.paths import is_below, name, parent
-
-IGNORED = "ignored"
-"""The reason of an Unshareable that nobody needs to be told of."""
 
 IGNORE_FILES = frozenset({".gitignore", ".crdtsyncignore"})
 

@@ -49,9 +49,10 @@ class Outcomes:
                 state.looking.touched(target)
                 state.out.notice("received", step.path, f"renamed to {target}")
                 state.disk.discard(step.path)
+                if agreed is None or state.ignored(target):
+                    state.looking.want(target)
                 if agreed is None:  # it made room, and belongs to no entry
                     state.held.pop(step.path, None)
-                    state.looking.want(target)
                 elif expected.digest == agreed.digest:
                     self._stands(agreed._replace(fingerprint=fingerprint), now)
                 else:  # an edit that is still to be ingested has moved along

@@ -11,6 +11,7 @@ from crdtsync.core.replica.chains import waits_for_spelling
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.doubts import Doubts
 from crdtsync.core.replica.events import Differing
+from crdtsync.core.replica.ignored_places import left_behind, place_here
 from crdtsync.core.replica.ingest import Ingest, deletion
 from crdtsync.core.replica.links import edited_astray
 from crdtsync.core.replica.live import LiveTexts
@@ -24,7 +25,7 @@ from crdtsync.core.replica.steps import Outcome, Raced
 from crdtsync.core.replica.successors import arrived, in_ruins, may_have_arrived, succeeded
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.tree.view import Placement
-from crdtsync.core.values.files import Content, Kind, Present, TextContent
+from crdtsync.core.values.files import IGNORED, Content, Kind, Present, TextContent
 from crdtsync.core.values.ids import EntryId
 
 
@@ -111,6 +112,8 @@ class Reconcile:
         if content is None and agreed.path in state.half_seen:
             return  # to ask for another look would only put off what the one that is awaited decides
         state.held.pop(agreed.path, None)
+        if left_behind(state, agreed, placed):
+            return
         if placed is not None and placed.kind is not agreed.kind:
             # A kind never changes, unless someone forges it: what stands here is not that entry.
             state.forget(entry)
@@ -124,12 +127,14 @@ class Reconcile:
         seen = self.doubts.standing(entry, agreed.path)
         disk, room = self._disk_fact(agreed, seen, passed), self._room_fact(agreed, placed)
         here = disk is Disk.SAME or (disk is Disk.EDITED and not edited_astray(state, agreed, placed))
-        if placed is not None and placed.path != agreed.path and here:
+        place = None if placed is None else place_here(state, agreed, placed)
+        unheard = disk is Disk.EDITED and place is not None and state.ignored(place.path)  # is sent first
+        if place is not None and place.path != agreed.path and here and not unheard:
             assert seen is not None
             if disk is Disk.EDITED and content is None and state.looking.is_asked(agreed.path):
                 state.looking.want(agreed.path)  # it may be one that changed names with it
-            elif not self._hidden(placed.path) and not self._has_to_wait(placed, now):
-                self._materialise.move(agreed, placed, seen, now)
+            elif not self._has_to_wait(place, now):
+                self._materialise.move(agreed, place, seen, now)
             return
         if (
             disk is Disk.REPLACED
@@ -161,11 +166,9 @@ class Reconcile:
             return Room.GONE
         return Room.SAME if self._state.room_digest(agreed.entry) == agreed.digest else Room.EDITED
 
-    def _hidden(self, path: str) -> bool:
-        """Whether this disk does not take part in the path: ignored, or unreadable."""
-        return self._state.ignored(path) or self._state.disk.reason_unknown(path) is not None
-
     def _has_to_wait(self, placed: Placement, now: float) -> bool:
+        if self._state.disk.reason_unknown(placed.path) not in (None, IGNORED):
+            return True
         return self.reading.makes_room(placed) or waits_for_spelling(self._state, placed, now)
 
     # -- actions --------------------------------------------------------------------------------------
@@ -175,7 +178,9 @@ class Reconcile:
         path = placed.path
         if self._materialise.puts_off(placed) and not (state.disk.get(path) or state.synced.at(path)):
             return  # what else is to be known of the path is asked once its turn comes
-        if self._hidden(path) or state.looking.is_absent(path) or state.unsure_at.get(path):
+        if state.ignored(path) or state.disk.reason_unknown(path) is not None:
+            return  # this disk does not take part in it
+        if state.looking.is_absent(path) or state.unsure_at.get(path):
             return  # of what stands there, some other entry's agreement tells more once it is sure
         seen = state.disk.get(path)
         other = state.synced.at(path)

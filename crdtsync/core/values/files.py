@@ -162,6 +162,10 @@ class Unreadable:
     reason: str
 
 
+IGNORED: Final = "ignored"
+"""The reason of an Unshareable that nobody needs to be told of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unshareable:
     """Something that never enters a room: a socket, a FIFO, a device, a link that escapes, a foreign name."""

@@ -1,0 +1,109 @@
+"""A file that is shared here, and that others have moved to where it is ignored on this disk."""
+
+from __future__ import annotations
+
+from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.replica.test_live import shared
+from tests.simulation.scene import Scene
+
+
+def offline(replica: VirtualReplica) -> None:
+    replica.link.online = False
+    replica.link.cut()
+
+
+def online(replica: VirtualReplica) -> None:
+    replica.link.online = True
+
+
+def moved_to_what_b_ignores() -> Scene:
+    """``a`` has renamed ``a.md``, and ``b``, which is offline, made a rule meanwhile."""
+    scene = shared()
+    offline(scene.b)
+    scene.a.disk.make_folder("build")
+    scene.a.disk.rename("a.md", "build/a.md")
+    scene.save(scene.b, ".gitignore", "build/\n")
+    scene.wait(10.0)
+    return scene
+
+
+def test_it_goes_where_the_room_has_it_although_that_is_ignored() -> None:
+    scene = moved_to_what_b_ignores()
+    online(scene.b)
+    scene.rest()
+    assert scene.paths(scene.b) == [".gitignore", "build/a.md"]
+    scene.save(scene.b, "a.md", "another\n")
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "another\n"
+
+
+def test_it_is_shared_again_once_nobody_ignores_it() -> None:
+    scene = moved_to_what_b_ignores()
+    online(scene.b)
+    scene.rest()
+    scene.save(scene.b, "build/a.md", "one\ntwo\nthree\n")
+    scene.rest_apart()
+    assert scene.read(scene.a, "build/a.md") == "one\ntwo\n"
+    scene.save(scene.b, ".gitignore", "")
+    scene.rest()
+    assert scene.read(scene.a, "build/a.md") == "one\ntwo\nthree\n"
+
+
+def test_what_was_saved_before_it_went_there_is_sent_first() -> None:
+    scene = moved_to_what_b_ignores()
+    scene.save(scene.b, "a.md", "one\ntwo\nthree\n")
+    online(scene.b)
+    scene.rest_apart()
+    assert scene.read(scene.b, "build/a.md") == "one\ntwo\nthree\n"
+    scene.save(scene.b, ".gitignore", "")
+    scene.rest()
+    assert scene.read(scene.a, "build/a.md") == "one\ntwo\nthree\n"
+
+
+def test_a_private_file_that_stands_there_stays_and_it_goes_beside_that() -> None:
+    scene = shared()
+    offline(scene.b)
+    scene.save(scene.b, ".gitignore", "*.log\n")
+    scene.save(scene.b, "a.log", "private\n")
+    scene.a.disk.rename("a.md", "a.log")
+    scene.wait(10.0)
+    online(scene.b)
+    scene.rest_apart()
+    here = {path: node.data for path, node in scene.b.disk.files()}
+    assert here.pop(".gitignore") == b"*.log\n" and here.pop("a.log") == b"private\n"
+    assert list(here.values()) == [b"one\ntwo\n"]
+    scene.save(scene.a, "a.md", "another\n")
+    scene.rest_apart()
+    assert scene.read(scene.b, "a.md") == "another\n"
+
+
+def test_a_copy_whose_name_is_ignored_makes_room_for_the_file_of_the_others() -> None:
+    scene = shared()
+    scene.save(scene.a, ".gitignore", "x/*\n!x/keep.log\n")
+    scene.rest()
+    offline(scene.a)
+    scene.save(scene.a, "x/keep.log", "of a\n")
+    scene.save(scene.b, "x/keep.log", "of b, and nothing else\n")
+    scene.wait(10.0)
+    online(scene.a)
+    scene.rest_apart()
+    assert scene.read(scene.a, "x/keep.log") == scene.read(scene.b, "x/keep.log")
+    kept = {node.data for _, node in scene.a.disk.files()} | {node.data for _, node in scene.b.disk.files()}
+    assert {b"of a\n", b"of b, and nothing else\n"} <= kept
+    scene.save(scene.a, ".gitignore", "")
+    scene.rest()
+    assert len(scene.paths(scene.b)) == 4
+
+
+def test_what_others_move_out_of_what_came_to_be_ignored_here_comes_beside_it() -> None:
+    scene = shared()
+    offline(scene.b)
+    scene.save(scene.b, ".gitignore", "a.md\n")
+    scene.a.disk.rename("a.md", "b.md")
+    scene.wait(10.0)
+    scene.save(scene.b, "a.md", "mine\n")
+    online(scene.b)
+    scene.rest_apart()
+    assert scene.read(scene.b, "b.md") == "one\ntwo\n"
+    assert scene.read(scene.b, "a.md") == "mine\n"
+    assert scene.paths(scene.a) == [".gitignore", "b.md"]
