@@ -23,6 +23,7 @@ GROUPS: dict[str, dict[str, int]] = {
     "retype": {"retype": 2},
     "editors": {"slow": 2, "aside": 3, "copy": 1, "empty": 1},
     "stale": {"load": 3, "save_stale": 3},
+    "ignores": {"ignore": 3},
 }
 FAULTS = ("offline", "kill", "kill_within", "cut", "hub_kill", "hub_restore", "state_lost", "hints", "races")
 DISK_FAULTS = ("kill_at", "power", "trouble", "coarse")
@@ -40,6 +41,11 @@ LATER_FAULTS = (
 open, stores that cannot be written or are replaced by an older copy, clocks that jump, blobs in pieces."""
 FOLDING_SHARE = 0.25
 """Of worlds with disks that take several names for one, and people who spell names in several ways."""
+
+IGNORES_SHARE = 0.08
+"""Of worlds whose people change ignore files. Nobody takes turns in them, for not all get the same; whether
+something stands twice is not asked: what is ignored here and was moved elsewhere is two files. Their disks
+fold no names."""
 
 TYPISTS_SHARES = (0.7, 0.2, 0.1)
 """Of worlds with none, one and two people who type in pages at the hub's Yjs door."""
@@ -90,14 +96,17 @@ class Plan:
         """Any mixture: a bug that needs two things is found where only few others disturb."""
         streams = Streams(seed)
         rng, names, disk = streams["plan"], streams["names"], streams["disk faults"]
+        ignores, folding = streams["ignores"].random() < IGNORES_SHARE, names.random() < FOLDING_SHARE
         return Plan(
             replicas=rng.choice([2, 2, 2, 3, 4]),
             acts=rng.choice([3, 6, 10, 20, 40]),
             pause_s=rng.choice([0.01, 0.05, 0.3, 1.0]),
-            groups=frozenset(name for name in GROUPS if rng.random() < 0.35),
+            groups=frozenset(name for name in GROUPS if name != "ignores" and rng.random() < 0.35)
+            | (frozenset({"ignores"}) if ignores else frozenset()),
             faults=frozenset(name for name in FAULTS if rng.random() < 0.2)
             | frozenset(name for name in DISK_FAULTS if disk.random() < 0.15)
             | frozenset(name for name in LATER_FAULTS if streams["later faults"].random() < 0.08),
-            disks=tuple(names.choices(sorted(MODES), k=4)) if names.random() < FOLDING_SHARE else (),
+            turns=0 if ignores else 6,
+            disks=() if ignores or not folding else tuple(names.choices(sorted(MODES), k=4)),
             typists=streams["typists"].choices((0, 1, 2), TYPISTS_SHARES)[0],
         )

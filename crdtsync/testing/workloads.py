@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 
 from crdtsync.core.text.classify import classify
-from crdtsync.core.values.paths import is_below, parent
+from crdtsync.core.values.paths import is_below, name, parent
 from crdtsync.core.values.reserved import reserved_path
 from crdtsync.testing.clock import Trace, shown
 from crdtsync.testing.oracles import Ledger
@@ -19,6 +19,8 @@ from crdtsync.testing.virtual_inodes import NodeKind
 
 NAMES = ("a.md", "b.md", "c.txt", "d.bin", "e")
 FOLDERS = ("", "", "x", "y", "x/z")
+IGNORE_FILES = (".gitignore", ".crdtsyncignore")
+RULES = ("*.txt", "/b.md", "e", "x/*", "y/", "!x/a.md", "*(conflict*")
 
 
 class Person:
@@ -73,6 +75,7 @@ class Person:
             "retype": self._retype,
             "copy": self._copy,
             "empty": self._empty,
+            "ignore": self._ignore,
         }
 
     def save_racing(self, path: str) -> None:
@@ -89,6 +92,17 @@ class Person:
             if reserved_path(each) or (self._disk.is_folder(each) and not self._disk.inside(each)):
                 self._disk.take(each)
                 self._trace.note(self.name, f"PERSON takes away {each}")
+        self.ignore_nothing()
+
+    def ignore_nothing(self) -> bool:
+        """Takes all ignore files away; returns whether there were any."""
+        nodes = self._disk.nodes
+        found = [path for path in nodes if name(path) in IGNORE_FILES and not self._disk.is_folder(path)]
+        for path in found:
+            self._ledger.deleted(self.name, self._disk.nodes[path].data)
+            self._disk.take(path)
+            self._trace.note(self.name, f"PERSON ignores nothing by {path}")
+        return bool(found)
 
     # -- contents ---------------------------------------------------------------------------------------
 
@@ -273,6 +287,18 @@ class Person:
             self._disk.make_folder(path)
             self._put(f"{path}/in.md", b"", self._text())
         return path
+
+    def _ignore(self) -> str:
+        folder = self._rng.choice(("", "", "x"))
+        path = "/".join(filter(None, (folder, self._rng.choice(IGNORE_FILES))))
+        if self._disk.blocked_by(path) or self._disk.is_folder(path):
+            raise FileExistsError(path)
+        if folder:
+            self._disk.make_folder(folder)
+        node = self._disk.get(path)
+        rules = [rule for rule in RULES if self._rng.random() < 0.3]
+        self._put(path, b"" if node is None else node.data, "".join(f"{rule}\n" for rule in rules).encode())
+        return f"{path}: {' '.join(rules)}"
 
     def _copy(self) -> str:
         path, target = self._pick(self._is_file), self._free_path()

@@ -8,6 +8,7 @@ from crdtsync.testing.plan import LATER_FAULTS, Plan
 
 
 def plain_plan(seed: int) -> Plan:
-    """No Yjs clients, and none of the later faults."""
+    """No Yjs clients, no ignore files, and none of the later faults."""
     plan = Plan.of_seed(seed)
-    return replace(plan, typists=0, faults=plan.faults - set(LATER_FAULTS))
+    groups, faults = plan.groups - {"ignores"}, plan.faults - set(LATER_FAULTS)
+    return replace(plan, typists=0, turns=Plan().turns, groups=groups, faults=faults)

@@ -31,7 +31,8 @@ def waits_for_spelling(state: ReplicaState, placed: Placement, now: float) -> bo
             continue
         above = {each for path in state.looking.open_paths for each in parents(path)} - {folder}
         twins = [each for each in beside if key(each) == key(folder)]
-        standing = [state.synced.at(path) for twin in twins for path in state.disk.below(twin)]
+        shared = (path for twin in twins for path in state.disk.below(twin) if not state.ignored(path))
+        standing = map(state.synced.at, shared)
         untold = any(entry is None or state.view.get(entry) is None for entry in standing)
         if untold or key(folder) in map(key, above):
             state.retry_later(placed.entry, placed.path, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.paths import conflict_path
 
 
@@ -12,12 +13,10 @@ def place_here(state: ReplicaState, agreed: Synced, placed: Placement) -> Placem
     """Where this disk is to have the file. As the room has it, also where that is ignored: the name that it
     leaves may be wanted for another, and what would be saved to it there would reach nobody. If something
     that is not shared turned out to stand at the place, or another file that is ignored there, then beside
-    it. What is ignored where it stands stays there.
+    it.
     """
     if placed.path == agreed.path or not state.ignored(placed.path):
         return placed
-    if state.ignored(agreed.path):
-        return placed._replace(path=agreed.path)
     retry = state.retries.get(agreed.entry)
     if state.synced.at(placed.path) is None and (retry is None or not retry.races):
         return placed
@@ -34,4 +33,12 @@ def left_behind(state: ReplicaState, agreed: Synced, placed: Placement | None) -
         return False
     state.forget(agreed.entry)
     state.replan([agreed.entry])
+    return True
+
+
+def rests_ignored(state: ReplicaState, entry: EntryId, path: str) -> bool:
+    """Whether the path of the entry is ignored here: then nothing that was put off is left to try."""
+    if not state.ignored(path):
+        return False
+    state.give_up(entry)
     return True

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import assert_never
 
 from crdtsync.core.replica.chains import waits_for_spelling
+from crdtsync.core.replica.choices import Choices
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.doubts import Doubts
 from crdtsync.core.replica.events import Differing
-from crdtsync.core.replica.ignored_places import left_behind, place_here
+from crdtsync.core.replica.ignored_places import left_behind, place_here, rests_ignored
 from crdtsync.core.replica.ingest import Ingest, deletion
 from crdtsync.core.replica.links import edited_astray
 from crdtsync.core.replica.live import LiveTexts
@@ -46,13 +47,7 @@ class Reconcile:
         self.reading = Reading(state, materialise, deletions)
         self.doubts = Doubts(state, deletions)
         self._mending = Mending(state, ingest, materialise)
-        self._decided = Differing.BOTH
-        self._decided_paths: frozenset[str] = frozenset()
-
-    def decide(self, differing: Differing, paths: frozenset[str]) -> None:
-        """What a first join does with the files at these paths; everywhere else both are kept."""
-        self._decided = differing
-        self._decided_paths = paths
+        self.choices = Choices(state)
 
     def step_done(self, step: int, outcome: Outcome, now: float) -> None:
         """Take the outcome of a step."""
@@ -71,7 +66,7 @@ class Reconcile:
             return  # what is held there is the entry's own affair
         state.held.pop(path, None)
         seen = state.disk.get(path)
-        if seen is None:
+        if seen is None or state.ignored(path):
             return
         entry = state.view.at(path)
         placed = None if entry is None else state.view.get(entry)
@@ -151,7 +146,8 @@ class Reconcile:
 
     def _disk_fact(self, agreed: Synced, seen: OnDisk | None, passed: bool) -> Disk:
         state = self._state
-        if self._deletions.covers(agreed.entry) or state.disk.reason_unknown(agreed.path) is not None:
+        unheard = state.ignored(agreed.path) or state.disk.reason_unknown(agreed.path) is not None
+        if unheard or self._deletions.covers(agreed.entry):
             return Disk.UNKNOWN
         if not passed and state.looking.is_absent(agreed.path):
             return Disk.UNKNOWN
@@ -167,18 +163,22 @@ class Reconcile:
         return Room.SAME if self._state.room_digest(agreed.entry) == agreed.digest else Room.EDITED
 
     def _has_to_wait(self, placed: Placement, now: float) -> bool:
-        if self._state.disk.reason_unknown(placed.path) not in (None, IGNORED):
+        if self._unread(placed.path):
             return True
         return self.reading.makes_room(placed) or waits_for_spelling(self._state, placed, now)
+
+    def _unread(self, path: str) -> bool:
+        """Whether nothing can be said of the path. A folder that is ignored is only in the way."""
+        return self._state.disk.reason_unknown(path) not in (None, IGNORED)
 
     # -- actions --------------------------------------------------------------------------------------
 
     def _never_agreed(self, placed: Placement, content: Content | None, now: float) -> None:
         state = self._state
         path = placed.path
-        if self._materialise.puts_off(placed) and not (state.disk.get(path) or state.synced.at(path)):
+        if not (state.disk.get(path) or state.synced.at(path)) and self._materialise.puts_off(placed):
             return  # what else is to be known of the path is asked once its turn comes
-        if state.ignored(path) or state.disk.reason_unknown(path) is not None:
+        if rests_ignored(state, placed.entry, path) or self._unread(path):
             return  # this disk does not take part in it
         if state.looking.is_absent(path) or state.unsure_at.get(path):
             return  # of what stands there, some other entry's agreement tells more once it is sure
@@ -209,7 +209,7 @@ class Reconcile:
             state.agree(self._agreement(placed, seen))
             state.replan([placed.entry])
             return
-        differing = self._differing(placed, seen)
+        differing = self.choices.of(placed, seen)
         if state.may_ingest and state.session.read_only and differing is not Differing.HUB:
             self.reading.step_aside(placed, placed.path, seen)
             return
@@ -227,17 +227,6 @@ class Reconcile:
                 self._impose(placed, seen, content, now)
             case _:
                 assert_never(differing)
-
-    def _differing(self, placed: Placement, seen: OnDisk) -> Differing:
-        if placed.path not in self._decided_paths:
-            return Differing.BOTH
-        if self._decided is not Differing.NEWEST:
-            return self._decided
-        room_ms = (
-            self._state.documents.at_ms(placed.entry) if placed.version is None else placed.version.at_ms
-        )
-        mine_ms = 0 if seen.fingerprint is None else seen.fingerprint.mtime_ns // 1_000_000
-        return Differing.MINE if mine_ms > room_ms else Differing.HUB
 
     def _impose(self, placed: Placement, seen: OnDisk, content: Content | None, now: float) -> None:
         """Ours replaces the room's, as an edit of it, so that its history goes on."""
@@ -320,7 +309,7 @@ class Reconcile:
             case Action.FORGET:
                 state.forget(agreed.entry)
             case Action.HOLD | Action.KEEP_BOTH:
-                pass
+                rests_ignored(state, agreed.entry, agreed.path)
             case _:
                 assert_never(action)
 
