@@ -157,3 +157,33 @@ def test_lines_that_became_one_are_one(versions: list[Version], joined: bool) ->
         assert theirs[0].text == JOINED
         assert ours[0].text == was[0] + "new delta epsilon zeta\n"
         assert JOINED not in theirs[0].before
+
+
+FOUR = """line f643 \u4e00 35b8 of text
+line 6028 \u4e8c 1393 of text
+line 847c \u4e09 05e9 of text
+line 0318 \u56db 0e09 of text
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs"),
+    [
+        (
+            FOUR,
+            FOUR.replace(" of text\n", "", 1),
+            FOUR.replace("1393 of text\n", "1393 of text\u4e94").replace("05e9", "05e"),
+        ),
+        (
+            FOUR,
+            FOUR.replace("text\nline 60", "tne 60")
+            .replace("line 84", "li\u516d ne 84")
+            .replace("ext\nline 03", "line 03"),
+            FOUR.replace("text\nline 84", "textne 84"),
+        ),
+    ],
+)
+def test_lines_of_which_either_side_joined_others_are_merged(base: str, ours: str, theirs: str) -> None:
+    for one, other in ((ours, theirs), (theirs, ours)):
+        left = set(base.split()) & set(one.split()) & set(other.split())
+        assert left <= set(apply_edits(other, rebase(base, one, other)).split())

@@ -112,7 +112,7 @@ class _Joined:
         if not (in_head or (in_tail and kept and not self.torn)):
             return
         typed = self.line[self.start : len(self.line) - self.end]
-        (words,) = head.splitlines()
+        words = _unended(head)
         first, last = words if in_head else head[: self.start], tail if in_tail else tail[kept:]
         if in_tail:
             first += typed
@@ -190,12 +190,18 @@ def _of_ends(
 
 def _end_in_front(one: str, other: str) -> int:
     """With how many characters of the end of one line, before its break, another begins."""
-    (body,) = one.splitlines()
+    body = _unended(one)
     telling = other[:_TELLING_CHARS]
     at = body.find(telling, max(0, len(body) - min(len(other), _TORN_MAX_CHARS)))
     while at >= 0 and not other.startswith(body[at:]):
         at = body.find(telling, at + 1)
     return len(body) - at if at >= 0 else 0
+
+
+def _unended(line: str) -> str:
+    """Without its end. It may be several lines, which the other side has joined."""
+    last = line.splitlines(keepends=True)[-1]
+    return line[: len(line) - len(last) + len(last.splitlines()[0])]
 
 
 def _suffix(one: str, other: str) -> int:
