@@ -132,3 +132,73 @@ def test_of_two_files_that_all_swap_the_one_stays_that_nobody_deletes(
     left = {"note.md": data, "other.md": text_of("n").encode()}
     del left[deleted]
     assert {path: node.data for path, node in scene.a.disk.files()} == left
+
+
+def away(scene: Scene, how: str) -> None:
+    """Nobody tells b's hub of what is done now."""
+    if how == "down":
+        scene.b.kill()
+    if how == "offline":
+        scene.b.link.online = False
+        scene.b.link.cut()
+
+
+def back(scene: Scene, how: str) -> None:
+    scene.wait(2.0)
+    scene.b.link.online = True
+    if how == "down":
+        scene.b.start()
+
+
+@pytest.mark.parametrize("how", ["down", "offline"])
+@pytest.mark.parametrize("written", ["", "and bob wrote a lot\n" * 20])
+def test_a_file_renamed_to_where_another_stood_that_was_renamed_is_no_edit_of_that(
+    how: str, written: str
+) -> None:
+    scene = Scene()
+    for name in "pq":
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    scene.wait(5.0)
+    away(scene, how)
+    scene.b.disk.rename("q.md", "r.md")
+    scene.b.disk.rename("p.md", "q.md")
+    if written:
+        scene.save(scene.b, "q.md", written + text_of("p"))
+    for name in "pq":
+        scene.save(scene.a, f"{name}.md", text_of(name) + "added by ann\n")
+    back(scene, how)
+    assert texts(scene) == {
+        "q.md": written + text_of("p") + "added by ann\n",
+        "r.md": text_of("q") + "added by ann\n",
+    }
+
+
+@pytest.mark.parametrize("how", ["down", "offline"])
+@pytest.mark.parametrize("left", ["", "\0binary"])
+def test_of_files_renamed_in_a_row_one_may_be_saved_anew_and_another_take_the_first_name(
+    how: str, left: str
+) -> None:
+    scene = Scene()
+    for name in "pqr":
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    scene.wait(5.0)
+    away(scene, how)
+    for old, new in ("rs", "qr", "pq"):
+        scene.b.disk.rename(f"{old}.md", f"{new}.md")
+    if left:
+        scene.save(scene.b, "p.md", left)
+    scene.wait(2.0)
+    disk = scene.b.disk
+    disk.put("q.md", disk.new_inode(NodeKind.FILE, (text_of("p") + "added by bob\n").encode()))
+    scene.save(scene.a, "p.md", "added by ann\n" + text_of("p"))
+    scene.save(scene.a, "r.md", "added by ann\n" + text_of("r"))
+    back(scene, how)
+    found = texts(scene)
+    assert found.pop("p.md", "") == left
+    assert found == {
+        "q.md": "added by ann\n" + text_of("p") + "added by bob\n",
+        "r.md": text_of("q"),
+        "s.md": "added by ann\n" + text_of("r"),
+    }
