@@ -329,3 +329,35 @@ def test_files_swapped_right_after_a_power_cut_took_back_a_rename_are_swapped(
     scene.rest()
     assert sorted(str(scene.read(scene.a, path)) for path in scene.paths(scene.a)) == sorted([text, other])
     assert not scene.a.machine.trashed() and not scene.b.machine.trashed()
+
+
+@pytest.mark.parametrize("names", range(4))
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_file_that_a_power_cut_brought_back_is_no_edit_of_what_was_to_come_to_its_path(
+    noted: bool, names: int
+) -> None:
+    """It had stepped aside at a first join, ``noted`` or not, and holds what it did before its save."""
+    scene = Scene()
+    for number in range(names):  # the identities of the two come in another order
+        scene.save(scene.a, f"{number}.md", f"{number}\n")
+    first, mine = "one of all\ntwo of all\n", "one of all, by bob\ntwo of all, also by bob\n"
+    theirs = "one of all\nand this is of ann\ntwo of all\n"
+    scene.save(scene.a, "note.md", first)
+    scene.rest()
+    scene.b.kill()
+    scene.b.lose_state()
+    scene.save(scene.b, "note.md", mine)
+    scene.save(scene.a, "note.md", theirs)
+    scene.wait(1.0)
+    scene.b.start()
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    state = scene.b.store.copy()
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: not scene.writing(scene.b))
+    assert scene.read(scene.b, "note.md") == theirs
+    cut_power(scene.b)
+    if not noted:
+        scene.b.restore_state(state)
+    scene.save(scene.b, "note.md", first)
+    scene.b.start()
+    scene.rest()
+    assert theirs in [scene.read(scene.a, path) for path in scene.paths(scene.a)]

@@ -108,9 +108,13 @@ class Doubts:
         return None if nearest is None else nearest[1]
 
     def settled(self, path: str, content: Content | None) -> bool:
-        """Make sure of all whose files may stand at ``path``, where ``content`` has just been found."""
+        """Make sure of all whose files may stand at ``path``, where ``content`` has just been found.
+
+        Those last whose file it may be: else it would count as another's, once it is known not to be theirs.
+        """
         state = self._state
-        for doubtful in sorted(state.unsure_at.get(path, ())):
+        doubtful_here = state.unsure_at.get(path, ())
+        for doubtful in sorted(doubtful_here, key=lambda each: (self.standing(each, path) is not None, each)):
             if self.unread(doubtful) or not self.made_sure(doubtful, content):
                 return False
             state.replan([doubtful])
@@ -150,7 +154,8 @@ class Doubts:
                 state.agree(first)  # it stands elsewhere, or nowhere: what nobody saw go stays in the room
                 return False
             found = self._nearest(agreements, content.text)
-            if found is not None and (entry not in state.unborn or _is_of(found[0], content.text)):
+            new = entry in state.unborn
+            if found is not None and not (new and self._was_there(found[0], agreements, seen, content)):
                 # It is edited, and may not be ingested before the next start: that must read it again.
                 nearest = found[1]
                 nearest = nearest._replace(path=path, fingerprint=seen.fingerprint_of(nearest.digest))
@@ -194,6 +199,21 @@ class Doubts:
         state.looking.want(path)
         state.looking.want(other.path)
         return True
+
+    def _was_there(
+        self, text: str, agreements: tuple[Synced, ...], seen: OnDisk, content: TextContent
+    ) -> bool:
+        """Whether that is another file than the new one of that text: by what it holds, or as the very file
+        of one of which it is in doubt, too, where it stands."""
+        state = self._state
+        other = None if seen.fingerprint is None else state.synced.with_inode(seen.fingerprint)
+        if (
+            other is not None
+            and other.entry in state.unsure
+            and not any(is_that(seen, e) for e in agreements)
+        ):
+            return True
+        return not _is_of(text, content.text)
 
     def _likeliest(self, entry: EntryId, agreements: tuple[Synced, ...]) -> str:
         """Where its file may stand, edited: as the very file, or else where it was to be last."""
