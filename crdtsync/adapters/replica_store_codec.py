@@ -44,6 +44,7 @@ _SYNCED_DIGEST: Final = 1
 _SYNCED_EXECUTABLE: Final = 2
 _SYNCED_FINGERPRINT: Final = 4
 _SYNCED_FINGERPRINT_EXECUTABLE: Final = 8
+_SYNCED_SAVED_HERE: Final = 16
 
 PACKED_FROM_BYTES: Final = 1024
 """An update below this fits into a page with others; what is typed and saved all day is far below. Of text
@@ -133,7 +134,9 @@ def decode_head(key: bytes, row: bytes) -> Head:
 
 def encode_synced(key: bytes, synced: Synced) -> bytes:
     """One agreement, without the provisional one below it."""
-    flags = _SYNCED_EXECUTABLE if synced.executable else 0
+    flags = (_SYNCED_EXECUTABLE if synced.executable else 0) | (
+        _SYNCED_SAVED_HERE if synced.saved_here else 0
+    )
     digest = _NO_DIGEST
     if synced.digest is not None:
         flags |= _SYNCED_DIGEST
@@ -183,7 +186,8 @@ def decode_synced(key: bytes, row: bytes, provisional: Synced | None, head: Head
         executable = flags & _SYNCED_FINGERPRINT_EXECUTABLE != 0
         seen = _new(Fingerprint, (device, inode, size_bytes, mtime_ns, ctime_ns, executable))
     executable = flags & _SYNCED_EXECUTABLE != 0
-    fields = entry, path, _KINDS[kind], digest, executable, state_vector, seen, provisional
+    saved_here = flags & _SYNCED_SAVED_HERE != 0
+    fields = entry, path, _KINDS[kind], digest, executable, state_vector, seen, provisional, saved_here
     return _new(Synced, fields)
 
 

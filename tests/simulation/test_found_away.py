@@ -97,3 +97,26 @@ def test_what_a_slow_writer_wrote_again_while_the_replica_was_down_is_not_taken_
     scene.rest()
     assert any(old in (scene.read(scene.b, path) or "") for path in scene.paths(scene.b))
     assert theirs in (scene.read(scene.b, "note.md") or "")
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+@pytest.mark.parametrize("theirs", [True, False])
+def test_what_a_program_here_took_out_an_editor_here_may_save_back_also_after_a_restart(
+    restarted: bool, theirs: bool
+) -> None:
+    """The last save on one disk wins, but for what others did."""
+    scene = Scene()
+    scene.save(scene.a, "note.md", BEFORE)
+    scene.rest()
+    short = BEFORE.replace("line 58d2 B be9c of text\n", "")
+    scene.save(scene.a if theirs else scene.b, "note.md", short)
+    scene.rest()
+    if restarted:
+        scene.wait(5.0)
+        scene.b.kill()
+        scene.b.start()
+        scene.rest()
+    added = "line 6c35 E 613b of text\n"
+    scene.save(scene.b, "note.md", BEFORE + added)
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == (short if theirs else BEFORE) + added

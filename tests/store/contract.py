@@ -82,6 +82,7 @@ def agreed(content: Digest, provisional: Digest | None = None, entry: EntryId = 
         state_vector=b"\x01\x05\x02",
         fingerprint=Fingerprint(1, 2, 3, 4, 5, False),
         provisional=None if provisional is None else agreed(provisional, entry=entry),
+        saved_here=provisional is None,
     )
 
 

@@ -40,7 +40,7 @@ class Bases:
         The disk may be ahead of what we remember, at a start alone: a power cut or a backup took that back.
         """
         documents, entry = self._state.documents, agreed.entry
-        if documents.saved_since_start(entry) or entry in self._live:
+        if documents.saved.since_start(entry) or entry in self._live:
             return None
         if documents.text_digest(entry) == agreed.digest:
             return None
@@ -76,7 +76,7 @@ class Bases:
         older = self.older.of(agreed.entry, agreed.digest)
         if older is not None and (text := documents.version(agreed.entry, older)) is not None:
             return text
-        if documents.was_saved_here(agreed.entry, agreed.digest):
+        if documents.saved.was_here(agreed.entry, agreed.digest):
             return current  # the last save was of this disk: no editor here holds an older one unknowingly
         return self.or_older(agreed.entry, current, saved, documents.versions(agreed.entry))
 
@@ -85,7 +85,7 @@ class Bases:
         documents = self._state.documents
         older = [version for version in versions if version.text != current]
         here = [False]
-        here += [documents.was_saved_here(entry, version.digest) for version in older]
+        here += [documents.saved.was_here(entry, version.digest) for version in older]
         texts = [version.text for version in older]
         chosen = choose_base(saved, current, texts, saved_here=here)
         if chosen is None and True in here:

@@ -23,6 +23,7 @@ from crdtsync.core.replica.records import (
     Synced,
     Version,
 )
+from crdtsync.core.replica.saved import SavedTexts
 from crdtsync.core.replica.trees import SyncedTree
 from crdtsync.core.replica.unwritten import UnwrittenTexts
 from crdtsync.core.text.diff import Edit
@@ -56,7 +57,7 @@ class Documents:
         """New texts of the present event of which no document had to be made so far."""
         self._changed: dict[EntryId, tuple[int, bool]] = {}
         """What the present event changed: when (ms), and whether the hub may lack it."""
-        self._saved_here: dict[EntryId, tuple[Digest, ...]] = {}
+        self.saved = SavedTexts(synced)
         self.intended: dict[EntryId, Digest] = {}
         """Texts that a step is putting on disk: they may stand there before the outcome is known."""
         self._supposed: dict[EntryId, Digest] = {}
@@ -261,18 +262,6 @@ class Documents:
         if digest is not None and (text := self.version(entry, digest)) is not None:
             self.keep_version(heir, text, now)
 
-    def saved_here(self, entry: EntryId, digest: Digest) -> None:
-        """A program on this disk wrote that text: no editor here can have missed it."""
-        before = self._saved_here.get(entry, ())[1 - limits.VERSIONS_MAX_COUNT :]
-        self._saved_here[entry] = (*before, digest)
-
-    def saved_since_start(self, entry: EntryId) -> bool:
-        return entry in self._saved_here
-
-    def was_saved_here(self, entry: EntryId, digest: Digest) -> bool:
-        """As far as it is known since the start."""
-        return digest in self._saved_here.get(entry, ())
-
     def version(self, entry: EntryId, digest: Digest) -> str | None:
         """The text with that digest, if the document holds it now or it is kept as a recent version."""
         if digest == _EMPTY_TEXT:
@@ -315,6 +304,8 @@ class Documents:
         stood = agreed is not None and head.digest == agreed.digest
         if not stood and head.digest != self.intended.get(entry):
             return
+        if stood and agreed is not None:
+            self.saved.stood(agreed)
         supposed = not stood and all(version.digest != head.digest for version in self.versions(entry))
         self.keep_version(entry, self._document(entry).text, now)
         if supposed:

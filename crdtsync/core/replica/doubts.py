@@ -144,7 +144,7 @@ class Doubts:
             # Killed between two writes: the disk may hold a version between the agreements.
             for version in state.documents.versions(entry):
                 if version.digest == seen.digest:
-                    between = first._replace(path=path, digest=seen.digest)
+                    between = first._replace(path=path, digest=seen.digest, saved_here=False)
                     self._holds(between._replace(fingerprint=seen.fingerprint), agreements)
                     return True
             if not isinstance(content, TextContent) or content.digest != seen.digest:

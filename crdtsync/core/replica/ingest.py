@@ -71,7 +71,7 @@ class Ingest:
         state.guessed.discard(entry)
         self.bases.older.forget(entry)
         self._merge(entry, base, saved, now, older=older)
-        state.documents.saved_here(entry, content.digest)
+        state.documents.saved.here(entry, content.digest)
         merged = state.documents.text_digest(entry)
         covered = state.documents.state_vector(entry)
         if merged != content.digest:
@@ -81,7 +81,9 @@ class Ingest:
             author = client_id_in(entry, self._client_id)
             covered = with_clock(agreed.state_vector, author, _clock(covered, author))
         state.agree(
-            agreed._replace(digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint)
+            agreed._replace(
+                digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint, saved_here=True
+            )
         )
 
     def take_save(self, entry: EntryId, shown: str, now: float) -> bool:
@@ -110,7 +112,7 @@ class Ingest:
         False, with nothing done, where lines of it would be nowhere though nobody can tell who took them out.
         """
         documents, stood = self._state.documents, base
-        if not documents.was_saved_here(entry, digest_of_text(base)):
+        if not documents.saved.was_here(entry, digest_of_text(base)):
             versions = documents.versions(entry)
             at = next((at for at, version in enumerate(versions) if version.text == base), len(versions))
             base = self.bases.or_older(entry, base, saved, versions[at:])
@@ -215,7 +217,7 @@ class Ingest:
                 if update:
                     state.session.push(DocumentId(entry), update)
                 covered = state.documents.state_vector(entry)
-                state.documents.saved_here(entry, content.digest)
+                state.documents.saved.here(entry, content.digest)
                 if beside is not None and beside.kind is Kind.TEXT:
                     # The file goes aside, but an editor that has it open will save it at its old path.
                     state.documents.keep_version(beside.entry, content.text, now)
@@ -240,6 +242,7 @@ class Ingest:
                 executable=seen.executable,
                 state_vector=covered,
                 fingerprint=seen.fingerprint,
+                saved_here=seen.kind is Kind.TEXT,
             )
         )
         return True

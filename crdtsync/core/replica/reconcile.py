@@ -321,7 +321,10 @@ class Reconcile:
         )
         known = seen.digest, covered, seen.fingerprint
         if (agreed.digest, agreed.state_vector, agreed.fingerprint) != known:
-            agreed = agreed._replace(digest=seen.digest, state_vector=covered, fingerprint=seen.fingerprint)
+            saved_here = agreed.saved_here and agreed.digest == seen.digest
+            agreed = agreed._replace(
+                digest=seen.digest, state_vector=covered, fingerprint=seen.fingerprint, saved_here=saved_here
+            )
             state.agree(agreed)
         state.give_up(agreed.entry)
         state.rebooted.discard(agreed.entry)

@@ -18,6 +18,7 @@ class Synced(NamedTuple):
     ``state_vector`` (texts): what of the document that content covers; a deletion covers just this.
     ``fingerprint`` is of the file when it held ``digest``; None when it was never seen to (a folder).
     ``provisional``: a later agreement that a power cut may still undo; the disk tells which one holds.
+    ``saved_here`` (texts): a program on this disk wrote that content; no editor here can have missed it.
     """
 
     entry: EntryId
@@ -28,6 +29,7 @@ class Synced(NamedTuple):
     state_vector: bytes
     fingerprint: Fingerprint | None
     provisional: Synced | None = None
+    saved_here: bool = False
 
     def then(self, provisional: Synced | None) -> Synced:
         """The same, with a later agreement; what ``replace`` would make, in a third of its time."""
@@ -42,6 +44,7 @@ class Synced(NamedTuple):
             self.state_vector,
             self.fingerprint,
             provisional,
+            self.saved_here,
         )
 
 

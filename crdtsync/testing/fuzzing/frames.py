@@ -256,6 +256,7 @@ def synced(choices: Choices) -> Synced:
         state_vector(choices),
         seen,
         None,
+        choices.chance(2),
     )
 
 
