@@ -23,8 +23,8 @@ GATHERED_FROM: Final = 10_000
 """Agreements; of fewer nobody would notice."""
 _KEY: Final = b"gathered"
 _LENGTH: Final = Struct("<Q")
-_NUMBERS: Final = "QQQqqI"
-"""Size, time of the head, inode, mtime, ctime, length of the state vector."""
+_NUMBERS: Final = "QQQqqIB"
+"""Size, time of the head, inode, mtime, ctime, length of the state vector, whether it was saved here."""
 
 _new_head: Any = partial(tuple.__new__, Head)
 _new_synced: Any = partial(tuple.__new__, Synced)
@@ -41,7 +41,8 @@ def gathered(heads: Iterable[Head], agreements: Sequence[Synced]) -> tuple[bytes
         if head is None or seen is None or each.digest is None or "\0" in each.path:
             continue
         vector = head.state_vector
-        same = _new_synced((each.entry, each.path, Kind.TEXT, head.digest, False, vector, seen, None))
+        known = each.entry, each.path, Kind.TEXT, head.digest, False, vector, seen, None, each.saved_here
+        same = _new_synced(known)
         told = seen.device, seen.size_bytes, seen.executable, head.dirty
         if each == same and told == (device, head.size_bytes, False, False):
             plain.append((head, each, seen))
@@ -52,6 +53,7 @@ def gathered(heads: Iterable[Head], agreements: Sequence[Synced]) -> tuple[bytes
         [seen.mtime_ns for _, _, seen in plain],
         [seen.ctime_ns for _, _, seen in plain],
         [len(head.state_vector) for head, _, _ in plain],
+        [int(each.saved_here) for _, each, _ in plain],
     )
     entries = [each.entry for _, each, _ in plain]
     sections = [
@@ -72,7 +74,7 @@ def taken_apart(value: bytes) -> tuple[list[Head], list[Synced]]:
     try:
         start, entries, digests, *packed, joined, paths = _sections(told)
         (count,), (device,) = _LENGTH.unpack_from(start), _LENGTH.unpack_from(start, _LENGTH.size)
-        size_bytes, at_ms, inodes, mtimes_ns, ctimes_ns, lengths = (
+        size_bytes, at_ms, inodes, mtimes_ns, ctimes_ns, lengths, saved = (
             unpack(f"<{count}{kind}", column) for kind, column in zip(_NUMBERS, packed, strict=True)
         )
         names = codec.decode_string(paths).split("\0") if count else []
@@ -92,7 +94,10 @@ def taken_apart(value: bytes) -> tuple[list[Head], list[Synced]]:
     )
     heads = map(_new_head, zip(ids, vectors, contents, size_bytes, at_ms, no, strict=False))
     text, none = repeat(Kind.TEXT), repeat(None)
-    agreements = map(_new_synced, zip(ids, names, text, contents, no, vectors, seen, none, strict=False))
+    here = map(bool, saved)
+    agreements = map(
+        _new_synced, zip(ids, names, text, contents, no, vectors, seen, none, here, strict=False)
+    )
     return list(heads), list(agreements)
 
 

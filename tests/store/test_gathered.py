@@ -29,7 +29,8 @@ def plain(number: int, save: int = 0) -> tuple[Head, Synced]:
     vector = bytes([1, number % 128, save % 128]) * (1 + number % 3)
     seen = Fingerprint(7, (1 << 63) + number, 100 + save, -number, number + save % 2, False)
     head = Head(DocumentId(entry), vector, content, 100 + save, 1_700_000_000_000 + save, False)
-    return head, Synced(entry, f"añ\ud800/{number:03}.txt", Kind.TEXT, content, False, vector, seen)
+    path, here = f"añ\ud800/{number:03}.txt", number % 3 == 1
+    return head, Synced(entry, path, Kind.TEXT, content, False, vector, seen, None, here)
 
 
 def records(*numbers: int, save: int = 0) -> list[Record]:

@@ -54,6 +54,11 @@ class Deletions:
         """Whether any entry is gone from disk and still in the room."""
         return bool(self._burst or self.held or self.passed or self._unmounted)
 
+    @property
+    def covered(self) -> set[EntryId]:
+        """Those whose deletion must not be sent yet."""
+        return {*self._burst, *self.held}
+
     def covers(self, entry: EntryId) -> bool:
         """Whether the deletion must not be sent yet."""
         return entry in self._burst or entry in self.held

@@ -123,28 +123,60 @@ class Swapping:
         return sorted(seen.items(), key=lambda pair: (isinstance(pair[1], Present), pair[0] not in brought))
 
     def _open(self, came: dict[str, Synced], seen: Mapping[str, Seen]) -> None:
-        """One of those whose names others have taken may have come to a new one."""
+        """The last of those that moved on, each to the name of the next, may have come to a new name."""
         state = self._state
-        if not came or state.session.read_only:
+        if state.session.read_only:
             return  # a reader's new name is never told to the room
-        for path, each in seen.items():
-            if state.synced.at(path) is None and isinstance(each, Present):
-                origin = state.synced.with_inode(each.fingerprint)
-                if origin is not None and origin.path in came and self._is_of(origin, each.content, None):
-                    came[path] = origin
+        for last in sorted(state.brought & seen.keys()):
+            there = seen[last]
+            if state.synced.at(last) is not None or not isinstance(there, Present):
+                continue
+            origin = state.synced.with_inode(there.fingerprint)
+            if origin is None or not self._owns(origin) or not self._is_of(origin, there.content, None):
+                continue
+            row = {last: origin}
+            while (following := self._next(origin, came, row, seen)) is not None:
+                row[origin.path], origin = following, following
+            if len(row) > 1:
+                came.update(row)
+
+    def _next(
+        self, here: Synced, came: Mapping[str, Synced], row: Mapping[str, Synced], seen: Mapping[str, Seen]
+    ) -> Synced | None:
+        """Whose file stands where that one of a row had stood: as the very file, or else by what it holds."""
+        synced, there = self._state.synced, seen.get(here.path)
+        if not isinstance(there, Present):
+            return None
+        known = {origin.entry for origin in row.values()}
+        very = came.get(here.path) or synced.with_inode(there.fingerprint)
+        if very is not None:
+            is_other = self._owns(very) and very.entry not in known
+            return very if is_other and self._is_of(very, there.content, here, 1.0) else None
+        agreed = {entry for each in seen if (entry := synced.at(each)) is not None} | self._deletions.covered
+        others = [each for entry in sorted(agreed - known) if (each := synced.get(entry)) is not None]
+        gone = [each for each in others if self._owns(each) and self._has_left(each, seen)]
+        found = [each for each in gone if self._is_of(each, there.content, here)]
+        return found[0] if len(found) == 1 and there.content != _EMPTY else None
 
     def _follows(self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen]) -> bool:
-        """Whether one of those that came stands where the file at the path stood, or nothing does and each
-        that made room for it moved on to the name of the next, the last one to a new name."""
+        """Whether one of those that came stands where the file at the path stood, or none that is known does
+        and each that made room for it moved on to the name of the next, the last one to a new name."""
         origin = came[path]
         if origin.path in came:
             return True
-        if not self._is_gone(origin, seen):
+        if not self._has_left(origin, seen):
             return False
         onward = {each.path: at for at, each in came.items()}
         while path in onward:
             path = onward[path]
         return self._state.synced.at(path) is None
+
+    def _has_left(self, agreed: Synced, seen: Mapping[str, Seen]) -> bool:
+        """Whether nothing stands at the path of a file, or something else than it and what was made of it."""
+        there = seen.get(agreed.path)
+        if isinstance(there, Present):
+            return not self._is_of(agreed, there.content, None)
+        return self._is_gone(agreed, seen)
 
     def _is_gone(self, agreed: Synced, seen: Mapping[str, Seen]) -> bool:
         if agreed.path in seen:
@@ -223,9 +255,13 @@ class Swapping:
         if here is None or not isinstance(seen, Present):
             return None
         origin = state.synced.with_inode(seen.fingerprint)
-        if origin is None or origin.entry == here or state.synced.at(origin.path) != origin.entry:
+        if origin is None or origin.entry == here or not self._owns(origin):
             return None
         return origin if self._is_of(origin, seen.content, state.synced.get(here)) else None
+
+    def _owns(self, agreed: Synced) -> bool:
+        """Whether no other entry was put where the file had stood."""
+        return self._state.synced.at(agreed.path) == agreed.entry
 
     def _is_doubtful(self, path: str, origin: Synced) -> bool:
         """Whether it is in doubt what is agreed of the file that came to the path, or of what stood there."""
