@@ -108,13 +108,9 @@ class Doubts:
         return None if nearest is None else nearest[1]
 
     def settled(self, path: str, content: Content | None) -> bool:
-        """Make sure of all whose files may stand at ``path``, where ``content`` has just been found.
-
-        Those last whose file it may be: else it would count as another's, once it is known not to be theirs.
-        """
+        """Make sure of all whose files may stand at ``path``, where ``content`` has just been found."""
         state = self._state
-        doubtful_here = state.unsure_at.get(path, ())
-        for doubtful in sorted(doubtful_here, key=lambda each: (self.standing(each, path) is not None, each)):
+        for doubtful in sorted(state.unsure_at.get(path, ())):
             if self.unread(doubtful) or not self.made_sure(doubtful, content):
                 return False
             state.replan([doubtful])
