@@ -12,10 +12,10 @@ from crdtsync.testing.virtual_replica import VirtualReplica
 class Scene:
     """``a`` and ``b`` have joined and are at rest."""
 
-    def __init__(self, disk_of_a: str = "plain", disk_of_b: str = "plain") -> None:
+    def __init__(self, disk_of_a: str = "plain", disk_of_b: str = "plain", seed: int = 1) -> None:
         """What each disk takes for one name, out of ``crdtsync.testing.folding.MODES``."""
         self.clock = Clock()
-        self.streams = streams = Streams(1)
+        self.streams = streams = Streams(seed)
         self.trace = trace = Trace(self.clock)
         self.hub = VirtualHub(self.clock, streams["hub"], trace)
         self.hub.start()
