@@ -12,7 +12,7 @@ from crdtsync.core.editor.revisions import Revisions
 from crdtsync.core.editor.session import EditorSession
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
-from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
 
@@ -157,3 +157,12 @@ def test_an_edit_that_a_save_brought_already_is_made_once_and_the_rest_is_told_a
     assert made == (Edit(0, 0, "zero\n"),)
     assert revisions.text == "zero\none\nsaved\n"
     assert [(each.revision, each.edit) for each in revisions.again()] == [(1, Edit(9, 9, "saved\n"))]
+
+
+def test_only_what_the_disk_had_is_compared_with_what_an_editor_typed_meanwhile() -> None:
+    revisions = Revisions("one\ntwo\n")
+    revisions.told([Edit(4, 4, "x"), Edit(5, 5, "y")])
+    revisions.told([Edit(0, 0, "saved\n")], from_disk=True)
+    made = revisions.edited(0, [Edit(5, 5, "z")])
+    assert revisions.text == "saved\none\nxtyzwo\n"
+    assert apply_edits("saved\none\nxtywo\n", made) == revisions.text

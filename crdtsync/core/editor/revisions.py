@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 
 from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.rebase import rebase
@@ -91,21 +92,34 @@ class Revisions:
         untaken = [self._untaken.pop() for _ in range(behind)]
         self._untaken.clear()
         self.edits_told = revision
-        before = self.text
         self.text = self.shown = apply_edits(shown, edits)
         made = tuple(edit for edit in edits if edit.text or edit.end > edit.start)
-        if any(each.from_disk for each in untaken):
-            # a save of this very edit may have come before it: what the disk has is not made twice
-            made = rebase(shown, self.text, before)
-            for edit in reversed(diff(self.text, apply_edits(before, made))):
-                self._tell(edit, from_disk=True)
-            return made
-        for each in reversed(untaken):
-            theirs = transform((each.edit,), made, first=True)
-            made = transform(made, (each.edit,), first=False)
-            for edit in reversed(theirs):
-                self._tell(edit, from_disk=False)
+        for from_disk, group in groupby(reversed(untaken), attrgetter("from_disk")):
+            crossed = [each.edit for each in group]
+            if from_disk:
+                shown, made = self._meets_disk(shown, crossed, made)
+                continue
+            for edit in crossed:
+                shown = apply_edits(shown, (edit,))
+                theirs = transform((edit,), made, first=True)
+                made = transform(made, (edit,), first=False)
+                for each in reversed(theirs):
+                    self._tell(each, from_disk=False)
         return made
+
+    def _meets_disk(
+        self, shown: str, saved: Iterable[Edit], made: Sequence[Edit]
+    ) -> tuple[str, tuple[Edit, ...]]:
+        """What the disk had of ``shown`` meets what the editor made of it: a save of this very edit may have
+        come before it, which is not made twice. Returns the text that was saved, and the edits of that.
+        """
+        after = shown
+        for edit in saved:
+            after = apply_edits(after, (edit,))
+        made = rebase(shown, apply_edits(shown, made), after)
+        for edit in reversed(diff(self.text, apply_edits(after, made))):
+            self._tell(edit, from_disk=True)
+        return after, made
 
     def count(self) -> None:
         """The editor made an edit, whatever becomes of it."""
