@@ -51,6 +51,7 @@ MANY_WORLDS: Final = (
     "simulation/test_readers.py",
     "simulation/test_mutants.py",
     "simulation/test_worlds.py",
+    "simulation/test_ignore_files.py",
     "replica/test_at_once.py",
     "editor/test_worlds.py",
 )
