@@ -86,6 +86,7 @@ def test_a_path_that_was_never_there_is_discarded_without_a_trace() -> None:
     index.discard("x/y")
     index.discard("a/b")
     assert index.below("a") == ["a/b"], "it is still held"
+    index.discard("x/y")  # once somebody has asked
     here.clear()
     index.discard("a/b")
     assert index.below("a") == index.below("") == []

@@ -72,7 +72,10 @@ def test_whoever_deletes_what_a_stale_buffer_was_saved_to_deletes_nothing_unseen
     )
 
 
-def test_what_a_slow_writer_wrote_again_while_the_replica_was_down_is_not_taken_for_deleted() -> None:
+@pytest.mark.parametrize("noted", [False, True])
+def test_what_a_slow_writer_wrote_again_while_the_replica_was_down_is_not_taken_for_deleted(
+    noted: bool,
+) -> None:
     """It had emptied the file, which another program saved meanwhile; others' edit replaced that file."""
     old, new, theirs = (
         "line 0c40 A fcbd of text\n",
@@ -91,6 +94,8 @@ def test_what_a_slow_writer_wrote_again_while_the_replica_was_down_is_not_taken_
     assert scene.clock.run_until(
         scene.clock.now_s + 20.0, lambda: scene.read(scene.a, "note.md") == new + theirs
     )
+    if noted:
+        scene.rest()  # from here on nobody remembers over a restart that the text before was saved here
     scene.a.kill()
     scene.a.disk.write_into(file, f"line b70e D 6658 of text\nline 876b E 4a2c of text\n{old}".encode())
     scene.a.start()

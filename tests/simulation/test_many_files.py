@@ -117,3 +117,21 @@ def _ended_and_begun(scene: Scene) -> bool:
     scene.a.start()
     assert scene.a.engine is not None
     return scene.a.engine.state.tree.resting
+
+
+def test_edits_of_many_files_wait_until_there_is_room_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STEPS_UNDER_WAY_MAX", 2)
+    scene = Scene()
+    for number in range(12):
+        scene.save(scene.a, f"{number}.md", f"text {number}\n")
+    scene.rest()
+    scene.b.link.online = False
+    scene.b.link.cut()
+    for number in range(12):
+        scene.save(scene.a, f"{number}.md", f"text {number}\nedited\n")
+    scene.wait(10.0)
+    scene.b.link.online = True
+    scene.rest()
+    assert [scene.read(scene.b, f"{number}.md") for number in range(12)] == [
+        f"text {number}\nedited\n" for number in range(12)
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crdtsync.core.values.links import Link, is_link, read_link
+from crdtsync.core.values.links import Link, is_here, is_link, read_link
 from crdtsync.core.values.paths import link_leads_out
 from crdtsync.errors import InvalidName
 
@@ -59,3 +59,17 @@ def test_a_link_that_may_lead_out_of_the_folder_or_into_a_repository_is_known(
     path: str, target: str, out: bool
 ) -> None:
     assert link_leads_out(path, target) is out
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("ws://127.0.0.1:4747", True),
+        ("ws://[::1]:4747", True),
+        ("wss://localhost", True),
+        ("ws://192.168.1.7:4747", False),
+        ("wss://hub.example/localhost", False),
+    ],
+)
+def test_only_an_address_of_loopback_is_reached_from_here_alone(address: str, here: bool) -> None:
+    assert is_here(address) is here

@@ -279,13 +279,9 @@ class Doubts:
         if agreed.entry not in self._state.rebooted or agreed.digest is None:
             return False
         text = self._state.documents.version(agreed.entry, agreed.digest)
-        match content:
-            case TextContent(left):
-                pass
-            case BlobContent(beginning=left):
-                pass
-            case _:
-                return False
+        left = content.text if isinstance(content, TextContent) else None
+        if isinstance(content, BlobContent):
+            left = content.beginning
         return text is not None and left is not None and _is_of(text, left)
 
     def _torn(self, agreed: Synced, seen: OnDisk | None, content: Content | None) -> bool:

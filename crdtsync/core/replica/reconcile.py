@@ -163,9 +163,8 @@ class Reconcile:
         return Room.SAME if self._state.room_digest(agreed.entry) == agreed.digest else Room.EDITED
 
     def _has_to_wait(self, placed: Placement, now: float) -> bool:
-        if self._unread(placed.path):
-            return True
-        return self.reading.makes_room(placed) or waits_for_spelling(self._state, placed, now)
+        waits = self._unread(placed.path) or self.reading.makes_room(placed)
+        return waits or waits_for_spelling(self._state, placed, now)
 
     def _unread(self, path: str) -> bool:
         """Whether nothing can be said of the path. A folder that is ignored is only in the way."""
