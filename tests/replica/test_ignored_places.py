@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.replica.test_live import shared
 from tests.simulation.scene import Scene
@@ -60,18 +62,22 @@ def test_what_was_saved_before_it_went_there_is_sent_first() -> None:
     assert scene.read(scene.a, "build/a.md") == "one\ntwo\nthree\n"
 
 
-def test_a_private_file_that_stands_there_stays_and_it_goes_beside_that() -> None:
+@pytest.mark.parametrize("rule", ["*.log\n", "/a.log\n"])
+def test_a_private_file_that_stands_there_stays_and_it_goes_beside_that(rule: str) -> None:
     scene = shared()
     offline(scene.b)
-    scene.save(scene.b, ".gitignore", "*.log\n")
+    scene.save(scene.b, ".gitignore", rule)
     scene.save(scene.b, "a.log", "private\n")
     scene.a.disk.rename("a.md", "a.log")
     scene.wait(10.0)
     online(scene.b)
     scene.rest_apart()
     here = {path: node.data for path, node in scene.b.disk.files()}
-    assert here.pop(".gitignore") == b"*.log\n" and here.pop("a.log") == b"private\n"
+    assert here.pop(".gitignore") == rule.encode() and here.pop("a.log") == b"private\n"
     assert list(here.values()) == [b"one\ntwo\n"]
+    steps = scene.b.performed
+    scene.rest_apart()
+    assert scene.b.performed == steps, "nobody tries again what cannot be"
     scene.save(scene.a, "a.md", "another\n")
     scene.rest_apart()
     assert scene.read(scene.b, "a.md") == "another\n"

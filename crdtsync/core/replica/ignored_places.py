@@ -17,10 +17,9 @@ def place_here(state: ReplicaState, agreed: Synced, placed: Placement) -> Placem
     """
     if placed.path == agreed.path or not state.ignored(placed.path):
         return placed
-    retry = state.retries.get(agreed.entry)
-    if state.synced.at(placed.path) is None and (retry is None or not retry.races):
-        return placed
-    return placed._replace(path=conflict_path(placed.path, state.name, agreed.entry))
+    retry, aside = state.retries.get(agreed.entry), conflict_path(placed.path, state.name, agreed.entry)
+    untried = state.synced.at(placed.path) is None and (retry is None or not retry.races)
+    return placed if untried and agreed.path != aside else placed._replace(path=aside)
 
 
 def left_behind(state: ReplicaState, agreed: Synced, placed: Placement | None) -> bool:
