@@ -146,8 +146,8 @@ class Reconcile:
 
     def _disk_fact(self, agreed: Synced, seen: OnDisk | None, passed: bool) -> Disk:
         state = self._state
-        unheard = state.ignored(agreed.path) or state.disk.reason_unknown(agreed.path) is not None
-        if unheard or self._deletions.covers(agreed.entry):
+        unseen = state.ignored(agreed.path) or state.disk.reason_unknown(agreed.path) is not None
+        if unseen or self._deletions.covers(agreed.entry):
             return Disk.UNKNOWN
         if not passed and state.looking.is_absent(agreed.path):
             return Disk.UNKNOWN
