@@ -86,6 +86,7 @@ def taken_apart(value: bytes) -> tuple[list[Head], list[Synced]]:
     if {len(ids), len(contents), len(names)} != {count}:
         raise DamagedRow("the gathered rows have columns of different lengths")
     no = repeat(False)
+    # Of most files both times are one number: then it is kept once.
     written_ns = [
         mtime if mtime == ctime else ctime for mtime, ctime in zip(mtimes_ns, ctimes_ns, strict=True)
     ]

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 DEFAULT_HUB: Final = "ws://127.0.0.1:4747"
 HUB_VARIABLE: Final = "CRDTSYNC_HUB"
 TOKEN_VARIABLE: Final = "CRDTSYNC_TOKEN"
-NAME_VARIABLE: Final = "CRDTSYNC_NAME"
 CA_VARIABLE: Final = "CRDTSYNC_CA"
 _LONGEST_S: Final = 366 * 86_400.0
 
@@ -58,7 +57,7 @@ def add_hub_options(parser: argparse.ArgumentParser) -> None:
 
 def add_name_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--name", help=f"who you are, for the others (default: ${NAME_VARIABLE}, or your login name)"
+        "--name", help="who you are, for the others (default: $CRDTSYNC_NAME, or your login name)"
     )
 
 

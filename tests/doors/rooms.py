@@ -54,7 +54,7 @@ class Folder:
                 self.text(EntryId(row.document)).apply_update(row.update)
         self._read = len(entries)
         view = RoomView(self.tree.rows, self)
-        while operations := view.repairs():
+        while operations := view.repairs(self.text_digest):
             self.operate(*operations)
             view = RoomView(self.tree.rows, self)
         return {

@@ -62,7 +62,7 @@ class Replica:
     def repair(self) -> int:
         """Repair until nothing is left; returns the number of rounds."""
         for number in range(10):
-            operations = self.view.repairs()
+            operations = self.view.repairs(self.texts.text_digest)
             if not operations:
                 return number
             self.edit(*operations)
@@ -213,7 +213,7 @@ def test_replicas_that_repair_apart_end_alike(history: list[tuple[int, int, int,
             replica.repair()
     assert replicas[0].places == replicas[1].places == replicas[2].places
     for replica in replicas:
-        assert replica.view.repairs() == []
+        assert replica.view.repairs(replica.texts.text_digest) == []
         paths_taken = [placed.path for placed in replica.view.placements.values()]
         assert len(paths_taken) == len(set(paths_taken))
         fresh = RoomView(replica.tree.rows, replica.texts)
@@ -225,7 +225,7 @@ def test_versions_that_are_deleted_before_anybody_repaired_leave_no_copy() -> No
     room.edit(create(1, "a.bin", Kind.BLOB, b"one"))
     room.edit(PutVersion(entry(1), version(b"two"), ()))
     room.edit(DropVersions(entry(1), (digest_of(b"one"), digest_of(b"two"))))
-    assert room.view.repairs() == []
+    assert room.view.repairs(room.texts.text_digest) == []
     assert room.places == {}
 
 

@@ -5,25 +5,24 @@ Never much in one turn: whoever says something meanwhile waits for that.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from crdtsync.core.hub import bounds
 
 
 class PutOff:
-    """Each is to do nothing once it was done otherwise."""
+    """Once for each thing that it is about, and nothing once it was done otherwise."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: dict[Hashable, Callable[[], None]] = {}
         self._since_s: float | None = None
         """When the oldest was seen to wait."""
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def add(self, what: Callable[[], None]) -> None:
-        self._waiting.append(what)
+    def add(self, about: Hashable, what: Callable[[], None]) -> None:
+        self._waiting[about] = what
 
     def do(self, now_s: float, *, idle: bool, last: bool) -> None:
         """In each turn of the hub, also the last; ``idle``: nobody is to be told anything in this one."""
@@ -39,4 +38,4 @@ class PutOff:
         else:
             count = int(idle)
         for _ in range(min(count, len(self._waiting))):
-            self._waiting.popleft()()
+            self._waiting.pop(next(iter(self._waiting)))()

@@ -323,7 +323,7 @@ class ReplicaEngine:
         if state.may_ingest:
             self._transfers.take_all_displaced(self._ingest, self._materialise, self._now)
             if not self._session.read_only:
-                state.operations += state.view.repairs()
+                state.operations += state.view.repairs(state.documents.text_digest)
         if state.operations:
             self._hub_side.perform_operations()
         if not state.running or state.catching_up:

@@ -341,10 +341,8 @@ class Observing:
                 state.looking.want(path)
         for path in unknown_before:
             state.replan_path(path)
-            if path in scan.files:
-                state.looking.suspect(
-                    path, scan.files[path].size_bytes
-                )  # a save that nobody read may not tell
+            if path in scan.files:  # a save that nobody read may not tell
+                state.looking.suspect(path, scan.files[path].size_bytes)
             if not path or path in scan.folders:
                 self._replan_below(path)
         self._missing(below, scan, touched)

@@ -315,7 +315,7 @@ class RoomEngine:
         if not self._session.live or self._session.read_only:
             return
         for _ in range(REPAIR_ROUNDS_MAX):
-            operations = self._view.repairs()
+            operations = self._view.repairs(self._texts.text_digest)
             if not operations:
                 return
             self._perform(operations)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from unicodedata import normalize
 
 from crdtsync.core.tree.rows import Operation
-from crdtsync.core.tree.view import Placement, RoomView
+from crdtsync.core.tree.view import Placement, RoomView, TextDigest
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.folding import PLAIN, Folding
@@ -69,9 +69,9 @@ class LocalView:
         room_path = self._standing(folder)
         return room_path is not None and self.room.holds_below(room_path)
 
-    def repairs(self) -> list[Operation]:
+    def repairs(self, text_digest: TextDigest) -> list[Operation]:
         """Of the room: what is one name here only needs none."""
-        return self.room.repairs()
+        return self.room.repairs(text_digest)
 
     def take_left(self) -> set[str]:
         """The paths that entries have left since the last call: something else may stand there now."""

@@ -6,8 +6,8 @@ Knows rows and what the documents hold (``Contents``); changes nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, Protocol, assert_never
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple, Protocol, TypeAlias, assert_never
 
 from crdtsync.core.text.statevector import covers
 from crdtsync.core.tree.rows import (
@@ -29,12 +29,14 @@ from crdtsync.core.values.paths import conflict_path, enters_room, folders_above
 _new: Final = tuple.__new__
 
 
+TextDigest: TypeAlias = Callable[[EntryId], Digest]
+"""What a text holds now."""
+
+
 class Contents(Protocol):
     """What the view must know of the text documents."""
 
     def state_vector(self, entry: EntryId) -> bytes: ...
-
-    def text_digest(self, entry: EntryId) -> Digest: ...
 
 
 class Placement(NamedTuple):
@@ -122,7 +124,7 @@ class RoomView:
         left, self._left = self._left, set()
         return left
 
-    def repairs(self) -> list[Operation]:
+    def repairs(self, text_digest: TextDigest) -> list[Operation]:
         """The operations that resolve what claims more than its own place, each computed alike everywhere.
 
         Call again after performing them: a derived name may itself be contested.
@@ -133,7 +135,7 @@ class RoomView:
             operations += self._split_versions(entry)
         unchecked, self._unchecked = self._unchecked, set()
         for path in sorted(unchecked):
-            operations += self._resolve(path)
+            operations += self._resolve(path, text_digest)
         return operations
 
     def _place(self, entry: EntryId) -> Placement | None:
@@ -228,7 +230,7 @@ class RoomView:
             )
         return operations
 
-    def _resolve(self, path: str) -> list[SetPath | SetGone | DropVersions]:
+    def _resolve(self, path: str, text_digest: TextDigest) -> list[SetPath | SetGone | DropVersions]:
         if not isinstance(self._at.get(path, ()), tuple) and not self.holds_below(path):
             return []  # one, and nothing else wants the name: so it is with nearly all
         claimants = sorted(self._claimants(path), key=self.rank)
@@ -242,7 +244,7 @@ class RoomView:
         for entry in files:
             if entry == keeper:
                 continue
-            if keeper is not None and self._same_content(entry, keeper):
+            if keeper is not None and self._same_content(entry, keeper, text_digest):
                 operations.append(self._drop(entry))
             else:
                 by = self._author(entry)
@@ -253,12 +255,12 @@ class RoomView:
         version = self._placements[entry].version
         return version.by if version is not None else self._rows[entry].origin.by
 
-    def _same_content(self, entry: EntryId, other: EntryId) -> bool:
+    def _same_content(self, entry: EntryId, other: EntryId, text_digest: TextDigest) -> bool:
         mine, theirs = self._placements[entry], self._placements[other]
         if mine.kind is not theirs.kind:
             return False
         if mine.kind is Kind.TEXT:
-            return self._contents.text_digest(entry) == self._contents.text_digest(other)
+            return text_digest(entry) == text_digest(other)
         return mine.version is not None and (
             theirs.version is not None and mine.version.digest == theirs.version.digest
         )

@@ -47,7 +47,7 @@ class Making:
         """The channel has changed a text of which there is no file yet."""
         if text not in self._asked:
             self._asked[text] = room, places, origin, channel.returns
-            self._shared.put_off.add(partial(self.make, text))
+            self._shared.put_off.add(text, partial(self.make, text))
             room.put_off[self._author] = self.make_all
 
     def make_all(self) -> None:

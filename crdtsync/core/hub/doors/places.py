@@ -15,7 +15,6 @@ from crdtsync.core.text.update import beginners
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.rows import Operation
 from crdtsync.core.tree.view import RoomView
-from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId, entry_of_client, printable
 from crdtsync.core.values.paths import parents, path_problem
@@ -51,9 +50,6 @@ class Places:
     def state_vector(self, entry: EntryId) -> bytes:
         held = self._held(entry)
         return held if held is not None else self._vectors.get(entry, statevector.EMPTY)
-
-    def text_digest(self, entry: EntryId) -> Digest:  # pragma: no cover - no repair is asked for here
-        raise NotImplementedError(f"only repairs compare texts, and the hub makes none ({entry})")
 
     # -- what is known --------------------------------------------------------------------------------
 
