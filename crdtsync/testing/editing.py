@@ -138,8 +138,7 @@ class EditingWorld:
             case "cut":
                 replica.link.cut()
             case "offline":
-                replica.link.online = False
-                replica.link.cut()
+                replica.link.unplug()
                 self.clock.after(back_s, lambda: setattr(replica.link, "online", True))
             case "hub_kill":
                 self.hub.kill()

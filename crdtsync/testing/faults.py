@@ -70,8 +70,7 @@ class Faults:
         self._trace.note("----", f"fault {fault} {replica.name}")
         match fault:
             case "offline":
-                replica.link.online = False
-                replica.link.cut()
+                replica.link.unplug()
                 self._clock.after(back_s * 3, lambda: setattr(replica.link, "online", True))
             case "cut":
                 replica.link.cut()

@@ -67,6 +67,11 @@ class VirtualLink:
         if self._member is not None:
             self.drop("the network failed")
 
+    def unplug(self) -> None:
+        """``cut``, and nothing can be opened before ``online`` is set again."""
+        self.online = False
+        self.cut()
+
     def lose(self, stalled_s: float, noticed_s: float) -> None:
         """As ``cut`` for this end, but the hub does not know: what is on its way to it arrives when it has
         stalled so long, and the connection ends there after a longer time."""

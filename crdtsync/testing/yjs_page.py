@@ -104,8 +104,7 @@ class YjsPage:
 
     def go_offline(self) -> None:
         """What is typed meanwhile is brought later."""
-        self.link.online = False
-        self.link.cut()
+        self.link.unplug()
 
     def go_online(self) -> None:
         self.link.online = True

@@ -312,8 +312,7 @@ class Pair:
 
     def _hang_up(self) -> None:
         for author in self.authors:
-            author.desk.link.online = False
-            author.desk.link.cut()
+            author.desk.link.unplug()
         self.pass_time(ON_ITS_WAY_S)
 
     def pass_time(self, duration_s: float) -> None:

@@ -73,4 +73,4 @@ def test_a_change_made_while_documents_are_compared_counts_as_placed_with_the_co
     assert mine.on_disk == theirs.on_disk == BEFORE + "delta and more\nepsilon\n"
     engine = mine.desk.engine
     assert engine is not None
-    assert not engine._state.unaccepted
+    assert not engine.state.unaccepted

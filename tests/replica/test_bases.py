@@ -47,9 +47,7 @@ def test_what_is_written_late_into_a_file_that_was_saved_here_is_an_edit_of_that
     old = scene.b.disk.get("a.md")
     assert old is not None
     scene.save(scene.a, "a.md", "zero\n" + TEXT)
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "a.md") == "zero\n" + TEXT
-    )
+    assert scene.within(5.0, lambda: scene.read(scene.b, "a.md") == "zero\n" + TEXT)
     scene.b.disk.write_into(old, (TEXT + "late\n").encode())
     scene.rest()
     assert scene.read(scene.a, "a.md") == "zero\n" + TEXT + "late\n"

@@ -231,7 +231,7 @@ def troubled(scene: Scene, replica: VirtualReplica) -> str:
     """What the replica tells of ``a.bin``, once it does."""
     engine = replica.engine
     assert engine is not None
-    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: bool(engine.status.attention))
+    assert scene.within(60.0, lambda: bool(engine.status.attention))
     [told] = engine.status.attention
     assert told.path == "a.bin"
     return told.message

@@ -20,9 +20,7 @@ def replaced(text: str = TEXT) -> tuple[Scene, Inode]:
     old = scene.b.disk.get("note.md")
     assert old is not None
     scene.save(scene.a, "note.md", "zero\n" + text)
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "note.md") == "zero\n" + text
-    )
+    assert scene.within(5.0, lambda: scene.read(scene.b, "note.md") == "zero\n" + text)
     return scene, old
 
 
@@ -65,7 +63,7 @@ def test_a_late_write_of_a_blob_is_kept_as_a_copy() -> None:
     old = scene.b.disk.get("a.bin")
     assert old is not None
     scene.save(scene.a, "a.bin", b"\0two")
-    assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: scene.b.disk.get("a.bin") is not old)
+    assert scene.within(9.0, lambda: scene.b.disk.get("a.bin") is not old)
     scene.b.disk.write_into(old, b"\0late")
     scene.wait(1.0)
     scene.rest()

@@ -26,7 +26,7 @@ def received(scene: Scene, path: str, *saves: bytes | str) -> list[Inode]:
             node = scene.b.disk.get(path)
             return node is not None and node.data == data and not scene.writing(scene.b)
 
-        assert scene.clock.run_until(scene.clock.now_s + 2.0, there)
+        assert scene.within(2.0, there)
         node = scene.b.disk.get(path)
         assert node is not None
         files.append(node)
@@ -79,10 +79,7 @@ def test_an_edited_text_that_was_seen_before_the_scan_ended_is_read_again_to_dec
     engine = scene.b.engine
     assert engine is not None
     scene.b.handle(ev.Hint("a.md", ev.HintKind.CLOSED))
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0,
-        lambda: engine.state.disk.get("a.md") is not None and not engine.state.running,
-    )
+    assert scene.within(5.0, lambda: engine.state.disk.get("a.md") is not None and not engine.state.running)
     assert texts(scene)["a.md"] == "mine\n" + LINES + "first\n"
 
 
@@ -169,8 +166,7 @@ def test_a_file_that_a_power_cut_brought_back_from_aside_stands_where_it_stood(
         scene.b.disk.put("linked.md", file)
         scene.rest()
     scene.wait(5.0)
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     scene.a.disk.rename("a.md", "moved.md")
     scene.wait(2.0)
     scene.save(scene.a, "a.md", "another\n")
@@ -185,7 +181,7 @@ def test_a_file_that_a_power_cut_brought_back_from_aside_stands_where_it_stood(
 
     scene.b.race = take_aside
     scene.b.link.online = True
-    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: scene.read(scene.b, "a.md") == "another\n")
+    assert scene.within(60.0, lambda: scene.read(scene.b, "a.md") == "another\n")
     scene.wait(0.1)
     power_cut(scene)
     scene.b.disk.rename("a.md~", "a.md")
@@ -212,7 +208,7 @@ def test_what_was_only_about_to_be_written_counts_where_the_edit_shows_it(saved:
     scene.wait(5.0)
     scene.b.work_s = 0.2
     scene.save(scene.a, "a.md", meant)
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
     scene.b.kill()
     scene.save(scene.b, "a.md", saved)
     scene.b.start()
@@ -236,10 +232,7 @@ def test_a_new_file_that_a_power_cut_tore_is_mended_though_it_was_seen_before_th
     engine = scene.b.engine
     assert engine is not None
     scene.b.handle(ev.Hint("a.md", ev.HintKind.CLOSED))
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0,
-        lambda: engine.state.disk.get("a.md") is not None and not engine.state.running,
-    )
+    assert scene.within(5.0, lambda: engine.state.disk.get("a.md") is not None and not engine.state.running)
     assert texts(scene)["a.md"] == LINES
 
 
@@ -276,7 +269,7 @@ def test_of_two_names_of_one_file_each_stays_itself_after_a_kill() -> None:
     scene.rest()
     scene.b.at_primitive(0, scene.b.kill, of_steps=True)
     scene.save(scene.a, "a.md", "theirs\n" + LINES)
-    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    assert scene.within(20.0, lambda: not scene.b.running)
     scene.b.disk.write_into(file, (LINES + "mine\n").encode())
     scene.b.start()
     assert texts(scene) == {"a.md": "theirs\n" + LINES + "mine\n", "o.md": LINES + "mine\n"}
@@ -289,7 +282,7 @@ def test_the_file_of_another_that_holds_nothing_of_it_is_an_edit_of_what_stood_t
     scene.rest()
     scene.b.at_primitive(0, scene.b.kill, of_steps=True)
     scene.save(scene.a, "a.md", "theirs\n" + LINES)
-    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    assert scene.within(20.0, lambda: not scene.b.running)
     scene.b.disk.rename("o.md", "a.md")
     scene.save(scene.b, "a.md", LINES + "mine\n")
     scene.b.start()

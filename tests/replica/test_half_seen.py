@@ -30,7 +30,7 @@ def test_what_one_look_found_is_not_asked_for_again_before_the_other_is_answered
     for path in PATHS:
         state.looking.want(path)
         scene.a.handle(ev.Tick())
-    assert scene.clock.run_until(scene.clock.now_s + 1.0, lambda: bool(state.half_seen))
+    assert scene.within(1.0, lambda: bool(state.half_seen))
     half_seen = set(state.half_seen)
     assert len(half_seen) == 1
     state.replan(entries)

@@ -67,7 +67,7 @@ def test_a_network_that_is_another_is_tried_at_once_and_a_good_connection_is_lef
     scene.wait(1.0)
     assert _connected(scene.a)
     scene.hub.kill()
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: not _connected(scene.a))
+    assert scene.within(5.0, lambda: not _connected(scene.a))
     scene.wait(300.0)  # it is tried ever less often
     scene.hub.start()
     scene.a.handle(ev.NetworkChanged())
@@ -82,7 +82,7 @@ def test_while_much_is_under_way_to_the_hub_no_more_is_read(monkeypatch: pytest.
     scene.save(scene.a, "a.md", "one\ntwo\nthree\n")
     engine = scene.a.engine
     assert engine is not None
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: engine.state.session.congested)
+    assert scene.within(5.0, lambda: engine.state.session.congested)
     scene.save(scene.a, "b.md", "new\n")
     scene.wait(0.2)
     assert engine.state.session.congested and engine.state.disk.get("b.md") is None
@@ -119,10 +119,10 @@ def test_a_flush_whose_question_to_the_hub_is_lost_asks_again() -> None:
     scene.wait(30.0)
     sent = scene.a.frames_sent
     number = scene.a.flush()
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.a.frames_sent > sent)
+    assert scene.within(5.0, lambda: scene.a.frames_sent > sent)
     scene.a.link.cut()
     assert number not in scene.a.flushed
-    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: number in scene.a.flushed)
+    assert scene.within(60.0, lambda: number in scene.a.flushed)
     assert scene.read(scene.b, "a.md") == "one\ntwo\nthree\n"
 
 
@@ -145,7 +145,7 @@ def test_a_file_that_goes_while_a_first_join_compares_is_no_deletion() -> None:
     scene.b.start()
     engine = scene.b.engine
     assert engine is not None
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: engine.state.looking.is_asked("a.md"))
+    assert scene.within(5.0, lambda: engine.state.looking.is_asked("a.md"))
     scene.b.disk.take("a.md")
     scene.wait(5.0)
     scene.rest()

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from crdtsync.testing.virtual_replica import VirtualReplica
 from tests.replica.test_live import shared
 from tests.simulation.scene import Scene
-
-
-def offline(replica: VirtualReplica) -> None:
-    replica.link.online = False
-    replica.link.cut()
-
-
-def online(replica: VirtualReplica) -> None:
-    replica.link.online = True
 
 
 def moved_to_what_b_ignores() -> Scene:
     """``a`` has renamed ``a.md``, and ``b``, which is offline, made a rule meanwhile."""
     scene = shared()
-    offline(scene.b)
+    scene.b.link.unplug()
     scene.a.disk.make_folder("build")
     scene.a.disk.rename("a.md", "build/a.md")
     scene.save(scene.b, ".gitignore", "build/\n")
@@ -31,7 +21,7 @@ def moved_to_what_b_ignores() -> Scene:
 
 def test_it_goes_where_the_room_has_it_although_that_is_ignored() -> None:
     scene = moved_to_what_b_ignores()
-    online(scene.b)
+    scene.b.link.online = True
     scene.rest()
     assert scene.paths(scene.b) == [".gitignore", "build/a.md"]
     scene.save(scene.b, "a.md", "another\n")
@@ -41,7 +31,7 @@ def test_it_goes_where_the_room_has_it_although_that_is_ignored() -> None:
 
 def test_it_is_shared_again_once_nobody_ignores_it() -> None:
     scene = moved_to_what_b_ignores()
-    online(scene.b)
+    scene.b.link.online = True
     scene.rest()
     scene.save(scene.b, "build/a.md", "one\ntwo\nthree\n")
     scene.rest_apart()
@@ -54,7 +44,7 @@ def test_it_is_shared_again_once_nobody_ignores_it() -> None:
 def test_what_was_saved_before_it_went_there_is_sent_first() -> None:
     scene = moved_to_what_b_ignores()
     scene.save(scene.b, "a.md", "one\ntwo\nthree\n")
-    online(scene.b)
+    scene.b.link.online = True
     scene.rest_apart()
     assert scene.read(scene.b, "build/a.md") == "one\ntwo\nthree\n"
     scene.save(scene.b, ".gitignore", "")
@@ -65,12 +55,12 @@ def test_what_was_saved_before_it_went_there_is_sent_first() -> None:
 @pytest.mark.parametrize("rule", ["*.log\n", "/a.log\n"])
 def test_a_private_file_that_stands_there_stays_and_it_goes_beside_that(rule: str) -> None:
     scene = shared()
-    offline(scene.b)
+    scene.b.link.unplug()
     scene.save(scene.b, ".gitignore", rule)
     scene.save(scene.b, "a.log", "private\n")
     scene.a.disk.rename("a.md", "a.log")
     scene.wait(10.0)
-    online(scene.b)
+    scene.b.link.online = True
     scene.rest_apart()
     here = {path: node.data for path, node in scene.b.disk.files()}
     assert here.pop(".gitignore") == rule.encode() and here.pop("a.log") == b"private\n"
@@ -87,11 +77,11 @@ def test_a_copy_whose_name_is_ignored_makes_room_for_the_file_of_the_others() ->
     scene = shared()
     scene.save(scene.a, ".gitignore", "x/*\n!x/keep.log\n")
     scene.rest()
-    offline(scene.a)
+    scene.a.link.unplug()
     scene.save(scene.a, "x/keep.log", "of a\n")
     scene.save(scene.b, "x/keep.log", "of b, and nothing else\n")
     scene.wait(10.0)
-    online(scene.a)
+    scene.a.link.online = True
     scene.rest_apart()
     assert scene.read(scene.a, "x/keep.log") == scene.read(scene.b, "x/keep.log")
     kept = {node.data for _, node in scene.a.disk.files()} | {node.data for _, node in scene.b.disk.files()}
@@ -103,12 +93,12 @@ def test_a_copy_whose_name_is_ignored_makes_room_for_the_file_of_the_others() ->
 
 def test_what_others_move_out_of_what_came_to_be_ignored_here_comes_beside_it() -> None:
     scene = shared()
-    offline(scene.b)
+    scene.b.link.unplug()
     scene.save(scene.b, ".gitignore", "a.md\n")
     scene.a.disk.rename("a.md", "b.md")
     scene.wait(10.0)
     scene.save(scene.b, "a.md", "mine\n")
-    online(scene.b)
+    scene.b.link.online = True
     scene.rest_apart()
     assert scene.read(scene.b, "b.md") == "one\ntwo\n"
     assert scene.read(scene.b, "a.md") == "mine\n"

@@ -27,7 +27,7 @@ def _at_rest() -> tuple[ReplicaState, EntryId]:
     scene.save(scene.a, "d/other.md", "other\n")
     scene.rest()
     assert scene.a.engine is not None
-    state = scene.a.engine._state
+    state = scene.a.engine.state
     entry = state.synced.at(PATH)
     assert entry is not None
     return state, entry

@@ -66,7 +66,7 @@ def opened(
 ) -> Program:
     program = Program(replica, holder)
     program.open(path, writes=writes)
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: path in program.texts), program.refused
+    assert scene.within(5.0, lambda: path in program.texts), program.refused
     return program
 
 
@@ -103,10 +103,10 @@ def test_a_file_that_was_renamed_under_a_step_is_opened_once_the_room_has_the_ne
 
     scene.b.at_primitive(2, rename, of_steps=True)
     scene.save(scene.a, "a.md", "zero\none\ntwo\n")
-    renamed = scene.clock.run_until(scene.clock.now_s + 20.0, lambda: scene.paths(scene.b) == ["new.md"])
+    renamed = scene.within(20.0, lambda: scene.paths(scene.b) == ["new.md"])
     assert renamed and "a.md" in state.stepping
     program.open("new.md", create=False)
-    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: "a.md" in state.moving)
+    assert scene.within(20.0, lambda: "a.md" in state.moving)
     assert not program.texts and not program.refused
     scene.b.work_s = 0.001
     scene.rest()

@@ -42,12 +42,6 @@ def files_of(replica: VirtualReplica) -> Iterator[tuple[str, str]]:
         yield path, node.data.decode()
 
 
-def cut(scene: Scene) -> None:
-    """``b`` is offline until ``back``."""
-    scene.b.link.online = False
-    scene.b.link.cut()
-
-
 def back(scene: Scene) -> dict[str, bytes]:
     """``b`` is online again; what both hold in the end."""
     scene.b.link.online = True
@@ -74,7 +68,7 @@ def test_a_file_that_others_replaced_goes_on_as_the_new_one_and_an_edit_of_the_o
     edited: bool,
 ) -> None:
     scene = shared(LINES)
-    cut(scene)
+    scene.b.link.unplug()
     if edited:
         scene.save(scene.b, "a.md", LINES + "mine\n")
     scene.a.disk.take("a.md")
@@ -88,7 +82,7 @@ def test_a_file_that_others_replaced_goes_on_as_the_new_one_and_an_edit_of_the_o
 
 def test_a_file_made_where_others_moved_one_that_was_deleted_here_is_a_new_file() -> None:
     scene = shared(LINES)
-    cut(scene)
+    scene.b.link.unplug()
     scene.a.disk.rename("a.md", "moved.md")
     scene.b.disk.take("a.md")
     scene.save(scene.b, "moved.md", "mine\n")
@@ -111,7 +105,7 @@ def test_a_file_whose_deletion_is_held_makes_room_for_what_others_put_in_its_pla
     scene.save(scene.b, "kept.md", "new\n")
     scene.wait(2.0)
     number = scene.a.flush()
-    assert scene.clock.run_until(scene.clock.now_s + 30.0, lambda: number in scene.a.flushed)
+    assert scene.within(30.0, lambda: number in scene.a.flushed)
     assert dict(files_of(scene.a)) == {"3.md": "another\n", "4.md": "text kept.md\n", "kept.md": "new\n"}
     scene.a.handle(wanted)
     scene.rest()
@@ -174,7 +168,7 @@ def test_a_file_made_offline_where_one_of_others_could_not_be_written_is_kept_be
     scene.b.trouble = Trouble(errno.ENOSPC, 1.0)
     scene.save(scene.a, "new.md", "theirs\n")
     scene.wait(1.0)
-    cut(scene)
+    scene.b.link.unplug()
     scene.b.trouble = None
     scene.save(scene.b, "new.md", "mine\n")
     scene.wait(2.0)
@@ -189,7 +183,7 @@ def test_a_blob_made_offline_of_a_text_that_others_deleted_is_a_new_file() -> No
     scene.b.trouble = Trouble(errno.EROFS, 1.0)
     scene.a.disk.take("a.md")
     scene.wait(2.0)
-    cut(scene)
+    scene.b.link.unplug()
     scene.b.trouble = None
     scene.b.disk.put("a.md", scene.b.disk.new_inode(NodeKind.FILE, b"\0blob"))
     scene.wait(30.0)
@@ -198,7 +192,7 @@ def test_a_blob_made_offline_of_a_text_that_others_deleted_is_a_new_file() -> No
 
 def test_an_empty_folder_that_was_removed_for_a_file_that_is_on_its_way_is_waited_for_no_more() -> None:
     scene = shared(LINES)
-    cut(scene)
+    scene.b.link.unplug()
     scene.b.disk.make_folder("t")
     scene.wait(2.0)
     scene.save(scene.a, "t", b"\0" + bytes(range(99)))
@@ -208,9 +202,7 @@ def test_an_empty_folder_that_was_removed_for_a_file_that_is_on_its_way_is_waite
     scene.b.pace.watch_delay_s = 1e6
     scene.b.link.online = True
     state = state_of(scene.b)
-    assert scene.clock.run_until(
-        scene.clock.now_s + 60.0, lambda: bool(state.fetching) and scene.b.disk.get("t") is None
-    )
+    assert scene.within(60.0, lambda: bool(state.fetching) and scene.b.disk.get("t") is None)
     assert state.disk.get("t") is not None
     scene.b.handle(ev.HintsLost())
     scene.wait(60.0)
@@ -229,7 +221,7 @@ def test_a_file_that_is_renamed_before_a_step_on_it_is_done_has_moved_with_what_
 
     process.perform = performing  # type: ignore[method-assign]
     scene.save(scene.a, "a.md", LINES + "more\n")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(asked))
+    assert scene.within(5.0, lambda: bool(asked))
     scene.b.disk.rename("a.md", "renamed.md")
     scene.wait(1.0)
     assert scene.paths(scene.a) == ["a.md"], "what the step finds is waited for"
@@ -246,7 +238,7 @@ def test_a_second_link_of_a_file_whose_move_is_told_late_is_another_file() -> No
     scene.b.pace.watch_delay_s = 1e6
     scene.wait(10.0)
     scene.a.disk.rename("a.md", "moved.md")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.b.disk.get("moved.md") is not None)
+    assert scene.within(5.0, lambda: scene.b.disk.get("moved.md") is not None)
     node = scene.b.disk.get("moved.md")
     assert node is not None
     scene.b.disk.put("x.md", node)
@@ -258,7 +250,7 @@ def test_a_second_link_of_a_file_whose_move_is_told_late_is_another_file() -> No
 def test_a_file_that_turns_up_while_it_is_taken_for_deleted_was_moved() -> None:
     """Others renamed it, and their new file stands in its place; it was aside for a moment."""
     scene = shared(LINES)
-    cut(scene)
+    scene.b.link.unplug()
     scene.a.disk.rename("a.md", "moved.md")
     scene.wait(2.0)
     scene.save(scene.a, "a.md", "another\n")
@@ -273,9 +265,7 @@ def test_a_file_that_turns_up_while_it_is_taken_for_deleted_was_moved() -> None:
 
     scene.b.race = take_aside
     scene.b.link.online = True
-    assert scene.clock.run_until(
-        scene.clock.now_s + 60.0, lambda: scene.b.engine is not None and scene.b.engine._deletions.waiting
-    )
+    assert scene.within(60.0, lambda: scene.b.engine is not None and scene.b.engine._deletions.waiting)
     scene.wait(0.05)
     scene.b.disk.rename("a.md~", "mine.md")
     found = back(scene)
@@ -294,7 +284,7 @@ def test_an_entry_that_others_delete_before_it_is_made_durable_is_forgotten() ->
 
     process.make_durable = ask  # type: ignore[method-assign]
     scene.save(scene.a, "new.md", "new\n")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(asked))
+    assert scene.within(5.0, lambda: bool(asked))
     scene.a.disk.take("new.md")
     scene.wait(3.0)
     assert scene.paths(scene.b) == ["a.md"]
@@ -307,7 +297,7 @@ def test_what_was_in_doubt_and_is_gone_for_others_too_is_planned_no_more() -> No
     scene.wait(5.0)
     scene.b.work_s = 0.2
     scene.save(scene.a, "a.md", LINES + "more\n")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
     scene.b.kill()
     scene.a.disk.take("a.md")
     scene.wait(5.0)
@@ -333,7 +323,7 @@ def test_a_file_that_others_made_anew_as_it_was_goes_on_as_the_new_one(data: str
     scene = Scene()
     scene.save(scene.a, "a.md", data)
     scene.rest()
-    cut(scene)
+    scene.b.link.unplug()
     file = scene.b.disk.nodes["a.md"]
     scene.a.disk.take("a.md")
     scene.wait(2.0)
@@ -346,7 +336,7 @@ def test_a_file_that_others_made_anew_as_it_was_goes_on_as_the_new_one(data: str
 
 def test_what_stands_where_others_moved_a_file_that_was_replaced_here_is_no_conflict() -> None:
     scene = shared(LINES)
-    cut(scene)
+    scene.b.link.unplug()
     scene.a.disk.rename("a.md", "z.md")
     for path in ("a.md", "z.md"):
         scene.b.disk.put(path, scene.b.disk.new_inode(NodeKind.FILE, b"\0the same"))

@@ -9,7 +9,7 @@ from crdtsync.core.replica.observing import Observing
 from crdtsync.core.replica.rechecking import RECHECK_S
 from crdtsync.testing.virtual_inodes import DEVICE, Inode
 from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.test_meetings import cut, status_of
+from tests.replica.test_meetings import status_of
 from tests.simulation.scene import Scene
 
 ON_IT = ["disk/a.md", "disk/b.md", "disk/below/c.md"]
@@ -109,7 +109,7 @@ def test_what_is_deleted_on_another_disk_is_deleted() -> None:
 
 def test_of_what_others_deleted_too_nobody_is_asked_when_its_disk_is_gone() -> None:
     scene = mounted()
-    cut(scene)
+    scene.b.link.unplug()
     for path in (*ON_IT, "disk/below", "disk"):
         scene.b.disk.take(path)
     unmount(scene.a)

@@ -78,8 +78,7 @@ def test_a_file_that_moved_while_the_hub_was_away_has_moved() -> None:
 
 def renamed_and_replaced(scene: Scene, taken_to: str) -> None:
     """Others rename ``a.md`` and make another; in that instant somebody moves it on ``b``'s disk."""
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     scene.a.disk.rename("a.md", "moved.md")
     scene.wait(2.0)
     scene.save(scene.a, "a.md", "another\\n")
@@ -94,7 +93,7 @@ def renamed_and_replaced(scene: Scene, taken_to: str) -> None:
 
     scene.b.race = take
     scene.b.link.online = True
-    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: taken)
+    assert scene.within(60.0, lambda: taken)
 
 
 def test_a_file_that_was_moved_here_and_there_at_once_is_there_once() -> None:
@@ -123,7 +122,7 @@ def test_a_name_that_became_a_second_link_of_a_file_that_others_rename_is_anothe
     scene.wait(60.0)
     scene.b.work_s = 0.3
     scene.a.disk.rename("a.md", "moved.md")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(state_of(scene.b).stepping))
+    assert scene.within(5.0, lambda: bool(state_of(scene.b).stepping))
     node = scene.b.disk.get("a.md")
     assert node is not None
     scene.b.disk.put("x.md", node)
@@ -246,7 +245,7 @@ def test_a_folder_that_can_be_read_again_is_scanned_once(scanned_anyway: bool) -
         scene.b.handle(ev.HintsLost())
         state.looking.want(folder)
         scene.b.handle(ev.Tick())
-        assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: not state.looking.is_asked(folder))
+        assert scene.within(5.0, lambda: not state.looking.is_asked(folder))
         assert state.looking.scanning(folder) and folder in state.disk.unknown
     scene.wait(30.0)
     assert not state.disk.unknown

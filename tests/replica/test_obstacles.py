@@ -126,7 +126,7 @@ def test_what_stands_here_or_is_on_its_way_is_kept_off_by_nothing(shown: Scene) 
             told.append(kept_off(state, "new.bin"))
         return state.disk.get("new.bin") is not None
 
-    assert shown.clock.run_until(shown.clock.now_s + 60.0, arrived)
+    assert shown.within(60.0, arrived)
     assert told and set(told) == {None}
 
 
@@ -189,7 +189,7 @@ def test_what_was_deleted_here_without_the_hub_is_told_as_that(shown: Scene) -> 
     shown.wait(1.0)
     shown.b.disk.take(BLOB)
     state = state_of(shown.b)
-    assert shown.clock.run_until(shown.clock.now_s + 60.0, lambda: state.looking.is_absent(BLOB))
+    assert shown.within(60.0, lambda: state.looking.is_absent(BLOB))
     assert kept_off(state, BLOB) is None  # an editor may be about to bring it back
     shown.wait(5.0)
     assert "the hub hears of it" in (kept_off(state, BLOB) or "")

@@ -150,7 +150,7 @@ def written_late(scene: Scene) -> Inode:
     old = scene.b.disk.get("a.bin")
     assert old is not None
     scene.save(scene.a, "a.bin", b"\0two")
-    assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: scene.b.disk.get("a.bin") is not old)
+    assert scene.within(9.0, lambda: scene.b.disk.get("a.bin") is not old)
     return old
 
 
@@ -190,8 +190,7 @@ def test_a_link_that_others_move_to_where_it_would_lead_out_is_not_made_there() 
 
 def test_a_file_takes_the_place_of_an_empty_folder_made_while_others_renamed_it() -> None:
     scene = shared()
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     scene.b.disk.make_folder("t")
     scene.wait(2.0)
     scene.a.disk.rename("a.md", "t")
@@ -203,8 +202,7 @@ def test_a_file_takes_the_place_of_an_empty_folder_made_while_others_renamed_it(
 
 def test_a_new_file_takes_the_place_of_an_empty_folder_made_meanwhile() -> None:
     scene = shared()
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     scene.b.disk.make_folder("t")
     scene.wait(2.0)
     scene.save(scene.a, "t", "new\n")
@@ -220,10 +218,10 @@ def test_a_blob_that_nobody_wants_any_more_need_not_arrive() -> None:
     scene.b.transfers.piece_bytes = 1
     scene.save(scene.a, "a.bin", b"\0" + bytes(range(99)))
     state = state_of(scene.b)
-    assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: bool(state.fetching))
+    assert scene.within(9.0, lambda: bool(state.fetching))
     [digest] = state.fetching
     scene.save(scene.a, "a.bin", b"\0other")
-    assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: digest not in state.fetching)
+    assert scene.within(9.0, lambda: digest not in state.fetching)
     scene.rest()
     assert [node.data for _, node in scene.b.disk.files()] == [b"\0other"]
 
@@ -240,8 +238,7 @@ def test_an_entry_whose_kind_a_peer_changes_is_another_and_what_stands_here_stay
 
 def test_a_new_file_at_the_name_of_one_that_has_yet_to_come_there_is_kept_beside_it() -> None:
     scene = shared()
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     scene.a.disk.rename("a.md", "t.md")
     scene.wait(2.0)
     scene.save(scene.b, "t.md", "mine\n")

@@ -81,7 +81,7 @@ def test_a_file_that_is_on_its_way_into_the_room_is_answered_for_once_it_is_ther
     scene.save(scene.a, "b.bin", b"\0" + bytes(range(99)))
     engine = scene.a.engine
     assert engine is not None
-    assert scene.clock.run_until(scene.clock.now_s + 30.0, lambda: bool(engine.state.uploading))
+    assert scene.within(30.0, lambda: bool(engine.state.uploading))
     program = Program(scene.a)
     program.open("b.bin")
     scene.rest()
@@ -113,9 +113,9 @@ def test_a_text_that_has_gone_again_before_its_editor_could_go_on_with_it_is_not
     scene.a.work_s = 5.0
     scene.a.handle(ev.Hint("a.md", ev.HintKind.CLOSED))  # so long its editor has to wait
     scene.save(scene.b, "a.md", "three\n")
-    assert scene.clock.run_until(scene.clock.now_s + 2.0, lambda: engine.state.view.at("a.md") is not None)
+    assert scene.within(2.0, lambda: engine.state.view.at("a.md") is not None)
     scene.b.disk.take("a.md")
-    assert scene.clock.run_until(scene.clock.now_s + 2.0, lambda: engine.state.view.at("a.md") is None)
+    assert scene.within(2.0, lambda: engine.state.view.at("a.md") is None)
     assert engine.state.looking.is_asked("a.md")
     scene.wait(30.0)
     scene.rest()

@@ -25,7 +25,7 @@ def lost(monkeypatch: pytest.MonkeyPatch, *, reader: bool = False, both: bool = 
     scene.save(scene.a, "other.bin", b"\0blob")
     engine = scene.b.engine
     assert engine is not None
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(engine.state.fetching))
+    assert scene.within(5.0, lambda: bool(engine.state.fetching))
     scene.hub.blobs.clear()
     if both:
         scene.a.disk.take("other.bin")

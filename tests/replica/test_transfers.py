@@ -22,7 +22,7 @@ def slow() -> Scene:
 def sending(scene: Scene) -> None:
     engine = scene.a.engine
     assert engine is not None
-    assert scene.clock.run_until(scene.clock.now_s + 30.0, lambda: bool(engine.state.uploading))
+    assert scene.within(30.0, lambda: bool(engine.state.uploading))
 
 
 def contents(scene: Scene) -> dict[str, bytes]:
@@ -59,9 +59,9 @@ def test_a_blob_that_cannot_be_had_of_a_file_that_is_gone_is_told_to_nobody(
     with monkeypatch.context() as away:
         away.setattr(VirtualTransfers, "_receive", lambda self, digest, ticket: None)
         scene.save(scene.a, "a.bin", b"\0blob")
-        assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: bool(engine.state.fetching))
+        assert scene.within(9.0, lambda: bool(engine.state.fetching))
         scene.a.disk.take("a.bin")
-        assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: not engine.state.view.placements)
+        assert scene.within(9.0, lambda: not engine.state.view.placements)
         scene.b.handle(ev.FetchFailed(digest_of(b"\0blob"), "the hub does not have it", True))
     scene.rest()
     assert engine.status.attention == ()
@@ -102,7 +102,7 @@ def test_a_late_write_of_what_the_room_has_by_now_makes_no_copy() -> None:
     old = scene.b.disk.get("a.bin")
     assert old is not None
     scene.save(scene.a, "a.bin", b"\0two")
-    assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: scene.b.disk.get("a.bin") is not old)
+    assert scene.within(9.0, lambda: scene.b.disk.get("a.bin") is not old)
     scene.b.disk.write_into(old, b"\0two")
     scene.rest()
     assert contents(scene) == {"a.bin": b"\0two"}

@@ -45,7 +45,7 @@ def test_a_flush_that_a_lost_connection_interrupts_ends_on_the_next_one() -> Non
             break
         scene.a.link.cut()
         scene.wait(30.0)
-    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: number in scene.a.flushed)
+    assert scene.within(60.0, lambda: number in scene.a.flushed)
     scene.rest()
     assert scene.read(scene.b, "a.md") == "one\ntwo\nthree\n"
 
@@ -151,7 +151,7 @@ def test_a_blob_that_two_files_want_is_fetched_although_one_of_them_wants_anothe
     scene.save(scene.a, "two.bin", b"\0same")
     engine = scene.b.engine
     assert engine is not None
-    assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: bool(engine.status.pending.receive))
+    assert scene.within(9.0, lambda: bool(engine.status.pending.receive))
     scene.save(scene.a, "one.bin", b"\0other")
     scene.rest()
     assert {path: node.data for path, node in scene.b.disk.files()} == {
@@ -164,7 +164,7 @@ def test_a_blob_is_fetched_again_for_a_file_that_comes_while_another_is_made_of_
     scene = Scene()
     scene.b.work_s = 0.5
     scene.save(scene.a, "one.bin", b"\0same")
-    assert scene.clock.run_until(scene.clock.now_s + 9.0, lambda: scene.writing(scene.b))
+    assert scene.within(9.0, lambda: scene.writing(scene.b))
     scene.save(scene.a, "two.bin", b"\0same")
     scene.rest()
     assert [node.data for _, node in scene.b.disk.files()] == [b"\0same"] * 2
@@ -236,7 +236,7 @@ def test_of_very_many_files_that_left_their_paths_the_latest_are_known(
         scene.rest()
     engine = scene.a.engine
     assert engine is not None
-    assert list(engine._state.documents._stood) == ["c.md", "d.md"]
+    assert list(engine.state.documents._stood) == ["c.md", "d.md"]
     assert scene.paths(scene.a) == ["aa.md", "bb.md", "cc.md", "dd.md"]
 
 
@@ -281,7 +281,7 @@ def test_a_hub_that_breaks_the_protocol_is_left_for_a_while_and_nothing_is_lost(
     engine = scene.b.engine
     assert engine is not None
     scene.b.handle(frame)
-    assert scene.clock.run_until(scene.clock.now_s + 1.0, lambda: not engine.status.connected)
+    assert scene.within(1.0, lambda: not engine.status.connected)
     scene.save(scene.b, "a.md", "one\ntwo\nthree\n")
     scene.rest()
     assert scene.read(scene.a, "a.md") == "one\ntwo\nthree\n"
@@ -292,7 +292,7 @@ def test_an_update_that_cannot_be_applied_is_left_out_and_the_rest_goes_on(of_tr
     scene = shared()
     engine = scene.b.engine
     assert engine is not None
-    [entry] = engine._state.view.placements
+    [entry] = engine.state.view.placements
     document = TREE if of_tree else DocumentId(entry)
     row = LogEntry(10_000, 0, document, b"\xff\xff")
     for message in (Relay((row,)), Committed(10_000)):

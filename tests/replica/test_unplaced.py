@@ -39,7 +39,7 @@ def test_what_others_make_of_an_edit_that_the_hub_lost_and_has_again_from_them_i
     scene.a.link.online = False
     scene.b.link.latency_s = 1.0
     scene.hub.start()
-    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: engine.state.session.live)
+    assert scene.within(60.0, lambda: engine.state.session.live)
     assert engine.state.unaccepted
     scene.a.link.online = True
     scene.a.handle(NetworkChanged())
@@ -53,9 +53,7 @@ def test_what_others_make_of_an_edit_that_the_hub_lost_and_has_again_from_them_i
 
 
 def _until(scene: Scene, replica: VirtualReplica, text: str) -> None:
-    assert scene.clock.run_until(scene.clock.now_s + 10.0, lambda: scene.read(replica, "a.md") == text), (
-        scene.read(replica, "a.md")
-    )
+    assert scene.within(10.0, lambda: scene.read(replica, "a.md") == text), scene.read(replica, "a.md")
 
 
 def test_saves_in_a_row_are_one_change_when_others_made_the_same_before() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.oracles import check_equal
 from crdtsync.testing.virtual_hub import VirtualHub
@@ -27,6 +29,10 @@ class Scene:
 
     def wait(self, duration_s: float) -> None:
         self.clock.run_until(self.clock.now_s + duration_s)
+
+    def within(self, duration_s: float, enough: Callable[[], bool]) -> bool:
+        """Wait until ``enough`` holds; whether it did so in time."""
+        return self.clock.run_until(self.clock.now_s + duration_s, enough)
 
     def save(self, replica: VirtualReplica, path: str, content: str | bytes) -> None:
         """A save into the file, or a new file with its folders."""
@@ -59,8 +65,6 @@ class Scene:
     def rest_apart(self) -> None:
         """Let everyone flush."""
         numbers = [(replica, replica.flush()) for replica in (self.a, self.b)]
-        assert self.clock.run_until(
-            self.clock.now_s + 300.0,
-            lambda: all(number in replica.flushed for replica, number in numbers),
-        ), "the flush does not end"
+        done = self.within(300.0, lambda: all(number in replica.flushed for replica, number in numbers))
+        assert done, "the flush does not end"
         self.wait(2.0)

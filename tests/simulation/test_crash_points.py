@@ -84,11 +84,11 @@ def told(deed: str, at: int | None, end: Callable[[VirtualReplica], None]) -> in
 
     scene.b.at_primitive(at or 0, counted if at is None else ends, of_steps=True)
     DEEDS[deed](scene)
-    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: count > 0), "it never came to that"
+    assert scene.within(20.0, lambda: count > 0), "it never came to that"
     scene.wait(1.0)
     scene.rest()
     wanted = picture(scene.a)
-    assert scene.clock.run_until(scene.clock.now_s + 15.0, lambda: left(scene) == []), left(scene)
+    assert scene.within(15.0, lambda: left(scene) == []), left(scene)
     assert picture(scene.b) == picture(scene.a) == wanted
     return count
 

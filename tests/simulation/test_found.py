@@ -33,9 +33,7 @@ def test_a_save_that_races_a_write_undoes_nothing_that_came_meanwhile() -> None:
     scene.save(scene.a, "list.md", "one\ntwo is here\n")
     scene.wait(0.1)
     scene.save(scene.a, "list.md", "one\ntwo is here\nthree is here\n")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "list.md") == "one\ntwo is here\n"
-    )
+    assert scene.within(5.0, lambda: scene.read(scene.b, "list.md") == "one\ntwo is here\n")
     scene.save(scene.b, "list.md", "zero is here\none\ntwo is here\n")
     scene.rest()
     assert scene.read(scene.a, "list.md") == "zero is here\none\ntwo is here\nthree is here\n"
@@ -47,10 +45,7 @@ def test_an_edit_made_while_it_was_dead_is_still_one_after_two_starts_without_th
     scene.rest()
     scene.b.work_s = 0.2  # b writes slowly: it is killed before it has
     scene.save(scene.a, "a.txt", "one\ntwo\nthree\nfour\n")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0,
-        lambda: scene.b.engine is not None and scene.b.engine.status.pending.materialise > 0,
-    )
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
     scene.b.kill()
     scene.hub.kill()
     scene.save(scene.b, "a.txt", "zero\none\ntwo\nthree\n")
@@ -72,10 +67,7 @@ def test_what_was_meant_for_the_disk_and_never_stood_there_is_no_base_of_a_save(
     scene.rest()
     scene.b.work_s = 0.2  # b writes slowly: there is time for all of this
     scene.save(scene.a, "log.md", "ann wrote line 0\nbob wrote line 5\n")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0,
-        lambda: scene.b.engine is not None and scene.b.engine.status.pending.materialise > 0,
-    )
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
     # While the step is under way, its text is replaced in the room, and a save here makes it come to nothing.
     scene.save(scene.a, "log.md", "ann wrote line 0\nbob wrote line 5\nann wrote line 1\n")
     scene.wait(0.1)
@@ -107,8 +99,7 @@ def test_deletions_that_are_ready_while_offline_ask_for_no_tick() -> None:
     scene = Scene()
     scene.save(scene.a, "x.md", "text\n")
     scene.rest()
-    scene.a.link.online = False
-    scene.a.link.cut()
+    scene.a.link.unplug()
     scene.a.disk.take("x.md")
     handled = scene.clock.handled
     scene.wait(60.0)
@@ -128,7 +119,7 @@ def test_a_flush_ends_while_the_deletion_of_a_whole_folder_is_held() -> None:
         scene.a.disk.take(name)
     scene.a.disk.take("folder")
     number = scene.a.flush()
-    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: number in scene.a.flushed)
+    assert scene.within(60.0, lambda: number in scene.a.flushed)
     assert scene.paths(scene.b) == sorted(names)
     scene.a.handle(ConfirmRequested())
     scene.rest()
@@ -142,10 +133,7 @@ def test_a_kill_before_a_write_takes_nothing_back() -> None:
     scene.save(scene.a, "list.md", "one\ntwo is here\n")
     scene.b.work_s = 0.5
     steps = scene.b.performed
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0,
-        lambda: scene.b.engine is not None and scene.b.engine.status.pending.materialise > 0,
-    )
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
     scene.b.kill()
     assert scene.b.performed == steps  # it was intended, and never done
     scene.b.work_s = 0.001
@@ -161,7 +149,7 @@ def test_a_kill_between_a_move_and_its_outcome_loses_neither_file() -> None:
     scene.b.work_s = 0.5
     scene.a.disk.rename("x.md", "y.md")
     scene.save(scene.a, "x.md", b"\0binary")
-    assert scene.clock.run_until(scene.clock.now_s + 10.0, lambda: scene.b.disk.get("y.md") is not None)
+    assert scene.within(10.0, lambda: scene.b.disk.get("y.md") is not None)
     scene.b.kill()
     scene.b.work_s = 0.001
     scene.b.start()
@@ -207,8 +195,7 @@ def test_an_emptying_that_settles_while_offline_is_sent_once_connected() -> None
     scene = Scene()
     scene.save(scene.a, "x.md", "text\n")
     scene.rest()
-    scene.a.link.online = False
-    scene.a.link.cut()
+    scene.a.link.unplug()
     scene.save(scene.a, "x.md", "")
     scene.wait(8.0)
     scene.a.link.online = True
@@ -263,8 +250,7 @@ def test_a_buffer_outlives_the_deletion_that_the_file_came_back_from() -> None:
     loaded = "".join(f"line {number} of a longer text\n" for number in range(5))
     scene.save(scene.a, "list.md", loaded)
     scene.rest()
-    scene.a.link.online = False
-    scene.a.link.cut()
+    scene.a.link.unplug()
     scene.save(scene.a, "list.md", loaded + "added by the first\n")
     scene.b.disk.take("list.md")
     scene.wait(3.0)
@@ -280,16 +266,13 @@ def test_a_blob_that_the_hub_got_again_is_fetched_at_the_next_flush() -> None:
     data = b"\0binary"
     scene.hub.blobs.clear()
     scene.save(scene.a, "x.bin", data)
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(scene.hub.blobs))
+    assert scene.within(5.0, lambda: bool(scene.hub.blobs))
     kept = dict(scene.hub.blobs)
     scene.hub.blobs.clear()
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0,
-        lambda: scene.b.engine is not None and bool(scene.b.engine.status.attention),
-    )
+    assert scene.within(5.0, lambda: scene.b.engine is not None and bool(scene.b.engine.status.attention))
     scene.hub.blobs.update(kept)
     number = scene.b.flush()
-    assert scene.clock.run_until(scene.clock.now_s + 2.0, lambda: number in scene.b.flushed)
+    assert scene.within(2.0, lambda: number in scene.b.flushed)
     node = scene.b.disk.get("x.bin")
     assert node is not None and node.data == data
 
@@ -302,8 +285,7 @@ def test_two_who_ran_the_formatter_have_its_changes_once_though_one_also_went_on
     formatted = "".join(f"{line} [checked {number}]\n" for number, line in enumerate(lines))
     more = formatted + "line 0c40 c fcbd of text\n"
     for replica, text in ((scene.a, formatted), (scene.b, more)):
-        replica.link.online = False
-        replica.link.cut()
+        replica.link.unplug()
         scene.save(replica, "list.md", text)
     scene.wait(1.0)
     for replica in (scene.a, scene.b):
@@ -319,7 +301,7 @@ def test_a_revert_while_the_replica_is_down_is_one_unless_power_may_have_been_lo
     scene.save(scene.a, "list.md", "one\n")
     scene.rest()
     scene.save(scene.a, "list.md", "one\ntwo is here\n")
-    scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "list.md") != "one\n")
+    assert scene.within(5.0, lambda: scene.read(scene.b, "list.md") != "one\n")
     scene.a.kill()  # before the second text was made durable
     scene.save(scene.a, "list.md", "one\n")
     scene.a.boot = boot
@@ -367,9 +349,8 @@ def test_the_same_change_by_two_is_there_once_also_if_they_are_killed_before_the
     for replica in replicas:
         replica.link.latency_s = 0.3
         scene.save(replica, "code.py", "first line, formatted\nsecond line, formatted\n")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0,
-        lambda: all(each.engine is not None and len(each.engine._state.unaccepted) for each in replicas),
+    assert scene.within(
+        5.0, lambda: all(each.engine is not None and len(each.engine.state.unaccepted) for each in replicas)
     )
     for replica in replicas:
         if killed in (replica.name, "both"):
@@ -390,7 +371,7 @@ def test_the_same_change_by_two_is_there_once_also_if_the_hub_loses_which_came_f
     scene.save(scene.a, "code.py", "first line\nsecond line\n")
     scene.rest()
     assert scene.a.engine is not None
-    engine, state = scene.a.engine, scene.a.engine._state
+    engine, state = scene.a.engine, scene.a.engine.state
     (entry,) = state.view.room.placements
     scene.hub.commit_s = 0.2
     scene.b.link.latency_s = 0.05 if heard else 0.6
@@ -403,14 +384,13 @@ def test_the_same_change_by_two_is_there_once_also_if_the_hub_loses_which_came_f
             lambda: len(state.unaccepted) == 0,
             lambda: not heard or state.documents.text(entry).count("formatted") == 4,
         ):
-            assert scene.clock.run_until(scene.clock.now_s + 5.0, enough)
+            assert scene.within(5.0, enough)
         scene.b.link.cut()
         if killed:
             scene.hub.kill()
-        assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: engine.status.state == "offline")
+        assert scene.within(5.0, lambda: engine.status.state == "offline")
     later = scene.a if first_back == "b" else scene.b
-    later.link.online = False
-    later.link.cut()
+    later.link.unplug()
     if killed:
         scene.hub.start()
     scene.b.link.latency_s = 0.001
@@ -458,16 +438,11 @@ def test_a_blob_that_the_hub_lost_before_its_entry_came_is_asked_for_and_offered
     scene = Scene()
     backup = scene.hub.backup()
     scene.save(scene.b, "picture.bin", b"\0binary")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 5.0,
-        lambda: scene.b.engine is not None and bool(scene.b.engine._state.uploaded),
-    )
+    assert scene.within(5.0, lambda: scene.b.engine is not None and bool(scene.b.engine.state.uploaded))
     scene.hub.kill()  # it has the blob, and not yet the entry
     scene.hub.restore(backup)
     scene.hub.start()
-    assert scene.clock.run_until(
-        scene.clock.now_s + 60.0, lambda: scene.a.disk.get("picture.bin") is not None
-    )
+    assert scene.within(60.0, lambda: scene.a.disk.get("picture.bin") is not None)
     scene.rest()
     node = scene.a.disk.get("picture.bin")
     assert node is not None and node.data == b"\0binary"
@@ -482,7 +457,7 @@ def test_a_file_that_is_renamed_while_it_is_being_written_is_no_copy() -> None:
     scene.b.work_s = 0.05  # b takes a second to write all of them
     for name in names:
         scene.save(scene.a, f"old/{name}", "one\ntwo is here\n")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
     scene.b.disk.rename("old", "new")
     scene.rest()
     assert scene.paths(scene.a) == scene.paths(scene.b) == [f"new/{name}" for name in names]
@@ -528,7 +503,7 @@ def test_after_a_kill_a_formatter_on_an_old_file_takes_out_nothing_that_was_abou
         "x.md",
         "added by a\nfor everybody [ok]\nan apple is red [ok]\na pear is green [ok]\nalso added by a\n",
     )
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
     scene.b.kill()
     scene.save(scene.b, "x.md", "an apple is red [ok]\na pear is green [ok]\na plum came from b\n")
     scene.b.work_s = 0.0
@@ -544,11 +519,10 @@ def test_the_last_file_of_a_blob_that_the_hub_lost_is_not_replaced() -> None:
     first, second = sorted([b"\0binary of a", b"\0binary of b"], key=digest_of)
     scene.save(scene.a, "x.bin", b"\0binary")
     scene.rest()
-    scene.a.link.online = False
-    scene.a.link.cut()
+    scene.a.link.unplug()
     scene.save(scene.a, "x.bin", first)
     scene.save(scene.b, "x.bin", second)
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: digest_of(second) in scene.hub.blobs)
+    assert scene.within(5.0, lambda: digest_of(second) in scene.hub.blobs)
     scene.wait(1.0)
     scene.hub.blobs.pop(digest_of(second))
     scene.a.link.online = True

@@ -21,8 +21,7 @@ def stale_save_while_away(*paths: str) -> Scene:
         for path in paths or ("note.md",):
             scene.save(scene.a, path, content)
         scene.rest()
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     for path in paths or ("note.md",):
         scene.save(scene.b, path, BEFORE.replace("line 58d2", "line 6c35 E 613b of text\nline 58d2"))
         scene.wait(1.0)
@@ -91,9 +90,7 @@ def test_what_a_slow_writer_wrote_again_while_the_replica_was_down_is_not_taken_
     scene.a.disk.write_into(file, new.encode())
     scene.rest()
     scene.save(scene.b, "note.md", new + theirs)
-    assert scene.clock.run_until(
-        scene.clock.now_s + 20.0, lambda: scene.read(scene.a, "note.md") == new + theirs
-    )
+    assert scene.within(20.0, lambda: scene.read(scene.a, "note.md") == new + theirs)
     if noted:
         scene.rest()  # from here on nobody remembers over a restart that the text before was saved here
     scene.a.kill()

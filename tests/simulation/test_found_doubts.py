@@ -23,7 +23,7 @@ def test_a_file_moved_where_another_was_only_about_to_be_written_is_no_edit_of_t
     scene.rest()
     scene.b.at_primitive(0, scene.b.kill, of_steps=True)
     scene.save(scene.a, "new.md", NEW)
-    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    assert scene.within(20.0, lambda: not scene.b.running)
     scene.b.disk.rename("old.md", "new.md")
     scene.save(scene.b, "new.md", OLD + more)
     scene.b.start()
@@ -56,7 +56,7 @@ def test_a_file_made_where_another_was_only_about_to_be_written_is_no_edit_of_th
     scene = Scene()
     scene.b.at_primitive(0, scene.b.kill, of_steps=True)
     scene.save(scene.a, "new.md", NEW)
-    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    assert scene.within(20.0, lambda: not scene.b.running)
     scene.save(scene.b, "new.md", OLD)
     scene.b.start()
     scene.wait(3.0)
@@ -101,9 +101,7 @@ def test_what_others_moved_over_a_file_that_a_person_just_renamed_stays_after_a_
 
     scene.b.race = rename
     scene.a.disk.rename("over", "note.md")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 20.0, lambda: scene.read(scene.b, "note.md") == data.decode()
-    )
+    assert scene.within(20.0, lambda: scene.read(scene.b, "note.md") == data.decode())
     scene.wait(0.05)
     scene.b.kill()
     scene.b.start()

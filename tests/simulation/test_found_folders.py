@@ -62,7 +62,7 @@ def test_what_others_changed_while_a_file_could_not_be_read_is_done_once_it_can(
     scene.rest()
     steps = scene.b.performed
     scene.a.disk.set_executable("tool.sh", True)
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.b.performed > steps)
+    assert scene.within(5.0, lambda: scene.b.performed > steps)
     scene.b.trouble = Trouble(errno.EACCES, 1.0)  # it is looked at after that step
     scene.wait(0.5)
     assert scene.b.engine is not None
@@ -180,7 +180,7 @@ def test_a_file_that_moves_below_its_own_name_steps_aside_to_a_name_that_nobody_
     scene.save(scene.a, "other", "two of ann\n")
     scene.rest()
     assert scene.b.engine is not None
-    entry = scene.b.engine._state.synced.at("note")
+    entry = scene.b.engine.state.synced.at("note")
     assert entry is not None
     taken = conflict_path("note", "b", entry)
     scene.a.disk.rename("other", taken)

@@ -50,8 +50,7 @@ def test_a_swapped_file_that_was_saved_anew_is_told_by_what_it_holds() -> None:
     for name in ("apple", "bread"):
         scene.save(scene.a, f"{name}.md", text_of(name))
     scene.rest()
-    scene.a.link.online = False
-    scene.a.link.cut()
+    scene.a.link.unplug()
     scene.save(scene.a, "bread.md", "first\n" + text_of("bread"))
     disk = scene.b.disk
     disk.exchange("apple.md", "bread.md")
@@ -87,12 +86,10 @@ def test_a_blob_that_others_wait_for_is_offered_though_it_has_changed_names_whil
     scene = Scene()
     scene.save(scene.b, "other.md", "a text\n")
     scene.rest()
-    scene.a.link.online = False
-    scene.a.link.cut()
+    scene.a.link.unplug()
     scene.save(scene.b, "picture.bin", b"\0binary")
     scene.wait(2.0)
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     scene.hub.blobs.clear()
     scene.a.link.online = True
     scene.wait(10.0)
@@ -104,7 +101,7 @@ def test_a_blob_that_others_wait_for_is_offered_though_it_has_changed_names_whil
         node = scene.a.disk.get("other.md")
         return node is not None and node.data == b"\0binary"
 
-    assert scene.clock.run_until(scene.clock.now_s + 60.0, arrived)
+    assert scene.within(60.0, arrived)
     scene.rest()
 
 
@@ -229,8 +226,7 @@ def test_files_that_moved_on_one_after_the_other_stay_who_they_are(here: str, wo
     scene.b.work_s = work_s
     match here:
         case "offline":
-            scene.b.link.online = False
-            scene.b.link.cut()
+            scene.b.link.unplug()
         case "down":
             scene.b.kill()
     disk = scene.b.disk

@@ -30,10 +30,7 @@ def cut_power(replica: VirtualReplica) -> None:
 def test_a_received_file_that_a_power_cut_undid_was_deleted_by_nobody() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", LINES)
-    assert scene.clock.run_until(
-        scene.clock.now_s + 1.0,
-        lambda: scene.b.disk.get("note.md") is not None and not scene.writing(scene.b),
-    )
+    assert scene.within(1.0, lambda: scene.b.disk.get("note.md") is not None and not scene.writing(scene.b))
     cut_power(scene.b)
     assert scene.paths(scene.b) == []
     scene.b.start()
@@ -118,15 +115,12 @@ def test_what_a_power_cut_gave_a_name_back_to_replaces_nothing(old: bytes, new: 
     scene.wait(5.0)
     scene.b.machine.filesystem.order(Ordering.JUMPING)
     scene.a.disk.take("note.md")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.b.disk.get("note.md") is None)
+    assert scene.within(5.0, lambda: scene.b.disk.get("note.md") is None)
     if new == "a link":
         scene.a.disk.put("note.md", scene.a.disk.new_inode(NodeKind.LINK, b"somewhere"))
     else:
         scene.save(scene.a, "note.md", new)
-    assert scene.clock.run_until(
-        scene.clock.now_s + 1.0,
-        lambda: scene.b.disk.get("note.md") is not None and not scene.writing(scene.b),
-    )
+    assert scene.within(1.0, lambda: scene.b.disk.get("note.md") is not None and not scene.writing(scene.b))
     cut_power(scene.b)
     assert scene.b.disk.nodes["note.md"].data == old
     scene.b.start()
@@ -146,9 +140,7 @@ def test_files_whose_swap_a_power_cut_undid_are_swapped_again(who: str, edited: 
     doer, other = (scene.a, scene.b) if who == "a" else (scene.b, scene.a)
     doer.disk.exchange("p.md", "q.md")
     swapped = doer.disk.nodes["p.md"].data.decode()
-    assert scene.clock.run_until(
-        scene.clock.now_s + 1.0, lambda: scene.read(other, "p.md") == swapped and not scene.writing(other)
-    )
+    assert scene.within(1.0, lambda: scene.read(other, "p.md") == swapped and not scene.writing(other))
     cut_power(scene.b)
     assert scene.read(scene.b, "q.md") == swapped
     more = {name: "more\n" if name in edited else "" for name in "pq"}
@@ -167,15 +159,12 @@ def test_files_that_changed_names_before_a_power_cut_that_took_the_note_of_it_ha
     scene.rest()
     scene.wait(5.0)
     scene.save(scene.a, "p.md", LINES.replace("ann", "ppppp") + "more\n")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 1.0,
-        lambda: "more" in (scene.read(scene.b, "p.md") or "") and not scene.writing(scene.b),
+    assert scene.within(
+        1.0, lambda: "more" in (scene.read(scene.b, "p.md") or "") and not scene.writing(scene.b)
     )
     state = scene.b.store.copy()  # what it has of that is not safe yet
     scene.a.disk.exchange("p.md", "q.md")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 2.0, lambda: "more" in (scene.read(scene.b, "q.md") or "")
-    )
+    assert scene.within(2.0, lambda: "more" in (scene.read(scene.b, "q.md") or ""))
     scene.b.kill()
     scene.b.machine.boots += 1
     scene.b.restore_state(state)
@@ -192,7 +181,7 @@ def test_what_was_about_to_be_written_counts_as_seen_only_if_the_edit_shows_it()
     scene.rest()
     scene.b.work_s = 0.2  # b writes slowly: it is killed before it has
     scene.save(scene.a, "note.md", "one\ntwo with seventh\n")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
     scene.b.kill()
     scene.save(scene.b, "note.md", "one\ntwo with seventeenth\n")
     scene.b.start()
@@ -209,9 +198,8 @@ def test_a_torn_file_that_was_taken_from_its_path_lacks_nothing_at_its_end() -> 
     scene.wait(5.0)
     saved = scene.b.disk.nodes["note.md"]
     scene.save(scene.a, "note.md", LINES + "four of ann\n")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 2.0,
-        lambda: scene.b.disk.nodes["note.md"] is not saved and not scene.writing(scene.b),
+    assert scene.within(
+        2.0, lambda: scene.b.disk.nodes["note.md"] is not saved and not scene.writing(scene.b)
     )
     scene.wait(1.0)
     scene.b.kill()
@@ -254,9 +242,8 @@ def test_a_file_aside_that_a_power_cut_gave_back_what_it_held_before_takes_nothi
     scene.save(scene.b, "note.md", LINES + "four of bob\n")  # into the same file
     scene.rest()
     scene.save(scene.a, "note.md", LINES + "four of bob\nfive of ann\n")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 2.0,
-        lambda: scene.b.disk.nodes["note.md"] is not before and not scene.writing(scene.b),
+    assert scene.within(
+        2.0, lambda: scene.b.disk.nodes["note.md"] is not before and not scene.writing(scene.b)
     )
     scene.wait(1.0)
     scene.b.kill()
@@ -314,10 +301,10 @@ def test_files_swapped_right_after_a_power_cut_took_back_a_rename_are_swapped(
     scene.wait(5.0)
     if edited:
         scene.save(scene.a, "note.md", text := text + "four of ann\n")
-        assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "note.md") == text)
+        assert scene.within(5.0, lambda: scene.read(scene.b, "note.md") == text)
         scene.wait(0.05)
     scene.b.disk.rename("note.md", "new.md")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: "new.md" in scene.paths(scene.a))
+    assert scene.within(5.0, lambda: "new.md" in scene.paths(scene.a))
     scene.b.kill()
     scene.b.machine.cut_power(TheLast(1))
     assert scene.paths(scene.b) == ["note.md", "other.md"]
@@ -347,8 +334,8 @@ def test_a_file_that_a_power_cut_brought_back_is_no_edit_of_what_was_to_come_to_
     scene.save(scene.a, "note.md", theirs)
     scene.wait(1.0)
     scene.b.start()
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: not scene.writing(scene.b))
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
+    assert scene.within(5.0, lambda: not scene.writing(scene.b))
     assert scene.read(scene.b, "note.md") == theirs
     cut_power(scene.b)
     scene.save(scene.b, "note.md", first)

@@ -42,9 +42,9 @@ def test_a_save_of_an_old_buffer_that_only_a_step_saw_is_known_when_it_is_saved_
     scene.rest()
     scene.b.work_s = 0.5
     scene.save(scene.a, "note.md", "line bb4d a bd90 of text\nthe same\nfor all and more\n")
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: bool(steps))
+    assert scene.within(5.0, lambda: bool(steps))
     scene.save(scene.b, "note.md", saved)
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: not steps)
+    assert scene.within(5.0, lambda: not steps)
     scene.save(scene.b, "note.md", "line 4e43 b 9697 of text\n" + saved)
     scene.rest()
     text = scene.read(scene.a, "note.md") or ""
@@ -76,10 +76,7 @@ def test_a_file_that_is_being_written_takes_no_place_of_another_meanwhile() -> N
         scene.wait(1.0)
     assert scene.paths(scene.a) == []
     scene.b.handle(ev.DeleteFiles(1, "moved"))
-    assert scene.clock.run_until(
-        scene.clock.now_s + 3.0,
-        lambda: scene.paths(scene.b) == ["source"] and not scene.writing(scene.b),
-    )
+    assert scene.within(3.0, lambda: scene.paths(scene.b) == ["source"] and not scene.writing(scene.b))
     scene.b.handle(ev.MoveFiles(1, "source", "moved"))
     scene.rest()
     assert scene.paths(scene.a) == ["moved"] and scene.read(scene.a, "moved") == "source\n"

@@ -52,9 +52,7 @@ def test_a_file_that_a_power_cut_gave_back_what_it_held_changes_names(edited: st
     scene.rest()
     scene.wait(5.0)
     scene.save(scene.b, "p.md", data + "second\n")
-    assert scene.clock.run_until(
-        scene.clock.now_s + 1.0, lambda: scene.read(scene.a, "p.md") == data + "second\n"
-    )
+    assert scene.within(1.0, lambda: scene.read(scene.a, "p.md") == data + "second\n")
     power_cut(scene)
     scene.save(scene.b, "p.md", edited + data)  # into the same file
     scene.b.disk.exchange("p.md", "q.md")
@@ -74,8 +72,7 @@ def test_a_swapped_file_of_which_most_was_written_since_is_still_the_swapped_one
     if down:
         scene.b.kill()
     else:
-        scene.b.link.online = False
-        scene.b.link.cut()
+        scene.b.link.unplug()
     scene.b.disk.exchange("p.md", "q.md")
     scene.wait(2.0)
     written = "".join(f"and bob wrote a lot, {number}\n" for number in range(20))
@@ -98,7 +95,7 @@ def test_files_that_others_swap_while_one_of_them_is_looked_at_are_swapped(gap_s
     scene.rest()
     scene.b.work_s = 0.01
     scene.save(scene.a, "other.md", edited)
-    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: scene.read(scene.b, "other.md") == edited)
+    assert scene.within(20.0, lambda: scene.read(scene.b, "other.md") == edited)
     scene.wait(gap_s)
     scene.a.disk.exchange("note.md", "other.md")
     scene.rest()
@@ -119,8 +116,7 @@ def test_of_two_files_that_all_swap_the_one_stays_that_nobody_deletes(
     scene.save(scene.a, "note.md", text_of("n"))
     scene.a.disk.put("other.md", scene.a.disk.new_inode(kind, data))
     scene.rest()
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     scene.a.disk.exchange("note.md", "other.md")
     scene.wait(2.0)
     scene.b.disk.exchange("note.md", "other.md")
@@ -139,8 +135,7 @@ def away(scene: Scene, how: str) -> None:
     if how == "down":
         scene.b.kill()
     if how == "offline":
-        scene.b.link.online = False
-        scene.b.link.cut()
+        scene.b.link.unplug()
 
 
 def back(scene: Scene, how: str) -> None:

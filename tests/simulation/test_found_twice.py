@@ -42,17 +42,16 @@ def test_the_later_of_two_who_met_compares_what_it_saved(
     scene.save(scene.a, "list.md", text(f"{LINE}\n"))
     scene.rest()
     assert scene.b.engine is not None
-    state = scene.b.engine._state
+    state = scene.b.engine.state
     (entry,) = state.view.room.placements
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     scene.save(scene.b, "list.md", text(saved))
     scene.save(scene.a, "list.md", text(first))
     scene.wait(2.0)
     scene.b.link.latency_s = 0.3
     scene.b.link.online = True
     merged = text(between)
-    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: state.documents.text(entry) == merged)
+    assert scene.within(60.0, lambda: state.documents.text(entry) == merged)
     scene.save(scene.a, "list.md", text(last))
     scene.rest()
     assert scene.read(scene.a, "list.md") == text(end)

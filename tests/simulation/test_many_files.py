@@ -31,20 +31,20 @@ def test_no_more_texts_than_the_limit_are_under_way_to_the_disk(monkeypatch: pyt
 
     def all_stand() -> bool:
         nonlocal most
-        state = engine._state
+        state = engine.state
         most = max(most, len(state.steps))
         return len([path for path in scene.paths(scene.b) if path.endswith(".md")]) == FILES
 
-    assert scene.clock.run_until(scene.clock.now_s + 120.0, all_stand)
+    assert scene.within(120.0, all_stand)
     assert most <= 8 + 7  # folders of the room are no texts
     scene.rest()
     assert scene.read(scene.b, "0/0.md") == "edited meanwhile\n"
     for number in range(1, FILES):
         assert scene.read(scene.b, f"{number % 7}/{number}.md") == f"text {number}\n" * 3
-    assert not engine._state.waiting
+    assert not engine.state.waiting
     assert not engine._documents._unwritten_texts
     assert engine._documents._unwritten_texts.size_bytes == 0
-    assert engine._state.step_chars == 0
+    assert engine.state.step_chars == 0
 
 
 def test_after_a_clean_end_the_tree_is_read_in_one() -> None:
@@ -125,8 +125,7 @@ def test_edits_of_many_files_wait_until_there_is_room_for_them(monkeypatch: pyte
     for number in range(12):
         scene.save(scene.a, f"{number}.md", f"text {number}\n")
     scene.rest()
-    scene.b.link.online = False
-    scene.b.link.cut()
+    scene.b.link.unplug()
     for number in range(12):
         scene.save(scene.a, f"{number}.md", f"text {number}\nedited\n")
     scene.wait(10.0)

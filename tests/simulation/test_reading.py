@@ -147,7 +147,7 @@ def test_what_is_held_stays_held_after_a_kill_right_after_an_edit_of_others_came
     scene.rest_apart()
     scene.save(scene.a, "a.txt", "first\none\ntwo\nthree\n")
     both = "first\none\ntwo\nthree\nmine\n"
-    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.read(scene.b, "a.txt") == both)
+    assert scene.within(5.0, lambda: scene.read(scene.b, "a.txt") == both)
     scene.restart(read_only=True)
     assert scene.read(scene.b, "a.txt") == both and list(scene.held) == ["a.txt"]
 

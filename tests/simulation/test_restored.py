@@ -65,7 +65,7 @@ class Restored:
         for replica in self.replicas:
             replica.link.latency_s = rng.choice([0.001, 0.01, 0.05, 0.3, 0.6])
             if rng.random() < 0.4:
-                self.timers.append(self.clock.after(rng.uniform(0.0, 1.2), partial(self.unplug, replica)))
+                self.timers.append(self.clock.after(rng.uniform(0.0, 1.2), replica.link.unplug))
         for replica in self.replicas[: rng.choice([2, 2, 3])]:
             more = f"added by {replica.name}\n" if rng.random() < 0.2 else ""
             delay_s = rng.choice([0.0, 0.0, 0.01, 0.1, 0.4])
@@ -76,10 +76,6 @@ class Restored:
         node = replica.disk.get("x.md")
         if node is not None and node.data == BASE.encode():
             replica.disk.write_into(node, text.encode())
-
-    def unplug(self, replica: VirtualReplica) -> None:
-        replica.link.online = False
-        replica.link.cut()
 
     def lose_the_hub(self) -> None:
         self.hub.kill()
@@ -94,7 +90,7 @@ class Restored:
         order = rng.sample(self.replicas, len(self.replicas))
         for replica in order:
             replica.link.latency_s = rng.choice([0.001, 0.05, 0.3])
-            self.unplug(replica)
+            replica.link.unplug()
         self.hub.start()
         apart_s = rng.choice([0.0, 0.01, 0.2, 5.0])
         for replica in order:
@@ -114,8 +110,7 @@ def test_what_a_restored_hub_tells_before_it_is_answered_came_first(monkeypatch:
     scene.save(scene.a, "x.md", BASE)
     scene.rest()
     backup = scene.hub.backup()
-    scene.a.link.online = False
-    scene.a.link.cut()
+    scene.a.link.unplug()
     scene.wait(1.0)
     scene.save(scene.b, "x.md", FORMATTED)
     scene.wait(1.0)

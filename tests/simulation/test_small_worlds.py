@@ -40,10 +40,8 @@ class SmallWorld(Scene):
         return [(replica, replica.flush()) for replica in self.people]
 
     def until_flushed(self, numbers: list[tuple[VirtualReplica, int]]) -> None:
-        assert self.clock.run_until(
-            self.clock.now_s + 300.0,
-            lambda: all(number in replica.flushed for replica, number in numbers),
-        ), "the flush does not end"
+        done = self.within(300.0, lambda: all(number in replica.flushed for replica, number in numbers))
+        assert done, "the flush does not end"
 
     def all_rest(self) -> None:
         self.until_flushed(self.flush_all())
@@ -152,8 +150,7 @@ def apart(deeds: Sequence[str], order: Sequence[int] | None) -> None:
     at once."""
     world = SmallWorld(len(deeds))
     for replica in world.people:
-        replica.link.online = False
-        replica.link.cut()
+        replica.link.unplug()
     for replica, deed in zip(world.people, deeds, strict=True):
         DEEDS[deed](world, replica)
     world.wait(5.0)

@@ -92,7 +92,7 @@ def test_a_file_saved_where_one_stood_that_was_moved_before_a_kill_is_another() 
     scene.rest()
     ending_at(scene, scene.b, 1, False)  # the one that would tell that the move was done
     rename(scene.a, "note.md", "y/moved.md")
-    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    assert scene.within(20.0, lambda: not scene.b.running)
     assert scene.paths(scene.b) == ["y/moved.md"]
     scene.save(scene.b, "note.md", "another\n")
     scene.wait(3.0)
@@ -117,7 +117,7 @@ def test_something_else_made_where_one_stood_that_was_moved_before_a_kill_replac
     scene.rest()
     ending_at(scene, scene.b, 1, False)  # the one that would tell that the move was done
     rename(scene.a, "e", "y/e")
-    assert scene.clock.run_until(scene.clock.now_s + 20.0, lambda: not scene.b.running)
+    assert scene.within(20.0, lambda: not scene.b.running)
     assert scene.paths(scene.b) == ["y/e"]
     scene.b.disk.put("e", scene.b.disk.new_inode(*CONTENTS[then]))
     scene.wait(3.0)
