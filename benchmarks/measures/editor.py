@@ -19,7 +19,8 @@ from benchmarks.bench import Bench
 from benchmarks.figures import OURS, Target
 from benchmarks.load.patterns import keystrokes_ms
 from benchmarks.systems.hubs import hub_systems
-from tests.processes.harness import Hub, Joined, eventually
+from tests.processes.harness import Hub, Joined
+from tests.waiting import eventually
 
 TITLE = "keystroke in an editor → other editor, at two joined folders"
 DOOR = "Yjs client → Yjs client"

@@ -15,7 +15,8 @@ from benchmarks.figures import OURS
 from benchmarks.processes import free_port, started, wait_until
 from benchmarks.systems import annex, syncthing
 from benchmarks.systems.naive import NAME as NAME
-from tests.processes.harness import Hub, Joined, eventually
+from tests.processes.harness import Hub, Joined
+from tests.waiting import eventually
 
 NAIVE = "naive pipeline"
 START_S = 120.0

@@ -18,7 +18,7 @@ import pytest
 import crdtsync
 from crdtsync import TextEdit, blocking, errors
 from crdtsync.adapters.control_client import PROGRAMS_SOCKET
-from tests.api.test_connect import DEADLINE_S, until
+from tests.waiting import DEADLINE_S, until
 
 
 @pytest.fixture

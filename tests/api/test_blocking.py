@@ -9,7 +9,7 @@ import pytest
 
 from crdtsync import blocking, errors
 from crdtsync.api.blocking import Hub, Room
-from tests.processes.harness import eventually
+from tests.waiting import eventually
 
 WAIT_S = 30.0
 

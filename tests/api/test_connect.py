@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,24 +12,13 @@ import crdtsync
 from crdtsync import Cursor, TextEdit, TreeChange, errors
 from crdtsync.api.hub import Invitation
 from crdtsync.core.values import limits
-
-DEADLINE_S = 60.0
+from tests.waiting import DEADLINE_S, until
 
 
 @pytest.fixture
 async def hub() -> AsyncIterator[crdtsync.Hub]:
     async with crdtsync.Hub() as running:
         yield running
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Wait for it, looking again whenever the loop has had a turn."""
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            answer = condition()
-            if answer if isinstance(answer, bool) else await answer:
-                return
-            await asyncio.sleep(0.005)
 
 
 async def test_two_programs_type_into_one_text(hub: crdtsync.Hub) -> None:

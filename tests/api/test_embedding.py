@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import crdtsync
-from tests.api.test_connect import DEADLINE_S
+from tests.waiting import DEADLINE_S
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "embedding.md"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import crdtsync
-from tests.api.test_connect import DEADLINE_S, until
+from tests.waiting import DEADLINE_S, until
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -13,7 +13,7 @@ import pytest
 import crdtsync
 from crdtsync import Room, errors
 from crdtsync.core.values.paths import is_below, parents
-from tests.api.test_connect import DEADLINE_S
+from tests.waiting import DEADLINE_S
 
 PATHS = ("a", "b.md", "c.bin", "d/e", "d/f", "d/g/h", "b.md/x", "d", "i")
 ACTIONS = ("write", "create", "read", "delete", "move", "make_folder", "edit", "list")

@@ -15,7 +15,7 @@ from crdtsync import TextEdit, blocking, errors
 from crdtsync.adapters.disk_writer import DiskWriter
 from crdtsync.core.replica.steps import Step, WriteFile
 from crdtsync.core.values.files import TextContent
-from tests.api.test_connect import DEADLINE_S, until
+from tests.waiting import DEADLINE_S, until
 
 
 @pytest.fixture
@@ -87,6 +87,10 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return follows
 
 
+async def _is_gone(room: crdtsync.Room, path: str) -> bool:
+    return await room.entry(path) is None
+
+
 async def test_what_was_deleted_or_moved_away_is_not_read_though_the_disk_has_it_still(
     hub: crdtsync.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,8 +106,7 @@ async def test_what_was_deleted_or_moved_away_is_not_read_though_the_disk_has_it
         await room.delete("gone.bin")
         await bob.move("here.bin", "there.bin")
         await bob.move("new.bin", "here.bin")
-        while await room.entry("new.bin") is not None:
-            await room._view.something_changed()
+        await until(lambda: _is_gone(room, "new.bin"))
         with pytest.raises(errors.NoSuchFile):
             await room.read_bytes("gone.bin")
         reading = asyncio.ensure_future(room.read_bytes("here.bin"))

@@ -16,7 +16,7 @@ from crdtsync import blocking, errors
 from crdtsync.adapters.disk_writer import DiskWriter
 from crdtsync.adapters.failures import failed
 from crdtsync.core.replica.steps import Outcome, Step, WriteFile
-from tests.api.test_connect import DEADLINE_S
+from tests.waiting import DEADLINE_S, until
 
 PATH = "d/x.bin"
 
@@ -74,8 +74,7 @@ async def test_what_stands_in_the_way_is_named(
         crdtsync.attach(folder) as program,
     ):
         await other.write(PATH, b"\0theirs")
-        while await room.entry(PATH) is None:
-            await room._view.something_changed()
+        await until(lambda: room.entry(PATH))
         for each in (room, program):
             with pytest.raises(errors.FileError, match=cause) as told:
                 await each.read_bytes(PATH)
@@ -95,8 +94,7 @@ async def test_what_has_made_room_is_read(hub: crdtsync.Hub, tmp_path: Path) -> 
     ):
         await other.write(PATH, b"\0theirs")
         await other.write("d/y.txt", "theirs\n")
-        while await room.entry("d/y.txt") is None:
-            await room._view.something_changed()
+        await until(lambda: room.entry("d/y.txt"))
         with pytest.raises(errors.FileError, match="d: a named pipe"):
             await room.open("d/y.txt")
         with pytest.raises(errors.NameTaken):
@@ -130,8 +128,7 @@ async def test_what_the_disk_says_is_told(
     ):
         await other.write(PATH, b"\0theirs")
         await other.write("a.txt", "theirs\n")
-        while await room.entry("a.txt") is None:
-            await room._view.something_changed()
+        await until(lambda: room.entry("a.txt"))
         with pytest.raises(errors.FileError, match=rf"^d/x\.bin could not be written: .*{cause}"):
             await room.read_bytes(PATH)
         assert await room.read_text("a.txt") == "theirs\n"  # of a text all is known without the disk

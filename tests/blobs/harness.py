@@ -26,24 +26,14 @@ from crdtsync.runtime.hub_blobs import HubBlobs
 from crdtsync.runtime.hub_gate import Gate
 from crdtsync.runtime.hub_socket import HubSocket
 from crdtsync.runtime.workers import Workers
+from tests.waiting import until
 
 T = TypeVar("T")
-
-DEADLINE_S = 60.0
 
 
 def noise(seed: int, size_bytes: int) -> bytes:
     """Content that does not compress, always the same for a seed."""
     return random.Random(seed).randbytes(size_bytes)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Look every millisecond whether ``condition`` holds; fails the test at the deadline."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():
-            look_again = asyncio.Event()
-            asyncio.get_running_loop().call_later(0.001, look_again.set)
-            await look_again.wait()
 
 
 async def one_turn() -> None:
@@ -177,11 +167,8 @@ class Replica:
         return found
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for outcomes until ``condition`` holds; fails the test at the deadline."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not condition():
-                self._emitted.clear()
-                await self._emitted.wait()
+        """Wait for outcomes until ``condition`` holds."""
+        await until(condition, self._emitted)
 
     async def upload(self, path: str, data: bytes) -> Uploaded:
         manifest = self.write(path, data)

@@ -25,7 +25,8 @@ from crdtsync.core.wire import blobs as wire
 from crdtsync.core.wire.blobs import Codec, Sealed, Stored
 from crdtsync.errors import PeerError
 from crdtsync.runtime import blob_transfer
-from tests.blobs.harness import DEADLINE_S, Hub, Replica, noise, replica, running_hub, until
+from tests.blobs.harness import Hub, Replica, noise, replica, running_hub
+from tests.waiting import DEADLINE_S, until
 
 
 async def test_a_full_disk_of_the_hub_is_told_and_later_overcome(

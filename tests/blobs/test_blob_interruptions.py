@@ -14,7 +14,8 @@ from crdtsync.core.replica.events import Fetched, FetchFailed, Uploaded
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.limits import MiB
 from crdtsync.runtime.blob_job import Direction
-from tests.blobs.harness import Hub, Replica, noise, replica, running_hub, until
+from tests.blobs.harness import Hub, Replica, noise, replica, running_hub
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("direction", Direction)

@@ -15,7 +15,8 @@ from crdtsync.core.values.limits import MiB
 from crdtsync.runtime import blob_transfer
 from crdtsync.runtime.blob_job import Direction, Transfer
 from crdtsync.runtime.workers import Workers
-from tests.blobs.harness import Hub, Replica, noise, one_turn, until, without_threads
+from tests.blobs.harness import Hub, Replica, noise, one_turn, without_threads
+from tests.waiting import until
 
 
 async def test_a_file_that_changes_while_it_is_sent_is_told_apart_from_other_failures(

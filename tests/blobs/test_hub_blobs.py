@@ -28,7 +28,8 @@ from crdtsync.core.wire.control import Hello, Refused, Welcome, decode_control, 
 from crdtsync.runtime import hub_blobs
 from crdtsync.runtime.hub_blobs import ROOM_FULL
 from crdtsync.runtime.hub_gate import Gate
-from tests.blobs.harness import DEADLINE_S, Hub, noise, running_hub, until
+from tests.blobs.harness import Hub, noise, running_hub
+from tests.waiting import DEADLINE_S, until
 
 
 class Member:

@@ -27,8 +27,7 @@ from crdtsync.errors import (
     RootGone,
 )
 from tests.cli.served import fails, joined_folder, served
-
-DEADLINE_S = 60.0
+from tests.waiting import DEADLINE_S
 
 
 async def echo(params: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from crdtsync.cli import lines
 from crdtsync.cli.lines import LineWriter
-from tests.processes.harness import eventually
+from tests.waiting import eventually
 
 
 def writer() -> LineWriter:

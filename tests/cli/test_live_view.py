@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from crdtsync.cli.render import Change, LiveView, Scene
-from tests.processes.harness import DEADLINE_S, eventually
+from tests.waiting import DEADLINE_S, eventually
 
 PICTURES = 3000
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.processes.harness import DEADLINE_S, eventually
+from tests.waiting import DEADLINE_S, eventually
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "codemirror"
 NAMES = ("chromium", "chromium-browser", "google-chrome")

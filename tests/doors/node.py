@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.processes.harness import DEADLINE_S, eventually
+from tests.waiting import DEADLINE_S, eventually
 
 HERE = Path(__file__).resolve().parent
 Y_WEBSOCKET = ("y-websocket-3", "y-websocket-2")

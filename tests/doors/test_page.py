@@ -14,7 +14,8 @@ import pytest
 
 from tests.doors.chromium import EXAMPLE, Chromium, Page, missing
 from tests.doors.node import need
-from tests.processes.harness import Hub, Joined, eventually
+from tests.processes.harness import Hub, Joined
+from tests.waiting import eventually
 
 TEXT = "doc.getText('content').toString()"
 

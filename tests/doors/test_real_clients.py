@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.doors.node import CLIENTS, HOCUSPOCUS, Y_WEBSOCKET, Node, Peer
-from tests.processes.harness import Hub, Joined, eventually, run
+from tests.processes.harness import Hub, Joined, run
 from tests.traces import recording
+from tests.waiting import eventually
 
 LONG = bool(os.environ.get("CRDTSYNC_LONG_DOORS"))
 

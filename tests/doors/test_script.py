@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes.harness import DEADLINE_S, Hub, Joined, eventually
+from tests.processes.harness import Hub, Joined
+from tests.waiting import DEADLINE_S, eventually
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "type_from_a_script.py"
 

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from tests.processes.harness import DEADLINE_S, Hub, Joined, eventually
+from tests.processes.harness import Hub, Joined
+from tests.waiting import DEADLINE_S, eventually
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "editor_plugin.py"
 

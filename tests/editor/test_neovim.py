@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.harness import DEADLINE_S, Hub, Joined, eventually
+from tests.processes.harness import Hub, Joined
+from tests.waiting import DEADLINE_S, eventually
 
 PLUGIN = Path(__file__).parent / "plugin.lua"
 CLIENT = json.dumps([sys.executable, "-m", "crdtsync", "client"])

@@ -22,8 +22,9 @@ from crdtsync.core.wire.control import Hello, encode_control
 from crdtsync.runtime.hub import HubServer
 from crdtsync.testing.fuzzing import editors, frames
 from crdtsync.testing.fuzzing.choices import Choices
-from tests.hub.client import DEADLINE_S, Client
+from tests.hub.client import Client
 from tests.hub.material import NOTES, lone_update
+from tests.waiting import DEADLINE_S
 
 SEED: Final = 20
 UPGRADE: Final = (

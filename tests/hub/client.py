@@ -23,9 +23,9 @@ from crdtsync.core.wire.control import (
     encode_control,
 )
 from crdtsync.core.wire.messages import Ack, CaughtUp, FromReplica, LogEntry, Push, Relay
+from tests.waiting import DEADLINE_S
 
 M = TypeVar("M")
-DEADLINE_S = 60.0
 
 
 class Client:

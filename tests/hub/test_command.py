@@ -18,8 +18,9 @@ from crdtsync.cli import hub as command
 from crdtsync.cli.hub_options import default_data
 from crdtsync.core.wire.control import Cursor
 from crdtsync.core.wire.messages import Ack
-from tests.hub.client import DEADLINE_S, Client
+from tests.hub.client import Client
 from tests.hub.material import document, lone_update
+from tests.waiting import DEADLINE_S
 
 MAIN = "import sys; from crdtsync.cli.main import main; sys.exit(main())"
 

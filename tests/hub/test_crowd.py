@@ -24,9 +24,10 @@ from crdtsync.runtime import hub_entrance
 from crdtsync.runtime.hub import HubServer
 from crdtsync.runtime.hub_gate import Gate
 from crdtsync.runtime.hub_socket import HubSocket
-from tests.hub.client import DEADLINE_S, Client
+from tests.hub.client import Client
 from tests.hub.material import NOTES, lone_update
 from tests.hub.test_server import get
+from tests.waiting import DEADLINE_S
 
 FAR = Peer("203.0.113.9", local=False)
 OTHER = Peer("203.0.113.10", local=False)

@@ -13,7 +13,7 @@ from websockets.datastructures import Headers
 from crdtsync.core.hub.admission import HERE, Asking, Denied, Granted, Peer
 from crdtsync.core.values import limits
 from crdtsync.runtime.hub_gate import Gate, peer_of
-from tests.hub.client import DEADLINE_S
+from tests.waiting import DEADLINE_S
 
 
 def websocket(address: object, **headers: str) -> Any:

@@ -25,9 +25,10 @@ from crdtsync.errors import CrdtsyncError, StoreError, StoreInUse
 from crdtsync.runtime.hub import HubServer
 from crdtsync.runtime.hub_access import AccessOptions
 from crdtsync.runtime.hub_gate import Gate
-from tests.hub.client import DEADLINE_S, Client
+from tests.hub.client import Client
 from tests.hub.material import NOTES, TASKS, Author, document, lone_update, text_of, v2_update
 from tests.hub.test_store import damage
+from tests.waiting import DEADLINE_S
 
 
 @pytest.fixture

@@ -19,9 +19,8 @@ from websockets.frames import Frame, Opcode
 from crdtsync.core.values.limits import KiB
 from crdtsync.runtime import hub_socket
 from crdtsync.runtime.hub_socket import HubSocket
-from tests.blobs.harness import until
+from tests.waiting import DEADLINE_S, until
 
-DEADLINE_S = 60.0
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -60,10 +59,7 @@ class Taker:
         self.left.set()
 
     async def until(self, count: int) -> list[str | bytes]:
-        async with asyncio.timeout(DEADLINE_S):
-            while len(self.got) < count:
-                self.news.clear()
-                await self.news.wait()
+        await until(lambda: len(self.got) >= count, self.news)
         return self.got
 
 

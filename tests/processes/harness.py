@@ -5,28 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-DEADLINE_S = 60.0
-POLL_S = 0.005
-
-
-def eventually(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Wait until ``condition`` holds; fails with ``what`` after the deadline."""
-    pause = select.poll()
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, f"not within {deadline_s:g} s: {what}"
-        pause.poll(POLL_S * 1000)
+from tests.waiting import DEADLINE_S, eventually
 
 
 class Process:

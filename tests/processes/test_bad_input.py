@@ -29,8 +29,9 @@ from crdtsync.core.values.ids import TREE, DocumentId
 from crdtsync.core.wire.control import Refused, Welcome, encode_control
 from tests.hub.client import Client
 from tests.hub.material import Author
-from tests.processes.harness import Hub, Joined, assert_same, eventually, run, settle, tree
+from tests.processes.harness import Hub, Joined, assert_same, run, settle, tree
 from tests.processes.test_merge_table import Pair, lines, share
+from tests.waiting import eventually
 
 
 def refused(code: int, *arguments: str, naming: str) -> str:

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from crdtsync.core.values.reserved import reserved_path
-from tests.processes.harness import DEADLINE_S, Hub, Joined, assert_same, eventually, settle, tree
+from tests.processes.harness import Hub, Joined, assert_same, settle, tree
 from tests.processes.test_merge_table import Pair, apart, lines, share
+from tests.waiting import DEADLINE_S, eventually
 
 Save = Callable[[Path, str], object]
 

@@ -13,7 +13,8 @@ from unicodedata import normalize
 import pytest
 
 from tests.processes.folding_fs import unmount
-from tests.processes.harness import DEADLINE_S, Hub, Joined, eventually, settle, tree
+from tests.processes.harness import Hub, Joined, settle, tree
+from tests.waiting import DEADLINE_S, eventually
 
 NFC, NFD = "\u00e9.md", "e\u0301.md"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.harness import Hub, Joined, assert_same, eventually, settle, tree
+from tests.processes.harness import Hub, Joined, assert_same, settle, tree
+from tests.waiting import eventually
 
 KILLS = 20
 FILES = 6

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.harness import Hub, Joined, assert_same, eventually, settle, texts, tree
+from tests.processes.harness import Hub, Joined, assert_same, settle, texts, tree
 from tests.processes.test_merge_table import Pair, lines, share
+from tests.waiting import eventually
 
 LARGE = b"\0" + random.Random(5).randbytes(700_000)
 """Several chunks."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from tests.processes.harness import Hub, Joined, assert_same, eventually, settle, texts, tree
+from tests.processes.harness import Hub, Joined, assert_same, settle, texts, tree
+from tests.waiting import eventually
 
 Pair = tuple[Joined, Joined]
 Work = Callable[[Path], object]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.harness import Joined, eventually, settle
+from tests.processes.harness import Joined, settle
+from tests.waiting import eventually
 
 Pair = tuple[Joined, Joined]
 

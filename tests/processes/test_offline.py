@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from crdtsync.core.values.digests import digest_of
-from tests.processes.harness import Hub, Joined, assert_same, eventually, settle, texts, tree
+from tests.processes.harness import Hub, Joined, assert_same, settle, texts, tree
 from tests.processes.test_merge_table import Pair, lines, share
+from tests.waiting import eventually
 
 
 def wait_until(replica: Joined, key: str, value: object) -> None:

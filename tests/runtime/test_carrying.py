@@ -15,7 +15,7 @@ from crdtsync.core.replica.steps import RemoveFolder
 from crdtsync.errors import StoreError
 from crdtsync.runtime import carrying
 from crdtsync.runtime.carrying import Carrying
-from tests.api.test_connect import until
+from tests.waiting import until
 
 
 class World:

@@ -13,7 +13,7 @@ import pytest
 import crdtsync
 from crdtsync.core.values import limits
 from crdtsync.runtime.editor_socket import SOCKET_NAME
-from tests.api.test_connect import DEADLINE_S, until
+from tests.waiting import DEADLINE_S, until
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from websockets.exceptions import ConnectionClosed
 from crdtsync.adapters.hub_link import HubLink, hub_address
 from crdtsync.core.values import limits
 from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
+from tests.waiting import DEADLINE_S, until
 
 FRAME = bytes(16 * limits.KiB)
 FRAMES = 1000
-DEADLINE_S = 60.0
 
 
 async def test_frames_that_nobody_takes_stay_with_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +84,7 @@ class Other:
         self.news.set()
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while not condition():
-                self.news.clear()
-                await self.news.wait()
+        await until(condition, self.news)
 
 
 @asynccontextmanager

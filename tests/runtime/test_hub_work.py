@@ -11,8 +11,7 @@ from crdtsync.core.hub.store import OpenedAt, StoreFailed
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.runtime.hub_work import HubWork
 from crdtsync.testing.memory_hub_store import MemoryHubStore
-
-DEADLINE_S = 60.0
+from tests.waiting import DEADLINE_S
 
 
 class SlowStore(MemoryHubStore):

@@ -16,7 +16,7 @@ from crdtsync.errors import StoreError
 from crdtsync.runtime import carrying, turns
 from crdtsync.runtime.carrying import Carrying
 from crdtsync.runtime.turns import Turns
-from tests.api.test_connect import until
+from tests.waiting import until
 
 
 class World:

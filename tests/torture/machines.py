@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.processes.harness import eventually
+from tests.waiting import eventually
 
 START_S: Final = 60.0
 """As long as a process may take to be there, on a machine that has much else to do."""

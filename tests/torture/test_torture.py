@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from crdtsync.testing.oracles import Broken
-from tests.processes.harness import eventually
 from tests.torture import clocks
 from tests.torture.judging import judge_logs, picture_of
 from tests.torture.machines import Machine
@@ -19,6 +18,7 @@ from tests.torture.people import SharedLedger
 from tests.torture.scenarios import SCENARIOS, impossible
 from tests.torture.tracing import injected, killed_at, may_trace
 from tests.torture.world import play
+from tests.waiting import eventually
 
 traced = pytest.mark.skipif(may_trace() is not None, reason=str(may_trace()))
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.processes.harness import eventually
 from tests.torture.machines import Machine
+from tests.waiting import eventually
 
 CALLS: Final[dict[str, str]] = {
     "write": "write,writev,pwrite64,pwritev",

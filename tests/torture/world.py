@@ -12,10 +12,10 @@ from random import Random
 from typing import Final
 
 from crdtsync.testing.oracles import Broken
-from tests.processes.harness import eventually
 from tests.torture.judging import judge, judge_logs, outside_of, settle, status_of
 from tests.torture.machines import Machine, clock_s, pause
 from tests.torture.people import Person, SharedLedger
+from tests.waiting import eventually
 
 NAMES: Final = ("ann", "bob", "cid")
 ROOM: Final = "torture"
