@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import pytest
@@ -25,16 +26,16 @@ def read(store: HubStore, room: str = "notes", after: int = 0, wanted: Wanted = 
     return list(store.read_log(room, after, wanted, MANY, MANY).entries)
 
 
-class HubStoreContract:
+class HubStoreContract(ABC):
     """``reopen(store)`` closes a store and opens it again, as a new process would."""
 
+    @abstractmethod
     @pytest.fixture
-    def store(self) -> HubStore:
-        raise NotImplementedError
+    def store(self) -> HubStore: ...
 
+    @abstractmethod
     @pytest.fixture
-    def reopen(self) -> Callable[[HubStore], HubStore]:
-        raise NotImplementedError
+    def reopen(self) -> Callable[[HubStore], HubStore]: ...
 
     def test_a_new_room_is_empty_and_begins_with_its_first_epoch(self, store: HubStore) -> None:
         record = store.open_room("notes", "e1", 10, 10)

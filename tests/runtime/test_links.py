@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
@@ -20,8 +21,8 @@ from crdtsync.testing.clock import Clock, Trace
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_network import VirtualLink
 from tests.hub.material import Author
+from tests.waiting import DEADLINE_S, until
 
-DEADLINE_S = 60.0
 NOTES = DocumentId("0" * 24)
 
 
@@ -62,14 +63,14 @@ class End:
         self.link.send(encode_control(Hello(room="notes", replica=name, name=name)))
 
 
-class Way:
+class Way(ABC):
     """How links are made, and how time passes."""
 
-    def end(self, reachable: bool = True) -> End:
-        raise NotImplementedError
+    @abstractmethod
+    def end(self, reachable: bool = True) -> End: ...
 
-    async def until(self, holds: Callable[[], bool]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def until(self, holds: Callable[[], bool]) -> None: ...
 
     async def joined(self, name: str) -> End:
         end = self.end()
@@ -113,10 +114,7 @@ class RealWay(Way):
         return end
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while not holds():
-                self._news.clear()
-                await self._news.wait()
+        await until(holds, self._news)
 
 
 @pytest.fixture(params=["virtual", "real"])

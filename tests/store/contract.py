@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -104,9 +105,9 @@ def contents(store: Store) -> tuple[object, ...]:
     )
 
 
-class ReplicaStoreContract:
-    def home(self) -> AbstractContextManager[Home]:
-        raise NotImplementedError
+class ReplicaStoreContract(ABC):
+    @abstractmethod
+    def home(self) -> AbstractContextManager[Home]: ...
 
     def test_a_new_store_remembers_nothing(self) -> None:
         with self.home() as home:
