@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crdtsync.core.replica.records import PutSynced
 from crdtsync.core.values.digests import digest_of_text
-from tests.replica.test_live import shared
+from tests.replica.stories import shared
 from tests.simulation.scene import Scene
 
 TEXT = "one\ntwo\nthree\n"

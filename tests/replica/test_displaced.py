@@ -67,7 +67,7 @@ def test_a_late_write_of_a_blob_is_kept_as_a_copy() -> None:
     scene.b.disk.write_into(old, b"\0late")
     scene.wait(1.0)
     scene.rest()
-    contents = {path: node.data for path, node in scene.a.disk.files()}
+    contents = scene.files(scene.a)
     assert contents.pop("a.bin") == b"\0two"
     assert list(contents.values()) == [b"\0late"]
 

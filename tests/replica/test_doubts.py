@@ -8,46 +8,23 @@ from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.doubts import _shows
 from crdtsync.core.replica.records import DropVersions, PutSynced, Synced
 from crdtsync.core.values.digests import digest_of_text
-from crdtsync.testing.virtual_inodes import Inode, NodeKind
-from tests.replica.test_live import shared
+from crdtsync.testing.virtual_inodes import NodeKind
+from tests.replica.stories import (
+    LINES,
+    power_cut,
+    received,
+    save_many_folders,
+    shared,
+    taken_aside_as_another_comes,
+    texts,
+)
 from tests.simulation.scene import Scene
-
-LINES = "".join(f"line {number} of the text\n" for number in range(6))
-
-
-def received(scene: Scene, path: str, *saves: bytes | str) -> list[Inode]:
-    """``a`` makes these saves, and ``b`` has each on its disk, none of them safely; ``b``'s files."""
-    files = []
-    for save in saves:
-        data = save.encode() if isinstance(save, str) else save
-        scene.save(scene.a, path, data)
-
-        def there(data: bytes = data) -> bool:
-            node = scene.b.disk.get(path)
-            return node is not None and node.data == data and not scene.writing(scene.b)
-
-        assert scene.within(2.0, there)
-        node = scene.b.disk.get(path)
-        assert node is not None
-        files.append(node)
-    return files
-
-
-def power_cut(scene: Scene) -> None:
-    """What of the disk went with it, the test says; the store keeps all."""
-    scene.b.kill()
-    scene.b.machine.boots += 1
 
 
 def row(scene: Scene, path: str) -> Synced:
     """What ``b`` remembers to be agreed there, or to have been on the way."""
     [found] = [each for each in scene.b.store.remembered().synced if each.path == path]
     return found
-
-
-def texts(scene: Scene) -> dict[str, str]:
-    scene.rest()
-    return {path: node.data.decode() for path, node in scene.a.disk.files()}
 
 
 @pytest.mark.parametrize("edited", [False, True])
@@ -67,9 +44,7 @@ def test_a_text_between_two_that_were_agreed_on_is_no_edit(edited: bool) -> None
 
 def test_an_edited_text_that_was_seen_before_the_scan_ended_is_read_again_to_decide() -> None:
     scene = shared(LINES)
-    for folder in "bcdefghijklmnopqrst":  # so that the scan takes longer than the look
-        scene.save(scene.a, f"{folder}/x.md", "x\n")
-    scene.rest()
+    save_many_folders(scene)
     scene.wait(5.0)
     received(scene, "a.md", LINES + "first\n")
     power_cut(scene)
@@ -166,21 +141,7 @@ def test_a_file_that_a_power_cut_brought_back_from_aside_stands_where_it_stood(
         scene.b.disk.put("linked.md", file)
         scene.rest()
     scene.wait(5.0)
-    scene.b.link.unplug()
-    scene.a.disk.rename("a.md", "moved.md")
-    scene.wait(2.0)
-    scene.save(scene.a, "a.md", "another\n")
-    scene.wait(2.0)
-    taken = False
-
-    def take_aside(path: str) -> None:
-        nonlocal taken
-        if not taken:
-            taken = True
-            scene.b.disk.rename("a.md", "a.md~")
-
-    scene.b.race = take_aside
-    scene.b.link.online = True
+    taken_aside_as_another_comes(scene)
     assert scene.within(60.0, lambda: scene.read(scene.b, "a.md") == "another\n")
     scene.wait(0.1)
     power_cut(scene)
@@ -220,9 +181,7 @@ def test_what_was_only_about_to_be_written_counts_where_the_edit_shows_it(saved:
 
 def test_a_new_file_that_a_power_cut_tore_is_mended_though_it_was_seen_before_the_scan_ended() -> None:
     scene = Scene()
-    for folder in "bcdefghijklmnopqrst":  # so that the scan takes longer than the look
-        scene.save(scene.a, f"{folder}/x.md", "x\n")
-    scene.rest()
+    save_many_folders(scene)
     scene.wait(5.0)
     received(scene, "a.md", LINES)
     power_cut(scene)

@@ -11,7 +11,7 @@ from crdtsync.core.values import limits
 from crdtsync.core.wire.codec import encode_from_hub
 from crdtsync.core.wire.messages import Probed
 from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.test_live import shared
+from tests.replica.stories import shared
 from tests.simulation.scene import Scene
 
 

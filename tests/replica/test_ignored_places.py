@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.replica.test_live import shared
+from tests.replica.stories import shared
 from tests.simulation.scene import Scene
 
 
@@ -62,7 +62,7 @@ def test_a_private_file_that_stands_there_stays_and_it_goes_beside_that(rule: st
     scene.wait(10.0)
     scene.b.link.online = True
     scene.rest_apart()
-    here = {path: node.data for path, node in scene.b.disk.files()}
+    here = scene.files(scene.b)
     assert here.pop(".gitignore") == rule.encode() and here.pop("a.log") == b"private\n"
     assert list(here.values()) == [b"one\ntwo\n"]
     steps = scene.b.performed

@@ -9,6 +9,7 @@ from crdtsync.core.replica import events as ev
 from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.values.ids import EntryId
 from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.replica.stories import shared
 from tests.simulation.scene import Scene
 
 
@@ -68,13 +69,6 @@ def opened(
     program.open(path, writes=writes)
     assert scene.within(5.0, lambda: path in program.texts), program.refused
     return program
-
-
-def shared(text: str = "one\ntwo\n") -> Scene:
-    scene = Scene()
-    scene.save(scene.a, "a.md", text)
-    scene.rest()
-    return scene
 
 
 def test_what_is_typed_reaches_the_other_disk_and_every_other_program() -> None:

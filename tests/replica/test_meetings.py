@@ -8,33 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from crdtsync.core.replica import events as ev
-from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.replica.status import Status
 from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.testing.trouble import Trouble
 from crdtsync.testing.virtual_inodes import NodeKind
-from crdtsync.testing.virtual_process import VirtualProcess
 from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.replica.stories import LINES, process_of, shared, state_of, status_of, taken_aside_as_another_comes
 from tests.replica.test_choices import emptied
-from tests.replica.test_live import shared
 from tests.simulation.scene import Scene
-
-LINES = "".join(f"line {number} of the text\n" for number in range(6))
-
-
-def state_of(replica: VirtualReplica) -> ReplicaState:
-    assert replica.engine is not None
-    return replica.engine.state
-
-
-def process_of(replica: VirtualReplica) -> VirtualProcess:
-    assert replica.process is not None
-    return replica.process
-
-
-def status_of(replica: VirtualReplica) -> Status:
-    assert replica.engine is not None
-    return replica.engine.status
 
 
 def files_of(replica: VirtualReplica) -> Iterator[tuple[str, str]]:
@@ -46,7 +26,7 @@ def back(scene: Scene) -> dict[str, bytes]:
     """``b`` is online again; what both hold in the end."""
     scene.b.link.online = True
     scene.rest()
-    return {path: node.data for path, node in scene.a.disk.files()}
+    return scene.files(scene.a)
 
 
 def told_late(scene: Scene, delay_s: float) -> None:
@@ -250,21 +230,7 @@ def test_a_second_link_of_a_file_whose_move_is_told_late_is_another_file() -> No
 def test_a_file_that_turns_up_while_it_is_taken_for_deleted_was_moved() -> None:
     """Others renamed it, and their new file stands in its place; it was aside for a moment."""
     scene = shared(LINES)
-    scene.b.link.unplug()
-    scene.a.disk.rename("a.md", "moved.md")
-    scene.wait(2.0)
-    scene.save(scene.a, "a.md", "another\n")
-    scene.wait(2.0)
-    taken = False
-
-    def take_aside(path: str) -> None:
-        nonlocal taken
-        if not taken:
-            taken = True
-            scene.b.disk.rename("a.md", "a.md~")
-
-    scene.b.race = take_aside
-    scene.b.link.online = True
+    taken_aside_as_another_comes(scene)
     assert scene.within(60.0, lambda: scene.b.engine is not None and scene.b.engine._deletions.waiting)
     scene.wait(0.05)
     scene.b.disk.rename("a.md~", "mine.md")

@@ -9,7 +9,7 @@ from crdtsync.core.replica.observing import Observing
 from crdtsync.core.replica.rechecking import RECHECK_S
 from crdtsync.testing.virtual_inodes import DEVICE, Inode
 from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.test_meetings import status_of
+from tests.replica.stories import status_of
 from tests.simulation.scene import Scene
 
 ON_IT = ["disk/a.md", "disk/b.md", "disk/below/c.md"]

@@ -10,7 +10,6 @@ import pytest
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica import swapping
 from crdtsync.core.replica.records import Synced
-from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import DiskTree, OnDisk, SyncedTree
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import Kind, Unchanged
@@ -20,21 +19,8 @@ from crdtsync.testing.trouble import Trouble
 from crdtsync.testing.virtual_filesystem import error
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_kernel import Primitive
-from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.test_live import shared
+from tests.replica.stories import LINES, save_many_folders, shared, state_of, texts
 from tests.simulation.scene import Scene
-
-LINES = "".join(f"line {number} of the text\n" for number in range(6))
-
-
-def state_of(replica: VirtualReplica) -> ReplicaState:
-    assert replica.engine is not None
-    return replica.engine.state
-
-
-def texts(scene: Scene) -> dict[str, str]:
-    scene.rest()
-    return {path: node.data.decode() for path, node in scene.a.disk.files()}
 
 
 def put(scene: Scene, path: str, text: str) -> None:
@@ -195,9 +181,7 @@ def test_what_is_never_shared_and_came_while_the_replica_was_down_is_told_at_its
 
 
 def folders(scene: Scene) -> None:
-    for folder in "bcdefghijklmnopqrst":
-        scene.save(scene.a, f"{folder}/x.md", "x\n")
-    scene.rest()
+    save_many_folders(scene)
     scene.b.pace.watch_delay_s = 1e6
     scene.wait(5.0)
 

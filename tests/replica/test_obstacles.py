@@ -13,9 +13,8 @@ from crdtsync.core.replica.status import WAITS_BELOW
 from crdtsync.core.tree.rows import SetGone, SetPath
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import EntryId
-from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.replica.stories import state_of, status_of
 from tests.replica.test_live import Program
-from tests.replica.test_meetings import status_of
 from tests.simulation.scene import Scene
 from tests.simulation.test_reading import Follower
 
@@ -107,11 +106,6 @@ def shown() -> Scene:
     scene.save(scene.a, PATH, "text\n")
     scene.rest()
     return scene
-
-
-def state_of(replica: VirtualReplica) -> ReplicaState:
-    assert replica.engine is not None
-    return replica.engine.state
 
 
 def test_what_stands_here_or_is_on_its_way_is_kept_off_by_nothing(shown: Scene) -> None:

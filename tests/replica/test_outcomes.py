@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from crdtsync.core.replica.events import Tick
-from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import (
     Cause,
     Done,
@@ -24,7 +23,7 @@ from crdtsync.core.values.files import Absent, Kind
 from crdtsync.core.values.ids import EntryId
 from crdtsync.testing.virtual_inodes import Inode, NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.test_live import shared
+from tests.replica.stories import shared, state_of
 from tests.simulation.scene import Scene
 
 
@@ -52,11 +51,6 @@ def failed(step: Step) -> Outcome:
 
 def raced(step: Step) -> Outcome:
     return Raced(step.path, Absent())
-
-
-def state_of(replica: VirtualReplica) -> ReplicaState:
-    assert replica.engine is not None
-    return replica.engine.state
 
 
 def entry_at(scene: Scene, path: str) -> EntryId:

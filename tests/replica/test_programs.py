@@ -11,7 +11,8 @@ from crdtsync.core.text.diff import Edit
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.ids import EntryId
 from crdtsync.testing.virtual_inodes import NodeKind
-from tests.replica.test_live import Program, opened, shared
+from tests.replica.stories import shared
+from tests.replica.test_live import Program, opened
 
 
 def test_a_program_that_watches_is_told_which_entries_may_be_another_than_before() -> None:

@@ -26,10 +26,8 @@ def sending(scene: Scene) -> None:
 
 
 def contents(scene: Scene) -> dict[str, bytes]:
-    assert {path: node.data for path, node in scene.a.disk.files()} == {
-        path: node.data for path, node in scene.b.disk.files()
-    }
-    return {path: node.data for path, node in scene.b.disk.files()}
+    assert scene.files(scene.a) == {path: node.data for path, node in scene.b.disk.files()}
+    return scene.files(scene.b)
 
 
 def test_a_blob_that_is_saved_anew_while_it_is_sent_is_sent_as_it_is_then() -> None:

@@ -13,7 +13,8 @@ from crdtsync.core.values.files import Absent
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.core.wire.codec import encode_from_hub
 from crdtsync.core.wire.messages import Committed, LogEntry, Relay
-from tests.replica.test_live import Program, opened, shared
+from tests.replica.stories import shared
+from tests.replica.test_live import Program, opened
 from tests.simulation.scene import Scene
 
 
@@ -154,7 +155,7 @@ def test_a_blob_that_two_files_want_is_fetched_although_one_of_them_wants_anothe
     assert scene.within(9.0, lambda: bool(engine.status.pending.receive))
     scene.save(scene.a, "one.bin", b"\0other")
     scene.rest()
-    assert {path: node.data for path, node in scene.b.disk.files()} == {
+    assert scene.files(scene.b) == {
         "one.bin": b"\0other",
         "two.bin": b"\0same",
     }

@@ -14,7 +14,8 @@ from crdtsync.core.tree.rows import SetExecutable
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.testing.memory_store import MemoryReplicaStore
 from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.test_live import opened, shared
+from tests.replica.stories import shared
+from tests.replica.test_live import opened
 from tests.simulation.scene import Scene
 from tests.simulation.test_found import _full
 

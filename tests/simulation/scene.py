@@ -52,6 +52,9 @@ class Scene:
     def paths(self, replica: VirtualReplica) -> list[str]:
         return [path for path, _ in replica.disk.files()]
 
+    def files(self, replica: VirtualReplica) -> dict[str, bytes]:
+        return {path: node.data for path, node in replica.disk.files()}
+
     def writing(self, replica: VirtualReplica) -> bool:
         """Whether a disk step has been asked for and its outcome is not known."""
         assert replica.engine is not None

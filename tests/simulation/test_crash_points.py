@@ -9,9 +9,9 @@ import pytest
 from crdtsync.testing.oracles import picture
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.replica.stories import LINES
 from tests.simulation.scene import Scene
 
-LINES = "".join(f"line {number} of the text\n" for number in range(6))
 DEEDS: dict[str, Callable[[Scene], None]] = {
     "create": lambda scene: scene.save(scene.a, "x/new.md", "new\n"),
     "replace": lambda scene: scene.save(scene.a, "note.md", LINES + "more\n"),

@@ -6,7 +6,7 @@ import pytest
 
 from crdtsync.core.replica import looking
 from crdtsync.testing.virtual_inodes import NodeKind
-from tests.replica.test_doubts import power_cut, received, texts
+from tests.replica.stories import power_cut, received, texts
 from tests.simulation.scene import Scene
 
 CAME_TO = dict(zip("qrp", "pqr", strict=True))
@@ -17,6 +17,16 @@ def text_of(name: str) -> str:
     return "".join(f"line {number} of {name * 5}\n" for number in range(5))
 
 
+def with_texts(names: str) -> Scene:
+    """Both have a file of each name, for good."""
+    scene = Scene()
+    for name in names:
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    scene.wait(5.0)
+    return scene
+
+
 @pytest.mark.parametrize("doubtful", ["p", "q", "r"])
 @pytest.mark.parametrize("edited", ["", "q"])
 @pytest.mark.parametrize("looked_at_together", [1, 3])
@@ -24,12 +34,8 @@ def test_three_files_change_names_though_what_is_agreed_of_one_is_in_doubt(
     doubtful: str, edited: str, looked_at_together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(looking, "LOOK_BATCH_PATHS", looked_at_together)
-    scene = Scene()
+    scene = with_texts("pqr")
     expected = {name: text_of(name) for name in "pqr"}
-    for name, text in expected.items():
-        scene.save(scene.a, f"{name}.md", text)
-    scene.rest()
-    scene.wait(5.0)
     expected[doubtful] += "added by ann\n"
     received(scene, f"{doubtful}.md", expected[doubtful])
     power_cut(scene)
@@ -62,26 +68,31 @@ def test_a_file_that_a_power_cut_gave_back_what_it_held_changes_names(edited: st
     assert found == {"q.md": edited + data + "second\n"}
 
 
-@pytest.mark.parametrize("down", [True, False])
-def test_a_swapped_file_of_which_most_was_written_since_is_still_the_swapped_one(down: bool) -> None:
-    scene = Scene()
-    for name in "pq":
-        scene.save(scene.a, f"{name}.md", text_of(name))
-    scene.rest()
-    scene.wait(5.0)
-    if down:
+def away(scene: Scene, how: str) -> None:
+    """Others are told of nothing that is done at ``b`` now, nor ``b`` of what they do."""
+    if how == "down":
         scene.b.kill()
-    else:
+    if how == "offline":
         scene.b.link.unplug()
+
+
+def back(scene: Scene, how: str) -> None:
+    scene.wait(2.0)
+    scene.b.link.online = True
+    if how == "down":
+        scene.b.start()
+
+
+@pytest.mark.parametrize("how", ["down", "offline"])
+def test_a_swapped_file_of_which_most_was_written_since_is_still_the_swapped_one(how: str) -> None:
+    scene = with_texts("pq")
+    away(scene, how)
     scene.b.disk.exchange("p.md", "q.md")
     scene.wait(2.0)
     written = "".join(f"and bob wrote a lot, {number}\n" for number in range(20))
     scene.save(scene.b, "q.md", written + text_of("p"))
     scene.save(scene.a, "p.md", text_of("p") + "added by ann\n")
-    scene.wait(2.0)
-    scene.b.link.online = True
-    if down:
-        scene.b.start()
+    back(scene, how)
     assert texts(scene) == {"p.md": text_of("q"), "q.md": written + text_of("p") + "added by ann\n"}
 
 
@@ -127,22 +138,7 @@ def test_of_two_files_that_all_swap_the_one_stays_that_nobody_deletes(
     scene.rest()
     left = {"note.md": data, "other.md": text_of("n").encode()}
     del left[deleted]
-    assert {path: node.data for path, node in scene.a.disk.files()} == left
-
-
-def away(scene: Scene, how: str) -> None:
-    """Nobody tells b's hub of what is done now."""
-    if how == "down":
-        scene.b.kill()
-    if how == "offline":
-        scene.b.link.unplug()
-
-
-def back(scene: Scene, how: str) -> None:
-    scene.wait(2.0)
-    scene.b.link.online = True
-    if how == "down":
-        scene.b.start()
+    assert scene.files(scene.a) == left
 
 
 @pytest.mark.parametrize("how", ["down", "offline"])
@@ -150,11 +146,7 @@ def back(scene: Scene, how: str) -> None:
 def test_a_file_renamed_to_where_another_stood_that_was_renamed_is_no_edit_of_that(
     how: str, written: str
 ) -> None:
-    scene = Scene()
-    for name in "pq":
-        scene.save(scene.a, f"{name}.md", text_of(name))
-    scene.rest()
-    scene.wait(5.0)
+    scene = with_texts("pq")
     away(scene, how)
     scene.b.disk.rename("q.md", "r.md")
     scene.b.disk.rename("p.md", "q.md")
@@ -174,11 +166,7 @@ def test_a_file_renamed_to_where_another_stood_that_was_renamed_is_no_edit_of_th
 def test_of_files_renamed_in_a_row_one_may_be_saved_anew_and_another_take_the_first_name(
     how: str, left: str
 ) -> None:
-    scene = Scene()
-    for name in "pqr":
-        scene.save(scene.a, f"{name}.md", text_of(name))
-    scene.rest()
-    scene.wait(5.0)
+    scene = with_texts("pqr")
     away(scene, how)
     for old, new in ("rs", "qr", "pq"):
         scene.b.disk.rename(f"{old}.md", f"{new}.md")

@@ -33,7 +33,7 @@ class Life(Scene):
         self.b.start()
         self.rest_apart()
 
-    def files(self, replica: VirtualReplica) -> dict[str, Inode]:
+    def nodes(self, replica: VirtualReplica) -> dict[str, Inode]:
         return {path: node for path, node in replica.disk.files() if node.kind is NodeKind.FILE}
 
     def step(self, number: int) -> None:
@@ -49,7 +49,7 @@ class Life(Scene):
 
     def change(self, replica: VirtualReplica, token: bytes) -> None:
         """Something that a person does."""
-        files, rng, disk = self.files(replica), self.rng, replica.disk
+        files, rng, disk = self.nodes(replica), self.rng, replica.disk
         path = rng.choice([*files, *NEW])
         what = rng.choice(["edit", "edit", "edit", "new", "delete", "rename", "blob"])
         if what == "new" or path not in files:
@@ -88,8 +88,8 @@ class Life(Scene):
         assert self.b.engine is not None
         status = self.b.engine.status
         held = {each.path for each in status.attention if each.kind == "held"}
-        room = {path: node.data for path, node in self.files(self.a).items()}
-        here = {path: node.data for path, node in self.files(self.b).items()}
+        room = {path: node.data for path, node in self.nodes(self.a).items()}
+        here = {path: node.data for path, node in self.nodes(self.b).items()}
         assert status.settled and len(held) == len(status.attention), status
         assert not [token for token in self.kept if any(token in data for data in room.values())], "sent"
         everything = [*here.values(), *self.b.machine.trashed()]

@@ -38,7 +38,7 @@ class Follower(Scene):
         return {each.path: each.message for each in status.attention}
 
     def others_see(self) -> dict[str, bytes]:
-        return {path: node.data for path, node in self.a.disk.files()}
+        return self.files(self.a)
 
 
 BEFORE = {"a.txt": b"one\ntwo\nthree\n", "b.bin": b"\0 blob", "c/d.txt": b"deep\n"}
@@ -183,7 +183,7 @@ def test_what_cannot_be_merged_steps_aside_on_this_disk_only(
     mine = node.data
     scene.save(scene.a, path, theirs)
     scene.rest_apart()
-    there = {path: node.data for path, node in scene.b.disk.files()}
+    there = scene.files(scene.b)
     assert there[path] == theirs
     (aside,) = [name for name in there if name not in scene.others_see()]
     assert there[aside] == mine and "conflict of b" in aside
@@ -245,7 +245,7 @@ def test_a_first_join_that_may_only_read_keeps_both_and_sends_nothing() -> None:
     scene.save(scene.b, "mine.txt", "only here\n")
     scene.b.start()
     scene.rest_apart()
-    there = {path: node.data for path, node in scene.b.disk.files()}
+    there = scene.files(scene.b)
     assert {path: there[path] for path in BEFORE} == BEFORE
     assert there["mine.txt"] == b"only here\n"
     (aside,) = there.keys() - BEFORE.keys() - {"mine.txt"}
@@ -282,7 +282,7 @@ def test_a_save_that_races_the_rooms_edit_is_kept_on_this_disk() -> None:
     scene.save(scene.a, "a.txt", "zero\none\ntwo\nthree\n")
     scene.rest_apart()
     assert raced
-    there = {path: node.data for path, node in scene.b.disk.files()}
+    there = scene.files(scene.b)
     assert any(b"raced" in data for data in there.values())
     assert b"zero" in there["a.txt"]
     assert scene.held and scene.others_see()["a.txt"] == b"zero\none\ntwo\nthree\n"

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+from tests.replica.stories import LINES
 from tests.simulation.scene import Scene
 
-LINES = "".join(f"line {number} of the text\n" for number in range(6))
 OURS = LINES.replace("line 5 of", "line 5, as we saved it, of")
 THEIRS = LINES.replace("line 0 of", "line 0, as they saved it, of")
 BOTH = OURS.replace("line 0 of", "line 0, as they saved it, of")

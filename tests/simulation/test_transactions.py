@@ -13,8 +13,9 @@ from crdtsync.testing.oracles import picture
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_kernel import Killed
 from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.replica.stories import LINES
 from tests.simulation.scene import Scene
-from tests.simulation.test_crash_points import DEEDS, LINES, rename
+from tests.simulation.test_crash_points import DEEDS, rename
 
 
 class DyingStore(MemoryReplicaStore):
