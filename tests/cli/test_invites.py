@@ -18,7 +18,7 @@ from crdtsync.adapters.access_store import AccessStore
 from crdtsync.cli import secrets
 from crdtsync.cli.join import what_is_wanted
 from crdtsync.cli.main import main
-from crdtsync.cli.share import standing_invite
+from crdtsync.cli.share import standing_invite, whence
 from crdtsync.core.hub.invites import read_token
 from crdtsync.core.values.ids import check_room_name
 from crdtsync.core.values.links import Link, is_link, read_link
@@ -94,6 +94,11 @@ def test_a_shared_folder_has_one_invite_until_that_is_revoked(tmp_path: Path) ->
     store = AccessStore(tmp_path)
     store.revoke(list(store.load().invites), 1)
     assert standing_invite(tmp_path, "notes") != first
+
+
+def test_who_shares_on_loopback_is_told_that_others_cannot_come() -> None:
+    assert "--host" in whence("ws://127.0.0.1:4747")
+    assert whence("wss://hub.example:4747") == ""
 
 
 # -- links --------------------------------------------------------------------------------------------

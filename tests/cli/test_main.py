@@ -72,17 +72,19 @@ def test_commands_on_a_running_replica_import_nothing_heavy(tmp_path: Path) -> N
         assert imported_by(command, str(folder)) == set(), command
 
 
-def test_the_help_names_every_command_with_its_purpose() -> None:
-    shown = re.sub(r"\s+", " ", run("--help").stdout)
+def assert_names_every_command(shown: str) -> None:
+    in_a_row = re.sub(r"\s+", " ", shown)
     for name, purpose in COMMANDS.items():
-        assert f"{name} {purpose}" in shown
+        assert f"{name} {purpose}" in in_a_row
+
+
+def test_the_help_names_every_command_with_its_purpose() -> None:
+    assert_names_every_command(run("--help").stdout)
 
 
 def test_who_says_nothing_is_shown_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
-    shown = re.sub(r"\s+", " ", capsys.readouterr().err)
-    for name, purpose in COMMANDS.items():
-        assert f"{name} {purpose}" in shown
+    assert_names_every_command(capsys.readouterr().err)
 
 
 def test_where_the_current_folder_is_gone_a_person_is_told(tmp_path: Path) -> None:

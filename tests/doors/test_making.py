@@ -114,13 +114,19 @@ def test_a_folder_that_asks_for_all_is_given_a_file_that_was_not_made_yet() -> N
     assert kinds == [Relay, Probed] and folder.read() == {"a.txt": "a"}
 
 
-def test_a_client_that_is_owed_an_answer_gets_it_once_its_file_is_durable() -> None:
-    bench = Bench()
-    _, reader = pair(bench, 0)
+def owed_answers(bench: Bench) -> HocuspocusClient:
+    """Who has ``a.txt`` open and is answered nothing yet; from now on nothing becomes durable."""
     client = HocuspocusClient(bench)
     client.open("notes/a.txt", Page(50))
     client.told["notes/a.txt"].clear()
     bench.hold = {Append}
+    return client
+
+
+def test_a_client_that_is_owed_an_answer_gets_it_once_its_file_is_durable() -> None:
+    bench = Bench()
+    _, reader = pair(bench, 0)
+    client = owed_answers(bench)
     client.type("notes/a.txt", "a")
     assert reader.page.text == "a" and client.statuses("notes/a.txt") == []
     bench.release()
@@ -131,10 +137,7 @@ def test_a_client_that_is_owed_an_answer_gets_it_once_its_file_is_durable() -> N
 def test_an_answer_about_what_another_typed_waits_until_that_is_durable() -> None:
     bench = Bench()
     writer, _ = pair(bench, 0)
-    client = HocuspocusClient(bench)
-    client.open("notes/a.txt", Page(50))
-    client.told["notes/a.txt"].clear()
-    bench.hold = {Append}
+    client = owed_answers(bench)
     update = writer.page.type("a")
     writer.say(SyncUpdate(update))
     client.say(Named("notes/a.txt", SyncUpdate(update)))

@@ -35,8 +35,9 @@ def test_an_entry_that_changes_its_kind_is_another_than_the_file_that_stands_the
     hub.station.close()
 
 
-def test_a_link_does_not_lead_out_by_being_renamed(tmp_path: Path) -> None:
-    hub = begun(tmp_path)
+def begun_with_a_link(parent: Path) -> tuple[HostileHub, str]:
+    """It leads to ``a.txt`` from where it stands, two folders deep, and out of the room from above."""
+    hub = begun(parent)
     entry, target = "0e" * 12, "../../a.txt"
     version = {"size": len(target), "by": "M", "at": 0, "target": target}
     hub.forge(
@@ -44,6 +45,11 @@ def test_a_link_does_not_lead_out_by_being_renamed(tmp_path: Path) -> None:
         ("path", entry, "new/deep/link"),
         ("versions", f"{entry}:{digest_of(target.encode())}", version),
     )
+    return hub, entry
+
+
+def test_a_link_does_not_lead_out_by_being_renamed(tmp_path: Path) -> None:
+    hub, entry = begun_with_a_link(tmp_path)
     assert (hub.root / "new/deep/link").is_symlink()
     hub.forge(("path", entry, "new/link"))
     hub.station.pass_time(5.0)
@@ -57,14 +63,7 @@ def test_a_link_does_not_lead_out_by_being_renamed(tmp_path: Path) -> None:
 
 
 def test_two_links_do_not_lead_out_by_changing_places(tmp_path: Path) -> None:
-    hub = begun(tmp_path)
-    entry, target = "0e" * 12, "../../a.txt"
-    version = {"size": len(target), "by": "M", "at": 0, "target": target}
-    hub.forge(
-        ("kind", entry, "link"),
-        ("path", entry, "new/deep/link"),
-        ("versions", f"{entry}:{digest_of(target.encode())}", version),
-    )
+    hub, entry = begun_with_a_link(tmp_path)
     hub.forge(("path", entry, "a.txt"), ("path", hub.entry_at("a.txt"), "new/deep/link"))
     hub.station.pass_time(60.0)
     assert not (hub.root / "a.txt").is_symlink()

@@ -82,9 +82,7 @@ def test_any_text_frame_harms_nobody_else(frame: str, greeted: bool) -> None:
 
 @given(st.lists(damaged(UPDATES), min_size=1, max_size=5))
 @settings(max_examples=300, deadline=None)
-def test_any_updates_in_a_compacted_document_harm_nobody_else(
-    updates: list[bytes],
-) -> None:
+def test_any_updates_in_a_compacted_document_harm_nobody_else(updates: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "COMPACT_AFTER_UPDATES", 6)
         bench = Bench()
