@@ -40,19 +40,6 @@ WATCHED = ("", "d", "full")
 Told = tuple[str, int, str]
 
 
-class Ears:
-    """Watches some folders of a place, and says what was heard: folder, what, name."""
-
-    def on_event(self, event: InotifyEvent) -> None:
-        raise AssertionError("the queue is read by events()")
-
-    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-        """Nothing to forget."""
-
-    def on_queue_overflow(self) -> None:
-        raise AssertionError("not so many")
-
-
 class Listener:
     """Notes down what it is told of a folder, and that it is told no more."""
 
@@ -70,6 +57,8 @@ class Listener:
 
 
 class RealEars:
+    """Watches some folders of a place, and says what was heard: folder, what, name."""
+
     def __init__(self, at: Place) -> None:
         self._libc = CDLL(None, use_errno=True)
         self.fd = self._libc.inotify_init1(os.O_NONBLOCK)
@@ -92,6 +81,8 @@ class RealEars:
 
 
 class VirtualEars:
+    """As ``RealEars``."""
+
     def __init__(self, at: Place) -> None:
         assert isinstance(at.kernel, VirtualKernel)
         self._inotify = VirtualInotify(at.kernel, lambda: None)
@@ -99,7 +90,7 @@ class VirtualEars:
         for name in WATCHED:
             fd = at.kernel.open_folder(name or ".", at.fd)
             path = b"/proc/self/fd/%d/." % fd
-            self._names[self._inotify.add_callback(path, MASK, Ears(), CallbackId(1))] = name
+            self._names[self._inotify.add_callback(path, MASK, Listener(), CallbackId(1))] = name
             at.kernel.close(fd)
 
     def heard(self) -> list[Told]:
