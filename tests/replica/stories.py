@@ -45,6 +45,22 @@ def received(scene: Scene, path: str, *saves: bytes | str) -> list[Inode]:
     return files
 
 
+def goes_away(scene: Scene, how: str) -> None:
+    """``b`` goes "offline" or "down": what is done there now is told to nobody, and ``b`` hears nothing."""
+    match how:
+        case "offline":
+            scene.b.link.unplug()
+        case "down":
+            scene.b.kill()
+
+
+def comes_back(scene: Scene, how: str) -> None:
+    scene.wait(2.0)
+    if how == "down":
+        scene.b.start()
+    scene.b.link.online = True
+
+
 def power_cut(scene: Scene) -> None:
     """What of the disk went with it, the test says; the store keeps all."""
     scene.b.kill()

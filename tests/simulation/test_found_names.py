@@ -6,6 +6,7 @@ import pytest
 
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
+from tests.replica.stories import comes_back, goes_away
 from tests.simulation.scene import Scene
 from tests.simulation.test_found_power import Nothing
 
@@ -224,21 +225,13 @@ def test_files_that_moved_on_one_after_the_other_stay_who_they_are(here: str, wo
         scene.save(scene.a, f"{folder}{name}.md", text_of(name))
     scene.rest()
     scene.b.work_s = work_s
-    match here:
-        case "offline":
-            scene.b.link.unplug()
-        case "down":
-            scene.b.kill()
+    goes_away(scene, here)
     disk = scene.b.disk
     for name, after in ("rs", "qr", "pq"):
         disk.rename(f"{folder}{name}.md", f"{folder}{after}.md")
     for name in "pqr":
         scene.save(scene.a, f"{folder}{name}.md", text_of(name) + f"added to {name}\n")
-    scene.wait(2.0)
-    if here == "down":
-        scene.b.start()
-    else:
-        scene.b.link.online = True
+    comes_back(scene, here)
     scene.rest()
     files = [path for path in scene.paths(scene.a) if path.endswith(".md")]
     assert files == [f"{folder}{name}.md" for name in "qrs"]

@@ -6,7 +6,7 @@ import pytest
 
 from crdtsync.core.replica import looking
 from crdtsync.testing.virtual_inodes import NodeKind
-from tests.replica.stories import power_cut, received, texts
+from tests.replica.stories import comes_back, goes_away, power_cut, received, texts
 from tests.simulation.scene import Scene
 
 CAME_TO = dict(zip("qrp", "pqr", strict=True))
@@ -68,31 +68,16 @@ def test_a_file_that_a_power_cut_gave_back_what_it_held_changes_names(edited: st
     assert found == {"q.md": edited + data + "second\n"}
 
 
-def away(scene: Scene, how: str) -> None:
-    """Others are told of nothing that is done at ``b`` now, nor ``b`` of what they do."""
-    if how == "down":
-        scene.b.kill()
-    if how == "offline":
-        scene.b.link.unplug()
-
-
-def back(scene: Scene, how: str) -> None:
-    scene.wait(2.0)
-    scene.b.link.online = True
-    if how == "down":
-        scene.b.start()
-
-
 @pytest.mark.parametrize("how", ["down", "offline"])
 def test_a_swapped_file_of_which_most_was_written_since_is_still_the_swapped_one(how: str) -> None:
     scene = with_texts("pq")
-    away(scene, how)
+    goes_away(scene, how)
     scene.b.disk.exchange("p.md", "q.md")
     scene.wait(2.0)
     written = "".join(f"and bob wrote a lot, {number}\n" for number in range(20))
     scene.save(scene.b, "q.md", written + text_of("p"))
     scene.save(scene.a, "p.md", text_of("p") + "added by ann\n")
-    back(scene, how)
+    comes_back(scene, how)
     assert texts(scene) == {"p.md": text_of("q"), "q.md": written + text_of("p") + "added by ann\n"}
 
 
@@ -147,14 +132,14 @@ def test_a_file_renamed_to_where_another_stood_that_was_renamed_is_no_edit_of_th
     how: str, written: str
 ) -> None:
     scene = with_texts("pq")
-    away(scene, how)
+    goes_away(scene, how)
     scene.b.disk.rename("q.md", "r.md")
     scene.b.disk.rename("p.md", "q.md")
     if written:
         scene.save(scene.b, "q.md", written + text_of("p"))
     for name in "pq":
         scene.save(scene.a, f"{name}.md", text_of(name) + "added by ann\n")
-    back(scene, how)
+    comes_back(scene, how)
     assert texts(scene) == {
         "q.md": written + text_of("p") + "added by ann\n",
         "r.md": text_of("q") + "added by ann\n",
@@ -167,7 +152,7 @@ def test_of_files_renamed_in_a_row_one_may_be_saved_anew_and_another_take_the_fi
     how: str, left: str
 ) -> None:
     scene = with_texts("pqr")
-    away(scene, how)
+    goes_away(scene, how)
     for old, new in ("rs", "qr", "pq"):
         scene.b.disk.rename(f"{old}.md", f"{new}.md")
     if left:
@@ -177,7 +162,7 @@ def test_of_files_renamed_in_a_row_one_may_be_saved_anew_and_another_take_the_fi
     disk.put("q.md", disk.new_inode(NodeKind.FILE, (text_of("p") + "added by bob\n").encode()))
     scene.save(scene.a, "p.md", "added by ann\n" + text_of("p"))
     scene.save(scene.a, "r.md", "added by ann\n" + text_of("r"))
-    back(scene, how)
+    comes_back(scene, how)
     found = texts(scene)
     assert found.pop("p.md", "") == left
     assert found == {
