@@ -45,7 +45,7 @@ def test_breaks_of_both_within_a_line_are_told(ours: Edit, theirs: Edit, broken:
 
 
 def test_a_line_that_both_broke_stands_once_also_where_one_formatted_both_parts() -> None:
-    base = "first words\nsecond words and the third\n"
+    base = "first words\nsecond words and the third part of it\n"
     theirs = base.replace("words and", "words; and then\nall and")
     ours = theirs.replace("\n", " [checked]\n") + "a new line\n"
     for older in (False, True):
