@@ -11,7 +11,7 @@ from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import Credentials, Peer, is_valid
 from crdtsync.core.hub.compaction import Compactor
 from crdtsync.core.hub.crowd import TOO_FAST, Crowd
-from crdtsync.core.hub.documents import compare, load
+from crdtsync.core.hub.documents import compact, compare, load
 from crdtsync.core.hub.effects import Compact, ReadLog
 from crdtsync.core.hub.events import Compacted, DocumentsFound, ReadFailed, TextFrame, UpdatesChecked
 from crdtsync.core.hub.invites import Invite, read_token, token_of
@@ -234,9 +234,10 @@ def test_a_difference_above_a_frame_is_told_by_its_rows(monkeypatch: pytest.Monk
     assert compare(log(lone_update("x" * 60, 1)), b"\0").complete
 
 
-def test_a_log_that_cannot_be_applied_is_given_row_by_row() -> None:
-    rows = log(lone_update("a", 1), b"\xff", lone_update("b", 2))
+def test_a_log_that_cannot_be_applied_is_given_row_by_row_and_stays_so() -> None:
+    rows = log(lone_update("a", 1), lone_update("b", 2), b"\xff", lone_update("c", 3))
     assert load(rows) == tuple(row.update for row in rows)
+    assert compact(DRAFT, rows) is None
 
 
 def test_a_log_without_the_row_that_compaction_made_is_read_from_its_beginning() -> None:
