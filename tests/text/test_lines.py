@@ -69,6 +69,58 @@ def test_a_line_stands_as_one_wrote_it_or_as_both_edited_it(
 @pytest.mark.parametrize(
     ("base", "ours", "theirs", "result"),
     [
+        # one puts another line in the place of one in which the other writes
+        (
+            "line first one of text\n",
+            "line next three of text\nline first one, then, of text\n",
+            "line other two of text\n",
+            "line other two of text\nline next three of text\nline first one, then, of text\n",
+        ),
+        # one goes on with a line of a single word, and deletes what stood before it
+        (
+            "line first of text\nmyself\n",
+            "line next of text\nline last of text\nmyself [x]\n",
+            "myself with line other of text\n",
+            "line next of text\nline last of text\nmyself with line other of text [x]\n",
+        ),
+    ],
+)
+def test_words_that_a_side_has_in_many_lines_make_none_of_them_a_version_of_another(
+    base: str, ours: str, theirs: str, result: str
+) -> None:
+    assert merged(base, ours, theirs) == result
+
+
+@pytest.mark.parametrize(
+    ("typed", "result"),
+    [
+        ("c-all fir-st(second)\n", "new\nc-all fir-st(second)  # done\n"),
+        # ... and erased a part of them
+        ("ca-l fi-t(second)\n", "new\nca-l fi-t(second)  # done\n"),
+        # too little is left of it, in too much else; or of all its words
+        ("c-l f-t(second, th-ird)\n", "c-l f-t(second, th-ird)\nnew\ncall first(second)  # done\n"),
+        ("c-all fir-st(se-cond)\n", "c-all fir-st(se-cond)\nnew\ncall first(second)  # done\n"),
+    ],
+)
+def test_a_line_within_words_of_which_someone_typed_is_the_same_line(typed: str, result: str) -> None:
+    assert merged("call first(second)\n", "new\ncall first(second)  # done\n", typed) == result
+
+
+def test_of_many_lines_those_are_not_compared_by_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merging, "_TYPED_MAX_CELLS", 0)
+    base, typed, new = "call first(second)\n", "c-all fir-st(second)\n", "new\n"
+    result = merged(base, f"{new}{base[:-1]}  # done\n", typed)
+    assert result == f"{typed}{new}{base[:-1]}  # done\n"
+
+
+def test_a_short_line_is_not_a_longer_one_with_a_few_letters_of_which_it_has_been_written() -> None:
+    base, short = "add one item(second, third)\n", "add i-t sec\n"
+    assert merged(base, f"{base[:-1]}  # done\n", short) == f"{short}{base[:-1]}  # done\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "result"),
+    [
         ("total 1\nend one\n", "total 1\n2\nend one\n", "total 12\nend two\n", "total 12\n2\nend two\n"),
         (
             "set max = 1\nkeep it\n",

@@ -17,7 +17,7 @@ from crdtsync.core.text.diff import Edit, apply_edits, diff, only_adds
 from crdtsync.core.text.interleave import joined_insertions
 from crdtsync.core.text.joining import Version, with_joined
 from crdtsync.core.text.standing import stand_in
-from crdtsync.core.text.words import words
+from crdtsync.core.text.words import word_end, word_start, words
 
 _PARAGRAPH_CHARS: Final = 80
 """Where more visible characters of a line are left than that, it is not put twice for two words."""
@@ -25,6 +25,8 @@ _TELLING_CHARS: Final = 8
 """Rare words of at least this many characters in all do not stand somewhere by chance."""
 _PAIRED_MAX_CELLS: Final = 1 << 12
 """Lines of two sides between lines that are equal; more than that many pairs are not compared."""
+_TYPED_MAX_CELLS: Final = 1 << 8
+"""Of so many pairs those are compared letter by letter that have a word or two in common."""
 _UNIQUE: Final = 1 << 12
 """What a character of a word tells that one line has; of others, that divided by how many lines have it."""
 
@@ -152,26 +154,44 @@ class Known:
         return self._counts.keys()
 
     def weights(self, line: str) -> Mapping[str, int]:
-        """How much each of its words tells: the more, the rarer it is."""
-        return {
-            word: count * len(word) * _UNIQUE // max(1, self._counts[word])
-            for word, count in Counter(_telling(line)).items()
-        }
+        """How much each of its words tells: the more, the rarer it is in the text that has it most often."""
+        return {word: count * self._weight(word) for word, count in Counter(_telling(line)).items()}
+
+    def letter(self, word: str) -> int:
+        """How much each character of the word tells."""
+        return _UNIQUE // max(1, self._most[word])
+
+    def _weight(self, word: str) -> int:
+        return len(word) * self.letter(word)
 
     def is_elsewhere(self, line: str, version: str | None, in_theirs: bool) -> bool:
-        """Whether what tells this line of the base from others stands in ours, or theirs, but not in its
-        version there."""
+        """Whether two thirds of what tells this line of the base from others stand in ours, or theirs, but
+        not in its version there."""
         rare = {word for word in _telling(line) if self._counts[word] == 1} - set(words(version or ""))
-        there = sum(map(len, rare & self._there[in_theirs]))
-        return there >= _TELLING_CHARS and 2 * there >= sum(map(len, rare))
+        there = rare & self._there[in_theirs].keys()
+        telling = sum(map(len, there)) >= _TELLING_CHARS
+        return telling and 3 * sum(map(self._weight, there)) >= 2 * sum(map(self._weight, rare))
 
     @cached_property
     def _counts(self) -> Counter[str]:
         return Counter(words(self._base))
 
     @cached_property
-    def _there(self) -> tuple[Set[str], Set[str]]:
-        return set(words(self._ours)), set(words(self._theirs))
+    def _there(self) -> tuple[Counter[str], Counter[str]]:
+        was = Counter(self._base.splitlines())
+        return self._counted(was, self._ours), self._counted(was, self._theirs)
+
+    def _counted(self, was: Counter[str], text: str) -> Counter[str]:
+        """Most lines are those of the base: only the others are cut in words."""
+        now = Counter(text.splitlines())
+        new, gone = (Counter(words("\n".join(lines.elements()))) for lines in (now - was, was - now))
+        return self._counts + new - gone
+
+    @cached_property
+    def _most(self) -> Counter[str]:
+        """A word that a short base has once tells little where a side has it in every line."""
+        ours, theirs = self._there
+        return self._counts | ours | theirs
 
 
 def _telling(line: str) -> Iterator[str]:
@@ -205,8 +225,14 @@ def _paired(was: Sequence[str], now: Sequence[str], known: Known) -> list[tuple[
         return []
     old, new = [known.weights(line) for line in was], [known.weights(line) for line in now]
     best = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
+    few = len(was) * len(now) <= _TYPED_MAX_CELLS
     alike = [
-        [_alike(one, other) or _goes_on(line, version) for version, other in zip(now, new, strict=True)]
+        [
+            _alike(one, other)
+            or _goes_on(line, version)
+            or (few and 8 * _shared(one, other) >= sum(one.values()) > 0 and _typed_in(line, version, known))
+            for version, other in zip(now, new, strict=True)
+        ]
         for line, one in zip(was, old, strict=True)
     ]
     for i in range(len(old) - 1, -1, -1):
@@ -229,15 +255,36 @@ def _paired(was: Sequence[str], now: Sequence[str], known: Known) -> list[tuple[
 def _alike(one: Mapping[str, int], other: Mapping[str, int]) -> int:
     """How much two lines have in common; 0 if neither is a version of the other: if that is less than half of
     the shorter one, or less than a quarter of the longer one, unless that has all of the shorter one."""
-    shared = sum(min(weight, other[word]) for word, weight in one.items() if word in other)
+    shared = _shared(one, other)
     shorter, longer = sorted((sum(one.values()), sum(other.values())))
     return shared if 2 * shared >= shorter and (4 * shared >= longer or shared == shorter) else 0
+
+
+def _shared(one: Mapping[str, int], other: Mapping[str, int]) -> int:
+    return sum(min(weight, other[word]) for word, weight in one.items() if word in other)
 
 
 def _goes_on(one: str, other: str) -> bool:
     """Whether one of the lines is the other with something inserted at one place, be it in a word."""
     shorter, longer = sorted((one.strip(), other.strip()), key=len)
     return bool(shorter) and only_adds(shorter, longer)
+
+
+def _typed_in(line: str, version: str, known: Known) -> bool:
+    """Whether half of what tells the line is left letter by letter, and makes up three quarters of that or of
+    the version: someone typed within its words, or erased a part of them."""
+    whole, there = (sum(known.weights(text).values()) for text in (line, version))
+    gone: set[int] = set()
+    for edit in diff(line, version):
+        other = edit.start < edit.end and edit.text  # in the place of a part of a word: another word
+        start = word_start(line, edit.start) if other else edit.start
+        gone.update(range(start, word_end(line, edit.end) if other else edit.end))
+    at = left = 0
+    for word in words(line):
+        if word[0].isalnum():
+            left += known.letter(word) * sum(place not in gone for place in range(at, at + len(word)))
+        at += len(word)
+    return 2 * left >= whole and 4 * left >= 3 * min(whole, there)
 
 
 def _moved(was: Sequence[str], ours: Sequence[Version], theirs: Sequence[Version], known: Known) -> bool:
