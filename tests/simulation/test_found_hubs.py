@@ -81,3 +81,35 @@ def test_the_same_change_is_there_once_however_many_hubs_end_before_they_place_i
     scene.b.link.online = True
     scene.rest()
     assert scene.read(scene.a, "note.md") == formatted
+
+
+@pytest.mark.parametrize("last", ["", "one more\n"])
+def test_an_edit_that_a_hub_placed_and_lost_is_remembered_over_a_kill(last: str) -> None:
+    """While a later one is written down, or while others of the room move the cursor."""
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    assert scene.a.engine is not None and scene.b.engine is not None
+    mine, theirs = scene.a.engine.state.unaccepted, scene.b.engine.state.unaccepted
+    formatted = LINES.replace(" of", ", formatted, of")
+    scene.hub.commit_s = 5.0
+    scene.b.link.latency_s = 2.0
+    scene.save(scene.b, "note.md", formatted)
+    scene.save(scene.a, "note.md", formatted)
+    assert scene.clock.run_until(scene.clock.now_s + 1.0, lambda: bool(mine) and bool(theirs))
+    assert scene.clock.run_until(scene.clock.now_s + 1.0, lambda: not mine), "the hub has placed ours"
+    if last:
+        scene.save(scene.a, "note.md", formatted + last)
+        assert scene.clock.run_until(scene.clock.now_s + 1.0, lambda: bool(mine))
+    scene.wait(1.0)
+    scene.b.link.online = False
+    scene.b.link.cut()
+    for each in (scene.hub, scene.a):
+        each.kill()  # before it is durable
+    scene.hub.commit_s, scene.b.link.latency_s = 0.002, 0.001
+    scene.hub.start()
+    scene.b.link.online = True
+    assert scene.clock.run_until(scene.clock.now_s + 60.0, lambda: not theirs), "now theirs came first"
+    scene.a.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == formatted + last

@@ -142,6 +142,7 @@ class HubSide:
     def on_clean(self, document: DocumentId) -> None:
         """The hub has, durably, all of the document; written down later, with others."""
         self.clean.add(document)
+        self._state.unaccepted.all_stored(EntryId(document))
 
     def on_presence(self, presence: Presence) -> None:
         """Who else is here, and where."""

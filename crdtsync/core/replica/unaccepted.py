@@ -1,4 +1,4 @@
-"""Edits of ours that the hub has not yet given a place in its order, remembered over a kill.
+"""Edits of ours that the hub has not yet given a place in its order, or not durably, remembered over a kill.
 
 Knows them by entry, and which updates of a log they are; what their places mean is left to ``hub_side``.
 """
@@ -6,7 +6,7 @@ Knows them by entry, and which updates of a log they are; what their places mean
 from __future__ import annotations
 
 from collections import ChainMap, OrderedDict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -78,10 +78,10 @@ class UnacceptedEdits:
         """Texts of which a hub that lost its order has yet to tell what it has."""
         self._lately: OrderedDict[EntryId, list[Unaccepted]] = OrderedDict()
         """Some that had a place, the last ones: a hub that is restored loses it."""
-        self.kept_apart: Container[EntryId] = ChainMap(self._edits, self._unstored)
+        self.kept_apart: Collection[EntryId] = ChainMap(self._edits, self._unstored)
         """Texts of which single edits must still be found in the log."""
         self._accepted: set[EntryId] = set()
-        """Entries of which fewer are unaccepted than is written down; that may wait."""
+        """Entries of which fewer have no lasting place than is written down; that may wait."""
 
     def __len__(self) -> int:
         """How many texts have any."""
@@ -110,15 +110,20 @@ class UnacceptedEdits:
             self._edits[entry] = left
         else:
             del self._edits[entry]
-        self._accepted.add(entry)
+        if stored:
+            self._accepted.add(entry)
 
     def stored(self, entry: EntryId, update: bytes) -> None:
         """What was sent as this is durable at the hub, and so is its place."""
         left = [edit for edit in self._unstored.get(entry, ()) if edit.sent != update]
+        self.all_stored(entry)
         if left:
             self._unstored[entry] = left
-        else:
-            self._unstored.pop(entry, None)
+
+    def all_stored(self, entry: EntryId) -> None:
+        """The hub has every place of this text durably, those that others gave to edits of ours, too."""
+        if self._unstored.pop(entry, None) is not None:
+            self._accepted.add(entry)
 
     def lose_places(self) -> bool:
         """The hub is gone, maybe with what it had not stored; whether there was any such edit."""
@@ -182,7 +187,7 @@ class UnacceptedEdits:
     def _write(self, entry: EntryId) -> None:
         names = [
             _name(edit.update) + (_TAKES_BACK if edit.takes_back else "")
-            for edit in self._edits.get(entry, ())
+            for edit in (*self._unstored.get(entry, ()), *self._edits.get(entry, ()))
         ]
         self._accepted.discard(entry)
         self._out.record(PutMeta(UNACCEPTED_KEY + entry, " ".join(names)))
