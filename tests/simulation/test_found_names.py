@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from crdtsync.testing.virtual_inodes import NodeKind
@@ -147,6 +149,30 @@ def test_files_that_changed_names_since_the_state_was_copied_are_not_swapped_bac
     scene.rest()
     assert scene.read(scene.a, "p.md") == text_of("q")
     assert scene.read(scene.a, "q.md") == text_of("p") + "added by a\n"
+
+
+@pytest.mark.parametrize("names", ["pq", "pqr"])
+def test_files_that_changed_names_and_were_edited_since_the_state_was_copied_are_who_the_room_says(
+    names: str,
+) -> None:
+    scene = Scene()
+    for name in names:
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    state = scene.b.store.copy()
+    for one, other in pairwise(names):
+        scene.b.disk.exchange(f"{one}.md", f"{other}.md")
+    scene.rest()
+    for path in scene.paths(scene.a):  # which makes it another file at b
+        scene.save(scene.a, path, (scene.read(scene.a, path) or "") + "added by a\n")
+    scene.rest()
+    scene.b.kill()
+    scene.b.restore_state(state)
+    scene.b.link.latency_s = 0.3  # all is looked at before the hub is heard
+    scene.b.start()
+    scene.rest()
+    for path, name in zip(scene.paths(scene.a), names[1:] + names[0], strict=True):
+        assert scene.read(scene.a, path) == text_of(name) + "added by a\n"
 
 
 @pytest.mark.parametrize("saved", ["in place", "anew"])

@@ -170,3 +170,22 @@ def test_of_files_renamed_in_a_row_one_may_be_saved_anew_and_another_take_the_fi
         "r.md": text_of("q"),
         "s.md": "added by ann\n" + text_of("r"),
     }
+
+
+def test_what_came_to_a_path_by_a_swap_was_no_save_of_the_text_that_had_stood_there() -> None:
+    """It looked like one that was made from an older version; the next save is not made from that."""
+    scene = Scene()
+    old, new = text_of("old"), text_of("new")
+    scene.save(scene.a, "p.md", old)
+    scene.save(scene.a, "q.md", old + "more\n")
+    scene.rest()
+    scene.save(scene.a, "p.md", new)
+    scene.rest()
+    scene.save(scene.a, "p.md", "added by a\n" + new)
+    assert scene.clock.run_until(scene.clock.now_s + 5.0, lambda: scene.writing(scene.b))
+    scene.b.disk.exchange("p.md", "q.md")
+    less = "".join(new.splitlines(keepends=True)[:-2])
+    scene.save(scene.b, "q.md", less + "added by b\n")
+    scene.rest()
+    assert scene.read(scene.a, "p.md") == old + "more\n"
+    assert scene.read(scene.a, "q.md") == "added by a\n" + less + "added by b\n"

@@ -21,28 +21,45 @@ def arrived(state: ReplicaState, agreed: Synced, placed: Placement, seen: OnDisk
     """Whether the file stands where the room has it, and what is ``seen`` at its old path is another.
 
     So it is if we were killed after the step that moved it, or remember an agreement of before that. Then it
-    is agreed on there, and both are looked at.
+    is agreed on there, and both are looked at. So are those that made room for it.
     """
-    there = state.disk.get(placed.path)
-    if is_that(seen, agreed) or not (is_that(there, agreed) or _holds_it(state, agreed, placed, seen, there)):
+    if is_that(seen, agreed):
         return False
-    state.agree(agreed._replace(path=placed.path))
-    state.replan([agreed.entry])
-    state.looking.want(placed.path)
-    state.looking.want(agreed.path)
-    return True
+    very = is_that(state.disk.get(placed.path), agreed)
+    moved = [(agreed, placed.path)] if very else _row(state, agreed, placed)
+    for each, path in moved:
+        state.agree(each._replace(path=path))
+        state.looking.want(path)
+        state.looking.want(each.path)
+    state.replan([each.entry for each, _ in moved])
+    return bool(moved)
 
 
-def _holds_it(
-    state: ReplicaState, agreed: Synced, placed: Placement, seen: OnDisk | None, there: OnDisk | None
-) -> bool:
-    """Whether what stands ``there``, which is nobody's, holds all that the room has of the file, and what
-    is ``seen`` at its old path does not hold what it held."""
-    if there is None or there.digest is None or state.synced.at(placed.path) is not None:
+def _row(state: ReplicaState, agreed: Synced, placed: Placement) -> list[tuple[Synced, str]]:
+    """The file and those that it took the places of, each from the next, if the disk holds of each all that
+    the room has, where the room has it, and not what it held where it was. The last one's place was nobody's,
+    or is that of the first."""
+    row: list[tuple[Synced, str]] = []
+    here: Synced | None = agreed
+    target: Placement | None = placed
+    while here is not None and not (row and here.entry == agreed.entry):
+        if target is None or target.path == here.path or not _holds_it(state, here, target.path):
+            return []
+        row.append((here, target.path))
+        following = state.synced.at(target.path)
+        here = None if following is None else state.synced.get(following)
+        target = None if following is None else state.view.get(following)
+    return row
+
+
+def _holds_it(state: ReplicaState, agreed: Synced, path: str) -> bool:
+    """Whether at the path is all that the room has of a file, and not what it held where it was."""
+    there, before = state.disk.get(path), state.disk.get(agreed.path)
+    if there is None or there.kind is not agreed.kind or there.digest is None:
         return False
-    if there.kind is not agreed.kind or there.digest != state.room_digest(agreed.entry):
-        return False
-    return seen is None or seen.digest != agreed.digest
+    return there.digest == state.room_digest(agreed.entry) and (
+        before is None or before.digest != agreed.digest
+    )
 
 
 def succeeded(state: ReplicaState, agreed: Synced, disk: Disk, now: float) -> bool:

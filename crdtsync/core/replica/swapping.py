@@ -14,6 +14,7 @@ from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk, on_disk
+from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Absent, Content, Fingerprint, Present, Seen, TextContent
 from crdtsync.core.values.paths import parent
@@ -112,7 +113,7 @@ class Swapping:
         here = state.synced.at(path)
         if self._is_gone(origin, together):
             self._left_empty(origin)
-        self._ingest.move(origin, path, state.view.get(origin.entry), self._found(together[path]))
+        self._renamed(origin, path, state.view.get(origin.entry), together[path])
         self._stand([path], together)
         state.replan([origin.entry] if here is None else [origin.entry, here])
 
@@ -296,13 +297,18 @@ class Swapping:
             if origin.path not in came:
                 self._left_empty(origin)
         for path, origin in came.items():
-            self._ingest.move(origin, path, placements[path], self._found(seen[path]))
+            self._renamed(origin, path, placements[path], seen[path])
             state.edited_here(path, now)
             state.out.notice("sent", origin.path, f"renamed to {path}")
         self._stand(came, seen)
         for path in came.keys() & state.reseeding:
             state.looking.want(path)  # a blob that the hub lacks has yet to be read for it
         state.replan([origin.entry for origin in came.values()])
+
+    def _renamed(self, origin: Synced, path: str, placed: Placement | None, seen: Seen) -> None:
+        """What was taken for a save at the old path may have been the file of another that came there."""
+        self._ingest.bases.older.forget(origin.entry)
+        self._ingest.move(origin, path, placed, self._found(seen))
 
     def _left_empty(self, agreed: Synced) -> None:
         """Nothing stands at the old path of a file that was found elsewhere."""
