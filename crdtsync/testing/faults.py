@@ -176,6 +176,7 @@ class Faults:
         person = next(person for person in self._people if person.name == replica.name)
         before = replica.machine.contents()
         held = [(path, node, node.data) for path, node in replica.disk.files()]
+        unsafe = [(node, node.spared, tuple(node.unspared or ())) for _, node, _ in held]
         replica.cut_power()
         person.lose_power()
         self._ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
@@ -185,6 +186,10 @@ class Faults:
                 self._ledger.deleted(replica.name, data)
             for left in {node, replica.disk.get(path) or node}:  # a cut may give a name back to a former file
                 self._ledger.torn(replica.name, data, left.data)
+        standing = {node for _, node in replica.disk.files()}
+        for node, old, written in unsafe:
+            if node in standing:
+                self._ledger.cut_off(replica.name, old, written, node.data)
         self._pages.something_went()
         self._clock.after(back_s, lambda: self._restart(replica))
 

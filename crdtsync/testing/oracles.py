@@ -105,6 +105,16 @@ class Ledger:
         if before != after:
             self._torn.setdefault((who, after), set()).update(tokens(before))
 
+    def cut_off(self, who: str, old: bytes, written: Iterable[bytes], left: bytes) -> None:
+        """Of what was written over ``old``, each over the one before, a power cut ``left`` this.
+
+        Where it consists of whole lines, nothing tells that from a text out of which someone took the others.
+        """
+        for new in written:
+            if hides_the_tear(old, new, left):
+                for token in (tokens(old) | tokens(new)) - tokens(left):
+                    self.excused.setdefault(token, f"cut off with the power of {who}, at the end of a line")
+
     def froze(self, data: bytes) -> None:
         """Somebody copied this, or the replica whose disk has it forgot what it is a copy of."""
         self.frozen.update(token for token, count in Counter(TOKEN.findall(data)).items() if count > 1)
@@ -144,6 +154,15 @@ class Ledger:
                 if self.born.get(token) != who:
                     continue  # of someone else: it is safe there
                 self.excused.setdefault(token, f"lost with the power of {who}")
+
+
+def hides_the_tear(old: bytes, new: bytes, left: bytes) -> bool:
+    """Whether that is the beginning of the new content, and then nothing, or the old one from there on, and
+    both end where a line does."""
+    if left in (old, new):
+        return False
+    ends = [at for at in range(1, len(left) + 1) if left[at - 1 : at] == b"\n" and left[:at] == new[:at]]
+    return any(at == len(left) or (old[at - 1 : at] == b"\n" and left[at:] == old[at:]) for at in ends)
 
 
 def picture(replica: VirtualReplica) -> Picture:

@@ -173,6 +173,32 @@ def test_a_mark_of_a_tool_may_stand_once_at_its_line(marked: str, is_fault: bool
         check_nothing_doubled([scene.a])
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "left", "there", "is_fault"),
+    [
+        ("", "{a}\n{b}\n{c}\n", "{a}\n", "{a}\n", False),
+        ("", "{a}\n{b}\n{c}\n", "{a}\n", "{b}\n", True),  # what it left is owed
+        ("", "{a}\n{b} {c}\n", "{a}\n{b} ", "{a}\n{b}\n", True),  # that it was cut off shows
+        ("", "{a}\n{b}\n{c}\n", "", "", True),
+        ("", "{a}\n{b}\n{c}\n", "{b}\n", "{b}\n", True),  # someone took out the first line, no power cut
+        ("{a}\n{b}\n", "{a}\n{c}\n{b}\n", "{a}\n{b}\n", "{a}\n{b}\n", True),  # the old one, as it was
+        ("{a}\n{b}\n{c}\n", "{a}\n{d}\n{b}\n{c}\n", "{a}\n{d}\n{c}\n", "{a}\n{d}\n{c}\n", False),
+        ("{a}\n{b}\n{c}\n", "{a}\n{d} {b}\n{c}\n", "{a}\n{d} \n{c}\n", "{a}\n{d}\n{c}\n", True),
+    ],
+)
+def test_where_a_power_cut_left_whole_lines_of_a_save_the_others_may_be_gone(
+    old: str, new: str, left: str, there: str, is_fault: bool
+) -> None:
+    scene, ledger = Scene(), Ledger()
+    names = {name: ledger.new_token() for name in "abcd"}
+    was, written, cut, kept = (text.format(**names) for text in (old, new, left, there))
+    ledger.saved("b", b"", f"{was}{written}".encode())
+    ledger.cut_off("a", was.encode(), [written.encode()], cut.encode())
+    scene.save(scene.a, "note.md", kept)
+    with pytest.raises(Broken, match="nowhere") if is_fault else nullcontext():
+        check_nothing_lost(ledger, [scene.a])
+
+
 def test_a_broken_world_is_told_with_a_line_that_replays_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
