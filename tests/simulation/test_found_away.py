@@ -122,3 +122,26 @@ def test_what_a_program_here_took_out_an_editor_here_may_save_back_also_after_a_
     scene.save(scene.b, "note.md", BEFORE + added)
     scene.rest()
     assert scene.read(scene.a, "note.md") == (short if theirs else BEFORE) + added
+
+
+def test_a_buffer_of_a_text_that_was_gone_before_it_could_be_taken_in_takes_nothing_of_others_back() -> None:
+    """It is nearer to what came than to what both go back to: a line stands in the place of another."""
+    scene = Scene()
+    scene.save(scene.a, "note.md", BEFORE)
+    scene.rest()
+    scene.b.link.online = False
+    scene.b.link.cut()
+    buffer = BEFORE.replace("line 71c5", "line 1324 D 87f2 of text\nline 71c5")
+    scene.save(scene.b, "note.md", buffer)
+    scene.wait(1.0)
+    scene.b.disk.take("note.md")
+    theirs = "line 6c35 E 613b of text"
+    scene.save(scene.a, "note.md", BEFORE.replace("line 71c5", f"{theirs}\nline 71c5"))
+    scene.wait(5.0)
+    scene.b.link.online = True
+    scene.rest()
+    assert theirs in (scene.read(scene.b, "note.md") or "")
+    scene.save(scene.b, "note.md", buffer + GOES_ON)
+    scene.rest()
+    lines = (scene.read(scene.a, "note.md") or "").splitlines()
+    assert sorted(lines) == sorted([*(buffer + GOES_ON).splitlines(), theirs])

@@ -28,10 +28,14 @@ class Bases:
 
     def put_off(self, agreed: Synced, saved: str) -> None:
         """A save that is not taken in yet: an older base is told best now, before it is saved over."""
-        if agreed.entry in self._live or agreed.digest is None:
+        if agreed.entry in self._live or not self.knows(agreed):
             return
         base = self.base_of(agreed, saved)
-        if base is not None and (digest := digest_of_text(base)) != agreed.digest:
+        assert base is not None and agreed.digest is not None
+        stands, digest = digest_of_text(saved), digest_of_text(base)
+        self._state.documents.stands(agreed.entry, stands, saved)
+        self.older.waits(agreed.entry, stands, digest)
+        if digest != agreed.digest:
             self.older.note(agreed.entry, agreed.digest, digest)
 
     def passed(self, agreed: Synced, saved: str) -> Moment | None:
@@ -78,7 +82,24 @@ class Bases:
             return text
         if documents.saved.was_here(agreed.entry, agreed.digest):
             return current  # the last save was of this disk: no editor here holds an older one unknowingly
-        return self.or_older(agreed.entry, current, saved, documents.versions(agreed.entry))
+        chosen = self.or_older(agreed.entry, current, saved, documents.versions(agreed.entry))
+        return self._or_never_taken_in(agreed.entry, current, saved) if chosen == current else chosen
+
+    def _or_never_taken_in(self, entry: EntryId, current: str, saved: str) -> str:
+        """What a text was made from that was gone before it could be taken in, if the save is of a buffer of
+        that; what the buffer has more than that one is in no other text of the room."""
+        documents = self._state.documents
+        known = [
+            (text, base)
+            for stood, under in self.older.waiting(entry)
+            if (text := documents.version(entry, stood)) is not None
+            and (base := documents.version(entry, under)) is not None
+        ]
+        at = choose_base(saved, current, [text for text, _ in known])
+        if at is None:
+            return current
+        self._state.trashed_at.pop(entry, None)
+        return known[at][1]
 
     def or_older(self, entry: EntryId, current: str, saved: str, versions: Sequence[records.Version]) -> str:
         """What the save was made from: the text that we wrote there, or an older one of these."""

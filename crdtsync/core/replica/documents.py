@@ -218,14 +218,18 @@ class Documents:
         version = Version(entry, digest_of_text(text), text, now)
         if self._supposed.get(entry) == version.digest:
             del self._supposed[entry]
-        if (entry, version.digest) not in self._recent:
-            self._recent_chars += len(text)
-        self._recent[entry, version.digest] = text
-        while self._recent_chars > limits.VERSIONS_MAX_BYTES:
-            self._recent_chars -= len(self._recent.popitem(last=False)[1])
+        self.stands(entry, version.digest, text)
         self._fresh.setdefault(entry, []).append(version)
         self._dropped.discard((entry, version.digest))
         self._out.record(AddVersion(version))
+
+    def stands(self, entry: EntryId, digest: Digest, text: str) -> None:
+        """Know a text that stands on disk by its digest for some time, be it a version or not."""
+        if (entry, digest) not in self._recent:
+            self._recent_chars += len(text)
+        self._recent[entry, digest] = text
+        while self._recent_chars > limits.VERSIONS_MAX_BYTES:
+            self._recent_chars -= len(self._recent.popitem(last=False)[1])
 
     def intention_ended(self, entry: EntryId, *, stood: bool) -> None:
         """The step that was under way is over. If its text never stood on disk, no save was made from it."""
