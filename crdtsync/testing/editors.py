@@ -16,7 +16,8 @@ from crdtsync.testing.workloads import Person
 
 
 class Editor(Person):
-    """``holds`` tells whether the replica keeps a file that it took from its path."""
+    """``holds`` tells whether the replica keeps a file that it took from its path, ``has_read`` whether it
+    read what stands at a path, or remembers it."""
 
     def __init__(
         self,
@@ -28,11 +29,16 @@ class Editor(Person):
         ledger: Ledger,
         actions: dict[str, int],
         holds: Callable[[Inode], bool],
+        has_read: Callable[[str], bool],
     ) -> None:
         super().__init__(name, rng, trace, disk, ledger, actions)
         self._clock = clock
         self._holds = holds
+        self._has_read = has_read
         self._buffers: dict[str, bytes] = {}
+        self._unread: set[str] = set()
+        """Paths of buffers whose files were renamed before the replica had read them there: a save of such a
+        buffer is one of what stands there by then, for all that anyone can know."""
         self.busy = 0
         """Saves that have begun and not ended."""
         self._power = 0
@@ -72,7 +78,13 @@ class Editor(Person):
         """An editor loads a file, to save it some time later."""
         path = self._pick_text()
         self._buffers[path] = self._disk.nodes[path].data
+        self._unread.discard(path)
         return path
+
+    def _move(self, path: str, target: str) -> None:
+        if path in self._buffers and not self._has_read(path):
+            self._unread.add(path)
+        super()._move(path, target)
 
     def close_all(self) -> None:
         """Whoever loses the state of a replica has it join anew, and opens the files anew."""
@@ -96,7 +108,7 @@ class Editor(Person):
         lines = seen.decode().splitlines(keepends=True)
         at = self._rng.choice(places)
         data = "".join([*lines[:at], line(self._token()), *lines[at:]]).encode()
-        self._put(path, seen, data)
+        self._put(path, self._disk.nodes[path].data if path in self._unread else seen, data)
         return f"{path}: {shown(seen)} -> {shown(data)}"
 
     def _slow(self) -> str:

@@ -245,11 +245,11 @@ class VirtualHub:
             self._handle(ev.Sent((member,), len(frame)))
 
     def _end(self, line: Line, reason: str) -> None:
-        """After all that was sent has been read."""
+        """After all that was sent has been read, whether the hub lives as long or not."""
         if line.free_s <= self._clock.now_s:
             line.ended(reason)
         else:
-            self._later(line.free_s - self._clock.now_s, lambda: line.ended(reason))
+            self._clock.after(line.free_s - self._clock.now_s, lambda: line.ended(reason))
 
     def _commit_delay_s(self) -> float:
         """One thread writes: commits end in the order in which they were asked for."""

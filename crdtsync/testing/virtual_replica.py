@@ -13,6 +13,7 @@ from typing import assert_never, get_args
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.engine import ReplicaEngine
+from crdtsync.core.replica.records import chain
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.core.replica.together import together
@@ -189,6 +190,13 @@ class VirtualReplica:
         self._trace.note(self.name, "loses its power")
         self.machine.cut_power(self._disk_rng)
         self._keep_store(self._stored.after_cut(self._disk_rng))
+
+    def has_read(self, path: str) -> bool:
+        """Whether it read what stands at the path, or remembers what was agreed there."""
+        if self.engine is None:
+            return any(each.path == path for row in self.store.remembered().synced for each in chain(row))
+        state = self.engine.state
+        return state.synced.at(path) is not None or state.disk.get(path) is not None
 
     def lose_state(self) -> None:
         """While it is down: the state is deleted, so the next start is a first join.

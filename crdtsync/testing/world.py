@@ -150,6 +150,7 @@ class World:
             self.ledger,
             actions,
             replica.machine.holds,
+            replica.has_read,
         )
         if "races" in self.plan.faults:
             replica.race = lambda path: person.save_racing(path) if rng.random() < 0.2 else None

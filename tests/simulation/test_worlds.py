@@ -7,9 +7,12 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
+from random import Random
 
 import pytest
 
+from crdtsync.core.hub.effects import Close
+from crdtsync.testing.editors import Editor
 from crdtsync.testing.oracles import (
     Broken,
     Ledger,
@@ -197,6 +200,41 @@ def test_where_a_power_cut_left_whole_lines_of_a_save_the_others_may_be_gone(
     scene.save(scene.a, "note.md", kept)
     with pytest.raises(Broken, match="nowhere") if is_fault else nullcontext():
         check_nothing_lost(ledger, [scene.a])
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_buffer_whose_file_was_renamed_before_a_replica_had_read_it_is_one_of_what_stands_there(
+    read: bool,
+) -> None:
+    scene, ledger = Scene(), Ledger()
+    old, new = ledger.new_token(), ledger.new_token()
+    ledger.saved("a", b"", before := f"begin\nend {old}\n".encode())
+    ledger.saved("b", before, after := f"begin\nend {old}\n{new}\n".encode())
+    rng, holds = Random(1), scene.a.machine.holds
+    editor = Editor("a", scene.clock, rng, scene.trace, scene.a.disk, ledger, {}, holds, lambda path: read)
+    scene.save(scene.a, "note.md", before)
+    editor.perform("load")
+    editor.perform("rename")
+    [renamed] = scene.paths(scene.a)
+    scene.a.disk.take(renamed)
+    scene.save(scene.a, "note.md", after)
+    editor.perform("save_stale")
+    assert editor.done == 3
+    with pytest.raises(Broken, match="nowhere") if read else nullcontext():
+        check_nothing_lost(ledger, [scene.a])
+
+
+def test_a_slow_reader_hears_that_a_hub_let_it_go_though_that_was_killed_since() -> None:
+    scene = Scene()
+    scene.b.link.bytes_per_s = 10.0
+    scene.save(scene.a, "note.md", "much to read\n" * 10)
+    scene.wait(0.5)
+    assert scene.b.link._member is not None and not scene.hub.drained
+    scene.hub._carry_out(Close(scene.b.link._member, 1013, "too far behind"))
+    scene.hub.kill()
+    scene.b.link.bytes_per_s = None
+    scene.hub.start()
+    scene.rest()
 
 
 def test_a_broken_world_is_told_with_a_line_that_replays_it(
