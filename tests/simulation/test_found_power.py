@@ -234,6 +234,24 @@ def test_a_disk_that_is_ahead_of_what_its_replica_remembers_brings_nothing_twice
     assert scene.read(scene.a, "note.md") == ("zero of bob\n" if edited else "") + last
 
 
+def test_a_torn_file_of_a_text_that_the_room_has_and_its_replica_forgot_brings_nothing_twice() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    backup = scene.b.store.copy()
+    later = LINES.replace("two of ann\n", "two of ann\nand of bob, well as it is\n")
+    scene.save(scene.b, "note.md", later)
+    scene.rest()
+    scene.b.kill()
+    scene.b.machine.boots += 1
+    scene.b.restore_state(backup)
+    left = later[: later.index("ll as")].encode()
+    scene.save(scene.b, "note.md", left + bytes(len(later) - len(left)))
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == later
+
+
 def test_a_file_aside_that_a_power_cut_gave_back_what_it_held_before_takes_nothing_out() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", LINES)

@@ -100,7 +100,8 @@ class Ingest:
 
     def merge_torn(self, agreed: Synced, left: str, now: float) -> None:
         """What a power cut left of a save of a text that is known; the end that it lacks was not deleted."""
-        base = self.bases.base_of(agreed, left)
+        passed = self.bases.passed(agreed, left)
+        base = self.bases.base_of(agreed, left) if passed is None else passed.text
         assert base is not None
         self._merge(agreed.entry, base, mended(base, left), now)
 
