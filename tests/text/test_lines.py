@@ -114,7 +114,7 @@ def test_of_many_lines_those_are_not_compared_by_letters(monkeypatch: pytest.Mon
 
 
 def test_a_short_line_is_not_a_longer_one_with_a_few_letters_of_which_it_has_been_written() -> None:
-    base, short = "add one item(second, third)\n", "add i-t sec\n"
+    base, short = "add one item(second, third)\n", "a-dd one sec\n"
     assert merged(base, f"{base[:-1]}  # done\n", short) == f"{short}{base[:-1]}  # done\n"
 
 
