@@ -12,7 +12,9 @@ from crdtsync.testing.editors import Editor
 from crdtsync.testing.memory_store import MemoryReplicaStore
 from crdtsync.testing.oracles import Ledger
 from crdtsync.testing.pages import Pages
+from crdtsync.testing.programs import Programs
 from crdtsync.testing.trouble import ERRORS, Trouble
+from crdtsync.testing.unkept import Unkept
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_machine import VirtualMachine
 from crdtsync.testing.virtual_network import VirtualLink
@@ -31,6 +33,8 @@ class Faults:
         replicas: Sequence[VirtualReplica],
         people: Sequence[Editor],
         pages: Pages,
+        programs: Programs,
+        unkept: Unkept,
         ledger: Ledger,
     ) -> None:
         """``people``: who is at the machines of the replicas, by name."""
@@ -41,6 +45,8 @@ class Faults:
         self._replicas = replicas
         self._people = people
         self._pages = pages
+        self._programs = programs
+        self._unkept = unkept
         self._ledger = ledger
         self._backup = hub.backup()
         self._states: dict[str, MemoryReplicaStore] = {}
@@ -97,7 +103,7 @@ class Faults:
                     self._ledger.froze(data)
                 replica.lose_state()
                 next(person for person in self._people if person.name == replica.name).close_all()
-                self._pages.something_went()
+                self._unkept.something_went()
                 self._clock.after(back_s, lambda: self._restart(replica))
             case "slow":
                 self._slow_down(rng.choice(self._links), rng.choice([100.0, 1000.0, 10_000.0]), back_s * 3)
@@ -121,7 +127,7 @@ class Faults:
                 self._trace.note("----", f"a clock is {host.ahead_s:g} s ahead")
             case "hub_kill":
                 self._hub.kill()
-                self._pages.something_went()
+                self._unkept.something_went()
                 self._clock.after(back_s, self._restart_hub)
             case "hub_restore":
                 if rng.random() < 0.5:
@@ -129,7 +135,7 @@ class Faults:
                 else:
                     self._hub.kill()
                     self._hub.restore(self._backup)
-                    self._pages.something_went()
+                    self._unkept.something_went()
                     self._clock.after(back_s, self._restart_hub)
             case _:
                 pass  # happens all the time
@@ -139,6 +145,7 @@ class Faults:
         return [
             *(replica.link for replica in self._replicas),
             *(typist.page.link for typist in self._pages.typists),
+            *self._programs.links,
         ]
 
     def _slow_down(self, link: VirtualLink, bytes_per_s: float, for_s: float) -> None:
@@ -155,7 +162,7 @@ class Faults:
         contents = replica.machine.contents()
         self._ledger.lost_with_state(replica.name, replica.store.texts(), contents)
         replica.restore_state(self._states[replica.name])
-        self._pages.something_went()
+        self._unkept.something_went()
         self._clock.after(back_s, lambda: self._restart(replica))
 
     def _forgets(self, replica: VirtualReplica) -> None:
@@ -190,7 +197,7 @@ class Faults:
         for node, old, written in unsafe:
             if node in standing:
                 self._ledger.cut_off(replica.name, old, written, node.data)
-        self._pages.something_went()
+        self._unkept.something_went()
         self._clock.after(back_s, lambda: self._restart(replica))
 
     def _restart(self, replica: VirtualReplica) -> None:

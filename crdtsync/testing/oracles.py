@@ -131,8 +131,12 @@ class Ledger:
         kept = {token for data in there for token in tokens(data)}
         for text in remembered:
             for token in tokens(text.encode()) - kept:
-                if self.born.get(token) == who:
+                if self._is_at(token, who):
                     self.excused.setdefault(token, f"lost with the state of {who}")
+
+    def _is_at(self, token: bytes, who: str) -> bool:
+        """Whether it was written at the machine of that person, by hand or by a program (``a+1``)."""
+        return self.born.get(token, "").partition("+")[0] == who
 
     def lost_with_pages(self, names: Collection[str], there: Iterable[bytes]) -> None:
         """What these typed into a page that is gone was never safe as long as nothing else had it."""
@@ -151,7 +155,7 @@ class Ledger:
         kept = {token for data in after for token in tokens(data)}
         for data in before:
             for token in tokens(data) - kept:
-                if self.born.get(token) != who:
+                if not self._is_at(token, who):
                     continue  # of someone else: it is safe there
                 self.excused.setdefault(token, f"lost with the power of {who}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from crdtsync.core.text.classify import classify
@@ -10,6 +10,7 @@ from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.oracles import Broken, Ledger, check_page, picture
 from crdtsync.testing.tokens import tokens
 from crdtsync.testing.typists import Typist
+from crdtsync.testing.unkept import Unkept
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
@@ -28,6 +29,7 @@ class Pages:
         hub: VirtualHub,
         ledger: Ledger,
         replicas: Sequence[VirtualReplica],
+        unkept: Unkept,
     ) -> None:
         self.typists: list[Typist] = []
         self._clock = clock
@@ -36,6 +38,8 @@ class Pages:
         self._hub = hub
         self._ledger = ledger
         self._replicas = replicas
+        self._unkept = unkept
+        unkept.holders.append(self._held)
 
     def open(self, count: int) -> None:
         """So many more people open a page."""
@@ -51,7 +55,7 @@ class Pages:
                     self._hub,
                     self._ledger,
                     self.paths,
-                    self.something_went,
+                    self._unkept.something_went,
                 )
             )
 
@@ -66,17 +70,9 @@ class Pages:
             }
         )
 
-    def something_went(self) -> None:
-        """A page was closed, or the hub or a replica lost something: what was typed in pages, and is by now
-        in no place that is safe or still open, is lost."""
-        if not self.typists:
-            return
-        texts = [text.text for _, text in self._hub.store.texts("room")]
-        texts += [text for replica in self._replicas for text in replica.store.texts()]
-        texts += [typist.page.text for typist in self.typists if typist.page.open]
-        there = [data for replica in self._replicas for data in replica.machine.contents()]
-        there += [text.encode() for text in texts]
-        self._ledger.lost_with_pages({typist.name for typist in self.typists}, there)
+    def _held(self) -> Iterable[tuple[str, Iterable[str]]]:
+        for typist in self.typists:
+            yield typist.name, [typist.page.text] if typist.page.open else []
 
     def calm(self, until: Until) -> None:
         """From here on the network works, and everyone is there."""

@@ -50,13 +50,16 @@ fold no names."""
 TYPISTS_SHARES = (0.7, 0.2, 0.1)
 """Of worlds with none, one and two people who type in pages at the hub's Yjs door."""
 
+BOTS_SHARES = (0.8, 0.15, 0.05)
+"""Of worlds with none, one and two programs that have the room in memory, and no folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run is made of. ``groups`` and ``faults`` are names of the tables above.
 
     ``disks``: which names each replica's disk takes for one (``folding.MODES``), in turn; empty: none does.
-    ``typists``: how many type in pages.
+    ``typists``: how many type in pages; ``bots``: how many have programs in the room.
     """
 
     replicas: int = 2
@@ -67,13 +70,14 @@ class Plan:
     turns: int = 6
     disks: tuple[str, ...] = ()
     typists: int = 0
+    bots: int = 0
 
     def __str__(self) -> str:
         groups, faults = "+".join(sorted(self.groups)), "+".join(sorted(self.faults))
         return (
             f"replicas={self.replicas},acts={self.acts},pause_s={self.pause_s:g},"
             f"groups={groups},faults={faults},turns={self.turns},disks={'+'.join(self.disks)},"
-            f"typists={self.typists}"
+            f"typists={self.typists},bots={self.bots}"
         )
 
     @staticmethod
@@ -89,6 +93,7 @@ class Plan:
             turns=int(found["turns"]),
             disks=tuple(each for each in found.get("disks", "").split("+") if each),
             typists=int(found.get("typists", "0")),
+            bots=int(found.get("bots", "0")),
         )
 
     @staticmethod
@@ -109,4 +114,5 @@ class Plan:
             turns=0 if ignores else 6,
             disks=() if ignores or not folding else tuple(names.choices(sorted(MODES), k=4)),
             typists=streams["typists"].choices((0, 1, 2), TYPISTS_SHARES)[0],
+            bots=0 if ignores else streams["bots"].choices((0, 1, 2), BOTS_SHARES)[0],
         )

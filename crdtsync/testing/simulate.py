@@ -47,6 +47,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
             yield replace(plan, acts=fewer)
     if plan.typists:
         yield replace(plan, typists=plan.typists - 1)
+    if plan.bots:
+        yield replace(plan, bots=plan.bots - 1)
     if plan.replicas > 2:
         yield replace(plan, replicas=plan.replicas - 1)
 

@@ -70,7 +70,9 @@ class VirtualReplica:
         self.last_holder = 1000
         """Numbers of editors begin above."""
         self.programs: list[Callable[[ef.ForPrograms], None]] = []
-        """Called with what programs are told, before anything else of it is carried out."""
+        """Called with what programs are told, before anything else of it is carried out, and at once."""
+        self._untold: deque[ef.ForPrograms] = deque()
+        self._telling = False
         self.halted: str | None = None
         self.frames_sent = 0
         self.performed = 0
@@ -163,6 +165,7 @@ class VirtualReplica:
         self._life += 1
         self.transfers.end()
         self._owed.clear()
+        self._untold.clear()
         self._waiting.clear()
         self._stuck = False
         self.link.close()
@@ -274,9 +277,25 @@ class VirtualReplica:
     # -- effects ----------------------------------------------------------------------------------------
 
     def _carry_out(self, effects: Sequence[ef.Effect]) -> None:
-        self._owed.extend(effects)
+        for effect in effects:
+            if isinstance(effect, ef.ForPrograms):
+                self._untold.append(effect)
+            else:
+                self._owed.append(effect)
+        self._tell()
         if not self._stuck:
             self._pay()
+
+    def _tell(self) -> None:
+        """One after the other, also where one answers while it is told."""
+        if self._telling:
+            return
+        self._telling = True
+        while self._untold:
+            effect = self._untold.popleft()
+            for program in [*self.programs]:
+                program(effect)
+        self._telling = False
 
     def _pay(self) -> None:
         """Carry out what is owed, in order. A store that cannot be written is tried again, and all waits."""
@@ -350,8 +369,7 @@ class VirtualReplica:
             case ef.Halt(message):
                 self.halted = message
             case ef.ForPrograms():
-                for program in self.programs:
-                    program(effect)
+                pass  # told already
             case ef.Notice(kind, path, message):
                 self._trace.note(self.name, f"notice {kind} {path}: {message}")
             case _:

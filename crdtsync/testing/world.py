@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from crdtsync.core.replica.events import ConfirmRequested, RestoreRequested
+from crdtsync.testing.bots import Bot
 from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.editors import Editor
 from crdtsync.testing.faults import Faults
@@ -24,9 +25,11 @@ from crdtsync.testing.oracles import (
 )
 from crdtsync.testing.pages import Pages
 from crdtsync.testing.plan import BASIC, GROUPS, Plan
+from crdtsync.testing.programs import Programs
 from crdtsync.testing.small_limits import small_limits
 from crdtsync.testing.spellers import Speller
 from crdtsync.testing.typists import Typist
+from crdtsync.testing.unkept import Unkept
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
@@ -63,7 +66,13 @@ class World:
         self.hub = VirtualHub(self.clock, self.streams["hub"], self.trace)
         self.replicas = [self._replica(number) for number in range(self.plan.replicas)]
         self.people = [self._person(replica) for replica in self.replicas]
-        self.pages = Pages(self.clock, self.streams, self.trace, self.hub, self.ledger, self.replicas)
+        self._unkept = Unkept(self.hub, self.ledger, self.replicas)
+        self.pages = Pages(
+            self.clock, self.streams, self.trace, self.hub, self.ledger, self.replicas, self._unkept
+        )
+        self.programs = Programs(
+            self.clock, self.streams, self.trace, self.hub, self.ledger, self.replicas, self._unkept
+        )
         self._faults = Faults(
             self.clock,
             self._rng,
@@ -72,6 +81,8 @@ class World:
             self.replicas,
             self.people,
             self.pages,
+            self.programs,
+            self._unkept,
             self.ledger,
         )
 
@@ -107,8 +118,8 @@ class World:
         )
 
     @property
-    def _actors(self) -> list[Editor | Typist]:
-        return [*self.people, *self.pages.typists]
+    def _actors(self) -> list[Editor | Typist | Bot]:
+        return [*self.people, *self.pages.typists, *self.programs.bots]
 
     # -- the parts --------------------------------------------------------------------------------------
 
@@ -163,6 +174,7 @@ class World:
             replica.start()
             self._wait(self._rng.choice([0.0, 0.1, 3.0]))
         self.pages.open(self.plan.typists)
+        self.programs.open(self.plan.bots, blobs="hub_restore" not in self.plan.faults)
 
     def _wait(self, for_s: float) -> None:
         self.clock.run_until(self.clock.now_s + for_s)
@@ -175,6 +187,7 @@ class World:
         self._until(lambda: self.hub.drained, 120.0, "reading")
         self._wait(2.0)  # a page may not have heard yet that the hub it knows is gone
         self.pages.calm(self._until)
+        self.programs.calm()
 
     # -- coming to rest ---------------------------------------------------------------------------------
 
@@ -184,8 +197,9 @@ class World:
             before = self._activity()
             self._attend()
             numbers = [(replica, replica.flush()) for replica in self.replicas]
+            programs_settled = self.programs.settle()
             self._until(
-                lambda: all(number in replica.flushed for replica, number in numbers),  # noqa: B023
+                lambda: programs_settled() and all(number in replica.flushed for replica, number in numbers),  # noqa: B023
                 FLUSH_MAX_S,
                 "flush",
             )
@@ -216,6 +230,7 @@ class World:
             *(replica.performed for replica in self.replicas),
             *(tuple(picture(replica).items()) for replica in self.replicas),
             *self.pages.activity(),
+            *self.programs.activity(),
         )
 
     def _until(self, enough: Callable[[], bool], at_most_s: float, what: str) -> None:
@@ -244,6 +259,7 @@ class World:
     def _judge(self) -> None:
         check_equal(self.replicas)
         self.pages.judge(self.streams["pages"], self._until)
+        self.programs.judge(self.replicas[0])
         if "ignores" not in self.plan.groups:  # what was ignored here and moved elsewhere is two files
             check_nothing_doubled(self.replicas, self.ledger)
         check_nothing_lost(self.ledger, self.replicas)
@@ -257,6 +273,10 @@ class World:
         person = self._rng.choice(self._actors)
         if isinstance(person, Typist):
             self.pages.take_turn(person, self.settle)
+            check_equal(self.replicas)
+            return
+        if isinstance(person, Bot):
+            self.programs.take_turn(person, self.settle)
             check_equal(self.replicas)
             return
         person.act()

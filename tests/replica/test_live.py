@@ -117,6 +117,42 @@ def test_what_a_tool_saves_becomes_an_edit_in_the_program() -> None:
     assert program.origins == ["disk"]
 
 
+def test_a_tool_that_replaces_all_of_an_open_text_replaces_what_was_typed_since_it_was_opened_too() -> None:
+    scene = shared()
+    program = opened(scene, scene.a, "a.md")
+    program.type("a.md", "typed, and much more than there was when the text was opened\n")
+    scene.rest()
+    scene.save(scene.a, "a.md", "new\n")
+    scene.rest()
+    assert program.read("a.md") == scene.read(scene.b, "a.md") == "new\n"
+
+
+def test_a_save_without_what_was_typed_takes_none_of_it_out_however_near_its_lines_are() -> None:
+    scene = shared()
+    scene.a.link.unplug()
+    program = opened(scene, scene.a, "a.md")
+    program.type("a.md", "this line of some length was typed by a program\n")
+    scene.save(scene.a, "a.md", "one\ntwo\nthis line of some length was saved by a tool\n")
+    scene.a.link.online = True
+    scene.rest()
+    text = scene.read(scene.b, "a.md")
+    assert program.read("a.md") == text
+    assert "this line of some length was typed by a program\n" in text
+    assert "this line of some length was saved by a tool\n" in text
+
+
+def test_a_save_that_has_a_line_of_the_disk_is_none_of_a_text_without_it_however_near_that_is() -> None:
+    scene = shared()
+    program = opened(scene, scene.a, "a.md")
+    scene.save(scene.b, "a.md", "one, with a tail that is as long as it takes\ntwo\n")
+    scene.rest()
+    program.type("a.md", "a line between\n")
+    scene.rest()
+    scene.save(scene.a, "a.md", "once\ntwo\na line between\n")
+    scene.rest()
+    assert program.read("a.md") == scene.read(scene.b, "a.md") == "once\ntwo\na line between\n"
+
+
 def test_an_editor_may_write_its_file_for_a_moment_and_then_it_is_written_for_it() -> None:
     scene = shared()
     editor = opened(scene, scene.a, "a.md", writes=True)

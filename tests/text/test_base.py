@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtsync.core.text.base import choose_base, has_line_of, keeps_insertions
+from crdtsync.core.text.base import choose_base, has_all_lines_of, has_line_of, keeps_insertions
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
 
@@ -187,3 +187,16 @@ def test_a_save_keeps_what_a_version_added_or_not(older: str, later: str, saved:
 )
 def test_a_save_that_has_a_line_of_the_latest_text_alone_was_made_from_that(saved: str, has: bool) -> None:
     assert has_line_of(saved, "one\nsome words that are new here\n", "one\n") is has
+
+
+@pytest.mark.parametrize(
+    ("saved", "has"),
+    [
+        ("one\nsome words that are new here!\nmore of them that nobody had\n", True),
+        ("one\nmore of them that nobody had\n", False),
+        ("one\nother words, and\nmore of them that nobody had\n", False),
+    ],
+)
+def test_a_save_that_lacks_a_new_line_of_a_text_has_not_all_of_them(saved: str, has: bool) -> None:
+    later = "one\nsome words that are new here\nmore of them that nobody had\n.\n"
+    assert has_all_lines_of(saved, later, "one\n") is has

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Literal, assert_never
 
 from crdtsync.core.replica import effects as ef
@@ -22,6 +23,7 @@ from crdtsync.core.replica.obstacles import fits
 from crdtsync.core.replica.openings import Openings
 from crdtsync.core.replica.shown import ShownContents
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.text.base import has_all_lines_of, has_line_of
 from crdtsync.core.text.diff import Edit, diff, size_of
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of_text
@@ -282,14 +284,24 @@ class LiveTexts:
         return held is not None and held.contents.knows(digest, self._now)
 
     def base_of(self, entry: EntryId, agreed: str | None, saved: str) -> str | None:
-        """What a save of an open text was made from: what stood on disk, or what its program shows."""
+        """What a save of an open text was made from: what stood on disk, or what its program shows.
+
+        That only if the save has at least half of it, since what replaces all of a text is nearest to the
+        shortest; and each line that did not stand on disk, but none of the disk that is not in it.
+        """
         held = self._texts[entry]
         # one that equals an earlier text has brought that back: a checkout, or a person who thought again
         texts = [self._state.documents.text(entry), *(text for text in reversed(held.shown) if text != saved)]
-        chosen = min(texts, key=lambda text: size_of(diff(text, saved)))
-        if agreed is not None and size_of(diff(agreed, saved)) <= size_of(diff(chosen, saved)):
-            return agreed
-        return chosen
+        least = len(saved) + 1
+        if agreed is not None:
+            least = min(least, size_of(diff(agreed, saved)))
+        nearer = [(size, text) for text in texts if (size := size_of(diff(text, saved))) < least]
+        for _, text in sorted(nearer, key=itemgetter(0)):
+            if agreed is None or (
+                has_all_lines_of(saved, text, agreed) and not has_line_of(saved, agreed, text)
+            ):
+                return text
+        return texts[0] if agreed is None else agreed
 
     def _keep(self, entry: EntryId, held: _Held, now: float) -> None:
         if not held.unkept:

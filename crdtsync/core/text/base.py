@@ -23,7 +23,7 @@ keeps a person who undoes their own work by hand from getting it back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final
 
 from crdtsync.core.text.diff import Edit, diff, size_of
@@ -77,17 +77,25 @@ def has_line_of(saved: str, current: str, version: str) -> bool:
     Of a line that is equal as a whole, those are new as well that it has more often than any line of the
     version. Then the save was not made from that version; unless two wrote the same at once.
     """
+    return any(_lines_found(saved, current, version))
+
+
+def has_all_lines_of(saved: str, current: str, version: str) -> bool:
+    """Whether it has each of those lines that tells something. Else it was not made from ``current``."""
+    return all(_lines_found(saved, current, version))
+
+
+def _lines_found(saved: str, current: str, version: str) -> Iterator[bool]:
     known = set(words(version))
     known_lines, saved_lines = set(version.splitlines()), set(saved.splitlines())
     there = [set(words(line)) for line in saved.splitlines() if line not in known_lines]
     most = _most_often(known_lines)
     for line in set(current.splitlines()) - known_lines:
         if line in saved_lines and _size((_seen(line) - most).elements()) >= _TELLING_LINE_CHARS:
-            return True
+            yield True
         new = _seen(line).keys() - known
-        if _size(new) >= _TELLING_CHARS and any(5 * _size(new & each) >= 4 * _size(new) for each in there):
-            return True
-    return False
+        if line not in saved_lines and _size(new) >= _TELLING_CHARS:
+            yield any(5 * _size(new & each) >= 4 * _size(new) for each in there)
 
 
 def keeps_insertions(saved: str, later: str, older: str) -> bool:
