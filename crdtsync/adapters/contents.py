@@ -170,8 +170,11 @@ def read_all(calls: Kernel, fd: int, size_bytes: int) -> bytes:
 def digest_of_file(calls: Kernel, fd: int) -> Digest:
     """The digest of an open file from its current position to its end, in bounded memory."""
     hasher = blake3()
-    while data := calls.read(fd, _READ_BYTES):
+    size_bytes = _READ_BYTES
+    while size_bytes == _READ_BYTES:  # a short read of a regular file is its end
+        data = calls.read(fd, _READ_BYTES)
         hasher.update(data)
+        size_bytes = len(data)
     return Digest(hasher.hexdigest())
 
 

@@ -138,7 +138,7 @@ class DiskWriter:
                     nonce,
                     encode_text(content.text),
                     durable=not together,
-                    mode=0o600 if step.expected else mode_for(None, step.executable, self._calls.umask),
+                    mode=mode_for(None, step.executable, self._calls.umask),
                 )
                 staged[step.step] = Staged(nonce, self._staging.temporary(nonce), status=status)
             except OSError as error:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from typing import TypeAlias
 
 from crdtsync.adapters.kernel import Kernel
 
 _PERMISSIONS = 0o777
 _UNCOPIED_ATTRIBUTES = ("security.", "trusted.")
+Replaced: TypeAlias = tuple[int | None, os.stat_result]
+"""A file that another takes the place of: its descriptor, if it could be opened, and its status."""
 
 
 def mode_for(replaced: int | None, executable: bool, umask: int) -> int:
@@ -27,14 +30,14 @@ def mode_for(replaced: int | None, executable: bool, umask: int) -> int:
 def dress(
     calls: Kernel,
     fd: int,
-    replaced: tuple[int | None, os.stat_result] | None,
+    replaced: Replaced | None,
     folder: os.stat_result,
     executable: bool,
 ) -> None:
     """Give the staged file at ``fd`` the looks of the one it replaces, or of a new one in ``folder``.
 
-    ``replaced`` is its descriptor, if it could be opened, and its status. Best effort but for the permission
-    bits: a file is never readable for more people than the one it replaces. Raises OSError.
+    Best effort but for the permission bits: a file is never readable for more people than the one it
+    replaces. Raises OSError.
     """
     own = calls.fstat(fd)
     if replaced is None:
@@ -46,7 +49,9 @@ def dress(
     else:
         replaced_fd, status = replaced
         if replaced_fd is not None:
-            _copy_attributes(calls, replaced_fd, fd)
+            for attribute in _attributes(calls, replaced_fd):
+                with suppress(OSError):
+                    calls.copy_attribute(replaced_fd, fd, attribute)
         mode = mode_for(status.st_mode, executable, calls.umask)
         mode = _take_owner(calls, fd, own, status, mode)
     if mode != own.st_mode & _PERMISSIONS:
@@ -57,6 +62,15 @@ def is_dressed(calls: Kernel, own: os.stat_result, folder: os.stat_result, execu
     """Whether a staged file of that status looks as a new one in ``folder`` does, with nothing to be done."""
     looks = own.st_mode & _PERMISSIONS, own.st_gid
     return looks == (mode_for(None, executable, calls.umask), _group_for(own, folder))
+
+
+def is_dressed_as(calls: Kernel, own: os.stat_result, replaced: Replaced, executable: bool) -> bool:
+    """Whether a staged file of that status looks as the one it replaces, with nothing to be done."""
+    replaced_fd, status = replaced
+    looks = own.st_mode & _PERMISSIONS, own.st_uid, own.st_gid
+    if looks != (mode_for(status.st_mode, executable, calls.umask), status.st_uid, status.st_gid):
+        return False
+    return replaced_fd is None or not _attributes(calls, replaced_fd)
 
 
 def _group_for(own: os.stat_result, folder: os.stat_result) -> int:
@@ -77,12 +91,9 @@ def _take_owner(calls: Kernel, fd: int, own: os.stat_result, replaced: os.stat_r
     return mode
 
 
-def _copy_attributes(calls: Kernel, fd: int, to_fd: int) -> None:
+def _attributes(calls: Kernel, fd: int) -> list[str]:
+    """Those to be copied."""
     try:
-        attributes = calls.attributes(fd)
+        return [name for name in calls.attributes(fd) if not name.startswith(_UNCOPIED_ATTRIBUTES)]
     except OSError:
-        return
-    for attribute in attributes:
-        if not attribute.startswith(_UNCOPIED_ATTRIBUTES):
-            with suppress(OSError):
-                calls.copy_attribute(fd, to_fd, attribute)
+        return []

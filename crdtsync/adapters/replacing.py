@@ -18,11 +18,11 @@ from enum import Enum, auto
 from crdtsync.adapters.contents import digest_of_file, observe
 from crdtsync.adapters.displaced import DisplacedFiles
 from crdtsync.adapters.exchange import exchange, put_new
-from crdtsync.adapters.file_modes import dress, is_dressed
+from crdtsync.adapters.file_modes import Replaced, dress, is_dressed, is_dressed_as
 from crdtsync.adapters.filesystem import Blocked, Tree, fingerprint_of, split
 from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.spelling import Spelling
-from crdtsync.adapters.staging import Held, Stage, Staging
+from crdtsync.adapters.staging import Held, Stage, Staging, telling
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.steps import Displaced, Done, Expected, Outcome, Raced, RemoveFile, WriteFile
 from crdtsync.core.values.digests import digest_of
@@ -139,24 +139,22 @@ class Replacing:
             kind=kind_of(step.content),
             trash=step.trash,
             beside=staged.beside,
+            told="" if staged.beside else telling(kind_of(step.content), step.path, step.trash),
         )
         held_fd = dir_fd if staged.beside else staging.fd
-        with self._opened(staged, held_fd) as fd:
-            if fd is not None:
-                self._dress_as(fd, name, dir_fd, status, step.executable)
-            before = self._status(fd, staged.name, held_fd)
-            try:
-                if not staged.beside:
-                    staging.note(held)
-                calls.rename(staged.name, held_fd, held.name, held_fd)
-                out = exchange(staging, held, held_fd, name, dir_fd)
-            except OSError:
-                with suppress(OSError):
-                    calls.rename(held.name, held_fd, staged.name, held_fd)
-                if not staged.beside:
-                    staging.forget(held)
-                raise
-            fingerprint = self._fingerprint(before, fd, name, dir_fd)
+        before = self._dressed_as(staged, held_fd, name, dir_fd, status, step.executable)
+        try:
+            if not staged.beside:
+                staging.note(held)
+            calls.rename(staged.name, held_fd, held.name, held_fd)
+            out = exchange(staging, held, held_fd, name, dir_fd)
+        except OSError:
+            with suppress(OSError):
+                calls.rename(held.name, held_fd, staged.name, held_fd)
+            if not staged.beside:
+                staging.forget(held)
+            raise
+        fingerprint = self._fingerprint(before, None, name, dir_fd)
         return self._inspect_replaced(out, expected, fingerprint, held_fd, name, dir_fd)
 
     def _inspect_replaced(
@@ -191,13 +189,14 @@ class Replacing:
             path=step.path,
             kind=Kind.TEXT,
             trash=trash,
+            told=telling(Kind.TEXT, step.path, trash),
         )
         try:
             return self._remove(step, held)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            return self._remove(step, replace(held, beside=True))
+            return self._remove(step, replace(held, beside=True, told=""))
 
     def _remove(self, step: RemoveFile, held: Held) -> Outcome:
         calls = self._calls
@@ -331,19 +330,25 @@ class Replacing:
         finally:
             self._calls.close(fd)
 
-    def _dress_as(self, fd: int, name: str, dir_fd: int, status: os.stat_result, executable: bool) -> None:
-        folder = self._calls.fstat(dir_fd)
-        if not is_regular(status):
-            dress(self._calls, fd, None, folder, executable)
-            return
-        replaced_fd: int | None = None
-        with suppress(OSError):
-            replaced_fd = self._calls.open_file(name, dir_fd)
+    def _dressed_as(
+        self, staged: Staged, held_fd: int, name: str, dir_fd: int, status: os.stat_result, executable: bool
+    ) -> os.stat_result:
+        """Give the staged file the looks of the one at ``name``, of that status; returns its own by then."""
+        calls, replaced_fd = self._calls, None
+        if is_regular(status):
+            with suppress(OSError):
+                replaced_fd = calls.open_file(name, dir_fd)
         try:
-            dress(self._calls, fd, (replaced_fd, status), folder, executable)
+            replaced: Replaced | None = (replaced_fd, status) if is_regular(status) else None
+            if replaced and staged.status and is_dressed_as(calls, staged.status, replaced, executable):
+                return staged.status
+            with self._opened(staged, held_fd) as fd:
+                if fd is not None:
+                    dress(calls, fd, replaced, calls.fstat(dir_fd), executable)
+                return self._status(fd, staged.name, held_fd)
         finally:
             if replaced_fd is not None:
-                self._calls.close(replaced_fd)
+                calls.close(replaced_fd)
 
     def _status(self, fd: int | None, name: str, dir_fd: int) -> os.stat_result:
         return self._calls.lstat(name, dir_fd) if fd is None else self._calls.fstat(fd)

@@ -27,7 +27,8 @@ class RootGuard:
         self._shown = printable(directory)
         self._calls = calls
         self._root = _identity(calls.stat(directory))
-        self._state = _identity(calls.lstat(f"{directory}/{STATE_FOLDER}"))
+        self._state_folder = f"{directory}/{STATE_FOLDER}"
+        self._state = _identity(calls.lstat(self._state_folder))
 
     def check(self) -> None:
         """Raises RootGone when the folder was removed, moved away, replaced or unmounted.
@@ -35,6 +36,8 @@ class RootGuard:
         Also when it cannot be looked at, once that has lasted for ``limits.ROOT_LOOK_AGAIN_S``; until then
         this call does not return, so nothing is seen or done meanwhile.
         """
+        if self.is_there():
+            return
         shown = self._shown
         try:
             found = self._reached(lambda: self._calls.stat(self.directory), self.directory)
@@ -49,7 +52,7 @@ class RootGuard:
                 f"{shown} was {how} while it was joined. Nothing was deleted for others. "
                 "Bring the original folder back, or join this one anew"
             )
-        kept = f"{self.directory}/{STATE_FOLDER}"
+        kept = self._state_folder
         try:
             state = self._reached(lambda: self._calls.lstat(kept), kept)
         except OSError as error:
@@ -67,7 +70,7 @@ class RootGuard:
         """Whether it is the folder that was joined, as far as one look tells; waits for no other."""
         try:
             found = self._calls.stat(self.directory)
-            state = self._calls.lstat(f"{self.directory}/{STATE_FOLDER}")
+            state = self._calls.lstat(self._state_folder)
         except OSError:
             return False
         return (_identity(found), _identity(state)) == (self._root, self._state)

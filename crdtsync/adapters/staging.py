@@ -1,8 +1,9 @@
 """The staging folder: files on their way to their paths, and files that were displaced from them.
 
 A staged file's name says what it is (entry, the content it may hold if displaced, the content it was made
-with), and a note beside it says where it belongs, so that a restart needs no journal. Knows names and notes;
-when a file moves from one state to the next is up to ``replacing``, ``displaced`` and ``recovery``.
+with) and where it belongs; what it has no room for is in a note beside it. So a restart needs no journal.
+Knows names and notes; when a file moves from one state to the next is up to ``replacing``, ``displaced`` and
+``recovery``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ _COPY_BYTES: Final = 1024 * 1024
 _NONCES_AT_ONCE: Final = 128
 _NOTE_PIECE_CHARS: Final = 900
 """A note is the target of a link, made in one atomic step; XFS takes 1023 bytes, so longer ones are cut."""
-_NAME = re.compile(r"([xrds])_([0-9a-f]{24})_([0-9a-f]{64}|0)_([0-9a-f]{64}|0)_([0-9a-f]{16})", re.ASCII)
+_NAME = re.compile(
+    r"([xrds])_([0-9a-f]{24})_([0-9a-f]{64}|0)_([0-9a-f]{64}|0)_(?:([a-z]+=[\w.+= -]+)_)?([0-9a-f]{16})",
+    re.ASCII,
+)
+_TOLD: Final = re.compile(r"[\w./ -]+", re.ASCII)
+"""Paths and reasons that keep their spelling in a name on every file system, a slash as a plus sign."""
+TOLD_MAX_CHARS: Final = 80
+"""With these a name has 254 at most."""
 _NOTE = re.compile(r"note-([0-9a-f]{16})\.([0-9]+)", re.ASCII)
 TEMPORARY_PREFIX: Final = "tmp-"
 BESIDE_PREFIX: Final = ".crdtsync-"
@@ -67,11 +75,22 @@ class Held:
     """The other path of a swap."""
     beside: bool = False
     """It stands in the folder of ``path``, since that is on another file system than the state folder."""
+    told: str = ""
+    """What ``telling`` gives: the name tells kind, path and trash. Else a note does, and the rest."""
 
     @property
     def name(self) -> str:
-        plain = f"{self.stage}_{self.entry}_{self.base or 0}_{self.new or 0}_{self.nonce}"
+        told = f"{self.told}_" if self.told else ""
+        plain = f"{self.stage}_{self.entry}_{self.base or 0}_{self.new or 0}_{told}{self.nonce}"
         return f"{BESIDE_PREFIX}{plain}{BESIDE_SUFFIX}" if self.beside else plain
+
+
+def telling(kind: Kind, path: str, trash: str | None) -> str:
+    """What a name tells instead of a note, which is one more file to make and delete; "" if it cannot."""
+    if _TOLD.fullmatch(path) is None or (trash is not None and _TOLD.fullmatch(trash) is None):
+        return ""
+    told = f"{kind}={path}" if trash is None else f"{kind}={path}={trash}"
+    return "" if len(told) > TOLD_MAX_CHARS else told.replace("/", "+")
 
 
 class RandomNonces:
@@ -167,6 +186,8 @@ class Staging:
 
     def note(self, held: Held) -> None:
         """Write down what the name has no room for; done before the file gets its name."""
+        if held.told:
+            return
         text = json.dumps([held.path, held.kind, held.trash, held.other, held.beside])
         for number, start in enumerate(range(0, len(text), _NOTE_PIECE_CHARS)):
             piece = text[start : start + _NOTE_PIECE_CHARS]
@@ -197,7 +218,7 @@ class Staging:
     def forget(self, held: Held) -> None:
         """Drop the note; the file is no longer here."""
         number = 0
-        while self.unlink_quietly(f"note-{held.nonce}.{number}", self.fd):
+        while not held.told and self.unlink_quietly(f"note-{held.nonce}.{number}", self.fd):
             number += 1
 
     def discard(self, held: Held) -> None:
@@ -227,8 +248,8 @@ class Staging:
         for name in names:
             match = _NAME.fullmatch(name)
             if match is not None:
-                held.append(_held(match, notes.get(match[5]) or _lost_note(match[2])))
-                named.add(match[5])
+                held.append(_held(match, _told(match[5]) or notes.get(match[6]) or _lost_note(match[2])))
+                named.add(match[6])
         for nonce, note in notes.items():
             if nonce in named:
                 continue
@@ -278,7 +299,7 @@ class Staging:
                     match = _NAME.fullmatch(
                         entry.name.removeprefix(BESIDE_PREFIX).removesuffix(BESIDE_SUFFIX)
                     )
-                    if match is not None and match[5] == nonce:
+                    if match is not None and match[6] == nonce:
                         return _held(match, note)
         except OSError:
             return None
@@ -297,10 +318,18 @@ def _lost_note(entry: str) -> list[object]:
     return [f"recovered-{entry[:8]}", "text", None, None, False]
 
 
+def _told(told: str | None) -> list[object] | None:
+    """What the note would say."""
+    if not told:
+        return None
+    kind, path, *trash = told.split("=")
+    return [path.replace("+", "/"), kind, trash[0] if trash else None, None, False]
+
+
 def _held(match: re.Match[str], note: list[object]) -> Held:
     path, kind, trash, other, beside = note
     return Held(
-        nonce=match[5],
+        nonce=match[6],
         stage=Stage(match[1]),
         entry=EntryId(match[2]),
         base=None if match[3] == "0" else Digest(match[3]),
@@ -310,4 +339,5 @@ def _held(match: re.Match[str], note: list[object]) -> Held:
         trash=None if trash is None else str(trash),
         other=None if other is None else str(other),
         beside=bool(beside),
+        told=match[5] or "",
     )

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from crdtsync.adapters import staging
 from crdtsync.adapters.kernel import Unsupported
 from crdtsync.core.replica.steps import MoveFile, RemoveFile, Step, SwapFiles
 from crdtsync.core.values.digests import digest_of
@@ -23,6 +24,8 @@ CHANGING = (
     *("mkdir", "rmdir", "fchmod", "copy_attribute"),
 )
 BLOB = b"\0theirs"
+NOTED = "-noted"
+"""As with a path that a name in staging has no room for."""
 SCENARIOS = (
     *(
         "write",
@@ -34,6 +37,7 @@ SCENARIOS = (
         "link",
     ),
     *("blob", "remove", "remove-raced", "move", "swap", "swap-without-exchange"),
+    *(f"{each}{NOTED}" for each in ("write", "write-trash", "write-raced", "blob", "remove", "remove-raced")),
 )
 
 
@@ -115,7 +119,9 @@ def _perform(folder: Path, scenario: str, at: int, when: str) -> None:
     joined = Joined(folder)
     (joined.root / "a").write_text("base\n")
     (joined.root / "other").write_text("other\n")
-    step = _step(joined, scenario)
+    if scenario.endswith(NOTED):
+        staging.TOLD_MAX_CHARS = 0  # type: ignore[misc]
+    step = _step(joined, scenario.removesuffix(NOTED))
     if scenario.endswith("without-exchange"):
         joined.calls.instead["exchange"] = _refuse
     if scenario.endswith("without-noreplace"):

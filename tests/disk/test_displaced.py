@@ -57,6 +57,37 @@ def test_a_change_of_a_writer_that_has_closed_is_reported_at_once(joined: Joined
     assert text_of(late) == "one\ntwo\n"
 
 
+@pytest.mark.parametrize("trash", [None, "shortened by others"])
+@pytest.mark.parametrize(
+    ("path", "noted"),
+    [
+        ("src/a b-1.txt", False),
+        ("src/_x_.py", False),
+        ("ä", True),
+        ("a=b", True),
+        ("a+b", True),
+        ("a" * 75, False),
+        ("a" * 76, True),
+    ],
+)
+def test_a_restart_knows_where_a_displaced_file_belongs(
+    joined: Joined, path: str, noted: bool, trash: str | None
+) -> None:
+    file = joined.root / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("one\n")
+    with file.open("a") as writer:
+        done(joined.write(path, "theirs\n", joined.expected(path), trash=trash))
+        noted = noted or (trash is not None and len(path) > 55)
+        assert any(name.startswith("note-") for name in joined.staged()) is noted
+        _append(writer, "two\n")
+    (late,) = joined.restart()
+    assert (text_of(late), late.path, late.replaced) == ("one\ntwo\n", path, digest("one\n"))
+    joined.disk.drop_displaced(late.token)
+    assert joined.poll(after_s=20) == [] and joined.staged() == []
+    assert [thrown.path for thrown in joined.disk.trash.listing()] == ([] if trash is None else [path])
+
+
 def test_a_touched_name_is_looked_at_before_it_is_due(joined: Joined, appending: IO[str]) -> None:
     _append(appending, "two\n")
     appending.close()

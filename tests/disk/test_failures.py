@@ -45,12 +45,17 @@ _STEPS: dict[str, tuple[Callable[[Joined], Step], tuple[str, ...]]] = {
     ),
     "replace": (
         lambda joined: text_step("a", "text", joined.expected("a")),
-        ("open", "write_all", "fsync", "symlink", "rename", "exchange", "fchmod"),
+        ("open", "write_all", "fsync", "rename", "exchange", "fchmod"),
     ),
+    "replace, noted": (lambda joined: text_step("ä", "text", joined.expected("ä")), ("symlink",)),
     "link": (lambda joined: link_step("l", "a"), ("symlink", "rename_noreplace")),
     "remove": (
         lambda joined: RemoveFile(number(), ENTRY, "a", joined.expected("a"), "deleted"),
-        ("symlink", "rename"),
+        ("rename",),
+    ),
+    "remove, noted": (
+        lambda joined: RemoveFile(number(), ENTRY, "ä", joined.expected("ä"), "deleted"),
+        ("symlink",),
     ),
     "move": (
         lambda joined: MoveFile(number(), ENTRY, "a", "f/b", joined.expected("a")),
@@ -76,6 +81,7 @@ def _state(root: Path) -> dict[str, object]:
 def test_an_error_is_named_and_changes_nothing(joined: Joined, name: str, call: str, code: int) -> None:
     (joined.root / "a").write_text("one")
     (joined.root / "a").chmod(0o751)
+    (joined.root / "ä").write_text("umlaut")
     (joined.root / "b").write_text("two")
     step = _STEPS[name][0](joined)
     before = _state(joined.root)
