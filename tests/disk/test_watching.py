@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from watchdog.observers.inotify_c import InotifyFD
+from watchdog.observers.inotify_c import InotifyEvent, InotifyFD, Mask, WatchDescriptor
 
+from crdtsync.adapters import watcher
 from crdtsync.adapters.kernel import Entry
-from crdtsync.adapters.watcher import Watcher
+from crdtsync.adapters.watcher import GatheringInotify, Watcher
 from crdtsync.core.replica.events import Hint, HintKind, HintsLost
 
 from .support import Joined, done
@@ -26,6 +27,40 @@ CLOSED, MODIFIED, CREATED, DELETED = (
     HintKind.CREATED,
     HintKind.DELETED,
 )
+
+
+class Scripted(GatheringInotify):
+    """Has an event to read after each of these waits, on a clock of its own, and then ends."""
+
+    def __init__(self, waits_s: Sequence[float]) -> None:
+        super().__init__()
+        self._waits_s = list(waits_s)
+        self._now_s = 0.0
+        self.handled: list[str] = []
+
+    def monotonic(self) -> float:
+        return self._now_s
+
+    def sleep(self, seconds: float) -> None:
+        self._now_s += seconds
+        self.handled.append("pause")
+
+    def read_events(self, **_: int) -> list[InotifyEvent]:
+        self._now_s += self._waits_s.pop(0)
+        if not self._waits_s:
+            self.stop()
+        return [InotifyEvent(WatchDescriptor(1), Mask(0), 0, b"name")]
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        self.handled.append("event")
+
+
+def test_only_a_flood_of_events_is_gathered_before_it_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    saves, flood = [9.0, 0.0, 0.001, 9.0, 0.0, 0.0], [9.0, *[0.001] * 9]
+    scripted = Scripted([*saves, *flood, *saves])
+    monkeypatch.setattr(watcher, "time", scripted)
+    scripted.run()
+    assert scripted.handled == [*["event"] * 15, "pause", "event", "pause", *["event"] * 6]
 
 
 class Watched:
