@@ -41,6 +41,8 @@ TOO_LARGE: Final = f"it is larger than {limits.BLOB_MAX_BYTES // limits.GiB} GiB
 REMEMBERED_FROM_BYTES: Final = 16 * limits.MiB
 """How smaller files were cut is not remembered: they are cut in milliseconds."""
 _READ_BYTES: Final = 1024 * 1024
+_FIRST_READ_BYTES: Final = 64 * 1024
+"""Most files are smaller, and memory for more would be asked of the kernel each time."""
 _SPECIAL: Final = {
     stat.S_IFIFO: "a named pipe: stays here only",
     stat.S_IFSOCK: "a socket: stays here only",
@@ -170,11 +172,11 @@ def read_all(calls: Kernel, fd: int, size_bytes: int) -> bytes:
 def digest_of_file(calls: Kernel, fd: int) -> Digest:
     """The digest of an open file from its current position to its end, in bounded memory."""
     hasher = blake3()
-    size_bytes = _READ_BYTES
-    while size_bytes == _READ_BYTES:  # a short read of a regular file is its end
-        data = calls.read(fd, _READ_BYTES)
+    asked_bytes = _FIRST_READ_BYTES
+    while len(data := calls.read(fd, asked_bytes)) == asked_bytes:
         hasher.update(data)
-        size_bytes = len(data)
+        asked_bytes = _READ_BYTES
+    hasher.update(data)  # a short read of a regular file is its end
     return Digest(hasher.hexdigest())
 
 
