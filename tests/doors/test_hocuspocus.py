@@ -67,6 +67,19 @@ def test_strangers_at_one_path_are_merged_here_too() -> None:
     assert all(client.statuses(DOC) and all(client.statuses(DOC)) for client in clients)
 
 
+def test_what_is_typed_before_all_was_shown_is_acknowledged_with_it() -> None:
+    bench = Bench()
+    Folder(bench).create("a.txt", "theirs")
+    client, page = HocuspocusClient(bench), Page(5)
+    typed_offline = page.type("mine")
+    client.reads = False
+    client.open(DOC, page)
+    client.say(Named(DOC, SyncUpdate(typed_offline)))
+    client.type(DOC, " and more")
+    client.read()
+    assert client.statuses(DOC) == [True] * 4  # two updates, all that it has, and what the hub lacks of that
+
+
 def test_fifty_documents_on_one_socket_are_apart() -> None:
     bench = Bench()
     folder = Folder(bench)

@@ -99,6 +99,8 @@ class Channel:
         self.phase = Phase.ENTERING
         self.returns = False
         """Whether it held something already when it opened the text."""
+        self.shown_later = 0
+        """How many updates came before it showed all that it has: they are in that, and answered with it."""
         self.entry: EntryId | None = None
         """What it has open; None: nothing, or a file that is not made yet."""
 

@@ -31,7 +31,8 @@ class Gathered:
         """The client is to hear when all that it sent is durable, if it ever hears of that."""
         if channel.connection.answers:
             self._give_soon(room)
-            self._owing.append(channel)
+            self._owing += [channel] * (1 + channel.shown_later)
+            channel.shown_later = 0
 
     def pay(self, room: Room) -> bool:
         """The log is durable further than it was; returns whether more is owed."""
