@@ -108,6 +108,20 @@ def test_what_two_add_after_the_same_mark_follows_it_whoever_comes_first(first: 
     )
 
 
+def test_a_mark_of_both_stands_once_where_one_went_on_behind_it_and_the_next_line_is_torn() -> None:
+    """One runs a tool over the text and goes on; the other does, too, but deletes a line."""
+    both = authors("the same\nfor all\nlast\n", 2)
+    both[0].save("the same [checked]\nfor all [linted]\nlast\n")
+    both[0].save("the same [checked] and more\nfor all [linted]\nlast\n")
+    both[1].save("the same [checked]\nlast\n")
+    both[1].send()
+    while any(author.unsent or author.read < len(author.hub) for author in both):
+        for author in both:
+            author.receive()
+            author.send()
+    assert {author.document.text for author in both} == {"the same and more [checked]\n [linted]last\n"}
+
+
 @pytest.mark.parametrize(("people", "seed"), [*((2, seed) for seed in range(30)), (2, 590), (3, 205)])
 def test_what_is_saved_at_once_is_there_once_and_nothing_is_lost(people: int, seed: int) -> None:
     rng, ledger = Random(seed), Ledger()

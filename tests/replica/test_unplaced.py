@@ -204,7 +204,7 @@ def test_where_ours_stands_is_not_known_while_it_waits_for_others() -> None:
     placed = PlacedTexts(2, lambda _: log)
     assert placed.without(ENTRY, _edits(log[1:])) == "one\n"
     assert placed.inserted_by(ENTRY, log[2:], "one\nthree\n") == []
-    assert placed.inserted_by(ENTRY, log[1:], "one\ntwo\nthree\n") == [(4, 14)]
+    assert placed.inserted_by(ENTRY, log[1:], "one\ntwo\nthree\n") == [(4, 8), (8, 14)]
 
 
 def test_what_an_update_that_waits_for_others_contains_is_not_known() -> None:

@@ -59,7 +59,8 @@ def edits_of(delta: Iterable[Mapping[str, Any]], before: str) -> tuple[Edit, ...
 def inserted_ranges(ranges: Iterable[tuple[int, int]], edits: Iterable[Edit]) -> list[tuple[int, int]]:
     """Where characters of earlier ``ranges``, and those that the edits insert, stand after the edits.
 
-    Ranges are ascending and apart, in code points; so is the result, with ranges that touch joined.
+    Ranges are ascending and do not overlap, in code points; so is the result. Those that touch stay two, as
+    they were inserted.
     """
     pieces: list[tuple[int, int]] = []
     shift = 0
@@ -80,14 +81,7 @@ def inserted_ranges(ranges: Iterable[tuple[int, int]], edits: Iterable[Edit]) ->
                 left.insert(0, (edit.end, end))
                 break
         shift += len(edit.text) - (edit.end - edit.start)
-    pieces += [(start + shift, end + shift) for start, end in left]
-    joined: list[tuple[int, int]] = []
-    for start, end in pieces:
-        if joined and joined[-1][1] == start:
-            joined[-1] = joined[-1][0], end
-        else:
-            joined.append((start, end))
-    return joined
+    return [*pieces, *((start + shift, end + shift) for start, end in left)]
 
 
 def positions(content: Text, text: str, offsets_utf8: Sequence[int]) -> list[int] | None:

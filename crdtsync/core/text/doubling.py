@@ -24,11 +24,12 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
 
     ``merged`` is the merge of the operations, ``wanted`` that of the texts. Where these differ otherwise as
     well, both are right in their way: what the operations made stays, but for what can be seen to stand
-    twice. ``ours`` are the ranges of ``merged`` that we inserted: of the two it is ours that goes, where that
-    can be told, for others may have written next to theirs. All in code points, ascending and apart.
+    twice. ``ours`` are the ranges of ``merged`` that we inserted, each at once: of the two it is ours that
+    goes, where that can be told, for others may have written next to theirs. All in code points, ascending.
     """
     if merged == wanted:
         return ()
+    pieces, ours = ours, _touching_joined(ours)
     told = diff(merged, wanted)
     ends = [0, *(edit.end for edit in told)]
     starts = [*(edit.start for edit in told[1:]), len(merged)]
@@ -41,9 +42,18 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
     ):
         return tuple(edits)
     twice = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]
-    for find in (_ours_twice, _lines_twice):
-        twice = sorted([*twice, *find(merged, wanted, ours, twice)], key=lambda edit: edit.start)
+    for find, ranges in ((_ours_twice, ours), (_lines_twice, ours), (_ours_twice, pieces)):
+        twice = sorted([*twice, *find(merged, wanted, ranges, twice)], key=lambda edit: edit.start)
     return tuple(twice)
+
+
+def _touching_joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if joined and joined[-1][1] == start:
+            start = joined.pop()[0]
+        joined.append((start, end))
+    return joined
 
 
 def _ours_twice(
