@@ -107,6 +107,14 @@ def test_a_line_ends_where_it_did_though_it_goes_on_with_words_of_the_next(
     assert list(check(old, new)) == edits
 
 
+def test_of_two_lines_that_begin_alike_the_one_that_stays_is_not_written_anew() -> None:
+    todo = "- [ ] buy milk today\n- [ ] buy eggs today\n"
+    gone_on = "- [ ] buy eggs today, and bread today\n"
+    assert check(todo, gone_on) == (Edit(0, 21, ""), Edit(41, 41, ", and bread today"))
+    start = "x" * 1100  # too much to compare again
+    assert size_of(check(f"{start} one\n{start} two\n", f"{start} two, too\n")) < 1200
+
+
 def test_a_slide_stops_short_of_the_edits_beside_it() -> None:
     check("ababab\nab", "abXabab\nabab")
     check("b aa aa c", "bb aa aa aa cc")

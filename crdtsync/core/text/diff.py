@@ -45,6 +45,8 @@ _SKIM_ABOVE_CHARS: Final = 1 << 16
 _SKIM_WIDTH: Final = 32
 _SKIM_REACH: Final = 256
 _SMALL_CELLS: Final = 1 << 14
+_ALIKE_MAX_CHARS: Final = 1 << 10
+"""So much of a line that is the same on both sides is compared again, with the lines next to it."""
 
 _PHRASE: Final = re.compile(r"\w\s+\w")
 _JOINED_ACROSS_MAX: Final = 32
@@ -172,6 +174,11 @@ class _Comparison:
             if inside_word(old, old_end) or inside_word(new, new_end):
                 after = word_end(old, old_end) - old_end
                 old_end, new_end = old_end + after, new_end + after
+            if "\n" in old[start:old_end] or "\n" in new[start:new_end]:
+                # whole lines: of two that begin or end alike, it may be the other one that stayed
+                before, after = start - old.rfind("\n", 0, start) - 1, _line_end(old, old_end) - old_end
+                if before + after <= _ALIKE_MAX_CHARS:
+                    start, old_end, new_end = start - before, old_end + after, new_end + after
             old_words, new_words = words(old[start:old_end]), words(new[start:new_end])
             for hunk in gaps(old_words, new_words, align_words(old_words, new_words, self._budget)):
                 self._letters("".join(hunk.old), "".join(hunk.new), at + start + hunk.at)
