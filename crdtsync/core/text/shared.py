@@ -14,6 +14,7 @@ from typing import Final
 
 from crdtsync.core.text.align import Budget, ascending, unique_pairs
 from crdtsync.core.text.words import align_words, words
+from crdtsync.core.values.late import dataclass
 
 _TELLING_CHARS: Final = 8
 """Rare words of at least this many characters in all do not stand in a line of either side by chance."""
@@ -34,7 +35,7 @@ def with_shared_lines(
     once = {word for word, count in (mine.counts | yours.counts).items() if count == 1}
     our_chars, their_chars = mine.chars(once), yours.chars(once)
     pairs = [*_pairs(mine, yours, our_chars, their_chars, once & mine.counts.keys() & yours.counts.keys())]
-    shared_chars = sum(chars for _, _, chars in pairs)
+    shared_chars = sum(pair.chars for pair in pairs)
     if not shared_chars or (not older and 2 * shared_chars < min(sum(our_chars), sum(their_chars))):
         return base
     starts = [0, *(at + 1 for at, word in enumerate(base_words) if word == "\n")]
@@ -42,10 +43,11 @@ def with_shared_lines(
         starts.append(len(base_words) + 1)  # no line begins at its end
     parts: list[str] = []
     done = 0
-    for i, j, _ in pairs:
+    for pair in pairs:
+        i, j = pair.ours, pair.theirs
         low, high = max(mine.after(i), yours.after(j)), min(mine.before(i), yours.before(j))
         at = starts[bisect_left(starts, low)]
-        text = _common(mine.lines[i], yours.lines[j], budget)
+        text = _common(mine.text(i, pair.our_lines), yours.text(j, pair.their_lines), budget)
         if at <= high and (text.endswith("\n") or at == len(base_words)):
             parts += [*base_words[done:at], text]
             done = at
@@ -67,6 +69,10 @@ class _Side:
         anchors = unique_pairs([base_words[at] for at in base_at], [own_words[at] for at in own_at])
         self._base_at = [-1, *(base_at[at] for at, _ in anchors), len(base_words)]
         self._own_at = [own_at[at] for _, at in anchors]
+
+    def text(self, line: int, count: int) -> str:
+        """So many lines from that one on."""
+        return "".join(self.lines[line : line + count])
 
     def chars(self, counted: Set[str]) -> list[int]:
         """How many characters of these words each line has that is not one of the base, edited."""
@@ -90,12 +96,24 @@ class _Side:
         return self._base_at[bisect_left(self._own_at, self._ends[line]) + 1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Our line and theirs, which are one; or so many from there on, where one side broke it."""
+
+    ours: int
+    theirs: int
+    chars: int
+    """How much shows it."""
+    our_lines: int = 1
+    their_lines: int = 1
+
+
 def _pairs(
     mine: _Side, yours: _Side, our_chars: Sequence[int], their_chars: Sequence[int], rare: Set[str]
-) -> Iterator[tuple[int, int, int]]:
-    """Our line, their line, and how much shows that they are the same one; ascending in both."""
+) -> Iterator[_Pair]:
+    """The lines that are one; ascending on both sides."""
     where = {word: j for j, line in enumerate(yours.line_words) for word in line if word in rare}
-    found: dict[int, tuple[int, int]] = {}
+    found: dict[int, _Pair] = {}
     for i, line in enumerate(mine.line_words):
         chars: dict[int, int] = defaultdict(int)
         for word in line:
@@ -105,10 +123,16 @@ def _pairs(
             continue
         j = max(chars, key=lambda j: chars[j])
         new = our_chars[i] and their_chars[j]
-        if new and chars[j] >= _TELLING_CHARS and _is_one(line, yours.line_words[j]):
-            found[i] = j, chars[j]
-    for i, j in ascending([(i, j) for i, (j, _) in found.items()]):
-        yield i, j, found[i][1]
+        if not new or chars[j] < _TELLING_CHARS:
+            continue
+        if _is_one(line, yours.line_words[j]):
+            found[i] = _Pair(i, j, chars[j])
+        elif _is_broken(line, yours.line_words[j : j + 2]):
+            found[i] = _Pair(i, j, chars[j], their_lines=2)
+        elif _is_broken(yours.line_words[j], mine.line_words[i : i + 2]):
+            found[i] = _Pair(i, j, chars[j], our_lines=2)
+    for i, _ in ascending([(i, pair.theirs) for i, pair in found.items()]):
+        yield found[i]
 
 
 def _is_one(line: Sequence[str], other: Sequence[str]) -> bool:
@@ -118,6 +142,14 @@ def _is_one(line: Sequence[str], other: Sequence[str]) -> bool:
     """
     mine, yours = ({word for word in each if word[0].isalnum()} for each in (line, other))
     return mine <= yours or yours <= mine
+
+
+def _is_broken(line: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of the others is its beginning, with something more, and the next one goes on with
+    the rest of it."""
+    whole, begun, *rest = ([word for word in each if word[0].isalnum()] for each in (line, *others))
+    gone = [word for word in whole if word not in begun]
+    return bool(rest) and whole[-len(gone) :] == gone == rest[0][: len(gone)]
 
 
 def _common(one: str, other: str, budget: Budget) -> str:
