@@ -7,7 +7,7 @@ import pytest
 from crdtsync.core.replica import passed
 from crdtsync.core.replica.passed import Moment, moment_of, was_text
 from crdtsync.core.replica.records import Synced
-from crdtsync.core.text.diff import diff
+from crdtsync.core.text.diff import Edit, diff
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import Kind
@@ -72,3 +72,25 @@ def test_what_was_before_the_agreement_or_is_not_of_its_past_is_not_found() -> N
 def test_an_update_that_cannot_be_read_is_left_out() -> None:
     assert found(THIRD, log=[LOG[0], b"\xff\xff", *LOG[1:]]) == Moment(THIRD, VECTORS[2])
     assert was_text([LOG[0], b"\xff\xff"], digest_of_text(FIRST))
+
+
+def test_what_its_author_had_is_found_though_others_changed_the_text_at_once() -> None:
+    base, ours = "the same\nfor all\n", "the same [checked]\none line more\n"
+    first = TextDocument(1).edit(diff("", base))
+    author, other = TextDocument(2, [first]), TextDocument(3, [first])
+    vector = author.state_vector
+    agreed = AGREED._replace(digest=digest_of_text(base), state_vector=vector)
+    log = [first, other.edit(diff(base, "for all\n")), author.edit(diff(base, ours))]
+    assert TextDocument(0, log).text == " [checked]one line more\n", "nobody's text"
+    there = Moment(ours, author.state_vector)
+    assert moment_of(log, agreed, ours, torn=False) == there
+    assert moment_of(log, agreed, ours[:-5], torn=True) == there
+    assert moment_of(log, agreed, ours[:-5], torn=False) is None
+
+    other.apply_update(log[2])
+    on_both = other.edit([Edit(0, 0, "on top of both\n")])
+    assert moment_of([b"\xff", *log[:2], b"\xff", *log[2:], on_both], agreed, ours, torn=False) == there
+    merged = author.diff_update(vector)
+    author.apply_update(on_both)
+    assert moment_of([*log[:2], author.diff_update(vector)], agreed, ours, torn=False) is None
+    assert moment_of([*log[:2], merged], agreed, ours, torn=False) == there

@@ -6,7 +6,8 @@ anew: then the disk is ahead of the agreement. Pure reading of logs; what follow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from crdtsync.core.replica.records import Synced
@@ -14,6 +15,7 @@ from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.rebase import includes
 from crdtsync.core.text.statevector import covers
 from crdtsync.core.text.torn import looks_torn
+from crdtsync.core.text.update import check_update
 from crdtsync.core.text.words import words
 from crdtsync.core.values.digests import Digest, digest_of_text
 from crdtsync.core.values.late import dataclass
@@ -33,15 +35,18 @@ class Moment:
     state_vector: bytes
 
 
-def moment_of(log: Iterable[bytes], agreed: Synced, saved: str, *, torn: bool) -> Moment | None:
+def moment_of(log: Sequence[bytes], agreed: Synced, saved: str, *, torn: bool) -> Moment | None:
     """The last moment since the agreement whose text was saved, or was changed and then saved.
 
-    ``log`` are all updates of the text in the order in which they came. ``torn``: a power cut may have left
-    only the beginning. None if there was no such moment, or nobody can tell: a log may be one update by now.
+    ``log`` are all updates of the text in the order in which they came; who made one may not have had what
+    others did at once. ``torn``: a power cut may have left only the beginning. None if there was no such
+    moment, or nobody can tell: a log may be one update by now.
     """
     since: list[Moment] = []
-    for moment in _moments(log):
+    agreed_at = 0
+    for at, moment in _moments(log):
         if digest_of_text(moment.text) == agreed.digest:
+            agreed_at = at
             since = [moment]  # what was before that had been seen, and may have been gone back to
         elif since:
             since.append(moment)
@@ -49,7 +54,7 @@ def moment_of(log: Iterable[bytes], agreed: Synced, saved: str, *, torn: bool) -
         return None
     base, *since = since
     since.reverse()
-    for moment in since:
+    for moment in chain(since, _alone(log[: agreed_at + 1], log[agreed_at + 1 :])):
         if moment.text == saved:
             return moment
         if torn and saved and moment.text.startswith(saved) and looks_torn(moment.text, saved):
@@ -68,22 +73,23 @@ def moment_of(log: Iterable[bytes], agreed: Synced, saved: str, *, torn: bool) -
 
 def was_text(log: Iterable[bytes], digest: Digest) -> bool:
     """Whether that is what the text was once, as far as the log tells."""
-    return any(digest_of_text(moment.text) == digest for moment in _moments(log))
+    return any(digest_of_text(moment.text) == digest for _, moment in _moments(log))
 
 
 def vector_of(log: Iterable[bytes], digest: Digest) -> bytes:
     """What of the document the text covered when it was that last; nothing, if the log does not tell."""
     found = b"\0"
-    for moment in _moments(log):
+    for _, moment in _moments(log):
         if digest_of_text(moment.text) == digest:
             found = moment.state_vector
     return found
 
 
-def _moments(log: Iterable[bytes]) -> Iterator[Moment]:
+def _moments(log: Iterable[bytes]) -> Iterator[tuple[int, Moment]]:
+    """With the place in the log of the update that made it."""
     document = TextDocument(0)
     read_chars = 0
-    for update in log:
+    for at, update in enumerate(log):
         try:
             document.apply_update(update)
         except MalformedUpdate:
@@ -91,4 +97,22 @@ def _moments(log: Iterable[bytes]) -> Iterator[Moment]:
         read_chars += len(document.text)
         if read_chars > _READ_MAX_CHARS:
             return
-        yield Moment(document.text, document.state_vector)
+        yield at, Moment(document.text, document.state_vector)
+
+
+def _alone(before: Sequence[bytes], since: Iterable[bytes]) -> Iterator[Moment]:
+    """What each author made of the text, without what others did since then: the last moments first.
+
+    Of an update that only deletes nobody knows the author.
+    """
+    by_author: dict[int, list[bytes]] = {}
+    for update in since:
+        try:
+            authors = check_update(update).structs
+        except MalformedUpdate:
+            continue
+        for author in authors if len(authors) == 1 else ():
+            by_author.setdefault(author, []).append(update)
+    state = TextDocument(0, before).encode_state()
+    for updates in by_author.values():
+        yield from reversed([moment for at, moment in _moments([state, *updates]) if at])
