@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from random import Random
 
 from crdtsync.testing.campaign import Told, campaign, options_of, told_of
 from crdtsync.testing.clock import Clock, Streams, Trace
+from crdtsync.testing.hocuspocus_page import HocuspocusPage, HocuspocusSocket
 from crdtsync.testing.oracles import Broken, check_page
+from crdtsync.testing.page import Page
 from crdtsync.testing.plugins import VirtualEditor
 from crdtsync.testing.tokens import FIRST_TOKEN
 from crdtsync.testing.virtual_hub import VirtualHub
@@ -19,6 +22,8 @@ from crdtsync.testing.yjs_page import YjsPage
 PATH = "a.md"
 START = "one\ntwo\nthree\n"
 FAULTS = ("kill", "kill_within", "cut", "offline", "hub_kill")
+HOCUSPOCUS_SHARE = 0.3
+"""Of pages; the others speak y-websocket."""
 
 
 class EditingWorld:
@@ -40,7 +45,7 @@ class EditingWorld:
         self._streams = streams
         self._faults = [fault for fault in FAULTS if rng.random() < 0.4]
         self.editors: list[VirtualEditor] = []
-        self.pages: list[YjsPage] = []
+        self.pages: list[Page] = []
         self._rng_of_pages = streams["pages"]
         self._trace = trace
         self._tokens: list[str] = []
@@ -61,8 +66,7 @@ class EditingWorld:
             self.editors.append(VirtualEditor(replica, self.clock, stream, PATH, START))
         for number in range(self._rng_of_pages.choice((0, 1, 1, 2))):
             stream, latency_s = self._streams[f"page {number}"], self._rng_of_pages.choice((0.0005, 0.05))
-            page = YjsPage(f"p{number}", self.clock, stream, self._trace, self.hub, PATH, latency_s)
-            self.pages.append(page)
+            self.pages.append(self._page(f"p{number}", stream, latency_s))
         for _ in range(rng.choice((10, 30, 60))):
             self._act()
             if self.pages and self._rng_of_pages.random() < 0.4:
@@ -71,6 +75,12 @@ class EditingWorld:
         self._calm()
         self._settle()
         self._judge()
+
+    def _page(self, name: str, stream: Random, latency_s: float) -> Page:
+        if self._streams["hocuspocus"].random() < HOCUSPOCUS_SHARE:
+            socket = HocuspocusSocket(self.clock, stream, self.hub, latency_s)
+            return HocuspocusPage(name, self.clock, stream, self._trace, socket, PATH)
+        return YjsPage(name, self.clock, stream, self._trace, self.hub, PATH, latency_s)
 
     def _act(self) -> None:
         rng = self._rng
@@ -92,7 +102,7 @@ class EditingWorld:
             plugin.replace(at, at, token + rng.choice(("", "", "\n")))
             self._tokens.append(token)
 
-    def _act_in(self, page: YjsPage) -> None:
+    def _act_in(self, page: Page) -> None:
         """Someone in a page types, takes out a part of the first text, or loses the network for a while."""
         rng = self._rng_of_pages
         if not page.text:

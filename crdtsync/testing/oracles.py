@@ -13,11 +13,11 @@ from crdtsync.core.values.digests import Digest, encode_text
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.paths import is_below
 from crdtsync.testing.memory_hub_store import MemoryHubStore
+from crdtsync.testing.page import Page
 from crdtsync.testing.texts import formatted
 from crdtsync.testing.tokens import FIRST_COMMON_TOKEN, FIRST_TOKEN, TOKEN, token_name, tokens
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
-from crdtsync.testing.yjs_page import YjsPage
 
 Picture = Mapping[str, tuple[NodeKind, bytes, bool]]
 
@@ -300,7 +300,7 @@ def check_once(folder: Picture, ledger: Ledger | None = None) -> None:
                 raise Broken("doubled", f"{token_name(token)} stands twice in {path}")
 
 
-def check_page(page: YjsPage, store: MemoryHubStore, restored: bool = False) -> None:
+def check_page(page: Page, store: MemoryHubStore, restored: bool = False) -> None:
     """An open page shows the text whose history it has, as the hub stored it.
 
     ``restored``: the hub was, so what it had lost may stand in a second file by now.
@@ -309,6 +309,8 @@ def check_page(page: YjsPage, store: MemoryHubStore, restored: bool = False) -> 
         return
     if not page.synced:
         raise Broken("page", f"{page.name} waits for {page.path}")
+    if page.unstored:
+        raise Broken("page", f"{page.name} waits to hear that its changes of {page.path} are stored")
     found = {
         document: text
         for document, text in store.texts("room")

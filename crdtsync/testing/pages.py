@@ -7,9 +7,11 @@ from random import Random
 
 from crdtsync.core.text.classify import classify
 from crdtsync.testing.clock import Clock, Streams, Trace
+from crdtsync.testing.hocuspocus_page import HocuspocusPage, HocuspocusSocket
 from crdtsync.testing.oracles import Broken, Ledger, check_page, picture
+from crdtsync.testing.page import Page
 from crdtsync.testing.tokens import tokens
-from crdtsync.testing.typists import Typist
+from crdtsync.testing.typists import OpenPage, Typist
 from crdtsync.testing.unkept import Unkept
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_inodes import NodeKind
@@ -40,24 +42,43 @@ class Pages:
         self._replicas = replicas
         self._unkept = unkept
         unkept.holders.append(self._held)
+        self._sockets: list[HocuspocusSocket] = []
 
-    def open(self, count: int) -> None:
-        """So many more people open a page."""
-        for number in range(count):
-            name = f"p{number}"
-            rng = self._streams[f"typist {name}"]
-            self.typists.append(
-                Typist(
-                    name,
-                    self._clock,
-                    rng,
-                    self._trace,
-                    self._hub,
-                    self._ledger,
-                    self.paths,
-                    self._unkept.something_went,
-                )
+    def open(self, alone: int, together: int) -> None:
+        """So many people open a page each with a connection of its own, so many at one that they share."""
+        for number in range(alone):
+            self._come(f"p{number}", self._open_alone)
+        for number in range(together):
+            self._come(f"h{number}", self._open_together)
+
+    def _come(self, name: str, open_page: OpenPage) -> None:
+        self.typists.append(
+            Typist(
+                name,
+                self._clock,
+                self._streams[f"typist {name}"],
+                self._trace,
+                self._ledger,
+                self.paths,
+                self._unkept.something_went,
+                open_page,
             )
+        )
+
+    def _open_alone(self, name: str, rng: Random, path: str, latency_s: float) -> Page:
+        return YjsPage(name, self._clock, rng, self._trace, self._hub, path, latency_s)
+
+    def _open_together(self, name: str, rng: Random, path: str, latency_s: float) -> Page:
+        """At a connection that is there, if there is one that takes it."""
+        self._sockets = [socket for socket in self._sockets if socket.pages]
+        session = f"{rng.getrandbits(32):x}" if rng.random() < 0.5 else ""
+        for socket in self._sockets:
+            if socket.takes(path, session):
+                break
+        else:
+            socket = HocuspocusSocket(self._clock, rng, self._hub, latency_s)
+            self._sockets.append(socket)
+        return HocuspocusPage(name, self._clock, rng, self._trace, socket, path, session)
 
     def paths(self) -> list[str]:
         """Of the texts on all disks."""
@@ -81,7 +102,7 @@ class Pages:
         until(self._rest, 30.0, "connecting pages")
 
     def _rest(self) -> bool:
-        return all(typist.page.synced or not typist.page.open for typist in self.typists)
+        return all(typist.page.settled or not typist.page.open for typist in self.typists)
 
     def activity(self) -> tuple[object, ...]:
         return tuple(typist.page.text for typist in self.typists)
@@ -96,8 +117,8 @@ class Pages:
         if not self.typists or not paths:
             return
         path = rng.choice(paths)
-        page = YjsPage("pn", self._clock, rng, self._trace, self._hub, path, 0.001)
-        until(lambda: page.synced or not page.open, 30.0, f"loading {path} in a page")
+        page = (self._open_together if self._sockets else self._open_alone)("pn", rng, path, 0.001)
+        until(lambda: page.settled or not page.open, 30.0, f"loading {path} in a page")
         check_page(page, self._hub.store, self._hub.restored)
         expected = {shown: data for shown, (_, data, _) in picture(self._replicas[0]).items()}
         if page.open and path in expected and page.text.encode() != expected[path]:

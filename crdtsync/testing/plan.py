@@ -53,13 +53,17 @@ TYPISTS_SHARES = (0.7, 0.2, 0.1)
 BOTS_SHARES = (0.8, 0.15, 0.05)
 """Of worlds with none, one and two programs that have the room in memory, and no folder."""
 
+HOCUSPOCUS_SHARES = (0.85, 0.05, 0.05, 0.05)
+"""Of worlds with none, one, two and three more who do so at its Hocuspocus door, over one connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run is made of. ``groups`` and ``faults`` are names of the tables above.
 
     ``disks``: which names each replica's disk takes for one (``folding.MODES``), in turn; empty: none does.
-    ``typists``: how many type in pages; ``bots``: how many have programs in the room.
+    ``typists``: how many type in pages of their own; ``hocuspocus``: how many more at one connection.
+    ``bots``: how many have programs in the room.
     """
 
     replicas: int = 2
@@ -71,13 +75,14 @@ class Plan:
     disks: tuple[str, ...] = ()
     typists: int = 0
     bots: int = 0
+    hocuspocus: int = 0
 
     def __str__(self) -> str:
         groups, faults = "+".join(sorted(self.groups)), "+".join(sorted(self.faults))
         return (
             f"replicas={self.replicas},acts={self.acts},pause_s={self.pause_s:g},"
             f"groups={groups},faults={faults},turns={self.turns},disks={'+'.join(self.disks)},"
-            f"typists={self.typists},bots={self.bots}"
+            f"typists={self.typists},bots={self.bots},hocuspocus={self.hocuspocus}"
         )
 
     @staticmethod
@@ -94,6 +99,7 @@ class Plan:
             disks=tuple(each for each in found.get("disks", "").split("+") if each),
             typists=int(found.get("typists", "0")),
             bots=int(found.get("bots", "0")),
+            hocuspocus=int(found.get("hocuspocus", "0")),
         )
 
     @staticmethod
@@ -115,4 +121,5 @@ class Plan:
             disks=() if ignores or not folding else tuple(names.choices(sorted(MODES), k=4)),
             typists=streams["typists"].choices((0, 1, 2), TYPISTS_SHARES)[0],
             bots=0 if ignores else streams["bots"].choices((0, 1, 2), BOTS_SHARES)[0],
+            hocuspocus=streams["hocuspocus"].choices((0, 1, 2, 3), HOCUSPOCUS_SHARES)[0],
         )

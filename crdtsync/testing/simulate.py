@@ -49,6 +49,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, typists=plan.typists - 1)
     if plan.bots:
         yield replace(plan, bots=plan.bots - 1)
+    if plan.hocuspocus:
+        yield replace(plan, hocuspocus=plan.hocuspocus - 1)
     if plan.replicas > 2:
         yield replace(plan, replicas=plan.replicas - 1)
 

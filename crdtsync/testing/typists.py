@@ -1,4 +1,4 @@
-"""People who type into texts in pages, at the hub's Yjs door: by characters and lines, offline or not.
+"""People who type into texts in pages, at the hub's doors: by characters and lines, offline or not.
 
 Whatever they type bears tokens, and the ledger is told what they had seen.
 """
@@ -11,10 +11,9 @@ from typing import Final
 
 from crdtsync.testing.clock import Clock, Trace, shown
 from crdtsync.testing.oracles import Ledger
+from crdtsync.testing.page import Page
 from crdtsync.testing.texts import line
-from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.workloads import FOLDERS, NAMES
-from crdtsync.testing.yjs_page import YjsPage
 
 DEEDS: Final = {
     "type": 8,
@@ -29,6 +28,9 @@ DEEDS: Final = {
 ERASED_MAX_CHARS: Final = 12
 OFFLINE_S: Final = (0.05, 1.0, 9.0)
 
+OpenPage = Callable[[str, Random, str, float], Page]
+"""Of a name, with its chances, at a path, so many seconds from the hub."""
+
 
 class Typist:
     """One page at a time. ``texts`` tells the paths of texts; ``left`` is called when a document is gone:
@@ -40,10 +42,10 @@ class Typist:
         clock: Clock,
         rng: Random,
         trace: Trace,
-        hub: VirtualHub,
         ledger: Ledger,
         texts: Callable[[], list[str]],
         left: Callable[[], None],
+        open_page: OpenPage,
     ) -> None:
         self.name = name
         self.done = 0
@@ -51,10 +53,10 @@ class Typist:
         self._clock = clock
         self._rng = rng
         self._trace = trace
-        self._hub = hub
         self._ledger = ledger
         self._texts = texts
         self._left = left
+        self._open_page = open_page
         self._latency_s = rng.choice((0.0005, 0.005, 0.05, 0.3))
         self.page = self._opened(self._any_path())
 
@@ -74,8 +76,8 @@ class Typist:
 
     # -- pages --------------------------------------------------------------------------------------
 
-    def _opened(self, path: str) -> YjsPage:
-        page = YjsPage(self.name, self._clock, self._rng, self._trace, self._hub, path, self._latency_s)
+    def _opened(self, path: str) -> Page:
+        page = self._open_page(self.name, self._rng, path, self._latency_s)
         page.on_refused = lambda: None if page.was_synced else self._left()
         return page
 

@@ -173,7 +173,7 @@ class World:
                 person.act()
             replica.start()
             self._wait(self._rng.choice([0.0, 0.1, 3.0]))
-        self.pages.open(self.plan.typists)
+        self.pages.open(self.plan.typists, self.plan.hocuspocus)
         self.programs.open(self.plan.bots, blobs="hub_restore" not in self.plan.faults)
 
     def _wait(self, for_s: float) -> None:

@@ -12,22 +12,16 @@ from crdtsync.core.hub.admission import HERE
 from crdtsync.core.hub.events import Connected, HocuspocusDoor, Sent, YjsDoor
 from crdtsync.core.wire.awareness import NOBODY, ClientState
 from crdtsync.core.wire.hocuspocus import (
-    Authenticated,
-    CloseDocument,
-    Message,
     Named,
     Ping,
     Pong,
-    Stateless,
     SyncStatus,
     Token,
     encode_hocuspocus,
 )
-from crdtsync.core.wire.lib0 import Reader
 from crdtsync.core.wire.yjs import (
     Awareness,
     PermissionDenied,
-    QueryAwareness,
     SyncStep1,
     SyncStep2,
     SyncUpdate,
@@ -35,6 +29,7 @@ from crdtsync.core.wire.yjs import (
     decode_yjs,
     encode_yjs,
 )
+from crdtsync.testing.hocuspocus_answers import read_answer
 from tests.hub.bench import Bench, Replica
 
 Kind: TypeAlias = type[Any]
@@ -171,10 +166,11 @@ class HocuspocusClient(Replica):
         frame = self.waiting.popleft()
         assert isinstance(frame, bytes)
         self.bench.do(Sent((self.number,), len(frame)))
-        if len(frame) == 1:
-            self.got.append(Pong() if frame[0] == 10 else Ping())
+        answer = read_answer(frame)
+        if not isinstance(answer, Named):
+            self.got.append(answer)
             return
-        name, message = read_answer(frame)
+        name, message = answer.name, answer.message
         self.told.setdefault(name, []).append(message)
         page = self.pages.get(name)
         if page is None:
@@ -189,30 +185,3 @@ class HocuspocusClient(Replica):
 
     def heard(self, name: str, kind: Kind) -> list[Any]:
         return [message for message in self.told[name] if isinstance(message, kind)]
-
-
-def read_answer(frame: bytes) -> tuple[str, Message]:
-    """As the provider reads it."""
-    reader = Reader(frame)
-    name = reader.varstring()
-    rest = reader.take(reader.remaining)
-    kind, rest = rest[0], rest[1:]
-    reader = Reader(rest)
-    match kind:
-        case 0 | 1 | 3:
-            message: YjsMessage = decode_yjs(bytes([kind]) + rest)
-            assert isinstance(message, SyncStep1 | SyncStep2 | SyncUpdate | Awareness | QueryAwareness)
-            return name, message
-        case 2:
-            match reader.varuint():
-                case 1:
-                    return name, PermissionDenied(reader.varstring())
-                case 2:
-                    return name, Authenticated(reader.varstring() == "readonly")
-        case 5:
-            return name, Stateless(reader.varstring())
-        case 7:
-            return name, CloseDocument(reader.varstring())
-        case 8:
-            return name, SyncStatus(bool(reader.varuint()))
-    raise AssertionError(f"the provider knows no message {kind}")

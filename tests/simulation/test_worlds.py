@@ -47,6 +47,12 @@ def test_every_promise_holds_whatever_fails(fault: str) -> None:
         World(seed, harsh(fault)).run()
 
 
+@pytest.mark.parametrize("fault", ["hub_kill", "hub_restore", "half_open", "slow"])
+def test_every_promise_holds_with_several_documents_at_one_connection(fault: str) -> None:
+    for seed in (1, 2):
+        World(seed, replace(harsh(fault), hocuspocus=3)).run()
+
+
 def test_readers_do_fall_behind_where_they_are_slow() -> None:
     worlds = [World(seed, replace(harsh("slow"), faults=frozenset({"slow"}))) for seed in (2, 3, 4)]
     for world in worlds:
