@@ -108,6 +108,17 @@ def test_two_texts_of_one_content_at_one_path_are_one_file() -> None:
     assert room.tree.rows[entry(2)].gone == SEEN
 
 
+def test_two_blobs_of_one_content_at_one_path_are_one_file_and_a_text_beside_them_is_another() -> None:
+    room = Replica(1)
+    room.edit(create(1, "a", Kind.BLOB, b"\0"), create(2, "a", Kind.BLOB, b"\0"), create(3, "a", by="Bob"))
+    room.repair()
+    assert {path: kind for path, (kind, _) in room.places.items()} == {
+        "a": Kind.BLOB,
+        "a (conflict of Bob, 00000000)": Kind.TEXT,
+    }
+    assert not room.tree.rows[entry(2)].versions
+
+
 def test_a_folder_keeps_its_name_before_a_file() -> None:
     room = Replica(1)
     room.edit(create(1, "thing", by="Bob"), create(2, "thing/inside.txt"))

@@ -292,9 +292,8 @@ class LiveTexts:
         held = self._texts[entry]
         # one that equals an earlier text has brought that back: a checkout, or a person who thought again
         texts = [self._state.documents.text(entry), *(text for text in reversed(held.shown) if text != saved)]
-        least = len(saved) + 1
-        if agreed is not None:
-            least = min(least, size_of(diff(agreed, saved)))
+        at_most = len(saved) + 1
+        least = at_most if agreed is None else min(at_most, size_of(diff(agreed, saved)))
         nearer = [(size, text) for text in texts if (size := size_of(diff(text, saved))) < least]
         for _, text in sorted(nearer, key=itemgetter(0)):
             if agreed is None or (

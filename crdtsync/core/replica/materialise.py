@@ -29,7 +29,6 @@ from crdtsync.core.replica.steps import (
     SwapFiles,
     WriteFile,
 )
-from crdtsync.core.replica.successors import arrived
 from crdtsync.core.replica.trashing import reason_for_trash
 from crdtsync.core.replica.trees import OnDisk, expected_of
 from crdtsync.core.tree.view import Placement
@@ -153,8 +152,6 @@ class Materialise:
             self.remove(agreed, seen, now)  # and is made anew there, if it may be
             return
         if self._in_the_way(agreed, placed, now):
-            return
-        if arrived(state, agreed, placed, seen):
             return
         blocking = state.disk.get(placed.path)
         if blocking is not None and blocking.kind is Kind.DIR:

@@ -123,7 +123,8 @@ class Reconcile:
         disk, room = self._disk_fact(agreed, seen, passed), self._room_fact(agreed, placed)
         here = disk is Disk.SAME or (disk is Disk.EDITED and not edited_astray(state, agreed, placed))
         place = None if placed is None else place_here(state, agreed, placed)
-        if disk is Disk.EDITED and placed is not None and arrived(state, agreed, placed, seen):
+        stands = disk in (Disk.SAME, Disk.EDITED)
+        if stands and placed is not None and arrived(state, agreed, placed, seen):
             return
         unheard = disk is Disk.EDITED and place is not None and state.ignored(place.path)  # is sent first
         if place is not None and place.path != agreed.path and here and not unheard:
