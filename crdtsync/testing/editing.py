@@ -79,8 +79,8 @@ class EditingWorld:
     def _page(self, name: str, stream: Random, latency_s: float) -> Page:
         if self._streams["hocuspocus"].random() < HOCUSPOCUS_SHARE:
             socket = HocuspocusSocket(self.clock, stream, self.hub, latency_s)
-            return HocuspocusPage(name, self.clock, stream, self._trace, socket, PATH)
-        return YjsPage(name, self.clock, stream, self._trace, self.hub, PATH, latency_s)
+            return HocuspocusPage(name, self.clock, stream, self._trace, socket, "room", PATH)
+        return YjsPage(name, self.clock, stream, self._trace, self.hub, "room", PATH, latency_s)
 
     def _act(self) -> None:
         rng = self._rng

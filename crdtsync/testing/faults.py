@@ -8,13 +8,9 @@ from random import Random
 from crdtsync.core.values.reserved import reserved_path
 from crdtsync.errors import StoreError
 from crdtsync.testing.clock import Clock, Trace
-from crdtsync.testing.editors import Editor
 from crdtsync.testing.memory_store import MemoryReplicaStore
-from crdtsync.testing.oracles import Ledger
-from crdtsync.testing.pages import Pages
-from crdtsync.testing.programs import Programs
+from crdtsync.testing.room import Room
 from crdtsync.testing.trouble import ERRORS, Trouble
-from crdtsync.testing.unkept import Unkept
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_machine import VirtualMachine
 from crdtsync.testing.virtual_network import VirtualLink
@@ -30,24 +26,13 @@ class Faults:
         rng: Random,
         trace: Trace,
         hub: VirtualHub,
-        replicas: Sequence[VirtualReplica],
-        people: Sequence[Editor],
-        pages: Pages,
-        programs: Programs,
-        unkept: Unkept,
-        ledger: Ledger,
+        rooms: Sequence[Room],
     ) -> None:
-        """``people``: who is at the machines of the replicas, by name."""
         self._clock = clock
         self._rng = rng
         self._trace = trace
         self._hub = hub
-        self._replicas = replicas
-        self._people = people
-        self._pages = pages
-        self._programs = programs
-        self._unkept = unkept
-        self._ledger = ledger
+        self._rooms = rooms
         self._backup = hub.backup()
         self._states: dict[str, MemoryReplicaStore] = {}
         """Copies of what replicas remembered."""
@@ -71,7 +56,7 @@ class Faults:
     def happen(self, fault: str) -> None:
         """One of the kinds of a plan; it passes by itself, or at ``end``."""
         rng = self._rng
-        replica = rng.choice(self._replicas)
+        room, replica = rng.choice([(room, replica) for room in self._rooms for replica in room.replicas])
         back_s = rng.choice([0.05, 0.5, 3.0])
         self._trace.note("----", f"fault {fault} {replica.name}")
         match fault:
@@ -89,21 +74,21 @@ class Faults:
             case "kill_at":
                 replica.at_primitive(rng.randrange(80), lambda: self._kill(replica, back_s))
             case "power":
-                replica.at_primitive(rng.randrange(80), lambda: self._cut_power(replica, back_s))
+                replica.at_primitive(rng.randrange(80), lambda: self._cut_power(room, replica, back_s))
             case "trouble":
                 replica.trouble = Trouble(rng.choice(ERRORS), rng.choice([0.02, 0.2, 1.0]))
                 self._trace.note(replica.name, f"disk meets {replica.trouble}")
                 self._clock.after(back_s * 3, lambda: setattr(replica, "trouble", None))
             case "state_lost":
-                self._forgets(replica)
+                self._forgets(room, replica)
                 replica.kill()
                 contents = [node.data for _, node in replica.disk.files()]
-                self._ledger.lost_with_state(replica.name, replica.store.texts(), contents)
+                room.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
                 for data in contents:
-                    self._ledger.froze(data)
+                    room.ledger.froze(data)
                 replica.lose_state()
-                next(person for person in self._people if person.name == replica.name).close_all()
-                self._unkept.something_went()
+                room.person_at(replica).close_all()
+                room.unkept.something_went()
                 self._clock.after(back_s, lambda: self._restart(replica))
             case "slow":
                 self._slow_down(rng.choice(self._links), rng.choice([100.0, 1000.0, 10_000.0]), back_s * 3)
@@ -113,7 +98,7 @@ class Faults:
                 replica.store.failure = StoreError("The state cannot be written: no space left")
                 self._clock.after(back_s * 3, lambda: setattr(replica.store, "failure", None))
             case "state_restored":
-                self._restore_state(replica, back_s)
+                self._restore_state(room, replica, back_s)
             case "hub_full":
                 self._hub.store.full = True
                 self._clock.after(back_s, lambda: setattr(self._hub.store, "full", False))
@@ -127,7 +112,7 @@ class Faults:
                 self._trace.note("----", f"a clock is {host.ahead_s:g} s ahead")
             case "hub_kill":
                 self._hub.kill()
-                self._unkept.something_went()
+                self._hub_went()
                 self._clock.after(back_s, self._restart_hub)
             case "hub_restore":
                 if rng.random() < 0.5:
@@ -135,69 +120,76 @@ class Faults:
                 else:
                     self._hub.kill()
                     self._hub.restore(self._backup)
-                    self._unkept.something_went()
+                    self._hub_went()
                     self._clock.after(back_s, self._restart_hub)
             case _:
                 pass  # happens all the time
 
     @property
+    def _replicas(self) -> list[VirtualReplica]:
+        return [replica for room in self._rooms for replica in room.replicas]
+
+    def _hub_went(self) -> None:
+        for room in self._rooms:
+            room.unkept.something_went()
+
+    @property
     def _links(self) -> list[VirtualLink]:
         return [
             *(replica.link for replica in self._replicas),
-            *(typist.page.link for typist in self._pages.typists),
-            *self._programs.links,
+            *(typist.page.link for room in self._rooms for typist in room.pages.typists),
+            *(link for room in self._rooms for link in room.programs.links),
         ]
 
     def _slow_down(self, link: VirtualLink, bytes_per_s: float, for_s: float) -> None:
         link.bytes_per_s = bytes_per_s
         self._clock.after(for_s, lambda: setattr(link, "bytes_per_s", None))
 
-    def _restore_state(self, replica: VirtualReplica, back_s: float) -> None:
+    def _restore_state(self, room: Room, replica: VirtualReplica, back_s: float) -> None:
         """What it had taken in since, and neither sent nor left on disk, is lost with what it remembered."""
         if replica.name not in self._states or self._rng.random() < 0.5:
             self._states[replica.name] = replica.store.copy()
             return
-        self._forgets(replica)
+        self._forgets(room, replica)
         replica.kill()
         contents = replica.machine.contents()
-        self._ledger.lost_with_state(replica.name, replica.store.texts(), contents)
+        room.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
         replica.restore_state(self._states[replica.name])
-        self._unkept.something_went()
+        room.unkept.something_went()
         self._clock.after(back_s, lambda: self._restart(replica))
 
-    def _forgets(self, replica: VirtualReplica) -> None:
+    def _forgets(self, room: Room, replica: VirtualReplica) -> None:
         """Of what it was sending it will not know that it has to take it back, or that it has."""
         if replica.engine is not None:
             unaccepted = replica.engine._state.unaccepted
             for entry in replica.engine._state.view.room.placements:
                 for edit in unaccepted.of(entry):
-                    self._ledger.forgot(edit.before, edit.after)
+                    room.ledger.forgot(edit.before, edit.after)
 
     def _kill(self, replica: VirtualReplica, back_s: float) -> None:
         replica.kill()
         self._clock.after(back_s, lambda: self._restart(replica))
 
-    def _cut_power(self, replica: VirtualReplica, back_s: float) -> None:
+    def _cut_power(self, room: Room, replica: VirtualReplica, back_s: float) -> None:
         """What people there had saved, and is gone, was never safe. Neither was what a program had written
         aside, if the rename over the real file is gone: that never came to be a save."""
-        person = next(person for person in self._people if person.name == replica.name)
         before = replica.machine.contents()
         held = [(path, node, node.data) for path, node in replica.disk.files()]
         unsafe = [(node, node.spared, tuple(node.unspared or ())) for _, node, _ in held]
         replica.cut_power()
-        person.lose_power()
-        self._ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
+        room.person_at(replica).lose_power()
+        room.ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
         aside = {dentry.inode for path, dentry in replica.disk.nodes.all().items() if reserved_path(path)}
         for path, node, data in held:
             if node in aside:  # files were changing names: the cut left one under a name that no room has
-                self._ledger.deleted(replica.name, data)
+                room.ledger.deleted(replica.name, data)
             for left in {node, replica.disk.get(path) or node}:  # a cut may give a name back to a former file
-                self._ledger.torn(replica.name, data, left.data)
+                room.ledger.torn(replica.name, data, left.data)
         standing = {node for _, node in replica.disk.files()}
         for node, old, written in unsafe:
             if node in standing:
-                self._ledger.cut_off(replica.name, old, written, node.data)
-        self._unkept.something_went()
+                room.ledger.cut_off(replica.name, old, written, node.data)
+        room.unkept.something_went()
         self._clock.after(back_s, lambda: self._restart(replica))
 
     def _restart(self, replica: VirtualReplica) -> None:

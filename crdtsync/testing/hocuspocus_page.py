@@ -33,8 +33,8 @@ from crdtsync.testing.virtual_network import VirtualLink
 VERSION: Final = "4.8.0"
 
 
-def name_of(path: str, session: str = "") -> str:
-    return f"room/{path}" + (SESSION_SEPARATOR + session if session else "")
+def name_of(room: str, path: str, session: str = "") -> str:
+    return f"{room}/{path}" + (SESSION_SEPARATOR + session if session else "")
 
 
 class HocuspocusSocket:
@@ -56,10 +56,10 @@ class HocuspocusSocket:
     def link(self) -> VirtualLink:
         return self._socket.link
 
-    def takes(self, path: str, session: str = "") -> bool:
+    def takes(self, room: str, path: str, session: str = "") -> bool:
         """Whether the document is not open here. One that is opened while its closing is yet to be said
         would be closed by that, by the real client, too."""
-        return self._socket.open and not self._unsaid and name_of(path, session) not in self.pages
+        return self._socket.open and not self._unsaid and name_of(room, path, session) not in self.pages
 
     def attach(self, page: HocuspocusPage) -> None:
         self.pages[page.document] = page
@@ -116,11 +116,12 @@ class HocuspocusPage(Page):
         rng: Random,
         trace: Trace,
         socket: HocuspocusSocket,
+        room: str,
         path: str,
         session: str = "",
     ) -> None:
-        super().__init__(name, clock, rng, trace, path, state="{}")
-        self.document = name_of(path, session)
+        super().__init__(name, clock, rng, trace, room, path, state="{}")
+        self.document = name_of(room, path, session)
         self._socket = socket
         socket.attach(self)
         self._renew()

@@ -15,7 +15,7 @@ from crdtsync.core.values.paths import is_below
 from crdtsync.testing.memory_hub_store import MemoryHubStore
 from crdtsync.testing.page import Page
 from crdtsync.testing.texts import formatted
-from crdtsync.testing.tokens import FIRST_COMMON_TOKEN, FIRST_TOKEN, TOKEN, token_name, tokens
+from crdtsync.testing.tokens import FIRST_TOKEN, TOKEN, is_common, token_name, tokens
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
 
@@ -31,9 +31,12 @@ class Broken(AssertionError):
 
 
 class Ledger:
-    """Who wrote which token, and which were taken away by someone who had seen them."""
+    """Who wrote which token, and which were taken away by someone who had seen them.
 
-    def __init__(self) -> None:
+    ``first``: how many tokens are before its own.
+    """
+
+    def __init__(self, first: int = 0) -> None:
         self.born: dict[bytes, str] = {}
         self.excused: dict[bytes, str] = {}
         self._put: dict[str, set[bytes]] = {}
@@ -47,7 +50,7 @@ class Ledger:
         self.frozen: Counter[bytes] = Counter()
         """How many files were made of a text in which the token stood twice for the moment: what two did at
         once is there twice until the later one took it back, and such a file is one of its own by then."""
-        self._count = 0
+        self._count = first
 
     def new_token(self) -> str:
         self._count += 1
@@ -124,7 +127,7 @@ class Ledger:
         both are there, and if it took out its own again, that may be there still."""
         counts = Counter(TOKEN.findall(before.encode()))
         counts.subtract(Counter(TOKEN.findall(after.encode())))
-        self.frozen.update(token for token, count in counts.items() if count and _is_common(token))
+        self.frozen.update(token for token, count in counts.items() if count and is_common(token))
 
     def lost_with_state(self, who: str, remembered: Iterable[str], there: Iterable[bytes]) -> None:
         """Whoever deletes what a replica remembers deletes what it had taken in and not written yet."""
@@ -192,9 +195,8 @@ def check_equal(replicas: Sequence[VirtualReplica]) -> None:
     first = picture(replicas[0])
     for other in replicas[1:]:
         compare("equal", replicas[0].name, first, other.name, picture(other))
-    held = {node.digest for replica in replicas for _, node in replica.disk.files()} | replicas[
-        0
-    ].hub.blobs.keys()
+    held = {node.digest for replica in replicas for _, node in replica.disk.files()}
+    held |= replicas[0].hub.blobs_of(replicas[0].room).keys()
     for replica in replicas:
         compare("room", f"{replica.name}'s room", room_of(replica, held), replica.name, picture(replica))
 
@@ -270,7 +272,7 @@ def check_kept(ledger: Ledger, folder: Picture, trashes: Iterable[bytes]) -> Non
     there = set().union(*(tokens(data) for data in contents)) if contents else set()
     trashed = {token for data in trashes for token in tokens(data)}
     lost = {token: who for token, who in ledger.born.items() if token not in there | ledger.excused.keys()}
-    lost = {token: who for token, who in lost.items() if not _is_common(token) or _owed(token, contents)}
+    lost = {token: who for token, who in lost.items() if not is_common(token) or _owed(token, contents)}
     for token, who in sorted(lost.items()):
         if token not in trashed:
             raise Broken("lost", f"{token_name(token)} of {who} is nowhere")
@@ -293,7 +295,7 @@ def check_once(folder: Picture, ledger: Ledger | None = None) -> None:
     for path, (_, data, _) in folder.items():
         twice = [token for token, count in Counter(TOKEN.findall(data)).items() if count > 1]
         for token in twice:
-            if not _is_common(token) or _marks(data, token) > 1:
+            if not is_common(token) or _marks(data, token) > 1:
                 left[token] -= 1
                 if left[token] >= 0 or (ledger is not None and ledger.is_rewritten(data, token)):
                     continue
@@ -313,7 +315,7 @@ def check_page(page: Page, store: MemoryHubStore, restored: bool = False) -> Non
         raise Broken("page", f"{page.name} waits to hear that its changes of {page.path} are stored")
     found = {
         document: text
-        for document, text in store.texts("room")
+        for document, text in store.texts(page.room)
         if shares_history(page.state_vector, text.state_vector)
     }
     if len(found) > 1 and not restored:
@@ -321,10 +323,6 @@ def check_page(page: Page, store: MemoryHubStore, restored: bool = False) -> Non
     texts = [text.text for text in found.values()] or [""]
     if page.text not in texts:
         raise Broken("page", f"{page.path} is {page.text!r} for {page.name} and {texts!r} for the hub")
-
-
-def _is_common(token: bytes) -> bool:
-    return ord(token.decode()) >= FIRST_COMMON_TOKEN
 
 
 def _owed(token: bytes, contents: Iterable[bytes]) -> bool:

@@ -39,9 +39,10 @@ class Page(ABC):
     """
 
     def __init__(
-        self, name: str, clock: Clock, rng: Random, trace: Trace, path: str, state: str | None
+        self, name: str, clock: Clock, rng: Random, trace: Trace, room: str, path: str, state: str | None
     ) -> None:
         self.name = name
+        self.room = room
         self.path = path
         self.people: dict[int, str] = {}
         """The states of others, by their Yjs client ids."""

@@ -1,4 +1,4 @@
-"""All who type in pages of one world, what they lose with a page, and what their pages must show."""
+"""All who type in pages of one room, what they lose with a page, and what their pages must show."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ Until = Callable[[Callable[[], bool], float, str], None]
 
 
 class Pages:
+    """``prefix`` begins their names; ``sockets`` are those of all rooms."""
+
     def __init__(
         self,
+        room: str,
+        prefix: str,
         clock: Clock,
         streams: Streams,
         trace: Trace,
@@ -32,7 +36,10 @@ class Pages:
         ledger: Ledger,
         replicas: Sequence[VirtualReplica],
         unkept: Unkept,
+        sockets: list[HocuspocusSocket],
     ) -> None:
+        self._room = room
+        self._prefix = prefix
         self.typists: list[Typist] = []
         self._clock = clock
         self._streams = streams
@@ -42,14 +49,14 @@ class Pages:
         self._replicas = replicas
         self._unkept = unkept
         unkept.holders.append(self._held)
-        self._sockets: list[HocuspocusSocket] = []
+        self._sockets = sockets
 
     def open(self, alone: int, together: int) -> None:
         """So many people open a page each with a connection of its own, so many at one that they share."""
         for number in range(alone):
-            self._come(f"p{number}", self._open_alone)
+            self._come(f"{self._prefix}p{number}", self._open_alone)
         for number in range(together):
-            self._come(f"h{number}", self._open_together)
+            self._come(f"{self._prefix}h{number}", self._open_together)
 
     def _come(self, name: str, open_page: OpenPage) -> None:
         self.typists.append(
@@ -66,19 +73,19 @@ class Pages:
         )
 
     def _open_alone(self, name: str, rng: Random, path: str, latency_s: float) -> Page:
-        return YjsPage(name, self._clock, rng, self._trace, self._hub, path, latency_s)
+        return YjsPage(name, self._clock, rng, self._trace, self._hub, self._room, path, latency_s)
 
     def _open_together(self, name: str, rng: Random, path: str, latency_s: float) -> Page:
         """At a connection that is there, if there is one that takes it."""
-        self._sockets = [socket for socket in self._sockets if socket.pages]
+        self._sockets[:] = [socket for socket in self._sockets if socket.pages]
         session = f"{rng.getrandbits(32):x}" if rng.random() < 0.5 else ""
         for socket in self._sockets:
-            if socket.takes(path, session):
+            if socket.takes(self._room, path, session):
                 break
         else:
             socket = HocuspocusSocket(self._clock, rng, self._hub, latency_s)
             self._sockets.append(socket)
-        return HocuspocusPage(name, self._clock, rng, self._trace, socket, path, session)
+        return HocuspocusPage(name, self._clock, rng, self._trace, socket, self._room, path, session)
 
     def paths(self) -> list[str]:
         """Of the texts on all disks."""
@@ -107,8 +114,9 @@ class Pages:
     def activity(self) -> tuple[object, ...]:
         return tuple(typist.page.text for typist in self.typists)
 
-    def judge(self, rng: Random, until: Until) -> None:
+    def judge(self, until: Until) -> None:
         """The pages that are open, and one that is opened just now."""
+        rng = self._streams[f"{self._prefix}pages"]
         for typist in self.typists:
             check_page(typist.page, self._hub.store, self._hub.restored)
             if typist.page.refused is not None:
@@ -117,7 +125,9 @@ class Pages:
         if not self.typists or not paths:
             return
         path = rng.choice(paths)
-        page = (self._open_together if self._sockets else self._open_alone)("pn", rng, path, 0.001)
+        page = (self._open_together if self._sockets else self._open_alone)(
+            f"{self._prefix}pn", rng, path, 0.001
+        )
         until(lambda: page.settled or not page.open, 30.0, f"loading {path} in a page")
         check_page(page, self._hub.store, self._hub.restored)
         expected = {shown: data for shown, (_, data, _) in picture(self._replicas[0]).items()}

@@ -57,6 +57,10 @@ HOCUSPOCUS_SHARES = (0.85, 0.05, 0.05, 0.05)
 """Of worlds with none, one, two and three more who do so at its Hocuspocus door, over one connection."""
 
 
+NEIGHBOURS_SHARE = 0.1
+"""Of worlds with another room on the same hub, in which as much is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run is made of. ``groups`` and ``faults`` are names of the tables above.
@@ -64,6 +68,7 @@ class Plan:
     ``disks``: which names each replica's disk takes for one (``folding.MODES``), in turn; empty: none does.
     ``typists``: how many type in pages of their own; ``hocuspocus``: how many more at one connection.
     ``bots``: how many have programs in the room.
+    ``neighbours``: how many replicas another room has, and no such room if none.
     """
 
     replicas: int = 2
@@ -76,13 +81,15 @@ class Plan:
     typists: int = 0
     bots: int = 0
     hocuspocus: int = 0
+    neighbours: int = 0
 
     def __str__(self) -> str:
         groups, faults = "+".join(sorted(self.groups)), "+".join(sorted(self.faults))
         return (
             f"replicas={self.replicas},acts={self.acts},pause_s={self.pause_s:g},"
             f"groups={groups},faults={faults},turns={self.turns},disks={'+'.join(self.disks)},"
-            f"typists={self.typists},bots={self.bots},hocuspocus={self.hocuspocus}"
+            f"typists={self.typists},bots={self.bots},hocuspocus={self.hocuspocus},"
+            f"neighbours={self.neighbours}"
         )
 
     @staticmethod
@@ -100,6 +107,7 @@ class Plan:
             typists=int(found.get("typists", "0")),
             bots=int(found.get("bots", "0")),
             hocuspocus=int(found.get("hocuspocus", "0")),
+            neighbours=int(found.get("neighbours", "0")),
         )
 
     @staticmethod
@@ -122,4 +130,5 @@ class Plan:
             typists=streams["typists"].choices((0, 1, 2), TYPISTS_SHARES)[0],
             bots=0 if ignores else streams["bots"].choices((0, 1, 2), BOTS_SHARES)[0],
             hocuspocus=streams["hocuspocus"].choices((0, 1, 2, 3), HOCUSPOCUS_SHARES)[0],
+            neighbours=2 if streams["neighbours"].random() < NEIGHBOURS_SHARE else 0,
         )

@@ -1,4 +1,4 @@
-"""All whose programs use the library in one world, and what these programs must have been told."""
+"""All whose programs use the library in one room, and what these programs must have been told."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ Shown = dict[str, tuple[Kind, Digest | None, bool]]
 
 
 class Programs:
+    """``prefix`` begins the names of those that have no folder."""
+
     def __init__(
         self,
+        room: str,
+        prefix: str,
         clock: Clock,
         streams: Streams,
         trace: Trace,
@@ -38,6 +42,8 @@ class Programs:
         unkept: Unkept,
     ) -> None:
         self.bots: list[Bot] = []
+        self._room = room
+        self._prefix = prefix
         self._clock = clock
         self._streams = streams
         self._trace = trace
@@ -50,10 +56,10 @@ class Programs:
     def open(self, count: int, *, blobs: bool) -> None:
         """So many more start one. ``blobs``: not where a hub may lose them, for nobody else has them."""
         for number in range(count):
-            rng = self._streams[f"bot {number}"]
+            rng = self._streams[f"bot {self._prefix}{number}"]
             joined = rng.random() < 0.5
             at = rng.choice(self._replicas)
-            name = f"{at.name}+{number}" if joined else f"r{number}"
+            name = f"{at.name}+{number}" if joined else f"{self._prefix}r{number}"
             start: Callable[[], Program]
             start = partial(self._joined, name, at) if joined else self._starting(name, rng)
             deeds = WITH_BLOBS if blobs and not joined else DEEDS
@@ -65,7 +71,7 @@ class Programs:
 
     def _starting(self, name: str, rng: Random) -> Callable[[], RoomProgram]:
         latency_s = rng.choice(LATENCIES_S)
-        return lambda: RoomProgram(name, self._clock, rng, self._trace, self._hub, latency_s)
+        return lambda: RoomProgram(name, self._clock, rng, self._trace, self._hub, self._room, latency_s)
 
     @property
     def links(self) -> list[VirtualLink]:

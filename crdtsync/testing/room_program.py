@@ -34,9 +34,17 @@ class RoomProgram:
     """
 
     def __init__(
-        self, name: str, clock: Clock, rng: Random, trace: Trace, hub: VirtualHub, latency_s: float
+        self,
+        name: str,
+        clock: Clock,
+        rng: Random,
+        trace: Trace,
+        hub: VirtualHub,
+        room: str,
+        latency_s: float,
     ) -> None:
         self.name = name
+        self.room = room
         self.open = True
         self.told: dict[EntryId, str] = {}
         self._settled: set[int] = set()
@@ -47,7 +55,7 @@ class RoomProgram:
         self._settling = 0
         self.link = VirtualLink(clock, rng, hub, self._connected, self._received, self._ended)
         self.link.latency_s = latency_s
-        self.engine = RoomEngine(Identity("room", rng.randbytes(16).hex(), name, None, False), rng)
+        self.engine = RoomEngine(Identity(room, rng.randbytes(16).hex(), name, None, False), rng)
         self._carry_out(self.engine.start(clock.now_s))
 
     # -- what it sees -------------------------------------------------------------------------------
@@ -70,7 +78,7 @@ class RoomProgram:
 
     def blob(self, placed: Placement) -> bytes:
         assert placed.version is not None
-        return self._hub.blobs.get(placed.version.digest, b"")
+        return self._hub.blobs.get((self.room, placed.version.digest), b"")
 
     # -- what it does -------------------------------------------------------------------------------
 
@@ -93,7 +101,7 @@ class RoomProgram:
         """It brings the content to the hub first."""
         files, digest = self.engine.files, digest_of(data)
         self._act(lambda: files.put_blob(path, files.version(digest, len(data), digest)))
-        self._hub.blobs[digest] = data
+        self._hub.blobs[self.room, digest] = data
 
     def make_folder(self, path: str) -> None:
         self._act(lambda: self.engine.files.make_folder(path))

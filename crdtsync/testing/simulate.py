@@ -45,6 +45,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
     for fewer in sorted({plan.acts // 2, plan.acts * 3 // 4, plan.acts - 1}):
         if 0 <= fewer < plan.acts:
             yield replace(plan, acts=fewer)
+    if plan.neighbours:
+        yield replace(plan, neighbours=0)
     if plan.typists:
         yield replace(plan, typists=plan.typists - 1)
     if plan.bots:

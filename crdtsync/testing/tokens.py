@@ -14,5 +14,10 @@ def token_name(token: bytes) -> str:
     return f"<{ord(token.decode()) - FIRST_TOKEN}>"
 
 
+def is_common(token: bytes) -> bool:
+    """Whether a tool gave it, which gives everyone the same."""
+    return ord(token.decode()) >= FIRST_COMMON_TOKEN
+
+
 def tokens(data: bytes) -> set[bytes]:
     return set(TOKEN.findall(data))

@@ -13,7 +13,10 @@ Holders = Callable[[], Iterable[tuple[str, Iterable[str]]]]
 
 
 class Unkept:
-    def __init__(self, hub: VirtualHub, ledger: Ledger, replicas: Sequence[VirtualReplica]) -> None:
+    def __init__(
+        self, room: str, hub: VirtualHub, ledger: Ledger, replicas: Sequence[VirtualReplica]
+    ) -> None:
+        self._room = room
         self._hub = hub
         self._ledger = ledger
         self._replicas = replicas
@@ -25,9 +28,9 @@ class Unkept:
         held = [each for holders in self.holders for each in holders()]
         if not held:
             return
-        texts = [text.text for _, text in self._hub.store.texts("room")]
+        texts = [text.text for _, text in self._hub.store.texts(self._room)]
         texts += [text for replica in self._replicas for text in replica.store.texts()]
         texts += [text for _, mine in held for text in mine]
         there = [data for replica in self._replicas for data in replica.machine.contents()]
-        there += [*(text.encode() for text in texts), *self._hub.blobs.values()]
+        there += [*(text.encode() for text in texts), *self._hub.blobs_of(self._room).values()]
         self._ledger.lost_with_pages({name for name, _ in held}, there)

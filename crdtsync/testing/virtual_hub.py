@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub import effects as ef
@@ -25,6 +25,9 @@ from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.testing.clock import Clock, Timer, Trace
 from crdtsync.testing.memory_hub_store import MemoryHubStore
+
+Blobs: TypeAlias = dict[tuple[str, Digest], bytes]
+"""By their rooms and digests."""
 
 
 @dataclass(slots=True)
@@ -52,8 +55,8 @@ class VirtualHub:
         self._rng = rng
         self._trace = trace
         self.store = MemoryHubStore()
-        self.blobs: dict[Digest, bytes] = {}
-        self.pieces: dict[Digest, set[Digest]] = {}
+        self.blobs: Blobs = {}
+        self.pieces: dict[tuple[str, Digest], set[Digest]] = {}
         """What has come of blobs that are not whole yet."""
         self.restored = False
         """Whether it ever went on with an older copy."""
@@ -100,10 +103,13 @@ class VirtualHub:
             line.dropped = True
             line.ended("the hub was killed")
 
-    def backup(self) -> tuple[MemoryHubStore, dict[Digest, bytes]]:
+    def blobs_of(self, room: str) -> dict[Digest, bytes]:
+        return {digest: data for (name, digest), data in self.blobs.items() if name == room}
+
+    def backup(self) -> tuple[MemoryHubStore, Blobs]:
         return self.store.copy(), dict(self.blobs)
 
-    def restore(self, backup: tuple[MemoryHubStore, dict[Digest, bytes]]) -> None:
+    def restore(self, backup: tuple[MemoryHubStore, Blobs]) -> None:
         """While it is down: go on with an older copy."""
         self.store, self.blobs = backup[0].copy(), dict(backup[1])
         self.pieces.clear()

@@ -41,7 +41,14 @@ SAID = get_args(ev.Said)
 
 class VirtualReplica:
     def __init__(
-        self, name: str, clock: Clock, rng: Random, trace: Trace, hub: VirtualHub, disk: str = "plain"
+        self,
+        name: str,
+        clock: Clock,
+        rng: Random,
+        trace: Trace,
+        hub: VirtualHub,
+        disk: str = "plain",
+        room: str = "room",
     ) -> None:
         """``disk`` is what its file system takes for one name, out of ``folding.MODES``."""
         self.name = name
@@ -52,6 +59,7 @@ class VirtualReplica:
         """Of its own: what the disk code draws leaves the engine's identities alone."""
         self._trace = trace
         self.hub = hub
+        self.room = room
         self.pace = Pace()
         self.race: Callable[[str], None] = lambda path: None
         """Called just before a change of the writer at that path: someone may save just then."""
@@ -90,6 +98,7 @@ class VirtualReplica:
         self._flush_number = 0
         self.transfers = VirtualTransfers(
             hub,
+            room,
             self.disk,
             self.handle,
             lambda delay_s, action: self._later(self._delay_s() if delay_s is None else delay_s, action),
@@ -142,7 +151,7 @@ class VirtualReplica:
         except Killed:
             return
         self.engine = ReplicaEngine(
-            Identity("room", self.name, self.name, None, self.read_only),
+            Identity(self.room, self.name, self.name, None, self.read_only),
             self.store.remembered(),
             self.store,
             self._rng,

@@ -28,6 +28,7 @@ class VirtualTransfers:
     def __init__(
         self,
         hub: VirtualHub,
+        room: str,
         disk: VirtualDisk,
         emit: Callable[[ev.Event], None],
         later: Callable[[float | None, Callable[[], None]], None],
@@ -36,6 +37,7 @@ class VirtualTransfers:
     ) -> None:
         self.piece_bytes = WHOLE_BYTES
         self._hub = hub
+        self._room = room
         self._disk = disk
         self._emit = emit
         self._later = later
@@ -70,23 +72,24 @@ class VirtualTransfers:
 
     def _send(self, effect: ef.Upload, at: int) -> None:
         digest = effect.manifest.digest
+        key = self._room, digest
         if not self._reaches_hub():
             self._later(RETRY_S, lambda: self._send(effect, at))
             return
-        if digest not in self._hub.blobs:
+        if key not in self._hub.blobs:
             node = self._disk.get(effect.path)
             if node is None or node.digest != digest:
                 self._emit(ev.UploadFailed(digest, f"{effect.path} changed while it was sent", True))
                 return
             pieces = _pieces(node.data, self.piece_bytes)
-            held = self._hub.pieces.setdefault(digest, set())
+            held = self._hub.pieces.setdefault(key, set())
             held.add(digest_of(pieces[at]))
             missing = [number for number, piece in enumerate(pieces) if digest_of(piece) not in held]
             if missing:
                 self._later(None, lambda: self._send(effect, missing[0]))
                 return
-            self._hub.blobs[digest] = node.data
-            del self._hub.pieces[digest]
+            self._hub.blobs[key] = node.data
+            del self._hub.pieces[key]
         self._emit(ev.Uploaded(digest, digest))
 
     def _receive(self, digest: Digest, ticket: int) -> None:
@@ -95,11 +98,12 @@ class VirtualTransfers:
         if not self._reaches_hub():
             self._later(RETRY_S, lambda: self._receive(digest, ticket))
             return
-        if digest not in self._hub.blobs:
+        data = self._hub.blobs.get((self._room, digest))
+        if data is None:
             self._emit(ev.FetchFailed(digest, "the hub does not have it", True))
             return
-        data, part = self._hub.blobs[digest], self._parts.get(digest, b"")
-        self._parts[digest] = part = data[: len(part) + self.piece_bytes]
+        part = data[: len(self._parts.get(digest, b"")) + self.piece_bytes]
+        self._parts[digest] = part
         if part != data:
             self._later(None, lambda: self._receive(digest, ticket))
             return

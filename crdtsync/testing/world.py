@@ -1,4 +1,4 @@
-"""One simulated world: a hub, replicas with their people, faults; from its seed alone.
+"""One simulated world: a hub, its rooms with replicas and people, faults; from its seed alone.
 
 A run is: join, be busy among faults, come to rest, be judged; then take turns, and be judged after each.
 """
@@ -8,36 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import permutations
 
 from crdtsync.core.replica.events import ConfirmRequested, RestoreRequested
 from crdtsync.testing.bots import Bot
 from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.editors import Editor
 from crdtsync.testing.faults import Faults
-from crdtsync.testing.oracles import (
-    Broken,
-    Ledger,
-    check_equal,
-    check_is,
-    check_nothing_doubled,
-    check_nothing_lost,
-    picture,
-)
-from crdtsync.testing.pages import Pages
-from crdtsync.testing.plan import BASIC, GROUPS, Plan
-from crdtsync.testing.programs import Programs
+from crdtsync.testing.hocuspocus_page import HocuspocusSocket
+from crdtsync.testing.oracles import Broken, Ledger, check_equal, check_is, picture
+from crdtsync.testing.plan import Plan
+from crdtsync.testing.room import Actor, Room
 from crdtsync.testing.small_limits import small_limits
-from crdtsync.testing.spellers import Speller
 from crdtsync.testing.typists import Typist
-from crdtsync.testing.unkept import Unkept
 from crdtsync.testing.virtual_hub import VirtualHub
-from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
 
 SETTLE_ROUNDS_MAX = 12
 FLUSH_MAX_S = 400.0
 REST_S = 12.0
 EVENTS_MAX = 60_000
+TOKENS_PER_ROOM = 0x8000
+"""What was written in one room is told from what was written in the other."""
 
 
 @dataclass(slots=True)
@@ -61,29 +53,26 @@ class World:
         self.clock = Clock()
         self.streams = Streams(seed)
         self.trace = Trace(self.clock, shown=shown)
-        self.ledger = Ledger()
         self._rng = self.streams["world"]
         self.hub = VirtualHub(self.clock, self.streams["hub"], self.trace)
-        self.replicas = [self._replica(number) for number in range(self.plan.replicas)]
-        self.people = [self._person(replica) for replica in self.replicas]
-        self._unkept = Unkept(self.hub, self.ledger, self.replicas)
-        self.pages = Pages(
-            self.clock, self.streams, self.trace, self.hub, self.ledger, self.replicas, self._unkept
-        )
-        self.programs = Programs(
-            self.clock, self.streams, self.trace, self.hub, self.ledger, self.replicas, self._unkept
-        )
-        self._faults = Faults(
+        self._sockets: list[HocuspocusSocket] = []
+        self.rooms = [self._room("room", "", self.plan.replicas, Ledger())]
+        if self.plan.neighbours:
+            self.rooms.append(self._room("next", "n", self.plan.neighbours, Ledger(first=TOKENS_PER_ROOM)))
+        self._faults = Faults(self.clock, self._rng, self.trace, self.hub, self.rooms)
+
+    def _room(self, name: str, prefix: str, replicas: int, ledger: Ledger) -> Room:
+        return Room(
+            name,
+            prefix,
+            replicas,
+            self.plan,
             self.clock,
-            self._rng,
+            self.streams,
             self.trace,
             self.hub,
-            self.replicas,
-            self.people,
-            self.pages,
-            self.programs,
-            self._unkept,
-            self.ledger,
+            ledger,
+            self._sockets,
         )
 
     def run(self) -> Result:
@@ -113,68 +102,30 @@ class World:
             self.trace.digest,
             self.clock.handled,
             sum(person.done for person in self._actors),
-            sum(replica.performed for replica in self.replicas),
+            sum(replica.performed for replica in self._replicas),
             self.clock.now_s,
         )
 
     @property
-    def _actors(self) -> list[Editor | Typist | Bot]:
-        return [*self.people, *self.pages.typists, *self.programs.bots]
+    def _actors(self) -> list[Actor]:
+        return [actor for room in self.rooms for actor in room.actors]
 
-    # -- the parts --------------------------------------------------------------------------------------
+    @property
+    def _replicas(self) -> list[VirtualReplica]:
+        return [replica for room in self.rooms for replica in room.replicas]
 
-    def _replica(self, number: int) -> VirtualReplica:
-        name = "abcdefgh"[number]
-        rng = self.streams[f"replica {name}"]
-        disks = self.plan.disks or ("plain",)
-        mode = disks[number % len(disks)]
-        replica = VirtualReplica(name, self.clock, rng, self.trace, self.hub, mode)
-        replica.link.latency_s = rng.choice([0.0005, 0.005, 0.05, 0.3])
-        replica.work_s = rng.choice([0.0003, 0.003, 0.03])
-        if "coarse" in self.plan.faults:
-            filesystem = replica.machine.filesystem
-            filesystem.tick_ns = rng.choice([4_000_000, 1_000_000_000, 2_000_000_000])
-            filesystem.reuses_numbers = True
-        if "power" in self.plan.faults:
-            replica.machine.filesystem.order(rng.choice([Ordering.ORDERED, Ordering.JUMPING]))
-        if "pieces" in self.plan.faults:
-            replica.transfers.piece_bytes = 4
-        if "hints" in self.plan.faults:
-            replica.pace.overflows = replica.pace.doubled = 0.05
-            replica.pace.watch_delay_s = rng.choice([0.001, 0.1])
-        return replica
-
-    def _person(self, replica: VirtualReplica) -> Editor:
-        actions = dict(BASIC)
-        for group in sorted(self.plan.groups):
-            for action, weight in GROUPS[group].items():
-                actions[action] = actions.get(action, 0) + weight
-        if self.plan.disks:
-            actions["respell"] = 3
-        rng = self.streams[f"person {replica.name}"]
-        person = (Speller if self.plan.disks else Editor)(
-            replica.name,
-            self.clock,
-            rng,
-            self.trace,
-            replica.disk,
-            self.ledger,
-            actions,
-            replica.machine.holds,
-            replica.has_read,
-        )
-        if "races" in self.plan.faults:
-            replica.race = lambda path: person.save_racing(path) if rng.random() < 0.2 else None
-        return person
+    @property
+    def _people(self) -> list[Editor]:
+        return [person for room in self.rooms for person in room.people]
 
     def _join(self) -> None:
-        for replica, person in zip(self.replicas, self.people, strict=True):
-            for _ in range(self._rng.choice([0, 0, 2])):
-                person.act()
-            replica.start()
-            self._wait(self._rng.choice([0.0, 0.1, 3.0]))
-        self.pages.open(self.plan.typists, self.plan.hocuspocus)
-        self.programs.open(self.plan.bots, blobs="hub_restore" not in self.plan.faults)
+        for room in self.rooms:
+            for replica, person in zip(room.replicas, room.people, strict=True):
+                for _ in range(self._rng.choice([0, 0, 2])):
+                    person.act()
+                replica.start()
+                self._wait(self._rng.choice([0.0, 0.1, 3.0]))
+            room.open()
 
     def _wait(self, for_s: float) -> None:
         self.clock.run_until(self.clock.now_s + for_s)
@@ -183,11 +134,11 @@ class World:
         """From here on nothing fails, and everyone is there."""
         self.trace.note("----", "calm")
         self._faults.end()
-        self._until(lambda: not any(person.busy for person in self.people), 10.0, "people finish")
+        self._until(lambda: not any(person.busy for person in self._people), 10.0, "people finish")
         self._until(lambda: self.hub.drained, 120.0, "reading")
         self._wait(2.0)  # a page may not have heard yet that the hub it knows is gone
-        self.pages.calm(self._until)
-        self.programs.calm()
+        for room in self.rooms:
+            room.calm(self._until)
 
     # -- coming to rest ---------------------------------------------------------------------------------
 
@@ -196,10 +147,9 @@ class World:
         for _ in range(SETTLE_ROUNDS_MAX):
             before = self._activity()
             self._attend()
-            numbers = [(replica, replica.flush()) for replica in self.replicas]
-            programs_settled = self.programs.settle()
+            rooms_settled = [room.settle() for room in self.rooms]
             self._until(
-                lambda: programs_settled() and all(number in replica.flushed for replica, number in numbers),  # noqa: B023
+                lambda: all(settled() for settled in rooms_settled),  # noqa: B023
                 FLUSH_MAX_S,
                 "flush",
             )
@@ -211,7 +161,7 @@ class World:
     def _attend(self) -> bool:
         """People see to what asks for their attention; whether one of them had files brought back."""
         restored = False
-        for replica, person in zip(self.replicas, self.people, strict=True):
+        for replica, person in zip(self._replicas, self._people, strict=True):
             assert replica.engine is not None
             asked = {each.path: each.kind for each in replica.engine.status.attention}
             for path in [path for path, kind in asked.items() if kind == "failed"]:
@@ -227,10 +177,7 @@ class World:
         return (
             self.hub.updates,
             sorted(self.hub.blobs),
-            *(replica.performed for replica in self.replicas),
-            *(tuple(picture(replica).items()) for replica in self.replicas),
-            *self.pages.activity(),
-            *self.programs.activity(),
+            *(room.activity() for room in self.rooms),
         )
 
     def _until(self, enough: Callable[[], bool], at_most_s: float, what: str) -> None:
@@ -240,52 +187,51 @@ class World:
             return self.clock.handled - handled > EVENTS_MAX
 
         self.clock.run_until(self.clock.now_s + at_most_s, lambda: enough() or busy())
-        for replica in self.replicas:
+        for replica in self._replicas:
             if replica.halted is not None:
                 raise Broken("halted", f"{replica.name}: {replica.halted}")
         if not enough():
             states = [
                 f"{replica.name}: {replica.engine.status if replica.engine else 'down'}"
-                for replica in self.replicas
+                for replica in self._replicas
             ]
             raise Broken("busy" if busy() else "stuck", f"{what} does not end; {'; '.join(states)}")
 
     def _ignore_nothing(self) -> None:
         """What was somebody's own comes to the room: only then can everyone have the same."""
-        while found := [person.name for person in self.people if person.ignore_nothing()]:
+        while found := [person.name for person in self._people if person.ignore_nothing()]:
             self.trace.note("----", f"{' '.join(found)} ignore nothing")
             self.settle()
 
     def _judge(self) -> None:
-        check_equal(self.replicas)
-        self.pages.judge(self.streams["pages"], self._until)
-        self.programs.judge(self.replicas[0])
-        if "ignores" not in self.plan.groups:  # what was ignored here and moved elsewhere is two files
-            check_nothing_doubled(self.replicas, self.ledger)
-        check_nothing_lost(self.ledger, self.replicas)
+        for room in self.rooms:
+            room.judge(self._until)
+        for room, other in permutations(self.rooms, 2):
+            room.check_apart(other)
         before = self._activity()
         self._wait(REST_S)
         if self._activity() != before:
             raise Broken("echo", "something goes on although everything was settled")
 
     def _take_turn(self) -> None:
-        """One person does one thing while everyone is at rest: everyone gets just that."""
+        """One person does one thing while everyone is at rest: everyone in that room gets just that."""
         person = self._rng.choice(self._actors)
+        room = next(room for room in self.rooms if person in room.actors)
         if isinstance(person, Typist):
-            self.pages.take_turn(person, self.settle)
-            check_equal(self.replicas)
+            room.pages.take_turn(person, self.settle)
+            check_equal(room.replicas)
             return
         if isinstance(person, Bot):
-            self.programs.take_turn(person, self.settle)
-            check_equal(self.replicas)
+            room.programs.take_turn(person, self.settle)
+            check_equal(room.replicas)
             return
         person.act()
         self._until(lambda: not person.busy, 10.0, "people finish")
         self._wait(2.0)
         restored = self._attend()
-        replica = next(replica for replica in self.replicas if replica.name == person.name)
+        replica = room.replicas[room.people.index(person)]
         expected = picture(replica)
         self.settle()
-        check_equal(self.replicas)
+        check_equal(room.replicas)
         if not restored:
-            check_is(expected, replica, self.replicas)
+            check_is(expected, replica, room.replicas)

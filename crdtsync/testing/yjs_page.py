@@ -20,10 +20,18 @@ class YjsPage(Page):
     """What is said while it is offline is not said again: the next step 2 has it."""
 
     def __init__(
-        self, name: str, clock: Clock, rng: Random, trace: Trace, hub: VirtualHub, path: str, latency_s: float
+        self,
+        name: str,
+        clock: Clock,
+        rng: Random,
+        trace: Trace,
+        hub: VirtualHub,
+        room: str,
+        path: str,
+        latency_s: float,
     ) -> None:
-        super().__init__(name, clock, rng, trace, path, state=None)
-        door = YjsDoor("room", path, None)
+        super().__init__(name, clock, rng, trace, room, path, state=None)
+        door = YjsDoor(room, path, None)
         self._socket = PageSocket(clock, rng, hub, door, latency_s, self._begin, self._received, self._ended)
         self._renew()
 

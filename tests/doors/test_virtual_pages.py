@@ -47,8 +47,8 @@ from crdtsync.testing.page import Page
 from crdtsync.testing.virtual_hub import Line, VirtualHub
 from crdtsync.testing.yjs_page import YjsPage
 from tests.doors.node import HOCUSPOCUS, Y_WEBSOCKET, Node, Peer, missing, need
+from tests.waiting import DEADLINE_S, until
 
-DEADLINE_S = 60.0
 PATH = "a.md"
 CLIENTS = (Y_WEBSOCKET[0], HOCUSPOCUS[0])
 
@@ -69,11 +69,9 @@ class Hub:
     """How many steps 2 are due."""
     send: Callable[[bytes], None] = lambda frame: None
     end: Callable[[int, str], None] = lambda code, reason: None
-    news: Callable[[], None] = lambda: None
 
     def opened(self) -> None:
         self.heard.append("opened")
-        self.news()
 
     def go_away(self) -> None:
         self.here = False
@@ -103,7 +101,6 @@ class Hub:
                     self._take(self._short(name), message)
                 case other:
                     self.heard.append(other)
-        self.news()
 
     def _take(self, name: str, message: object) -> None:
         self.heard.append((name, message))
@@ -206,16 +203,16 @@ async def in_memory(named: bool, story: Story) -> Hub:
 
     def open_page(path: str = PATH, session: bool = False) -> Client:
         if not named:
-            return VirtualClient(YjsPage("p", clock, rng, Trace(clock), virtual, path, 0.001))
+            return VirtualClient(YjsPage("p", clock, rng, Trace(clock), virtual, "room", path, 0.001))
         if not sockets:
             sockets.append(HocuspocusSocket(clock, rng, virtual, 0.001))
         name = str(len(sockets[0].pages) + 1) if session else ""
-        return VirtualClient(HocuspocusPage("p", clock, rng, Trace(clock), sockets[0], path, name))
+        return VirtualClient(HocuspocusPage("p", clock, rng, Trace(clock), sockets[0], "room", path, name))
 
-    async def until(holds: Callable[[], bool]) -> None:
+    async def wait(holds: Callable[[], bool]) -> None:
         assert clock.run_until(clock.now_s + DEADLINE_S, holds)
 
-    await story(hub, open_page, until)
+    await story(hub, open_page, wait)
     return hub
 
 
@@ -271,8 +268,7 @@ async def served(hub: Hub) -> AsyncIterator[Server]:
 
 
 async def in_node(client: str, named: bool, story: Story) -> Hub:
-    hub, changed, peers = Hub(named), asyncio.Event(), list[Peer]()
-    hub.news = changed.set
+    hub, peers = Hub(named), list[Peer]()
     with Node() as node:
         async with served(hub) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -283,12 +279,6 @@ async def in_node(client: str, named: bool, story: Story) -> Hub:
                 if not named:
                     peers[-1].do("present", state=None)  # as long as nobody is announced
                 return NodeClient(peers[-1])
-
-            async def until(holds: Callable[[], bool]) -> None:
-                async with asyncio.timeout(DEADLINE_S):
-                    while not holds():
-                        changed.clear()
-                        await asyncio.wait([asyncio.create_task(changed.wait())], timeout=0.05)
 
             await story(hub, open_page, until)
     return hub

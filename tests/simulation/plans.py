@@ -11,4 +11,6 @@ def plain_plan(seed: int) -> Plan:
     """No Yjs clients, no ignore files, and none of the later faults."""
     plan = Plan.of_seed(seed)
     groups, faults = plan.groups - {"ignores"}, plan.faults - set(LATER_FAULTS)
-    return replace(plan, typists=0, hocuspocus=0, turns=Plan().turns, groups=groups, faults=faults)
+    return replace(
+        plan, typists=0, hocuspocus=0, neighbours=0, turns=Plan().turns, groups=groups, faults=faults
+    )

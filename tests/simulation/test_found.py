@@ -522,9 +522,9 @@ def test_the_last_file_of_a_blob_that_the_hub_lost_is_not_replaced() -> None:
     scene.a.link.unplug()
     scene.save(scene.a, "x.bin", first)
     scene.save(scene.b, "x.bin", second)
-    assert scene.within(5.0, lambda: digest_of(second) in scene.hub.blobs)
+    assert scene.within(5.0, lambda: ("room", digest_of(second)) in scene.hub.blobs)
     scene.wait(1.0)
-    scene.hub.blobs.pop(digest_of(second))
+    scene.hub.blobs.pop(("room", digest_of(second)))
     scene.a.link.online = True
     scene.rest()
     found = [scene.b.disk.nodes[path].data for path in scene.paths(scene.b)]

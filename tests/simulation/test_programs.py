@@ -11,6 +11,7 @@ from crdtsync.testing.bots import WITH_BLOBS
 from crdtsync.testing.folder_program import FolderProgram
 from crdtsync.testing.oracles import Broken
 from crdtsync.testing.plan import Plan
+from crdtsync.testing.room import Room
 from crdtsync.testing.room_program import RoomProgram
 from crdtsync.testing.world import World
 
@@ -31,29 +32,30 @@ def test_programs_of_both_kinds_do_all_that_a_library_offers() -> None:
         told: list[str] = []
         world = World(seed, BUSY, shown=told.append)
         world.run()
-        for bot in world.programs.bots:
+        for bot in world.rooms[0].programs.bots:
             lines = [line.split() for line in told if f" {bot.name} PERSON " in line]
             done[type(bot.program)].update(words[3] for words in lines)
     assert done[RoomProgram] == WITH_BLOBS.keys()
     assert done[FolderProgram] == WITH_BLOBS.keys() - {"blob"}
 
 
-def in_memory(seed: int) -> tuple[World, RoomProgram]:
+def in_memory(seed: int) -> tuple[Room, RoomProgram]:
     world = World(seed, replace(BUSY, turns=0, bots=4))
     world.run()
-    return world, next(bot.program for bot in world.programs.bots if isinstance(bot.program, RoomProgram))
+    (room,) = world.rooms
+    return room, next(bot.program for bot in room.programs.bots if isinstance(bot.program, RoomProgram))
 
 
 def test_a_program_that_has_something_else_than_the_folders_is_noticed() -> None:
-    world, program = in_memory(3)
+    room, program = in_memory(3)
     program.link.unplug()
     program.make_folder("of my own")
     with pytest.raises(Broken, match="program: "):
-        world.programs.judge(world.replicas[0])
+        room.programs.judge(room.replicas[0])
 
 
 def test_a_program_that_was_not_told_of_a_change_is_noticed() -> None:
-    world, program = in_memory(3)
+    room, program = in_memory(3)
     program.write("open.md", lambda _: "text\n")
     placed = program.at("open.md")
     assert placed is not None
@@ -62,7 +64,7 @@ def test_a_program_that_was_not_told_of_a_change_is_noticed() -> None:
     program.edit(placed.entry, Edit(0, 0, "more "))
     program.told[placed.entry] = told
     with pytest.raises(Broken, match="told: "):
-        world.programs.judge(world.replicas[0])
+        room.programs.judge(room.replicas[0])
 
 
 @pytest.mark.parametrize(

@@ -60,5 +60,5 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, ...]]]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_line_is_torn_and_no_two_are_joined(seed: int, faults: list[tuple[str, ...]]) -> None:
-    World(seed, replace(Plan.of_seed(seed), hocuspocus=0, turns=0)).run()
+    World(seed, replace(Plan.of_seed(seed), hocuspocus=0, neighbours=0, turns=0)).run()
     assert not faults

@@ -1,0 +1,172 @@
+"""One room of a world: its replicas, the people at them, its pages and programs, and who wrote what there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from crdtsync.testing.bots import Bot
+from crdtsync.testing.clock import Clock, Streams, Trace
+from crdtsync.testing.editors import Editor
+from crdtsync.testing.hocuspocus_page import HocuspocusSocket
+from crdtsync.testing.oracles import (
+    Broken,
+    Ledger,
+    check_equal,
+    check_nothing_doubled,
+    check_nothing_lost,
+    picture,
+)
+from crdtsync.testing.pages import Pages, Until
+from crdtsync.testing.plan import BASIC, GROUPS, Plan
+from crdtsync.testing.programs import Programs
+from crdtsync.testing.spellers import Speller
+from crdtsync.testing.tokens import is_common, token_name, tokens
+from crdtsync.testing.typists import Typist
+from crdtsync.testing.unkept import Unkept
+from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.virtual_power import Ordering
+from crdtsync.testing.virtual_replica import VirtualReplica
+
+Actor: TypeAlias = Editor | Typist | Bot
+
+
+class Room:
+    """``prefix`` begins the names of all who are in it; ``sockets`` are those of all rooms."""
+
+    def __init__(
+        self,
+        name: str,
+        prefix: str,
+        replicas: int,
+        plan: Plan,
+        clock: Clock,
+        streams: Streams,
+        trace: Trace,
+        hub: VirtualHub,
+        ledger: Ledger,
+        sockets: list[HocuspocusSocket],
+    ) -> None:
+        self.name = name
+        self.ledger = ledger
+        self._plan = plan
+        self._clock = clock
+        self._streams = streams
+        self._trace = trace
+        self._hub = hub
+        self.replicas = [self._replica(prefix, number) for number in range(replicas)]
+        self.people = [self._person(replica) for replica in self.replicas]
+        self.unkept = Unkept(name, hub, ledger, self.replicas)
+        self.pages = Pages(
+            name, prefix, clock, streams, trace, hub, ledger, self.replicas, self.unkept, sockets
+        )
+        self.programs = Programs(name, prefix, clock, streams, trace, hub, ledger, self.replicas, self.unkept)
+
+    @property
+    def actors(self) -> list[Actor]:
+        return [*self.people, *self.pages.typists, *self.programs.bots]
+
+    def person_at(self, replica: VirtualReplica) -> Editor:
+        return self.people[self.replicas.index(replica)]
+
+    def _replica(self, prefix: str, number: int) -> VirtualReplica:
+        name = prefix + "abcdefgh"[number]
+        rng = self._streams[f"replica {name}"]
+        disks = self._plan.disks or ("plain",)
+        mode = disks[number % len(disks)]
+        replica = VirtualReplica(name, self._clock, rng, self._trace, self._hub, mode, self.name)
+        replica.link.latency_s = rng.choice([0.0005, 0.005, 0.05, 0.3])
+        replica.work_s = rng.choice([0.0003, 0.003, 0.03])
+        faults = self._plan.faults
+        if "coarse" in faults:
+            filesystem = replica.machine.filesystem
+            filesystem.tick_ns = rng.choice([4_000_000, 1_000_000_000, 2_000_000_000])
+            filesystem.reuses_numbers = True
+        if "power" in faults:
+            replica.machine.filesystem.order(rng.choice([Ordering.ORDERED, Ordering.JUMPING]))
+        if "pieces" in faults:
+            replica.transfers.piece_bytes = 4
+        if "hints" in faults:
+            replica.pace.overflows = replica.pace.doubled = 0.05
+            replica.pace.watch_delay_s = rng.choice([0.001, 0.1])
+        return replica
+
+    def _person(self, replica: VirtualReplica) -> Editor:
+        actions = dict(BASIC)
+        for group in sorted(self._plan.groups):
+            for action, weight in GROUPS[group].items():
+                actions[action] = actions.get(action, 0) + weight
+        if self._plan.disks:
+            actions["respell"] = 3
+        rng = self._streams[f"person {replica.name}"]
+        person = (Speller if self._plan.disks else Editor)(
+            replica.name,
+            self._clock,
+            rng,
+            self._trace,
+            replica.disk,
+            self.ledger,
+            actions,
+            replica.machine.holds,
+            replica.has_read,
+        )
+        if "races" in self._plan.faults:
+            replica.race = lambda path: person.save_racing(path) if rng.random() < 0.2 else None
+        return person
+
+    # -- its run ----------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Once its replicas have joined: its pages and programs."""
+        self.pages.open(self._plan.typists, self._plan.hocuspocus)
+        self.programs.open(self._plan.bots, blobs="hub_restore" not in self._plan.faults)
+
+    def calm(self, until: Until) -> None:
+        """From here on nothing fails, and everyone is there."""
+        self.pages.calm(until)
+        self.programs.calm()
+
+    def settle(self) -> Callable[[], bool]:
+        """Returns what tells whether all have settled from here on."""
+        numbers = [(replica, replica.flush()) for replica in self.replicas]
+        programs_settled = self.programs.settle()
+        return lambda: programs_settled() and all(number in replica.flushed for replica, number in numbers)
+
+    def activity(self) -> tuple[object, ...]:
+        return (
+            *(replica.performed for replica in self.replicas),
+            *(tuple(picture(replica).items()) for replica in self.replicas),
+            *self.pages.activity(),
+            *self.programs.activity(),
+        )
+
+    # -- what must hold of it ---------------------------------------------------------------------------
+
+    def judge(self, until: Until) -> None:
+        check_equal(self.replicas)
+        self.pages.judge(until)
+        self.programs.judge(self.replicas[0])
+        if "ignores" not in self._plan.groups:  # what was ignored here and moved elsewhere is two files
+            check_nothing_doubled(self.replicas, self.ledger)
+        check_nothing_lost(self.ledger, self.replicas)
+
+    def check_apart(self, other: Room) -> None:
+        """Nothing that was written in the other room is known to anyone here, nor who is there."""
+        foreign = {token for token in other.ledger.born if not is_common(token)}
+        for where, data in self._contents():
+            for token in sorted(tokens(data) & foreign):
+                raise Broken("apart", f"{token_name(token)} of {other.name} is in {where} of {self.name}")
+        theirs = {actor.name for actor in other.actors}
+        for replica in self.replicas:
+            assert replica.engine is not None
+            if met := theirs & {peer.name for peer in replica.engine.status.peers}:
+                raise Broken("apart", f"{replica.name} meets {sorted(met)} of {other.name}")
+
+    def _contents(self) -> Iterator[tuple[str, bytes]]:
+        for replica in self.replicas:
+            yield from (("a file", data) for data in replica.machine.contents())
+            yield from (("a state", text.encode()) for text in replica.store.texts())
+        yield from (("the log", text.text.encode()) for _, text in self._hub.store.texts(self.name))
+        yield from (("a blob", data) for data in self._hub.blobs_of(self.name).values())
+        yield from (("a page", typist.page.text.encode()) for typist in self.pages.typists)
+        yield from (("a program", text.encode()) for bot in self.programs.bots for text in bot.texts())
