@@ -20,6 +20,15 @@ def merged(base: str, ours: str, theirs: str) -> str:
     return apply_edits(theirs, rebase(base, ours, theirs))
 
 
+def test_a_han_character_that_is_gone_tells_as_much_as_a_short_word() -> None:
+    base, ours = (
+        "目\nthe 天 was 很好\n",
+        "目 and the sky was blue\n",
+    )  # no version of the line that it resembles
+    assert merged(base, ours, "1. " + base) == "1. " + ours
+    assert merged(base, "1. " + base, ours) == "1. " + ours
+
+
 LONG = " ".join(["many words of a paragraph"] * 4)
 ADD, MUL = "total = add(first, second)\n", "total = mul(first, second)\n"
 

@@ -27,14 +27,12 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final
 
 from crdtsync.core.text.diff import Edit, diff, size_of
-from crdtsync.core.text.words import inside_word, is_han, word_end, word_start, words
+from crdtsync.core.text.words import inside_word, telling_chars, word_end, word_start, words
 
 _TELLING_CHARS: Final = 8
 """New words of at least this many characters in all do not stand in a line of the save by chance."""
 _TELLING_LINE_CHARS: Final = 3
 """Of a line that is equal as a whole, this many will do."""
-_HAN_CHARS: Final = 3
-"""A Han character tells about as much as so many letters."""
 _AROUND: Final = 32
 """Half of the characters around an insertion must be there for its absence to mean something."""
 
@@ -91,11 +89,11 @@ def _lines_found(saved: str, current: str, version: str) -> Iterator[bool]:
     there = [set(words(line)) for line in saved.splitlines() if line not in known_lines]
     most = _most_often(known_lines)
     for line in set(current.splitlines()) - known_lines:
-        if line in saved_lines and _size((_seen(line) - most).elements()) >= _TELLING_LINE_CHARS:
+        if line in saved_lines and telling_chars((_seen(line) - most).elements()) >= _TELLING_LINE_CHARS:
             yield True
         new = _seen(line).keys() - known
-        if line not in saved_lines and _size(new) >= _TELLING_CHARS:
-            yield any(5 * _size(new & each) >= 4 * _size(new) for each in there)
+        if line not in saved_lines and telling_chars(new) >= _TELLING_CHARS:
+            yield any(_are_among(new, each) for each in there)
 
 
 def keeps_insertions(saved: str, later: str, older: str) -> bool:
@@ -129,11 +127,6 @@ def _most_often(lines: Iterable[str]) -> Counter[str]:
     for line in lines:
         most |= _seen(line)
     return most
-
-
-def _size(words: Iterable[str]) -> int:
-    """In characters; one that is a word by itself counts as a short word."""
-    return sum(_HAN_CHARS if is_han(word) else len(word) for word in words)
 
 
 def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
@@ -183,4 +176,9 @@ def _holds(version: str, edit: Edit, part: str, known: Set[str]) -> bool:
     found = set(words(edit.text))
     if new:
         found.update(words(_in_whole_words(version, edit)))
-    return bool(wanted) and 5 * _size((new or wanted) & found) >= 4 * _size(new or wanted)
+    return bool(wanted) and _are_among(new or wanted, found)
+
+
+def _are_among(wanted: Set[str], found: Set[str]) -> bool:
+    """Whether most of the words are, by what they tell."""
+    return 5 * telling_chars(wanted & found) >= 4 * telling_chars(wanted)

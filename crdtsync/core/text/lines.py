@@ -17,7 +17,7 @@ from crdtsync.core.text.diff import Edit, apply_edits, diff, only_adds
 from crdtsync.core.text.interleave import joined_insertions
 from crdtsync.core.text.joining import Version, with_joined
 from crdtsync.core.text.standing import stand_in
-from crdtsync.core.text.words import word_end, word_start, words
+from crdtsync.core.text.words import telling_chars, word_end, word_start, words
 
 _PARAGRAPH_CHARS: Final = 80
 """Where more visible characters of a line are left than that, it is not put twice for two words."""
@@ -159,17 +159,17 @@ class Known:
 
     def letter(self, word: str) -> int:
         """How much each character of the word tells."""
-        return _UNIQUE // max(1, self._most[word])
+        return self._weight(word) // len(word)
 
     def _weight(self, word: str) -> int:
-        return len(word) * self.letter(word)
+        return telling_chars([word]) * (_UNIQUE // max(1, self._most[word]))
 
     def is_elsewhere(self, line: str, version: str | None, in_theirs: bool) -> bool:
         """Whether two thirds of what tells this line of the base from others stand in ours, or theirs, but
         not in its version there."""
         rare = {word for word in _telling(line) if self._counts[word] == 1} - set(words(version or ""))
         there = rare & self._there[in_theirs].keys()
-        telling = sum(map(len, there)) >= _TELLING_CHARS
+        telling = telling_chars(there) >= _TELLING_CHARS
         return telling and 3 * sum(map(self._weight, there)) >= 2 * sum(map(self._weight, rare))
 
     @cached_property

@@ -29,6 +29,9 @@ _LETTER = rf"[^\W{_SPACELESS}]"
 _LETTERS = rf"[^\W{_SPACELESS}]*"
 _LETTERS_BEFORE = rf"[^\W{_SPACELESS}]*\Z"
 
+_HAN_CHARS: Final = 3
+"""A Han character tells about as much as so many letters."""
+
 WORD_MAX: Final = 64
 """Longer runs of letters are data, not words."""
 
@@ -57,6 +60,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def is_han(word: str) -> bool:
     """Whether it is a Han character: no letter, but a word by itself."""
     return len(word) == 1 and _compiled(f"[{_HAN}]").match(word) is not None
+
+
+def telling_chars(words: Iterable[str]) -> int:
+    """How much the words tell, in letters."""
+    return sum(_HAN_CHARS if is_han(word) else len(word) for word in words)
 
 
 def words(text: str) -> list[str]:
