@@ -30,7 +30,7 @@ AGREED = Synced(EntryId("ab" * 12), "a.md", Kind.TEXT, digest_of_text(FIRST), Fa
 
 
 def found(saved: str, *, torn: bool = False, log: list[bytes] = LOG) -> Moment | None:
-    return moment_of(log, AGREED, saved, torn=torn)
+    return moment_of(log, AGREED, FIRST, saved, torn=torn)
 
 
 def test_a_text_that_the_room_had_since_is_found_and_so_is_an_edit_of_it() -> None:
@@ -62,11 +62,53 @@ def test_of_a_very_long_log_nobody_can_tell(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_was_before_the_agreement_or_is_not_of_its_past_is_not_found() -> None:
     agreed = AGREED._replace(digest=digest_of_text(SECOND), state_vector=VECTORS[1])
-    assert moment_of(LOG, agreed, FIRST, torn=False) is None
-    assert moment_of(LOG, agreed, THIRD, torn=False) == Moment(THIRD, VECTORS[2])
+    assert moment_of(LOG, agreed, SECOND, FIRST, torn=False) is None
+    assert moment_of(LOG, agreed, SECOND, THIRD, torn=False) == Moment(THIRD, VECTORS[2])
     elsewhere = agreed._replace(state_vector=VECTORS[2])
-    assert moment_of(LOG, elsewhere, THIRD, torn=False) is None
-    assert moment_of([], agreed, THIRD, torn=False) is None
+    assert moment_of(LOG, elsewhere, SECOND, THIRD, torn=False) is None
+    assert moment_of([], agreed, SECOND, THIRD, torn=False) is None
+
+
+def test_after_a_save_that_was_merged_with_what_others_did_each_text_that_had_it_is_one_since() -> None:
+    stood = "zero\n" + FIRST
+    log, vectors = history(FIRST, stood + "two there\n", stood + "two there\nthree more\n")
+    agreed = AGREED._replace(digest=digest_of_text(stood), state_vector=vectors[1])
+    saved = stood + "two there\nthree more\nfour\n"
+    assert moment_of(log, agreed, stood, saved, torn=False) == Moment(saved[:-5], vectors[2])
+    assert moment_of(log, agreed, stood, stood + "two there\n", torn=False) == Moment(
+        stood + "two there\n", vectors[1]
+    )
+    assert moment_of(log, agreed, stood, FIRST, torn=False) is None, "it lacks the save"
+    assert moment_of(log, agreed, None, saved, torn=False) is None, "what stood there is not known"
+
+
+def test_after_such_a_save_too_what_its_author_had_is_found_though_others_changed_the_text_at_once() -> None:
+    saver = TextDocument(1)
+    first = saver.edit(diff("", FIRST))
+    author, other = TextDocument(2, [first]), TextDocument(3, [first])
+    log = [first, other.edit(diff(FIRST, SECOND))]
+    stood = "zero\n" + FIRST
+    save = saver.edit(diff(FIRST, stood))
+    agreed = AGREED._replace(digest=digest_of_text(stood), state_vector=saver.state_vector)
+    for document in (author, other):
+        document.apply_update(log[1])
+        document.apply_update(save)
+    log += [
+        save,
+        other.edit(diff(other.text, THIRD)),
+        author.edit(diff(author.text, "zero at once\n" + SECOND)),
+    ]
+    there = Moment(author.text, author.state_vector)
+    assert moment_of(log, agreed, stood, author.text, torn=False) == there
+
+
+def test_a_save_that_only_adds_to_a_text_was_made_from_that_though_a_short_line_goes_on_in_it() -> None:
+    log, vectors = history(FIRST, "2\nline of the room\n", "2\nline of the whole room\n")
+    assert found("2 with words\nline of the room [checked]\n", log=log) == Moment(
+        "2\nline of the room\n", vectors[1]
+    )
+    log, _ = history(FIRST, FIRST + "milk\n")
+    assert found(FIRST + "milk and honey\n", log=log) is None, "by chance, it may be"
 
 
 def test_an_update_that_cannot_be_read_is_left_out() -> None:
@@ -83,14 +125,14 @@ def test_what_its_author_had_is_found_though_others_changed_the_text_at_once() -
     log = [first, other.edit(diff(base, "for all\n")), author.edit(diff(base, ours))]
     assert TextDocument(0, log).text == " [checked]one line more\n", "nobody's text"
     there = Moment(ours, author.state_vector)
-    assert moment_of(log, agreed, ours, torn=False) == there
-    assert moment_of(log, agreed, ours[:-5], torn=True) == there
-    assert moment_of(log, agreed, ours[:-5], torn=False) is None
+    assert moment_of(log, agreed, base, ours, torn=False) == there
+    assert moment_of(log, agreed, base, ours[:-5], torn=True) == there
+    assert moment_of(log, agreed, base, ours[:-5], torn=False) is None
 
     other.apply_update(log[2])
     on_both = other.edit([Edit(0, 0, "on top of both\n")])
-    assert moment_of([b"\xff", *log[:2], b"\xff", *log[2:], on_both], agreed, ours, torn=False) == there
+    assert moment_of([b"\xff", *log[:2], b"\xff", *log[2:], on_both], agreed, base, ours, torn=False) == there
     merged = author.diff_update(vector)
     author.apply_update(on_both)
-    assert moment_of([*log[:2], author.diff_update(vector)], agreed, ours, torn=False) is None
-    assert moment_of([*log[:2], merged], agreed, ours, torn=False) == there
+    assert moment_of([*log[:2], author.diff_update(vector)], agreed, base, ours, torn=False) is None
+    assert moment_of([*log[:2], merged], agreed, base, ours, torn=False) == there

@@ -48,7 +48,9 @@ class Bases:
             return None
         if documents.text_digest(entry) == agreed.digest:
             return None
-        return moment_of(documents.log(entry), agreed, saved, torn=entry in self._state.rebooted)
+        assert agreed.digest is not None
+        stood, torn = documents.version(entry, agreed.digest), entry in self._state.rebooted
+        return moment_of(documents.log(entry), agreed, stood, saved, torn=torn)
 
     def whole(self, entry: EntryId, base: str, left: str) -> str:
         """The text that was being saved on top of ``base`` when a power cut left this of it."""

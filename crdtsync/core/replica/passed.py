@@ -11,18 +11,21 @@ from itertools import chain
 from typing import Final
 
 from crdtsync.core.replica.records import Synced
+from crdtsync.core.text.diff import diff
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.rebase import includes
 from crdtsync.core.text.statevector import covers
 from crdtsync.core.text.torn import looks_torn
 from crdtsync.core.text.update import check_update
-from crdtsync.core.text.words import words
+from crdtsync.core.text.words import telling_chars, words
 from crdtsync.core.values.digests import Digest, digest_of_text
 from crdtsync.core.values.late import dataclass
 from crdtsync.errors import MalformedUpdate
 
 _READ_MAX_CHARS: Final = 8 << 20
 """Of all texts looked at; costs 0.05 s."""
+_TELLING_CHARS: Final = 8
+"""New words of at least this many characters in all do not stand in a save by chance."""
 _COMPARED_MAX_CHARS: Final = 1 << 20
 """Of those that are compared word by word, the latest ones; costs 0.2 s."""
 
@@ -35,40 +38,55 @@ class Moment:
     state_vector: bytes
 
 
-def moment_of(log: Sequence[bytes], agreed: Synced, saved: str, *, torn: bool) -> Moment | None:
+def moment_of(
+    log: Sequence[bytes], agreed: Synced, stood: str | None, saved: str, *, torn: bool
+) -> Moment | None:
     """The last moment since the agreement whose text was saved, or was changed and then saved.
 
     ``log`` are all updates of the text in the order in which they came; who made one may not have had what
-    others did at once. ``torn``: a power cut may have left only the beginning. None if there was no such
-    moment, or nobody can tell: a log may be one update by now.
+    others did at once. ``stood``: the agreed text, if it is known. ``torn``: a power cut may have left only
+    the beginning. None if there was no such moment, or nobody can tell: a log may be one update by now.
     """
-    since: list[Moment] = []
-    agreed_at = 0
+    since: list[tuple[int, Moment]] = []
+    merged: list[tuple[int, Moment]] = []
     for at, moment in _moments(log):
         if digest_of_text(moment.text) == agreed.digest:
-            agreed_at = at
-            since = [moment]  # what was before that had been seen, and may have been gone back to
+            since = [(at, moment)]  # what was before that had been seen, and may have been gone back to
         elif since:
-            since.append(moment)
-    if not since or not covers(since[0].state_vector, agreed.state_vector):
+            since.append((at, moment))
+        elif covers(moment.state_vector, agreed.state_vector):
+            merged.append((at, moment))
+    if merged and not since and stood is not None:
+        # a save of this disk, which was never what the room had: others' edits were in that already
+        since = [(merged[0][0], Moment(stood, agreed.state_vector)), *merged]
+    if not since:
         return None
-    base, *since = since
-    since.reverse()
-    for moment in chain(since, _alone(log[: agreed_at + 1], log[agreed_at + 1 :])):
+    (agreed_at, base), *after = since
+    if not covers(base.state_vector, agreed.state_vector):
+        return None
+    latest = [moment for _, moment in reversed(after)]
+    for moment in chain(latest, _alone(log[: agreed_at + 1], log[agreed_at + 1 :])):
         if moment.text == saved:
             return moment
         if torn and saved and moment.text.startswith(saved) and looks_torn(moment.text, saved):
             return moment
     known, there = set(words(base.text)), set(words(saved))
     compared_chars = 0
-    for moment in since:
+    for moment in latest:
         compared_chars += len(moment.text)
         if compared_chars > _COMPARED_MAX_CHARS:
             break
         new = set(words(moment.text)) - known
-        if new and new <= there and includes(base.text, moment.text, saved):
+        if new and new <= there and (includes(base.text, moment.text, saved) or _goes_on(moment, saved, new)):
             return moment
     return None
+
+
+def _goes_on(moment: Moment, saved: str, new: Iterable[str]) -> bool:
+    """Whether the save has all of that text and more, which cannot be by chance."""
+    return telling_chars(new) >= _TELLING_CHARS and all(
+        edit.start == edit.end for edit in diff(moment.text, saved)
+    )
 
 
 def was_text(log: Iterable[bytes], digest: Digest) -> bool:
