@@ -6,7 +6,9 @@ made, and which can be made in the text of the other side before anything is com
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 
 from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.text.words import inside_word
@@ -42,20 +44,23 @@ def breaks_apart(base: str, ours: Sequence[Edit], theirs: Sequence[Edit]) -> tup
     for edit in theirs:
         if (line := _line(base, edit)) in broken:
             broken[line].update(edit.text.split())
-    in_base = [
-        edit
-        for edit in ours
-        if _breaks(base, edit)
-        and (line := _line(base, edit)) in broken
-        and broken[line].isdisjoint(edit.text.split())
-        and all(other.end < edit.start or edit.start < other.start for other in theirs)
-    ]
-    in_theirs = []
-    for edit in in_base:
-        at = edit.start + sum(
-            len(other.text) - other.end + other.start for other in theirs if other.end < edit.start
-        )
-        in_theirs.append(Edit(at, at, edit.text))
+    starts = [edit.start for edit in theirs]
+    shifts = [0, *accumulate(len(edit.text) - edit.end + edit.start for edit in theirs)]
+    in_base, in_theirs = [], []
+    for edit in ours:
+        before = bisect_left(starts, edit.start)
+        if (
+            _breaks(base, edit)
+            and (line := _line(base, edit)) in broken
+            and broken[line].isdisjoint(edit.text.split())
+            and all(
+                other.end < edit.start or edit.start < other.start
+                for other in theirs[max(0, before - 1) : before + 1]
+            )
+        ):
+            at = edit.start + shifts[before]
+            in_base.append(edit)
+            in_theirs.append(Edit(at, at, edit.text))
     return in_base, in_theirs
 
 
@@ -65,7 +70,7 @@ def _breaks(base: str, edit: Edit) -> bool:
 
 
 def _is_within(base: str, position: int) -> bool:
-    return "\n" not in f"\n{base}"[position : position + 2]
+    return position > 0 and "\n" not in base[position - 1 : position + 1]
 
 
 def _line(base: str, edit: Edit) -> int:
