@@ -11,14 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
 from crdtsync.adapters.replica_store import ReplicaStore
-from crdtsync.core.replica.records import (
-    AddUpdate,
-    AddVersion,
-    DropVersions,
-    Record,
-    ReplaceUpdates,
-    Version,
-)
+from crdtsync.core.replica.effects import Effect
+from crdtsync.core.replica.records import AddUpdate, Record, Version
+from crdtsync.core.replica.unstored import Unstored
 from crdtsync.core.values.ids import DocumentId, EntryId
 
 LARGE_RECORDS: Final = 64
@@ -34,7 +29,12 @@ class StoreBeside:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="crdtsync-store")
         self._under_way: Future[None] | None = None
         self._records: Sequence[Record] = ()
-        """Of the transaction that is under way, or that failed and has yet to be tried again."""
+        """Of the transaction that is under way."""
+        self._unstored = Unstored(store)
+
+    def owing(self, effects: list[Effect]) -> list[Effect]:
+        """As ``Unstored.owing``: what they are to store will be given to be written."""
+        return self._unstored.owing(effects)
 
     def persist(self, records: Sequence[Record]) -> Future[None] | None:
         """Write all of the records in one transaction: now, or by the end of what is returned.
@@ -42,37 +42,24 @@ class StoreBeside:
         Either raises StoreError: then the same records have to be given again before any others.
         """
         self._settle()
-        self._records = records
+        self._unstored.add(records)
         if _is_large(records):
+            self._records = records
             self._under_way = self._threads.submit(self._store.persist, records)
             return self._under_way
         self._store.persist(records)
-        self._records = ()
+        self._unstored.stored(records)
         return None
 
     def updates(self, document: DocumentId) -> list[bytes]:
         """As ``ReplicaStore.updates``."""
         self._settle()
-        log = self._store.updates(document)
-        for record in self._records:
-            match record:
-                case AddUpdate(of, update) if of == document:
-                    log.append(update)
-                case ReplaceUpdates(of, updates) if of == document:
-                    log = list(updates)
-        return log
+        return self._unstored.updates(document)
 
     def versions(self, entry: EntryId) -> list[Version]:
         """As ``ReplicaStore.versions``."""
         self._settle()
-        found = self._store.versions(entry)
-        for record in self._records:
-            match record:
-                case AddVersion(version) if version.entry == entry:
-                    found = [version, *(v for v in found if v.digest != version.digest)]
-                case DropVersions(of, digests) if of == entry:
-                    found = [v for v in found if v.digest not in digests]
-        return found
+        return self._unstored.versions(entry)
 
     def shrink(self) -> bool:
         """As ``ReplicaStore.shrink``; while something is written, there may be more.
@@ -82,7 +69,7 @@ class StoreBeside:
         if self._under_way is not None and not self._under_way.done():
             return True
         self._settle()  # nobody else does while nothing happens, and the records are no longer needed
-        return not self._records and self._store.shrink()
+        return not self._unstored and self._store.shrink()
 
     def close(self) -> None:
         """Wait for what is under way; the store itself is its owner's to close."""
@@ -94,8 +81,8 @@ class StoreBeside:
             return
         wait([self._under_way])
         if self._under_way.exception() is None:
-            self._records = ()
-        self._under_way = None
+            self._unstored.stored(self._records)
+        self._under_way, self._records = None, ()
 
 
 def _is_large(records: Sequence[Record]) -> bool:

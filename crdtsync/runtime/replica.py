@@ -253,7 +253,7 @@ class Replica:
 
     def _handle(self, event: ev.Event) -> list[ef.Effect]:
         assert self._engine is not None
-        return self._programs.tell(self._engine.handle(event, self._now()))
+        return self._programs.tell(self._folder.records.owing(self._engine.handle(event, self._now())))
 
     def _until_due(self) -> float | None:
         assert self._engine is not None

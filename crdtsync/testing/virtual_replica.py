@@ -17,6 +17,7 @@ from crdtsync.core.replica.records import chain
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.steps import Outcome, Step
 from crdtsync.core.replica.together import together
+from crdtsync.core.replica.unstored import Unstored
 from crdtsync.core.values.digests import Digest
 from crdtsync.errors import FolderError, StoreError
 from crdtsync.testing.clock import Clock, Timer, Trace
@@ -69,6 +70,7 @@ class VirtualReplica:
         self.process: VirtualProcess | None = None
         self.link = VirtualLink(clock, rng, hub, self._opened, self._received, self._ended)
         self.store = MemoryReplicaStore()
+        self._unstored = Unstored(self.store)
         self.read_only = False
         self.boot: str | None = None
         """Another after every power cut; None has the machine tell."""
@@ -150,10 +152,11 @@ class VirtualReplica:
             return
         except Killed:
             return
+        self._unstored = Unstored(self.store)
         self.engine = ReplicaEngine(
             Identity(self.room, self.name, self.name, None, self.read_only),
             self.store.remembered(),
-            self.store,
+            self._unstored,
             self._rng,
             process.disk.ignored,
             self.differing,
@@ -285,8 +288,8 @@ class VirtualReplica:
 
     # -- effects ----------------------------------------------------------------------------------------
 
-    def _carry_out(self, effects: Sequence[ef.Effect]) -> None:
-        for effect in effects:
+    def _carry_out(self, effects: list[ef.Effect]) -> None:
+        for effect in self._unstored.owing(effects):
             if isinstance(effect, ef.ForPrograms):
                 self._untold.append(effect)
             else:
@@ -344,6 +347,7 @@ class VirtualReplica:
                 except StoreError:
                     self._owed.appendleft(effect)
                     raise
+                self._unstored.stored(records)
                 self._stored.add(records)
             case ef.SendText(data) | ef.SendBinary(data):
                 self.frames_sent += 1

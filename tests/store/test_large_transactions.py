@@ -11,6 +11,7 @@ import pytest
 
 from crdtsync.adapters.replica_store import ReplicaStore
 from crdtsync.adapters.replica_store_beside import LARGE_BYTES, LARGE_RECORDS, StoreBeside
+from crdtsync.core.replica.effects import Persist
 from crdtsync.core.replica.records import AddUpdate, AddVersion, DropVersions, PutMeta, Record, ReplaceUpdates
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.errors import StoreError
@@ -110,6 +111,24 @@ def test_who_reads_waits_for_what_is_under_way(tmp_path: Path) -> None:
     assert beside.versions(ENTRY) == [version(1)]
     assert beside.persist([AddUpdate(DOCUMENT, b"another")]) is None
     assert beside.updates(DOCUMENT) == [b"update", b"another"]
+    beside.close()
+    store.close()
+
+
+def test_what_has_to_wait_for_others_is_read_as_if_it_were_written(tmp_path: Path) -> None:
+    store = Halting(tmp_path / "state.db")
+    store.may.set()
+    beside = StoreBeside(store)
+    first, then = Persist((AddUpdate(DOCUMENT, b"1"),)), Persist((AddUpdate(DOCUMENT, b"2"),))
+    beside.owing([first])
+    store.failures = 1
+    with pytest.raises(StoreError):
+        beside.persist(first.records)
+    beside.owing([then])
+    assert beside.updates(DOCUMENT) == [b"1", b"2"]
+    beside.persist(first.records)
+    beside.persist(then.records)
+    assert beside.updates(DOCUMENT) == store.updates(DOCUMENT) == [b"1", b"2"]
     beside.close()
     store.close()
 
