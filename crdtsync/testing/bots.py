@@ -224,7 +224,11 @@ class Bot:
             self._ledger.saved(self.name, before.encode(), data.encode())
             return data
 
-        self.program.write(path, new)
+        try:
+            self.program.write(path, new)
+        except CrdtsyncError:
+            self._ledger.deleted(self.name, data.encode())  # it may have been told of already
+            raise
         self._ledger.deleted(self.name, seen)
         self._made[self.program.settle()] = data.encode()
         return f"{path}: {shown(data.encode())}"
