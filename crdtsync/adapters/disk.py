@@ -138,6 +138,11 @@ class Disk:
         """
         return self._displaced.poll(now_s, touched)
 
+    @property
+    def displaced_unread(self) -> bool:
+        """Whether ``poll_displaced`` is due soon, since a save that raced us could not be read yet."""
+        return self._displaced.unread
+
     def drop_displaced(self, token: str) -> None:
         """That late change has been ingested, durably."""
         self._displaced.drop(token)

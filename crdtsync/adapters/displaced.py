@@ -88,6 +88,12 @@ class DisplacedFiles:
         with self._lock:
             return nonce in self._kept
 
+    @property
+    def unread(self) -> bool:
+        """Whether it is not known yet of one what it holds: then a poll is due soon."""
+        with self._lock:
+            return any(kept.signature[0] < 0 for kept in self._kept.values())
+
     # -- going out --------------------------------------------------------------------------------------
 
     def drop(self, token: str) -> None:
@@ -146,7 +152,8 @@ class DisplacedFiles:
             self._kept.pop(kept.held.nonce, None)
             self._staging.forget(kept.held)
         except OSError:
-            kept.due_s = now_s + _POLL_S * 10  # unreadable now; it stays, and a restart looks again
+            # unreadable now; it stays, and a restart looks again
+            kept.due_s = now_s + (_POLL_S if kept.signature[0] < 0 else 10 * _POLL_S)
         return None
 
     def _check_file(self, kept: _Kept, dir_fd: int, now_s: float, age_s: float) -> Displaced | None:

@@ -195,6 +195,11 @@ class JoinedFolder:
         """Late changes, and when to ask next by ``time.monotonic``; ``touched`` names files written to."""
         return self.disk.poll_displaced(time.monotonic(), touched)
 
+    @property
+    def displaced_unread(self) -> bool:
+        """As of ``Disk``."""
+        return self.disk.displaced_unread
+
     def drop_displaced(self, token: str) -> None:
         self.disk.drop_displaced(token)
 

@@ -125,6 +125,8 @@ class DiskTasks:
     def _done(self, outcomes: Sequence[tuple[Step, Outcome]]) -> None:
         """Called by the writer's thread: the engine takes in some steps while the next are carried out."""
         self._put(ev.StepsDone(tuple((step.step, outcome) for step, outcome in outcomes)))
+        if self._folder.displaced_unread:
+            self._on_loop(self._poll_within, limits.SETTLE_QUIET_S)
 
     async def _make_durable(self, number: int) -> None:
         """A disk that cannot be made durable is told of and tried again; nothing is agreed on meanwhile."""
@@ -142,6 +144,10 @@ class DiskTasks:
         """Someone writes to a file that was replaced; take it in soon."""
         self._touched.add(name)
         self._poll_in(limits.SETTLE_QUIET_S)
+
+    def _poll_within(self, delay_s: float) -> None:
+        if self._poll is None or self._poll.when() > self._loop.time() + delay_s:
+            self._poll_in(delay_s)
 
     def _poll_in(self, delay_s: float) -> None:
         if self._poll is not None:

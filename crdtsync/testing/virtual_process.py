@@ -133,8 +133,7 @@ class VirtualProcess:
     def perform(self, steps: Sequence[Step], done: Callable[[list[tuple[Step, Outcome]]], None]) -> None:
         def end(outcomes: list[tuple[Step, Outcome]]) -> None:
             done(outcomes)
-            if self._poll is None:
-                self._poll_in(limits.DISPLACED_MIN_S)
+            self._poll_within(limits.SETTLE_QUIET_S if self.disk.displaced_unread else limits.DISPLACED_MIN_S)
 
         def work() -> list[tuple[Step, Outcome]]:
             self._performer = getcurrent()
@@ -204,6 +203,10 @@ class VirtualProcess:
         """Someone writes to a file that was replaced; take it in soon."""
         self._touched.add(name)
         self._poll_in(limits.SETTLE_QUIET_S)
+
+    def _poll_within(self, delay_s: float) -> None:
+        if self._poll is None or self._poll.at_s > self._clock.now_s + delay_s:
+            self._poll_in(delay_s)
 
     def _poll_in(self, delay_s: float) -> None:
         if self._poll is not None:

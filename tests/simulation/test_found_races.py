@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+from dataclasses import dataclass, field
+from random import Random
+
 import pytest
 
 from crdtsync.core.replica import events as ev
+from crdtsync.testing.trouble import Trouble
+from crdtsync.testing.virtual_filesystem import error
+from crdtsync.testing.virtual_kernel import Primitive
 from tests.simulation.scene import Scene
 from tests.simulation.test_small_worlds import SmallWorld
 
@@ -55,6 +62,39 @@ def test_a_save_of_an_old_buffer_that_only_a_step_saw_is_known_when_it_is_saved_
         "line bb4d a bd90 of text",
         "the same",
     ]
+
+
+@dataclass(frozen=True)
+class OnceRacing(Trouble):
+    """What was replaced cannot be read once it was seen to be another file than the one that was expected."""
+
+    met: list[str] = field(default_factory=list)
+
+    def meet(self, primitive: Primitive, rng: Random) -> None:
+        if primitive.name == "open_for_writing_elsewhere":
+            self.met.append(primitive.name)
+        elif primitive.name == "read" and len(self.met) == 1:
+            self.met.append(primitive.name)
+            raise error(self.number, primitive.name)
+
+
+def test_a_save_in_the_instant_of_a_write_that_cannot_be_read_then_is_read_soon_and_not_after_seconds() -> (
+    None
+):
+    scene = Scene()
+    scene.save(scene.a, "note.md", "one\n")
+    scene.rest()
+
+    def race(path: str) -> None:
+        if path == "note.md" and scene.b.trouble is None:
+            scene.b.trouble = OnceRacing(errno.EIO, 1.0)
+            scene.save(scene.b, path, "one\nof b\n")
+
+    scene.b.race = race
+    scene.save(scene.a, "note.md", "of a\none\n")
+    assert scene.within(1.0, lambda: scene.read(scene.a, "note.md") == "of a\none\nof b\n")
+    assert isinstance(scene.b.trouble, OnceRacing)
+    assert "read" in scene.b.trouble.met
 
 
 @pytest.mark.parametrize("moment", [1, 10, 40])
