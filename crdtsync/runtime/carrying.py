@@ -46,7 +46,7 @@ class Carrying:
         self._foreseen = foreseen
         self._wake = wake
         self._owed: list[ef.Effect] = []
-        """Effects of what programs said, which are carried out before those of anything else."""
+        """Effects that have to wait for what is under way: of what programs said, and of the loop's event."""
         self._rest: asyncio.Task[None] | None = None
         """Writes what is written beside the loop, and carries out what comes after it."""
         self._following: list[ef.Effect] = []
@@ -74,9 +74,10 @@ class Carrying:
             if self._may_follow(effects):
                 self._following += effects
                 return
+        self._owed += effects  # what programs say from now on comes after them
         await self.done()
         owed, self._owed = self._owed, []
-        failed = self._some([*owed, *effects])
+        failed = self._some(owed)
         if failed is not None:
             self._begin_rest(failed[0], None, failed[1])
             await self.done()

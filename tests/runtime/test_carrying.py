@@ -145,6 +145,19 @@ async def test_what_comes_after_a_large_transaction_waits_while_the_loop_goes_on
     assert not world.carrying.busy
 
 
+async def test_what_a_program_says_while_others_wait_is_stored_after_them() -> None:
+    world = World()
+    world.writing = Future()
+    await world.carrying.out([stored("a")])
+    writing, world.writing = world.writing, None
+    task = asyncio.create_task(world.carrying.out([stored("b"), ef.SendText("b")]))
+    await asyncio.sleep(0)
+    world.carrying.at_once([stored("c"), ef.SendText("c")])
+    writing.set_result(None)
+    await task
+    assert world.done == ["stored a", "stored b", "b", "stored c", "c"]
+
+
 async def test_a_program_begins_a_large_transaction_too() -> None:
     world = World()
     world.writing = Future()
@@ -171,11 +184,11 @@ async def test_a_program_that_begins_another_large_transaction_is_waited_for_too
     world.writing = second
     world.carrying.at_once([stored("b"), ef.SendText("b")])
     await asyncio.sleep(0)
-    assert world.done == ["stored a", "a", "stored b"]
+    assert world.done == ["stored a", "a", "stored c"]
     world.writing = None
     second.set_result(None)
     await task
-    assert world.done == ["stored a", "a", "stored b", "b", "stored c", "c"]
+    assert world.done == ["stored a", "a", "stored c", "c", "stored b", "b"]
 
 
 async def test_files_are_read_while_what_comes_before_is_stored() -> None:
