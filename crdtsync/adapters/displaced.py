@@ -90,9 +90,11 @@ class DisplacedFiles:
 
     @property
     def unread(self) -> bool:
-        """Whether it is not known yet of one what it holds: then a poll is due soon."""
-        with self._lock:
-            return any(kept.signature[0] < 0 for kept in self._kept.values())
+        """Whether it is not known yet of one what it holds: then a poll is due soon.
+
+        Without the lock, which a poll has while it reads: whoever asks must not wait for that.
+        """
+        return any(kept.signature[0] < 0 for kept in list(self._kept.values()))
 
     # -- going out --------------------------------------------------------------------------------------
 
