@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crdtsync.adapters.contents import digest_of_file
 from crdtsync.adapters.kernel import Unsupported
 from crdtsync.adapters.system_calls import SystemCalls
 from crdtsync.core.replica.steps import KeepCopy, MoveFile, Raced, SwapFiles
@@ -22,6 +23,17 @@ def _unsupported(*_: object) -> None:
 
 def _no_links(*_: object) -> None:
     raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+class ShortReads(SystemCalls):
+    def read(self, fd: int, size_bytes: int) -> bytes:
+        return super().read(fd, min(size_bytes, 7))
+
+
+def test_a_read_that_is_shorter_than_was_asked_for_is_not_taken_for_the_end(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("more than seven bytes\n")
+    with (tmp_path / "file").open("rb") as file:
+        assert digest_of_file(ShortReads(), file.fileno()) == digest("more than seven bytes\n")
 
 
 @pytest.fixture(params=["no exchange", "no hard links either", "no links at all"])

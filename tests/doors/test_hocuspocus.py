@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
+from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import Asking, Denied, Granted
 from crdtsync.core.hub.effects import Append
 from crdtsync.core.hub.engine import HubEngine
@@ -78,6 +81,21 @@ def test_what_is_typed_before_all_was_shown_is_acknowledged_with_it() -> None:
     client.type(DOC, " and more")
     client.read()
     assert client.statuses(DOC) == [True] * 4  # two updates, all that it has, and what the hub lacks of that
+
+
+def test_who_never_shows_what_was_asked_for_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "SHOWN_LATER_MAX", 3)
+    bench = Bench()
+    Folder(bench).create("a.txt", "theirs")
+    client, page = HocuspocusClient(bench), Page(5)
+    page.type("mine")
+    client.reads = False
+    client.open(DOC, page)
+    for _ in range(3):
+        client.type(DOC, "and more")
+    assert client.closed is None
+    client.type(DOC, "and more")
+    assert client.closed is not None
 
 
 def test_fifty_documents_on_one_socket_are_apart() -> None:

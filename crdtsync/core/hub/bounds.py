@@ -26,6 +26,8 @@ PROBES_MAX: Final = 64
 """Unanswered probes of one member, beyond which it is not read from."""
 OWED_MAX: Final = 2 * limits.MEMBERS_PER_ROOM_MAX
 """Notices about other members kept for one that does not read; beyond this it is let go."""
+SHOWN_LATER_MAX: Final = 10_000
+"""Updates of a client that was asked to show all that it has, before it does: hours of typing."""
 TELL_EVERY_S: Final = 0.05
 """Presence and commits are told to the other members at once, then at most this often."""
 EPOCHS_KEPT: Final = 1000

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
+from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import Granted
 from crdtsync.core.hub.rates import Allowance
 from crdtsync.core.text import statevector
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.wire.yjs import SyncStep1, YjsMessage
+from crdtsync.errors import PeerError
 
 
 class Phase(StrEnum):
@@ -120,6 +122,12 @@ class Channel:
         self.phase = Phase.PROVING
         self.connection.go_on()
         self.say(SyncStep1(statevector.EMPTY))
+
+    def shows_later(self) -> None:
+        """An update came before the client showed all that it has. Raises PeerError if it never does."""
+        self.shown_later += 1
+        if self.shown_later > bounds.SHOWN_LATER_MAX:
+            raise PeerError(f"{self.shown_later} updates, and not yet all that it has, as it was asked for")
 
     def may_announce(self, now_s: float) -> bool:
         if self.announcements is None:

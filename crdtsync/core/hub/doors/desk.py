@@ -242,7 +242,7 @@ class Desk:
             case SyncStep2(update) if channel.phase is Phase.PROVING:
                 self._arrive(channel, replace(self._arriving[channel.number], proof=Proof(update, at_ms)))
             case SyncUpdate() if channel.phase is Phase.PROVING:
-                channel.shown_later += 1
+                channel.shows_later()
             case SyncStep2(update) | SyncUpdate(update):
                 if text is not None and not self._large.take(channel, update, at_ms):
                     self._update(channel, text, update, at_ms)
