@@ -92,13 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
     _warn(wanted.hub)
     hand_over_soon()
     command = JoinCommand(options, json=arguments.json, once=arguments.once)
-
-    async def read() -> None:
-        collect_seldom()
-
     collect_nothing()
     try:
-        return asyncio.run(command.run(read))
+        return asyncio.run(command.run(lambda view: collect_seldom()))
     finally:
         leave_all()
 

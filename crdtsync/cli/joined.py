@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from crdtsync.api.listening import listen
@@ -40,8 +40,11 @@ class JoinCommand:
         self._failed: CrdtsyncError | None = None
         self._extras = AsyncExitStack()
 
-    async def run(self, opened: Callable[[], Awaitable[None]] | None = None) -> int:
-        """Returns the exit code. Raises CrdtsyncError for what ended it."""
+    async def run(self, opened: Callable[[View], None]) -> int:
+        """Calls ``opened`` once the folder is ours, before anything is shown. Returns the exit code.
+
+        Raises CrdtsyncError for what ended it.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._replica.stop)
@@ -61,10 +64,9 @@ class JoinCommand:
         """The folder is ours: listen for commands, show, and with --once wait for the end."""
         replica = self._replica
         await listen(replica, self._extras)
+        self._opened_first(self._view)
         self._view.start()
         self._once_task = asyncio.create_task(self._end_when_settled()) if self._once else None
-        if self._opened_first is not None:
-            await self._opened_first()
 
     async def _stop_extras(self) -> None:
         await self._extras.aclose()

@@ -44,8 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _share(arguments: argparse.Namespace, directory: Path, room: str, data: Path) -> int:
-    import json
-
     from crdtsync.adapters.hub_link import hub_address
     from crdtsync.cli.invite import reachable
     from crdtsync.cli.joined import JoinCommand
@@ -67,14 +65,9 @@ async def _share(arguments: argparse.Namespace, directory: Path, room: str, data
             line = f"crdtsync join {Link(address, room, token)}"
         else:
             line = f"crdtsync join {room} DIR --hub {address}"
-
-        async def tell() -> None:
-            if arguments.json:
-                print(json.dumps({"event": "listening", "url": hub.url, "join": line}), flush=True)
-            else:
-                print(f"Others {whence(address)}join with:  {line}", flush=True)
-
-        return await command.run(tell)
+        event = {"event": "listening", "url": hub.url, "join": line}
+        text = f"Others {whence(address)}join with:  {line}"
+        return await command.run(lambda view: view.announce(event, text))
 
 
 def whence(address: str) -> str:

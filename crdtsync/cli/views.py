@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from crdtsync.cli.lines import LineWriter
@@ -28,7 +28,12 @@ _CHOICES = {
 
 
 class View(Protocol):
-    """What a way of showing must be able to do."""
+    """What a way of showing must be able to do. It alone writes to standard output: two writers tear lines.
+
+    ``announce`` comes before ``start``: ``event`` is for a program, ``text`` for a person.
+    """
+
+    def announce(self, event: Mapping[str, object], text: str) -> None: ...
 
     def start(self) -> None: ...
 
@@ -53,6 +58,9 @@ class JsonView:
         self._lines = LineWriter(lambda count: json.dumps({"event": "skipped", "lines": count}))
         self._started = False
         self._state = ""
+
+    def announce(self, event: Mapping[str, object], text: str) -> None:
+        self._line(event)
 
     def start(self) -> None:
         self._started = True
@@ -85,7 +93,7 @@ class JsonView:
             self._line({"event": "stopped"})
         self._lines.close()
 
-    def _line(self, value: dict[str, object]) -> None:
+    def _line(self, value: Mapping[str, object]) -> None:
         self._lines.put(json.dumps(value))
 
 
@@ -98,6 +106,9 @@ class PlainView:
         self._started = False
         self._state = ""
         self._reason = ""
+
+    def announce(self, event: Mapping[str, object], text: str) -> None:
+        self._line(text)
 
     def start(self) -> None:
         self._started = True
@@ -149,6 +160,9 @@ class TerminalView:
 
         self._scene = Scene(room, hub, folder)
         self._live = LiveView(self._scene)
+
+    def announce(self, event: Mapping[str, object], text: str) -> None:
+        self._live.lines([text])
 
     def start(self) -> None:
         self._live.start()
