@@ -488,20 +488,6 @@ def test_a_full_room_takes_nothing_new_and_can_still_be_read(monkeypatch: pytest
     assert folder.read() == {"a.txt": "x" * 800}
 
 
-def test_an_update_that_came_too_early_is_kept_and_given_on() -> None:
-    bench = Bench()
-    folder = Folder(bench)
-    folder.create("a.txt", "x")
-    author = YjsClient(bench, Page(5))
-    first, second = author.page.type("1"), author.page.type("2")
-    author.say(SyncUpdate(second))
-    bench.settle()
-    reader = YjsClient(bench, Page(6))
-    author.say(SyncUpdate(first))
-    bench.settle()
-    assert reader.page.text == folder.read()["a.txt"] == "x12"
-
-
 def test_a_client_that_does_not_keep_up_gets_all_it_lacks_as_one_update() -> None:
     bench = Bench()
     Folder(bench).create("a.txt", "x")

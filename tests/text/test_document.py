@@ -131,7 +131,7 @@ def test_what_comes_too_early_waits_outside_of_the_state() -> None:
     assert document.encode_state() == EMPTY_UPDATE
     assert TextDocument(3, document.pending).pending == document.pending
     assert document.apply_update(updates[0]) == Change(changed=True, pending=False)
-    assert document.apply_update(updates[1]) == Change(changed=True, pending=False)
+    assert document.apply_update(updates[1]) == Change(True, False, parts=tuple(updates[1:]))
     assert document.text == "abcd"
     assert not document.pending
 
@@ -268,7 +268,7 @@ def test_a_bad_update_that_waited_does_not_take_the_one_that_it_waited_for_with_
     for early in (bad, after_bad, later):
         assert document.apply_update(early).pending
     with caplog.at_level(logging.WARNING):
-        assert document.apply_update(good) == Change(changed=True, pending=False)
+        assert document.apply_update(good) == Change(True, False, parts=(good, later))
     assert "left out" in caplog.text
     assert document.text == "good!"
     assert document.pending == (after_bad,)

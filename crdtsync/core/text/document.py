@@ -45,10 +45,13 @@ class Change:
     ``changed``: the document holds more than before (text, formatting or deletions).
     ``pending``: a part of the update waits for others that are not here yet, and did not wait before. It is
     in ``TextDocument.pending``, not in ``encode_state()``.
+    ``parts``: what was taken in, in order, if that is not the update as it came: a part of it waits, or
+    others had waited for it.
     """
 
     changed: bool
     pending: bool
+    parts: tuple[bytes, ...] = ()
 
 
 class TextDocument:
@@ -149,20 +152,22 @@ class TextDocument:
         except MalformedUpdate:
             self._rebuild(waiting)
             raise
-        changed = self._offer(taken.ready[1:]) or changed
-        return Change(changed, taken.waits)
+        woken = self._offer(taken.ready[1:])
+        parts = (taken.ready[0], *woken) if taken.waits or woken else ()
+        return Change(changed or bool(woken), taken.waits, parts)
 
     def apply_later(self, update: bytes, shape: UpdateShape) -> Change:
         """As ``apply_update``; new characters go into the document when somebody looks at it, many at once.
 
         What does not apply by then is left out and logged, as of our own log.
         """
-        if shape.elsewhere or shape.types or not is_news(shape, self._buffer.known):
+        buffer = self._buffer
+        plain = not (shape.elsewhere or shape.types) and is_news(shape, buffer.known)
+        if not plain or buffer.pending or not is_ready(shape, buffer.known):
             return self.apply_update(update, shape)
-        taken = self._buffer.take(update, shape)
-        for ready in taken.ready:
-            self._postpone(ready, shape if ready is update else None)
-        return Change(bool(taken.ready), taken.waits)
+        (ready,) = buffer.take(update, shape).ready
+        self._postpone(ready, shape if ready is update else None)
+        return Change(True, False)
 
     def typist(self, update: bytes, shape: UpdateShape) -> Typist | None:
         """Whoever has made this update, which was taken in just now, if more may be typed on like it."""
@@ -308,20 +313,22 @@ class TextDocument:
         self._remember(state)
         return True
 
-    def _offer(self, updates: Iterable[bytes]) -> bool:
-        """Integrate what can be integrated of these, leave out what breaks; whether anything changed."""
+    def _offer(self, updates: Iterable[bytes]) -> list[bytes]:
+        """Integrate what can be integrated of these, leave out what breaks; returns what changed anything."""
         offered = deque(updates)
-        changed = False
+        changing: list[bytes] = []
         while offered:
             ready: deque[bytes] = deque()
             try:
                 ready.extend(self._buffer.take(offered.popleft()).ready)
                 while ready:
-                    changed = self._integrate(ready.popleft()) or changed
+                    one = ready.popleft()
+                    if self._integrate(one):
+                        changing.append(one)
             except MalformedUpdate as error:
                 _log.warning("an update is left out of a text: %s", error)
                 offered.extendleft(reversed(ready))
-        return changed
+        return changing
 
     def _integrate(self, ready: bytes, *, news: bool = False) -> bool:
         """Apply an update that needs nothing else; whether the document changed. Raises MalformedUpdate.

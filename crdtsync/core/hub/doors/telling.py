@@ -1,7 +1,8 @@
 """What the channels of one text are to be told: gathered for a turn of the hub, then sent to all at once.
 
 Updates of one turn become one. A client that does not keep up is told nothing for a while, and then in one
-update all that it lacks: so what waits for it does not grow.
+update all that it lacks: so what waits for it does not grow. An update that came before others on which it
+builds is told after them: a client of Yrs would show it, and drop what comes late.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.merging import Merging, Shape, merge_updates
 from crdtsync.core.text.typist import Typed
+from crdtsync.core.text.update import check_update
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.yjs import Awareness, SyncUpdate, YjsMessage
 
@@ -58,7 +60,7 @@ class Telling:
         self._behind: dict[int, _Behind] = {}
 
     def update(self, update: bytes, shape: Shape, author: int = 0) -> None:
-        """The document has taken an update in; ``shape`` None if a part of it waits for others."""
+        """The document has taken an update in."""
         if self._updates:
             self._together().add(update, shape)
         elif update == self._ahead:
@@ -66,6 +68,13 @@ class Telling:
         self._ahead = b""
         self._updates.append((author, update, shape))
         self._soon()
+
+    def parts(self, made: bytes | None, parts: Iterable[bytes]) -> None:
+        """The document has taken these in, in that order, in place of ``made`` as a client made it."""
+        if made is not None:
+            self._unlogged = [*self.take_unlogged(), made]
+        for part in parts:
+            self.update(part, check_update(part))
 
     def update_ahead(
         self, channels: Mapping[int, Channel], author: Channel, update: bytes, frame: bytes
@@ -201,7 +210,6 @@ class Telling:
         del self._behind[channel.number]
         channel.say(
             SyncUpdate(self._document.diff_update(statevector.encode(behind.clocks))),
-            *map(SyncUpdate, self._document.pending),
             *([Awareness(tuple(behind.states.values()))] if behind.states else []),
         )
 

@@ -20,7 +20,7 @@ from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId, printable
 from crdtsync.core.wire.awareness import ClientState
-from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, SyncUpdate, YjsMessage
+from crdtsync.core.wire.yjs import Awareness, SyncStep1, SyncStep2, YjsMessage
 
 _TYPED: Final = Change(True, False)
 
@@ -81,8 +81,10 @@ class OpenText:
         shape = shape or check_update(update)
         change = self.document.apply_later(update, shape)
         self._watch(author, update, None if change.pending else shape)
-        if change.changed or change.pending or not author:
-            self.telling.update(update, None if change.pending else shape, author)
+        if change.pending or change.parts:
+            self.telling.parts(update if author else None, change.parts)
+        elif change.changed or not author:
+            self.telling.update(update, shape, author)
         return change
 
     def tell_ahead(self, channel: Channel, update: bytes, frame: bytes) -> None:
@@ -130,7 +132,6 @@ class OpenText:
         """What the channel lacks, and what is lacked here: to this channel only. Raises ValueError."""
         channel.say(
             SyncStep2(self.document.diff_update(state_vector)),
-            *map(SyncUpdate, self.document.pending),
             SyncStep1(self.document.state_vector),
             *also,
         )
