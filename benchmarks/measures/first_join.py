@@ -1,7 +1,8 @@
 """The standard library's folder: into an empty hub, and from there into an empty folder, until settled.
 
-Ours is ``crdtsync join --once``, the start of the process included; rsync goes up to a daemon on loopback and
-down again. Syncthing and Unison do both at once, from the start of the processes to the last file.
+Up and down are ``crdtsync join --once``, the start of the process included; rsync goes up to a daemon on
+loopback and down again. Both at once, as Syncthing and Unison have it, is from the start of all processes,
+which stay, to the last file in the other folder.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from benchmarks import trees
 from benchmarks.bench import Bench
 from benchmarks.figures import OURS, Target
 from benchmarks.processes import wait_until
+from benchmarks.systems import folders
 from benchmarks.systems.folders import FolderSystem, peers, rsync_daemon
 from tests.processes.harness import Hub
 from tests.processes.harness import run as command
@@ -37,13 +39,13 @@ def run(bench: Bench) -> None:
         turns = {
             "cp -a": lambda: _copy(bench, at / "library"),
             "rsync": lambda: _rsync(bench, at / "library"),
-            OURS: lambda: ours(bench, at / "library"),
+            OURS: lambda: _ours(bench, at / "library"),
         }
         bench.rounds(turns, bench.pick(3, 1))
         for peer in peers():
             if peer.name in ("Syncthing", "Unison"):
                 for _ in range(bench.pick(2, 1)):
-                    bench.turn(peer.name, lambda peer=peer: _peer(bench, peer, at / "library"))  # type: ignore[misc]
+                    bench.turn(peer.name, lambda peer=peer: _both(bench, peer, at / "library"))  # type: ignore[misc]
 
 
 def copied(source: Path, target: Path) -> float:
@@ -71,21 +73,19 @@ def _rsync(bench: Bench, library: Path) -> None:
         bench.record("rsync", "both_s", both)
 
 
-def ours(bench: Bench, library: Path) -> None:
-    """Up and down with processes that end once settled."""
-    bench.results.options[OURS] = "join --once; hub and replicas durable, blobs and texts checked"
+def _ours(bench: Bench, library: Path) -> None:
+    """Up and down with processes that end once settled; then both at once."""
     with bench.folder("ours") as place, Hub(place / "hub") as hub:
         copied(library, place / "one")
         begun = time.perf_counter()
         join_once(hub, place / "one")
         up = time.perf_counter() - begun
         join_once(hub, place / "two")
-        both = time.perf_counter() - begun
         bench.record(OURS, "up_s", up)
-        bench.record(OURS, "down_s", both - up)
-        bench.record(OURS, "both_s", both)
+        bench.record(OURS, "down_s", time.perf_counter() - begun - up)
         if not trees.all_there(library, place / "two"):
             raise AssertionError("the second folder lacks files")
+    _both(bench, folders.ours(), library)
 
 
 def join_once(hub: Hub, folder: Path) -> None:
@@ -94,7 +94,7 @@ def join_once(hub: Hub, folder: Path) -> None:
         raise ChildProcessError(f"join ended with {done.returncode}: {done.stderr[-300:]}")
 
 
-def _peer(bench: Bench, system: FolderSystem, library: Path) -> None:
+def _both(bench: Bench, system: FolderSystem, library: Path) -> None:
     bench.results.options[system.name] = system.options
     if system.missing:
         raise FileNotFoundError(system.missing)
