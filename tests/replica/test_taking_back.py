@@ -63,15 +63,10 @@ def test_of_very_many_texts_the_last_whose_edits_were_placed_are_placed_anew(
 def test_nothing_is_taken_back_of_what_waits_for_others_or_cannot_be_read() -> None:
     edit = Unaccepted(SECOND, THIRD, LOG[2], LOG[2])
     assert taken_back(LOG[:1], [edit]) == b""
-    assert taken_back([*LOG[:2], _waiting()], [edit]) == b""
+    assert taken_back([LOG[0], LOG[2]], [Unaccepted(FIRST, SECOND, LOG[1], LOG[1])]) == b"", (
+        "they built on it"
+    )
     assert taken_back(LOG[:2], [Unaccepted("", "", b"\xff\xff", b"\xff\xff")]) == b""
-
-
-def _waiting() -> bytes:
-    """An update of someone that builds on another one of theirs."""
-    document = TextDocument(9)
-    document.edit(diff("", "x"))
-    return document.edit(diff("x", "xy"))
 
 
 def test_rows_that_wait_for_others_cannot_be_set_apart() -> None:

@@ -369,12 +369,8 @@ class Documents:
         for entry in [e for e, length in self._log_lengths.items() if length >= limits.COMPACT_AFTER_UPDATES]:
             if entry in self.unplaced:
                 continue
-            document = self._document(entry)
-            if not document.pending:
-                self._out.record(ReplaceUpdates(DocumentId(entry), (document.encode_state(),)))
-                self._log_lengths[entry] = 1
-            else:
-                del self._log_lengths[entry]
+            self._out.record(ReplaceUpdates(DocumentId(entry), self._document(entry).encode_log()))
+            self._log_lengths[entry] = 1
         size_bytes = sum(len(document.text) for document in self._warm.values())
         while len(self._warm) > 1 and (
             len(self._warm) > limits.DOCUMENTS_WARM_MAX or size_bytes > limits.DOCUMENTS_WARM_MAX_BYTES

@@ -32,7 +32,8 @@ class PlacedTexts:
 
         What some of them took back of the others' stays out.
 
-        None if it is not known: others have built on them, or the log was compacted with them in it.
+        None if it is not known: others have built on them, or the log was compacted with them in it. What
+        waits for something else is no part of it.
         """
         if entry not in self._documents:
             left = [edit.update for edit in edits]
@@ -46,7 +47,9 @@ class PlacedTexts:
                 return None
             self._documents[entry] = TextDocument(self._client_id, kept)
         document = self._documents[entry]
-        return None if document.pending else without_taken_back(document, edits)
+        if document.pending and _completes((edit.update for edit in edits), document):
+            return None
+        return without_taken_back(document, edits)
 
     def inserted_by(self, entry: EntryId, updates: Sequence[bytes], text: str) -> list[tuple[int, int]]:
         """Where in ``text``, all of it, stands what these updates of ours inserted; empty if nobody can tell.
@@ -82,6 +85,12 @@ class PlacedTexts:
             return [update for update in updates if _lies_in(check_update(update).structs, structs)]
         changes = [(update, document.apply_update(update)) for update in updates]
         return [update for update, change in changes if not change.changed and not change.pending]
+
+
+def _completes(updates: Iterable[bytes], document: TextDocument) -> bool:
+    """Whether these are what something in the document waits for, or wait themselves."""
+    whole = TextDocument(0, [*document.encode_log(), *updates])
+    return whole.pending != document.pending
 
 
 def _lies_in(part: Mapping[int, tuple[int, int]], whole: Mapping[int, tuple[int, int]]) -> bool:

@@ -39,6 +39,7 @@ def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
     ``held`` are the updates that it has.
     """
     document = TextDocument(0, held)
+    waiting = document.pending
     theirs = without_taken_back(document, flying)
     ranges: list[tuple[int, int]] = []
     for edit in flying:
@@ -49,7 +50,7 @@ def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
         if edits is None:
             return b""
         ranges = inserted_ranges(ranges, edits)
-    if document.pending:
+    if document.pending != waiting:
         return b""
     found = doubled(document.text, theirs, flying, ranges)
     return b"" if any(edit.text for edit in found) else document.edit(found)

@@ -94,8 +94,8 @@ class RoomTexts:
         log.append(update)
         if len(log) >= limits.COMPACT_AFTER_UPDATES:
             document = self._document(entry)
-            if not document.pending:
-                self._updates[entry] = [document.encode_state()]
+            if len(log) >= limits.COMPACT_AFTER_UPDATES + len(document.pending):
+                self._updates[entry] = list(document.encode_log())
 
     def _document(self, entry: EntryId) -> TextDocument:
         document = self._open.get(entry)

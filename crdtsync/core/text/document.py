@@ -124,6 +124,10 @@ class TextDocument:
             self._encoded = True
         return self._journal[0]
 
+    def encode_log(self) -> tuple[bytes, ...]:
+        """The whole document as few updates, with what is pending as it came."""
+        return (self.encode_state(), *self.pending)
+
     def diff_update(self, state_vector: bytes) -> bytes:
         """What a holder of ``state_vector`` lacks, and every deletion: for that one holder, never for all.
 
