@@ -64,6 +64,30 @@ def test_a_save_of_an_old_buffer_that_only_a_step_saw_is_known_when_it_is_saved_
     ]
 
 
+def test_what_a_save_added_in_the_instant_of_a_write_is_not_taken_out_by_another_file() -> None:
+    """That one comes to the path before the merged text does, and is nearer to the save than to that."""
+    scene = Scene()
+    another = "".join(f"line {number}f2a c {number}b7e of text\n" for number in range(4))
+    scene.save(scene.a, "note.md", "line ae18 a 9e30 of text\nfirst\n")
+    scene.rest()
+    saved = False
+
+    def race(path: str) -> None:
+        nonlocal saved
+        if path == "note.md" and not saved:
+            saved = True
+            scene.save(scene.b, path, "line ae18 a 9e30 of text\nline f0da b 180a of text\nfirst\n")
+
+    scene.b.race = race
+    lines = "".join(f"line {number}1ad a {number}c2f of text\n" for number in range(5))
+    scene.save(scene.a, "note.md", lines + "line ae18 a 9e30 of text, gone on\n")
+    assert scene.within(5.0, lambda: "f0da" in (scene.read(scene.a, "note.md") or ""))
+    assert "f0da" not in (scene.read(scene.b, "note.md") or "")
+    scene.save(scene.b, "note.md", another)
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == another + "line f0da b 180a of text\n"
+
+
 @dataclass(frozen=True)
 class OnceRacing(Trouble):
     """What was replaced cannot be read once it was seen to be another file than the one that was expected."""

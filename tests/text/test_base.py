@@ -123,6 +123,23 @@ def test_words_that_two_lines_share_do_not_show_that_one_was_seen() -> None:
     assert choose_base(saved, current, [version]) == 0
 
 
+@pytest.mark.parametrize(
+    ("saved", "merged", "base"),
+    [
+        ("last\n", "", 0),
+        ("last\n", "saved beside\n", None),
+        ("saved beside it\n", "saved beside\n", 0),
+    ],
+    ids=["nothing is there", "not seen", "seen"],
+)
+def test_only_a_save_that_has_a_line_of_it_takes_out_what_was_merged_from_another_file(
+    saved: str, merged: str, base: int | None
+) -> None:
+    lines = "one of the lines\ntwo of the lines\n"
+    current, beside = f"zero by another\n{lines}three\n", f"{lines}saved beside\n"
+    assert choose_base(lines + saved, current, [beside], merged=current + merged) == base
+
+
 def test_no_version_before_one_that_was_saved_here_is_a_base() -> None:
     undone_by_hand = "title\n\none\ntwo\nthree, edited\n"
     assert choose_base(undone_by_hand, SECOND, [FIRST], saved_here=[True, False]) is None

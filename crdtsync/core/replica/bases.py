@@ -110,7 +110,7 @@ class Bases:
         here = [False]
         here += [documents.saved.was_here(entry, version.digest) for version in older]
         texts = [version.text for version in older]
-        chosen = choose_base(saved, current, texts, saved_here=here)
+        chosen = choose_base(saved, current, texts, saved_here=here, merged=documents.text(entry))
         if chosen is None and True in here:
             # A buffer from before the last save of this disk takes that back, as it would without us,
             # but not what came from others since.

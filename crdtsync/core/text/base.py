@@ -18,6 +18,9 @@ Only what *we* wrote to the disk can have gone unseen by an editor. If a program
 (``saved_here``), no version before that one is a base: what a later local save lacks of it was taken out
 here, by typing over it or by a tool, and the last save on one disk wins there with or without us. That
 keeps a person who undoes their own work by hand from getting it back.
+
+A version need not be one that ``current`` came from: what was saved in the instant of a write stood in a file
+that was replaced. What the text has of it alone is taken out only by a save that shows it had been seen.
 """
 
 from __future__ import annotations
@@ -38,16 +41,22 @@ _AROUND: Final = 32
 
 
 def choose_base(
-    saved: str, current: str, older: Sequence[str], *, saved_here: Sequence[bool] = ()
+    saved: str,
+    current: str,
+    older: Sequence[str],
+    *,
+    saved_here: Sequence[bool] = (),
+    merged: str | None = None,
 ) -> int | None:
     """The index in ``older`` of the version that the save was made from; None if that is ``current``.
 
     ``current`` is what stood on disk before the save, ``older`` what stood there earlier, newest first.
     ``saved_here`` tells of ``current`` and then of each of ``older`` whether a local program had written it;
-    what is not told was written by us.
+    what is not told was written by us. ``merged``: what has become of all of them.
     """
     if saved == current or saved in older:
         return None
+    unseen = set() if merged is None else _seen(merged).keys() - _seen(current).keys()
     nearest = size_of(diff(current, saved))
     chosen = None
     known = {current}
@@ -63,6 +72,7 @@ def choose_base(
         if (
             distance < nearest
             and not has_line_of(saved, current, version)
+            and (unseen.isdisjoint(words(version)) or has_line_of(saved, version, current))
             and _undone(version, diff(version, current), own)
         ):
             nearest, chosen = distance, index
@@ -116,9 +126,9 @@ def keeps_insertions(saved: str, later: str, older: str) -> bool:
     return inserted
 
 
-def _seen(line: str) -> Counter[str]:
-    """How often the line has each of its words."""
-    return Counter(word for word in words(line) if not word.isspace())
+def _seen(text: str) -> Counter[str]:
+    """How often the text has each of its words."""
+    return Counter(word for word in words(text) if not word.isspace())
 
 
 def _most_often(lines: Iterable[str]) -> Counter[str]:
@@ -171,7 +181,7 @@ def _holds(version: str, edit: Edit, part: str, known: Set[str]) -> bool:
 
     Those that are ``known`` count only if all are: lines of one file have many words in common.
     """
-    wanted = {word for word in words(part) if not word.isspace()}
+    wanted = _seen(part).keys()
     new = wanted - known
     found = set(words(edit.text))
     if new:
