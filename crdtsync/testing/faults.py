@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from crdtsync.core.values.digests import encode_text
 from crdtsync.core.values.reserved import reserved_path
 from crdtsync.errors import StoreError
 from crdtsync.testing.clock import Clock, Trace
@@ -178,7 +179,8 @@ class Faults:
         unsafe = [(node, node.spared, tuple(node.unspared or ())) for _, node, _ in held]
         replica.cut_power()
         room.person_at(replica).lose_power()
-        room.ledger.lost_with_power(replica.name, before, replica.machine.contents_to_share())
+        kept = [*replica.machine.contents_to_share(), *map(encode_text, replica.store.texts())]
+        room.ledger.lost_with_power(replica.name, before, kept)
         aside = {dentry.inode for path, dentry in replica.disk.nodes.all().items() if reserved_path(path)}
         for path, node, data in held:
             if node in aside:  # files were changing names: the cut left one under a name that no room has

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from crdtsync.adapters.staging import BLOB_PREFIX, TEMPORARY_PREFIX
+from crdtsync.adapters.staging import BLOB_PREFIX, TEMPORARY_PREFIX, Stage
 from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.reserved import STATE_FOLDER, reserved_path
 from crdtsync.testing.clock import Clock
@@ -43,12 +43,14 @@ class VirtualMachine:
         return [dentry.inode.data for dentry in self._leaves()]
 
     def contents_to_share(self) -> list[bytes]:
-        """Of all files and links but those under names that never enter a room, or staged for a step."""
+        """Of all files and links but those under names that never enter a room, or staged for a step: what
+        that was about to write is the store's to keep."""
         return [
             dentry.inode.data
             for dentry in self._leaves()
             if not reserved_path(self.shared(dentry.folder, dentry.name) or "")
             and not dentry.name.startswith(TEMPORARY_PREFIX)
+            and not _was_to_be_written(dentry)
         ]
 
     def delete_blobs(self) -> None:
@@ -97,3 +99,9 @@ class VirtualMachine:
         state = self.filesystem.get(self._top, STATE_FOLDER)
         found = None if state is None else self.filesystem.get(state.inode, name)
         return None if found is None else found.inode
+
+
+def _was_to_be_written(dentry: Dentry) -> bool:
+    """Whether a step's own content stands there, and not what came out of an exchange with it."""
+    stage, _, _, new, *_ = f"{dentry.name}____".split("_")
+    return stage == Stage.EXCHANGING and new == dentry.inode.digest

@@ -12,10 +12,15 @@ from random import Random
 import pytest
 
 from crdtsync.core.hub.effects import Close
+from crdtsync.core.replica.records import AddUpdate
+from crdtsync.core.text.first import FirstText, write_first
+from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.ids import DocumentId
 from crdtsync.testing.editors import Editor
 from crdtsync.testing.oracles import (
     Broken,
     Ledger,
+    check_kept,
     check_nothing_doubled,
     check_nothing_lost,
 )
@@ -23,6 +28,7 @@ from crdtsync.testing.plan import LATER_FAULTS, Plan
 from crdtsync.testing.simulate import main, shrunk
 from crdtsync.testing.texts import formatted
 from crdtsync.testing.tokens import FIRST_COMMON_TOKEN
+from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.world import World
 from tests.simulation.plans import plain_plan
 from tests.simulation.scene import Scene
@@ -206,6 +212,38 @@ def test_where_a_power_cut_left_whole_lines_of_a_save_the_others_may_be_gone(
     scene.save(scene.a, "note.md", kept)
     with pytest.raises(Broken, match="nowhere") if is_fault else nullcontext():
         check_nothing_lost(ledger, [scene.a])
+
+
+@pytest.mark.parametrize(
+    ("stage", "own", "known", "is_fault"),
+    [
+        ("x", True, False, False),
+        ("x", False, False, True),  # a save that came out of an exchange
+        ("d", True, False, True),
+        ("x", True, True, True),  # the store has it, so it is not gone
+    ],
+)
+def test_what_a_power_cut_left_only_as_what_a_step_was_to_write_was_never_safe(
+    stage: str, own: bool, known: bool, is_fault: bool
+) -> None:
+    world = World(1, Plan(replicas=2, acts=0, turns=0))
+    world.run()
+    [room] = world.rooms
+    replica = room.replicas[0]
+    text = f"{room.ledger.new_token()}\n"
+    room.ledger.saved(replica.name, b"", data := text.encode())
+    if known:
+        replica.store.persist([AddUpdate(DocumentId("5" * 24), write_first(FirstText(1, text)))])
+        replica._stored.begin(replica.store)
+    new = digest_of(data) if own else digest_of(b"")
+    name = f"{stage}_{'5' * 24}_{digest_of(b'old')}_{new}_text=note.md_{'7' * 16}"
+    filesystem, staging = replica.machine.filesystem, replica.machine._state("staging")
+    assert staging is not None
+    filesystem.add(staging, name, filesystem.new_inode(NodeKind.FILE, 0o600, data))
+    filesystem.sync()
+    world._faults._cut_power(room, replica, 1.0)
+    with pytest.raises(Broken, match="nowhere") if is_fault else nullcontext():
+        check_kept(room.ledger, {}, [])
 
 
 @pytest.mark.parametrize("read", [True, False])
