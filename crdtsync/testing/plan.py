@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crdtsync.testing.clock import Streams
 from crdtsync.testing.folding import MODES
@@ -57,6 +57,11 @@ HOCUSPOCUS_SHARES = (0.85, 0.05, 0.05, 0.05)
 """Of worlds with none, one, two and three more who do so at its Hocuspocus door, over one connection."""
 
 
+READERS_SHARE = 0.1
+"""Of worlds with a replica that may only read."""
+TAKES_FROM_READERS = frozenset({"power", "state_lost", "state_restored", "hub_restore"})
+"""Faults after which a reader has something of its own, which it keeps, and nobody gets from it."""
+
 NEIGHBOURS_SHARE = 0.1
 """Of worlds with another room on the same hub, in which as much is done."""
 
@@ -67,7 +72,8 @@ class Plan:
 
     ``disks``: which names each replica's disk takes for one (``folding.MODES``), in turn; empty: none does.
     ``typists``: how many type in pages of their own; ``hocuspocus``: how many more at one connection.
-    ``bots``: how many have programs in the room.
+    ``bots``: how many have programs in the room. ``readers``: how many more replicas may only read; nobody
+    changes anything there.
     ``neighbours``: how many replicas another room has, and no such room if none.
     """
 
@@ -82,6 +88,7 @@ class Plan:
     bots: int = 0
     hocuspocus: int = 0
     neighbours: int = 0
+    readers: int = 0
 
     def __str__(self) -> str:
         groups, faults = "+".join(sorted(self.groups)), "+".join(sorted(self.faults))
@@ -89,7 +96,7 @@ class Plan:
             f"replicas={self.replicas},acts={self.acts},pause_s={self.pause_s:g},"
             f"groups={groups},faults={faults},turns={self.turns},disks={'+'.join(self.disks)},"
             f"typists={self.typists},bots={self.bots},hocuspocus={self.hocuspocus},"
-            f"neighbours={self.neighbours}"
+            f"neighbours={self.neighbours},readers={self.readers}"
         )
 
     @staticmethod
@@ -108,6 +115,7 @@ class Plan:
             bots=int(found.get("bots", "0")),
             hocuspocus=int(found.get("hocuspocus", "0")),
             neighbours=int(found.get("neighbours", "0")),
+            readers=int(found.get("readers", "0")),
         )
 
     @staticmethod
@@ -116,7 +124,8 @@ class Plan:
         streams = Streams(seed)
         rng, names, disk = streams["plan"], streams["names"], streams["disk faults"]
         ignores, folding = streams["ignores"].random() < IGNORES_SHARE, names.random() < FOLDING_SHARE
-        return Plan(
+        reads = streams["readers"].random() < READERS_SHARE
+        plan = Plan(
             replicas=rng.choice([2, 2, 2, 3, 4]),
             acts=rng.choice([3, 6, 10, 20, 40]),
             pause_s=rng.choice([0.01, 0.05, 0.3, 1.0]),
@@ -132,3 +141,5 @@ class Plan:
             hocuspocus=streams["hocuspocus"].choices((0, 1, 2, 3), HOCUSPOCUS_SHARES)[0],
             neighbours=2 if streams["neighbours"].random() < NEIGHBOURS_SHARE else 0,
         )
+        reads = reads and not ignores and not plan.faults & TAKES_FROM_READERS
+        return replace(plan, readers=1) if reads else plan

@@ -54,17 +54,25 @@ class Room:
         self._streams = streams
         self._trace = trace
         self._hub = hub
-        self.replicas = [self._replica(prefix, number) for number in range(replicas)]
+        self.replicas = [self._replica(prefix, number) for number in range(replicas + plan.readers)]
+        for replica in self.replicas[replicas:]:
+            replica.read_only = True
         self.people = [self._person(replica) for replica in self.replicas]
         self.unkept = Unkept(name, hub, ledger, self.replicas)
         self.pages = Pages(
             name, prefix, clock, streams, trace, hub, ledger, self.replicas, self.unkept, sockets
         )
-        self.programs = Programs(name, prefix, clock, streams, trace, hub, ledger, self.replicas, self.unkept)
+        writers = self.replicas[:replicas]
+        self.programs = Programs(name, prefix, clock, streams, trace, hub, ledger, writers, self.unkept)
 
     @property
     def actors(self) -> list[Actor]:
-        return [*self.people, *self.pages.typists, *self.programs.bots]
+        writers = [
+            person
+            for person, replica in zip(self.people, self.replicas, strict=True)
+            if not replica.read_only
+        ]
+        return [*writers, *self.pages.typists, *self.programs.bots]
 
     def person_at(self, replica: VirtualReplica) -> Editor:
         return self.people[self.replicas.index(replica)]
@@ -110,7 +118,7 @@ class Room:
             replica.machine.holds,
             replica.has_read,
         )
-        if "races" in self._plan.faults:
+        if "races" in self._plan.faults and not replica.read_only:
             replica.race = lambda path: person.save_racing(path) if rng.random() < 0.2 else None
         return person
 

@@ -49,6 +49,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, neighbours=0)
     if plan.typists:
         yield replace(plan, typists=plan.typists - 1)
+    if plan.readers:
+        yield replace(plan, readers=0)
     if plan.bots:
         yield replace(plan, bots=plan.bots - 1)
     if plan.hocuspocus:

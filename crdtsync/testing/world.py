@@ -121,7 +121,7 @@ class World:
     def _join(self) -> None:
         for room in self.rooms:
             for replica, person in zip(room.replicas, room.people, strict=True):
-                for _ in range(self._rng.choice([0, 0, 2])):
+                for _ in range(0 if replica.read_only else self._rng.choice([0, 0, 2])):
                     person.act()
                 replica.start()
                 self._wait(self._rng.choice([0.0, 0.1, 3.0]))
@@ -167,7 +167,7 @@ class World:
             for path in [path for path, kind in asked.items() if kind == "failed"]:
                 person.make_way(path)
             if "held" in asked.values():
-                restore = self._rng.random() < 0.3
+                restore = replica.read_only or self._rng.random() < 0.3
                 self.trace.note(replica.name, "PERSON " + ("restores" if restore else "confirms"))
                 replica.handle(RestoreRequested() if restore else ConfirmRequested())
                 restored = restored or restore
