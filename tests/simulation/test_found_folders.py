@@ -196,3 +196,20 @@ def test_a_file_that_moves_below_its_own_name_steps_aside_to_a_name_that_nobody_
     assert scene.read(scene.b, taken) == "two of ann\n"
     assert scene.read(scene.b, "note/inner") == "one of ann\n"
     assert scene.paths(scene.b) == [taken, "note/inner"]
+
+
+@pytest.mark.parametrize("effects", range(6))
+def test_a_folder_that_others_removed_does_not_come_back_from_who_was_killed_before_it_was_removed_there(
+    effects: int,
+) -> None:
+    scene = Scene()
+    scene.a.disk.make_folder("x")
+    scene.rest()
+    scene.a.disk.take("x")
+    scene.b.kill_within_effects(effects)
+    scene.wait(5.0)
+    scene.b.kill_within_effects(1 << 60)
+    if not scene.b.running:
+        scene.b.start()
+    scene.rest()
+    assert not scene.a.disk.nodes and not scene.b.disk.nodes

@@ -118,9 +118,10 @@ class Materialise:
         state = self._state
         expected = expected_of(seen)
         if agreed.kind is Kind.DIR or expected is None:
-            state.forget(agreed.entry)
             state.disk.discard(agreed.path)
-            self._prune([agreed.path, *parents(agreed.path)])
+            self._prune([agreed.path, *parents(agreed.path)], entry=agreed.entry)
+            if agreed.entry not in state.busy:
+                state.forget(agreed.entry)
             return
         if is_spared(state, agreed.entry, agreed.path, seen, now):
             return
@@ -244,8 +245,12 @@ class Materialise:
                 del state.fetching[digest]
                 state.out.effect(CancelTransfer(digest))
 
-    def _prune(self, folders: list[str], leaving: str | None = None) -> None:
-        """Remove the folders that neither room nor disk need any more, innermost first."""
+    def _prune(self, folders: list[str], leaving: str | None = None, entry: EntryId | None = None) -> None:
+        """Remove the folders that neither room nor disk need any more, innermost first.
+
+        ``entry`` is the first of them, which stays agreed until its step has ended: who is killed before that
+        would take the folder for a new one.
+        """
         state = self._state
         for folder in folders:
             if state.view.needs(folder):
@@ -253,11 +258,12 @@ class Materialise:
             if any(path != leaving and self._stays(path) for path in state.disk.below(folder)):
                 return
             exact = bool(state.view.folding) and state.view.may_need(folder)
-            self.clear(folder, exact=exact)
+            self.clear(folder, exact=exact, entry=entry)
+            entry = None
 
-    def clear(self, folder: str, *, exact: bool = False) -> None:
+    def clear(self, folder: str, *, exact: bool = False, entry: EntryId | None = None) -> None:
         """Remove a folder that has nothing in it; if it turns out to have, it stays."""
-        self._state.begin(RemoveFolder(self._state.take_step_number(), folder, exact), None)
+        self._state.begin(RemoveFolder(self._state.take_step_number(), folder, exact), entry)
 
     def _stays(self, path: str) -> bool:
         """Whether the folder above is needed for what was seen there. An empty folder that is no entry may
@@ -270,7 +276,7 @@ class Materialise:
         """Whether a step that takes the file at ``path`` away is under way."""
         entry = self._state.synced.at(path)
         return entry is not None and any(
-            isinstance(under_way.step, RemoveFile | MoveFile) and under_way.entry == entry
+            isinstance(under_way.step, RemoveFile | MoveFile | RemoveFolder) and under_way.entry == entry
             for under_way in self._state.steps.values()
         )
 

@@ -69,11 +69,15 @@ class Outcomes:
                     state.documents.keep_agreed(removed, now)
                 state.forget(entry)
             case RemoveFolder():
-                pass
+                self._let_go(under_way)
             case KeepCopy(path=path):
                 state.looking.want(path)
             case _:
                 assert_never(step)
+
+    def _let_go(self, folder: UnderWay) -> None:
+        if folder.entry is not None:
+            self._state.forget(folder.entry)
 
     def _stands(self, agreed: Synced, now: float) -> None:
         state = self._state
@@ -104,7 +108,8 @@ class Outcomes:
         """Nothing was changed; ``message`` tells a person why. It is tried again."""
         state, step = self._state, under_way.step
         if isinstance(step, RemoveFolder):
-            return  # something that is not shared lives in it: it stays
+            self._let_go(under_way)  # something that is not shared lives in it: it stays
+            return
         if isinstance(step, KeepCopy):
             state.looking.want(step.path)
         if under_way.entry is not None:
