@@ -57,9 +57,8 @@ class HocuspocusSocket:
         return self._socket.link
 
     def takes(self, room: str, path: str, session: str = "") -> bool:
-        """Whether the document is not open here. One that is opened while its closing is yet to be said
-        would be closed by that, by the real client, too."""
-        return self._socket.open and not self._unsaid and name_of(room, path, session) not in self.pages
+        """Whether the document is not open here."""
+        return self._socket.open and name_of(room, path, session) not in self.pages
 
     def attach(self, page: HocuspocusPage) -> None:
         self.pages[page.document] = page

@@ -113,6 +113,41 @@ def test_fifty_documents_on_one_socket_are_apart() -> None:
     assert (files["7.txt"], files["8.txt"]) == ("text 7", "text 8!")
 
 
+def test_a_closing_that_is_said_late_does_not_close_what_was_opened_since() -> None:
+    bench = Bench()
+    asked = guarded(bench)
+    writer = YjsClient(bench, Page(4), token="in")
+    writer.type("theirs")
+    client, page = HocuspocusClient(bench), Page(5)
+    client.reads = False
+    client.open(DOC, page, "in")
+    client.say(Named(DOC, CloseDocument()))  # of whoever had it before the connection was lost
+    client.type(DOC, " mine")
+    writer.type("!")
+    client.reads = True
+    client.read()
+    assert page.text == writer.page.text
+    assert sorted(page.text) == sorted("theirs! mine")
+    client.type(DOC, "?")
+    assert "?" in writer.page.text
+    assert client.statuses(DOC) == [True] * 3  # what it had, and both that it typed
+    assert len(asked) == 2
+
+
+def test_what_is_said_of_a_closed_document_without_end_is_not_counted_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounds, "SHOWN_LATER_MAX", 3)
+    client = HocuspocusClient(Bench())
+    client.open(DOC, Page(5))
+    client.say(Named(DOC, CloseDocument()))
+    for _ in range(3):
+        client.type(DOC, "unheard")
+    assert client.closed is None
+    client.type(DOC, "unheard")
+    assert client.closed is not None
+
+
 def test_a_client_of_version_2_without_a_token_is_let_in_by_its_first_step() -> None:
     bench = Bench()
     Folder(bench).create("a.txt", "x")

@@ -100,6 +100,32 @@ def test_a_file_is_made_by_typing_and_edits_made_offline_meet(scene: Scene, clie
     peer.do("close")
 
 
+@pytest.mark.parametrize("client", HOCUSPOCUS)
+def test_a_document_that_is_opened_again_before_its_closing_is_said_is_open(
+    scene: Scene, client: str
+) -> None:
+    path, beside, socket = scene.new_path(), scene.new_path(), f"late {client}"
+    other = scene.open(client, beside, socket=socket).until_synced()
+    first = scene.open(client, path, socket=socket).until_synced()
+    first.insert("one")
+    first.until_stored()
+    port = scene.hub.port
+    scene.hub.kill()
+    first.until(lambda status: not status["connected"], "offline")
+    first.insert(" offline")
+    first.do("close")
+    again = scene.open(client, path, socket=socket)
+    scene.hub = Hub(scene.root / "hub", port)
+    again.until_text("one offline")
+    again.insert(" again")
+    scene.until_file(path, "one offline again")
+    scene.write(path, "one offline again, disk")
+    again.until_text("one offline again, disk")
+    again.until_stored()
+    for peer in (again, other):
+        peer.do("close")
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_presence_crosses_between_page_and_folder(scene: Scene, client: str) -> None:
     path = scene.new_path()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from crdtsync.core.hub.admission import Denied, Granted
 from crdtsync.core.hub.doors.channel import Channel
@@ -12,6 +12,7 @@ from crdtsync.core.hub.doors.codes import MALFORMED, TRY_AGAIN
 from crdtsync.core.hub.doors.connection import Wire
 from crdtsync.core.hub.doors.desk import Desk
 from crdtsync.core.hub.shared import Shared
+from crdtsync.core.text import statevector
 from crdtsync.core.values import limits
 from crdtsync.core.wire.hocuspocus import (
     Authenticated,
@@ -27,8 +28,10 @@ from crdtsync.core.wire.hocuspocus import (
     document_of,
     encode_hocuspocus,
 )
-from crdtsync.core.wire.yjs import PermissionDenied, SyncStep1, SyncUpdate, YjsMessage
+from crdtsync.core.wire.yjs import PermissionDenied, SyncStep1, SyncStep2, SyncUpdate, YjsMessage
 from crdtsync.errors import PeerError
+
+T = TypeVar("T")
 
 
 class HocuspocusConnection(Wire):
@@ -55,7 +58,9 @@ class HocuspocusConnection(Wire):
         self._later = later
         self._channels: dict[str, tuple[Channel, Desk]] = {}
         self._denied: dict[str, None] = {}
-        """Documents that were denied or closed: what else comes for them is ignored until the next token."""
+        """Documents that were denied or refused: what else comes for them is ignored until the next token."""
+        self._closed: dict[str, Channel] = {}
+        """What the client had open and has closed; ``shown_later`` counts what was said of it since."""
         self._first: dict[int, SyncStep1] = {}
         """What a client of version 2 without a token begins with, until its document may be opened."""
 
@@ -99,9 +104,14 @@ class HocuspocusConnection(Wire):
                 self._open(name, token, None)
             case CloseDocument():
                 self._denied.pop(name, None)
-                self._drop(name)
+                if (closed := self._drop(name)) is not None:
+                    _remember(self._closed, name, closed)
             case SyncStep1() if known is None and name not in self._denied:
                 self._open(name, "", message)
+            case SyncUpdate() if (closed := self._closed.get(name)) is not None:
+                closed.shows_later()
+            case SyncStep2() if (closed := self._closed.get(name)) is not None:
+                self._reopen(name, closed)
             case Stateless():
                 if known is not None:
                     self._pass_on(*known, message)
@@ -111,44 +121,57 @@ class HocuspocusConnection(Wire):
                     known[1].hear(known[0], message, at_ms)
 
     def _open(self, name: str, token: str, first: SyncStep1 | None) -> None:
+        self._closed.pop(name, None)
         room, _, path = document_of(name).partition("/")
         granted = self._admit(room, path, token)
         known = self._channels.get(name)
         if isinstance(granted, Denied):
             self._drop(name)
-            self._remember_denied(name)
+            _remember(self._denied, name, None)
             self.wait()
             self._later(granted.after_s, lambda: self._tell_denied(name, granted.reason))
         elif known is not None:
             known[0].granted = granted
             self.ready(known[0])
-        elif len(self._channels) >= limits.DOCUMENTS_PER_CONNECTION_MAX:
+        else:
+            self._let_in(name, granted, first)
+
+    def _reopen(self, name: str, closed: Channel) -> None:
+        """Only who has a document open answers a step 1: another had closed it, which was said late.
+
+        A client says what it had to say while it was offline after it has opened its documents anew. Whoever
+        opened this one since then shows all that it has, and is shown all that there is.
+        """
+        del self._closed[name]
+        self._let_in(name, closed.granted, SyncStep1(statevector.EMPTY), closed.shown_later)
+
+    def _let_in(self, name: str, granted: Granted, first: SyncStep1 | None, shown_later: int = 0) -> None:
+        room, _, path = document_of(name).partition("/")
+        if len(self._channels) >= limits.DOCUMENTS_PER_CONNECTION_MAX:
             self._say(name, PermissionDenied("This connection has as many documents open as it may."))
         elif isinstance(desk := self._desk(room), str):
-            self._remember_denied(name)
+            _remember(self._denied, name, None)
             self._say(name, PermissionDenied(desk))
         else:
             channel = Channel(self._take_number(), self, name, room, path, granted)
+            channel.shown_later = shown_later
             self._channels[name] = (channel, desk)
             if first is not None:
                 self._first[channel.number] = first
             desk.open(channel)
 
-    def _drop(self, name: str) -> None:
+    def _drop(self, name: str) -> Channel | None:
         known = self._channels.pop(name, None)
-        if known is not None:
-            channel, desk = known
-            self._first.pop(channel.number, None)
-            desk.close(channel)
+        if known is None:
+            return None
+        channel, desk = known
+        self._first.pop(channel.number, None)
+        desk.close(channel)
+        return channel
 
     def _tell_denied(self, name: str, reason: str) -> None:
         self._say(name, PermissionDenied(reason))
         self.go_on()
-
-    def _remember_denied(self, name: str) -> None:
-        self._denied[name] = None
-        if len(self._denied) > limits.DOCUMENTS_PER_CONNECTION_MAX:
-            del self._denied[next(iter(self._denied))]
 
     def _pass_on(self, channel: Channel, desk: Desk, message: Stateless) -> None:
         """What an application says to its like, who have the document open and speak this protocol."""
@@ -178,8 +201,14 @@ class HocuspocusConnection(Wire):
         if code == TRY_AGAIN:
             self.end(code, reason)
             return
-        self._remember_denied(name)
+        _remember(self._denied, name, None)
         self._say(name, CloseDocument(reason) if code == MALFORMED else PermissionDenied(reason))
 
     def _say(self, name: str, message: Message) -> None:
         self.send(encode_hocuspocus(Named(name, message)))
+
+
+def _remember(documents: dict[str, T], name: str, what: T) -> None:
+    documents[name] = what
+    if len(documents) > limits.DOCUMENTS_PER_CONNECTION_MAX:
+        del documents[next(iter(documents))]
