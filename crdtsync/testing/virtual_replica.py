@@ -1,14 +1,14 @@
 """One replica as a process on a virtual machine: the real engine between a virtual disk, network and store.
 
-It can be stopped, killed between any two effects, lose power (what was not durable reverts) or its state.
+It can be killed, between any two effects or system calls, lose power (what was not durable reverts) or its
+state, or have an older one restored. In which order effects are carried out is left to ``virtual_life``.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import assert_never, get_args
+from typing import assert_never
 
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
@@ -16,17 +16,17 @@ from crdtsync.core.replica.engine import ReplicaEngine
 from crdtsync.core.replica.records import chain
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.steps import Outcome, Step
-from crdtsync.core.replica.together import together
 from crdtsync.core.replica.unstored import Unstored
 from crdtsync.core.values.digests import Digest
-from crdtsync.errors import FolderError, StoreError
-from crdtsync.testing.clock import Clock, Timer, Trace
+from crdtsync.errors import FolderError
+from crdtsync.testing.clock import Clock, Trace
 from crdtsync.testing.describing import described, short
 from crdtsync.testing.folding import naming_of
 from crdtsync.testing.memory_store import MemoryReplicaStore
 from crdtsync.testing.trouble import Trouble
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_kernel import Killed, Primitive
+from crdtsync.testing.virtual_life import VirtualLife
 from crdtsync.testing.virtual_machine import DIRECTORY, VirtualMachine
 from crdtsync.testing.virtual_network import VirtualLink
 from crdtsync.testing.virtual_process import Pace, VirtualProcess
@@ -34,10 +34,7 @@ from crdtsync.testing.virtual_records import StoredRecords
 from crdtsync.testing.virtual_transfers import VirtualTransfers
 
 RESTART_S = 1.0
-PERSIST_RETRY_S = 1.0
 DURABLE_RETRY_S = 5.0
-SAID = get_args(ev.Said)
-"""What programs say is taken at once, whatever waits to be carried out."""
 
 
 class VirtualReplica:
@@ -80,30 +77,20 @@ class VirtualReplica:
         self.last_holder = 1000
         """Numbers of editors begin above."""
         self.programs: list[Callable[[ef.ForPrograms], None]] = []
-        """Called with what programs are told, before anything else of it is carried out, and at once."""
-        self._untold: deque[ef.ForPrograms] = deque()
-        self._telling = False
+        """Called with what programs are told."""
         self.halted: str | None = None
         self.frames_sent = 0
         self.performed = 0
         """How many steps were carried out."""
-        self._life = 0
-        self._ahead_s = 0.0
-        """As for the machine, when the process started: from there its clock is steady."""
-        self._owed: deque[ef.Effect] = deque()
-        self._waiting: deque[ev.Event] = deque()
-        """What comes while the store cannot be written."""
-        self._stuck = False
-        self._kill_after: int | None = None
+        self._life = self._begun()
         self._at_primitive: tuple[int, Callable[[], None], bool] | None = None
-        self._timer: Timer | None = None
         self._flush_number = 0
         self.transfers = VirtualTransfers(
             hub,
             room,
             self.disk,
             self.handle,
-            lambda delay_s, action: self._later(self._delay_s() if delay_s is None else delay_s, action),
+            lambda delay_s, action: self._life.later(self._delay_s() if delay_s is None else delay_s, action),
             lambda: self._reaches_hub,
             self._stage_blob,
         )
@@ -127,9 +114,8 @@ class VirtualReplica:
 
     def start(self) -> None:
         """A start that fails for want of the disk is tried again."""
-        self._life += 1
-        self._kill_after = None
-        self._ahead_s = self.machine.ahead_s
+        self._life.end()
+        self._life = self._begun()
         self._trace.note(self.name, "starts")
         self.process = process = VirtualProcess(
             DIRECTORY,
@@ -148,7 +134,7 @@ class VirtualReplica:
         except (FolderError, OSError) as error:
             self._trace.note(self.name, f"cannot start: {error}")
             process.end()
-            self._later(RESTART_S, self.start)
+            self._life.later(RESTART_S, self.start)
             return
         except Killed:
             return
@@ -163,9 +149,39 @@ class VirtualReplica:
             self.boot or str(self.machine.boots),
             process.disk.folding,
         )
-        self._carry_out(self.engine.start(self._now_s()))
+        self._carry_out(self.engine.start(self._life.now_s))
         for each in displaced:
             self.handle(ev.DisplacedChanged(each))
+
+    def _begun(self) -> VirtualLife:
+        return VirtualLife(
+            self._clock,
+            self.machine.ahead_s,
+            self.handle,
+            self._one,
+            self._tell,
+            lambda: None if self.engine is None else self.engine.deadline,
+            lambda error: self._trace.note(self.name, f"cannot persist: {error}"),
+        )
+
+    def flush(self) -> int:
+        self._flush_number += 1
+        self.handle(ev.FlushRequested(self._flush_number))
+        return self._flush_number
+
+    def handle(self, event: ev.Event) -> None:
+        if self.engine is None or not self._life.takes(event):
+            return
+        self._trace.note(self.name, described(event))
+        try:
+            self._carry_out(self.engine.handle(event, self._life.now_s))
+        except Killed:
+            return
+
+    def _delay_s(self) -> float:
+        return self.pace.work_s * self._rng.uniform(0.2, 2.0)
+
+    # -- how it ends ------------------------------------------------------------------------------------
 
     def kill(self) -> None:
         """The process ends at once; disk and store stay as they are."""
@@ -174,23 +190,16 @@ class VirtualReplica:
         self._trace.note(self.name, "is killed")
         self.process.end()
         self.engine = None
-        self._life += 1
+        self._life.end()
         self.transfers.end()
-        self._owed.clear()
-        self._untold.clear()
-        self._waiting.clear()
-        self._stuck = False
         self.link.close()
         failure = self.store.failure
         self.store = self.store.copy()
         self.store.failure = failure
-        if self._timer is not None:
-            self._timer.cancel()
 
     def kill_within_effects(self, count: int) -> None:
         """The process ends after that many more effects."""
-        if self.engine is not None:
-            self._kill_after = count
+        self._life.end_within_effects(count, self.kill)
 
     def at_primitive(self, count: int, action: Callable[[], None], of_steps: bool = False) -> None:
         """Have that done before the primitive of the disk code that comes after so many more.
@@ -205,13 +214,6 @@ class VirtualReplica:
         self._trace.note(self.name, "loses its power")
         self.machine.cut_power(self._disk_rng)
         self._keep_store(self._stored.after_cut(self._disk_rng))
-
-    def has_read(self, path: str) -> bool:
-        """Whether it read what stands at the path, or remembers what was agreed there."""
-        if self.engine is None:
-            return any(each.path == path for row in self.store.remembered().synced for each in chain(row))
-        state = self.engine.state
-        return state.synced.at(path) is not None or state.disk.get(path) is not None
 
     def lose_state(self) -> None:
         """While it is down: the state is deleted, so the next start is a first join.
@@ -248,105 +250,21 @@ class VirtualReplica:
             if path is not None:
                 self.race(path)
 
-    def flush(self) -> int:
-        self._flush_number += 1
-        self.handle(ev.FlushRequested(self._flush_number))
-        return self._flush_number
-
-    def handle(self, event: ev.Event) -> None:
-        if self.engine is None:
-            return
-        if self._stuck and not isinstance(event, SAID):
-            self._waiting.append(event)
-            return
-        self._trace.note(self.name, described(event))
-        try:
-            self._carry_out(self.engine.handle(event, self._now_s()))
-        except Killed:
-            return
-
-    def _now_s(self) -> float:
-        return self._clock.now_s + self._ahead_s
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        deadline = None if self.engine is None else self.engine.deadline
-        if deadline is not None:
-            self._timer = self._clock.after(
-                max(deadline - self._now_s(), 0) + 1e-5, lambda: self.handle(ev.Tick())
-            )
-
-    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Do it unless this life of the process has ended by then."""
-        life = self._life
-        self._clock.after(delay_s, lambda: action() if life == self._life else None)
-
-    def _delay_s(self) -> float:
-        return self.pace.work_s * self._rng.uniform(0.2, 2.0)
-
     # -- effects ----------------------------------------------------------------------------------------
 
     def _carry_out(self, effects: list[ef.Effect]) -> None:
-        for effect in self._unstored.owing(effects):
-            if isinstance(effect, ef.ForPrograms):
-                self._untold.append(effect)
-            else:
-                self._owed.append(effect)
-        self._tell()
-        if not self._stuck:
-            self._pay()
+        self._life.carry_out(self._unstored.owing(effects))
 
-    def _tell(self) -> None:
-        """One after the other, also where one answers while it is told."""
-        if self._telling:
-            return
-        self._telling = True
-        while self._untold:
-            effect = self._untold.popleft()
-            for program in [*self.programs]:
-                program(effect)
-        self._telling = False
-
-    def _pay(self) -> None:
-        """Carry out what is owed, in order. A store that cannot be written is tried again, and all waits."""
-        while self._owed:
-            if self.engine is None:
-                return
-            if self._kill_after is not None:
-                self._kill_after -= 1
-                if self._kill_after < 0:
-                    self.kill()
-                    return
-            try:
-                self._one(self._owed.popleft())
-            except StoreError as error:
-                self._trace.note(self.name, f"cannot persist: {error}")
-                self._stuck = True
-                self._later(PERSIST_RETRY_S, self._try_again)
-                return
-        self._set_timer()
-
-    def _try_again(self) -> None:
-        self._stuck = False
-        self._pay()
-        while self._waiting and not self._stuck:
-            waiting, self._waiting = deque(together(self._waiting)), deque()
-            while waiting and not self._stuck:
-                self.handle(waiting.popleft())
-            self._waiting.extendleft(reversed(waiting))
+    def _tell(self, effect: ef.ForPrograms) -> None:
+        for program in [*self.programs]:
+            program(effect)
 
     def _one(self, effect: ef.Effect) -> None:
         process = self.process
         assert process is not None
         match effect:
             case ef.Persist(records):
-                try:
-                    self.store.persist(records)
-                except StoreError:
-                    self._owed.appendleft(effect)
-                    raise
+                self.store.persist(records)
                 self._unstored.stored(records)
                 self._stored.add(records)
             case ef.SendText(data) | ef.SendBinary(data):
@@ -375,7 +293,7 @@ class VirtualReplica:
             case ef.CancelTransfer(digest):
                 self.transfers.cancel(digest)
             case ef.AskDiffering():
-                self._later(0.05, lambda: self.handle(ev.Decided(self.differing or ev.Differing.BOTH)))
+                self._life.later(0.05, lambda: self.handle(ev.Decided(self.differing or ev.Differing.BOTH)))
             case ef.Flushed(number):
                 self._trace.note(self.name, f"flushed {number}")
                 self.flushed.add(number)
@@ -390,6 +308,13 @@ class VirtualReplica:
 
     # -- the disk ---------------------------------------------------------------------------------------
 
+    def has_read(self, path: str) -> bool:
+        """Whether it read what stands at the path, or remembers what was agreed there."""
+        if self.engine is None:
+            return any(each.path == path for row in self.store.remembered().synced for each in chain(row))
+        state = self.engine.state
+        return state.synced.at(path) is not None or state.disk.get(path) is not None
+
     def _performed(self, outcomes: Sequence[tuple[Step, Outcome]]) -> None:
         self.performed += len(outcomes)
         for step, outcome in outcomes:
@@ -403,7 +328,7 @@ class VirtualReplica:
             if worked:
                 self.handle(ev.MadeDurable(number))
             else:
-                self._later(DURABLE_RETRY_S, lambda: self._make_durable(number))
+                self._life.later(DURABLE_RETRY_S, lambda: self._make_durable(number))
 
         if self.process is not None:
             self.process.make_durable(done)
