@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from crdtsync.core.text.classify import classify
-from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.hocuspocus_page import HocuspocusPage, HocuspocusSocket
-from crdtsync.testing.oracles import Broken, Ledger, check_page, picture
+from crdtsync.testing.oracles import Broken, check_page, picture
 from crdtsync.testing.page import Page
+from crdtsync.testing.setting import Setting
 from crdtsync.testing.tokens import tokens
 from crdtsync.testing.typists import OpenPage, Typist
 from crdtsync.testing.unkept import Unkept
-from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
 from crdtsync.testing.yjs_page import YjsPage
@@ -23,29 +22,17 @@ Until = Callable[[Callable[[], bool], float, str], None]
 
 
 class Pages:
-    """``prefix`` begins their names; ``sockets`` are those of all rooms."""
+    """``sockets`` are those of all rooms."""
 
     def __init__(
         self,
-        room: str,
-        prefix: str,
-        clock: Clock,
-        streams: Streams,
-        trace: Trace,
-        hub: VirtualHub,
-        ledger: Ledger,
+        setting: Setting,
         replicas: Sequence[VirtualReplica],
         unkept: Unkept,
         sockets: list[HocuspocusSocket],
     ) -> None:
-        self._room = room
-        self._prefix = prefix
         self.typists: list[Typist] = []
-        self._clock = clock
-        self._streams = streams
-        self._trace = trace
-        self._hub = hub
-        self._ledger = ledger
+        self._setting = setting
         self._replicas = replicas
         self._unkept = unkept
         unkept.holders.append(self._held)
@@ -54,18 +41,19 @@ class Pages:
     def open(self, alone: int, together: int) -> None:
         """So many people open a page each with a connection of its own, so many at one that they share."""
         for number in range(alone):
-            self._come(f"{self._prefix}p{number}", self._open_alone)
+            self._come(f"{self._setting.prefix}p{number}", self._open_alone)
         for number in range(together):
-            self._come(f"{self._prefix}h{number}", self._open_together)
+            self._come(f"{self._setting.prefix}h{number}", self._open_together)
 
     def _come(self, name: str, open_page: OpenPage) -> None:
+        its = self._setting
         self.typists.append(
             Typist(
                 name,
-                self._clock,
-                self._streams[f"typist {name}"],
-                self._trace,
-                self._ledger,
+                its.clock,
+                its.streams[f"typist {name}"],
+                its.trace,
+                its.ledger,
                 self.paths,
                 self._unkept.something_went,
                 open_page,
@@ -73,19 +61,21 @@ class Pages:
         )
 
     def _open_alone(self, name: str, rng: Random, path: str, latency_s: float) -> Page:
-        return YjsPage(name, self._clock, rng, self._trace, self._hub, self._room, path, latency_s)
+        its = self._setting
+        return YjsPage(name, its.clock, rng, its.trace, its.hub, its.room, path, latency_s)
 
     def _open_together(self, name: str, rng: Random, path: str, latency_s: float) -> Page:
         """At a connection that is there, if there is one that takes it."""
+        its = self._setting
         self._sockets[:] = [socket for socket in self._sockets if socket.pages]
         session = f"{rng.getrandbits(32):x}" if rng.random() < 0.5 else ""
         for socket in self._sockets:
-            if socket.takes(self._room, path, session):
+            if socket.takes(its.room, path, session):
                 break
         else:
-            socket = HocuspocusSocket(self._clock, rng, self._hub, latency_s)
+            socket = HocuspocusSocket(its.clock, rng, its.hub, latency_s)
             self._sockets.append(socket)
-        return HocuspocusPage(name, self._clock, rng, self._trace, socket, self._room, path, session)
+        return HocuspocusPage(name, its.clock, rng, its.trace, socket, its.room, path, session)
 
     def paths(self) -> list[str]:
         """Of the texts on all disks."""
@@ -116,20 +106,21 @@ class Pages:
 
     def judge(self, until: Until) -> None:
         """The pages that are open, and one that is opened just now."""
-        rng = self._streams[f"{self._prefix}pages"]
+        its = self._setting
+        rng = its.streams[f"{its.prefix}pages"]
         for typist in self.typists:
-            check_page(typist.page, self._hub.store, self._hub.restored)
+            check_page(typist.page, its.hub.store, its.hub.restored)
             if typist.page.refused is not None:
-                self._ledger.stays_in_page(typist.page.text)
+                its.ledger.stays_in_page(typist.page.text)
         paths = self.paths()
         if not self.typists or not paths:
             return
         path = rng.choice(paths)
         page = (self._open_together if self._sockets else self._open_alone)(
-            f"{self._prefix}pn", rng, path, 0.001
+            f"{its.prefix}pn", rng, path, 0.001
         )
         until(lambda: page.settled or not page.open, 30.0, f"loading {path} in a page")
-        check_page(page, self._hub.store, self._hub.restored)
+        check_page(page, its.hub.store, its.hub.restored)
         expected = {shown: data for shown, (_, data, _) in picture(self._replicas[0]).items()}
         if page.open and path in expected and page.text.encode() != expected[path]:
             raise Broken("page", f"{path} is {page.text!r} in a page and {expected[path]!r} on disk")
@@ -144,7 +135,7 @@ class Pages:
         typist.perform("type_line")
         settle()
         now = tokens(typist.page.text.encode())
-        check_page(typist.page, self._hub.store, self._hub.restored)
+        check_page(typist.page, self._setting.hub.store, self._setting.hub.restored)
         there = {token for _, data, _ in picture(self._replicas[0]).values() for token in tokens(data)}
         kept = {token for _, data, _ in before.values() for token in tokens(data)}
         if missing := (kept | (now if now != seen else set())) - there:

@@ -12,12 +12,11 @@ from crdtsync.core.values.digests import Digest, digest_of, encode_text
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId
 from crdtsync.testing.bots import DEEDS, WITH_BLOBS, Bot, Program
-from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.folder_program import FolderProgram
-from crdtsync.testing.oracles import Broken, Ledger
+from crdtsync.testing.oracles import Broken
 from crdtsync.testing.room_program import RoomProgram
+from crdtsync.testing.setting import Setting
 from crdtsync.testing.unkept import Unkept
-from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_network import VirtualLink
 from crdtsync.testing.virtual_replica import VirtualReplica
 
@@ -27,51 +26,43 @@ Shown = dict[str, tuple[Kind, Digest | None, bool]]
 
 
 class Programs:
-    """``prefix`` begins the names of those that have no folder."""
-
-    def __init__(
-        self,
-        room: str,
-        prefix: str,
-        clock: Clock,
-        streams: Streams,
-        trace: Trace,
-        hub: VirtualHub,
-        ledger: Ledger,
-        replicas: Sequence[VirtualReplica],
-        unkept: Unkept,
-    ) -> None:
+    def __init__(self, setting: Setting, replicas: Sequence[VirtualReplica], unkept: Unkept) -> None:
         self.bots: list[Bot] = []
-        self._room = room
-        self._prefix = prefix
-        self._clock = clock
-        self._streams = streams
-        self._trace = trace
-        self._hub = hub
-        self._ledger = ledger
+        self._setting = setting
         self._replicas = replicas
         self._unkept = unkept
         unkept.holders.append(lambda: ((bot.name, bot.texts()) for bot in self.bots))
 
     def open(self, count: int, *, blobs: bool) -> None:
         """So many more start one. ``blobs``: not where a hub may lose them, for nobody else has them."""
+        its = self._setting
         for number in range(count):
-            rng = self._streams[f"bot {self._prefix}{number}"]
+            rng = its.streams[f"bot {its.prefix}{number}"]
             joined = rng.random() < 0.5
             at = rng.choice(self._replicas)
-            name = f"{at.name}+{number}" if joined else f"{self._prefix}r{number}"
+            name = f"{at.name}+{number}" if joined else f"{its.prefix}r{number}"
             start: Callable[[], Program]
             start = partial(self._joined, name, at) if joined else self._starting(name, rng)
             deeds = WITH_BLOBS if blobs and not joined else DEEDS
             left = self._unkept.something_went
-            self.bots.append(Bot(name, rng, self._trace, self._ledger, start, left, deeds))
+            self.bots.append(Bot(name, rng, its.trace, its.ledger, start, left, deeds))
 
     def _joined(self, name: str, at: VirtualReplica) -> FolderProgram:
-        return FolderProgram(at, self._clock, lambda text: self._ledger.deleted(name, text.encode()))
+        return FolderProgram(
+            at, self._setting.clock, lambda text: self._setting.ledger.deleted(name, text.encode())
+        )
 
     def _starting(self, name: str, rng: Random) -> Callable[[], RoomProgram]:
         latency_s = rng.choice(LATENCIES_S)
-        return lambda: RoomProgram(name, self._clock, rng, self._trace, self._hub, self._room, latency_s)
+        return lambda: RoomProgram(
+            name,
+            self._setting.clock,
+            rng,
+            self._setting.trace,
+            self._setting.hub,
+            self._setting.room,
+            latency_s,
+        )
 
     @property
     def links(self) -> list[VirtualLink]:

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from crdtsync.testing.bots import Bot
-from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.editors import Editor
 from crdtsync.testing.hocuspocus_page import HocuspocusSocket
 from crdtsync.testing.oracles import (
     Broken,
-    Ledger,
     check_equal,
     check_nothing_doubled,
     check_nothing_lost,
@@ -20,11 +18,11 @@ from crdtsync.testing.oracles import (
 from crdtsync.testing.pages import Pages, Until
 from crdtsync.testing.plan import BASIC, GROUPS, Plan
 from crdtsync.testing.programs import Programs
+from crdtsync.testing.setting import Setting
 from crdtsync.testing.spellers import Speller
 from crdtsync.testing.tokens import is_common, token_name, tokens
 from crdtsync.testing.typists import Typist
 from crdtsync.testing.unkept import Unkept
-from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
 
@@ -32,38 +30,20 @@ Actor: TypeAlias = Editor | Typist | Bot
 
 
 class Room:
-    """``prefix`` begins the names of all who are in it; ``sockets`` are those of all rooms."""
+    """``sockets`` are those of all rooms."""
 
-    def __init__(
-        self,
-        name: str,
-        prefix: str,
-        replicas: int,
-        plan: Plan,
-        clock: Clock,
-        streams: Streams,
-        trace: Trace,
-        hub: VirtualHub,
-        ledger: Ledger,
-        sockets: list[HocuspocusSocket],
-    ) -> None:
-        self.name = name
-        self.ledger = ledger
+    def __init__(self, setting: Setting, replicas: int, plan: Plan, sockets: list[HocuspocusSocket]) -> None:
+        self.name = setting.room
+        self.ledger = setting.ledger
+        self._setting = setting
         self._plan = plan
-        self._clock = clock
-        self._streams = streams
-        self._trace = trace
-        self._hub = hub
-        self.replicas = [self._replica(prefix, number) for number in range(replicas + plan.readers)]
+        self.replicas = [self._replica(number) for number in range(replicas + plan.readers)]
         for replica in self.replicas[replicas:]:
             replica.read_only = True
         self.people = [self._person(replica) for replica in self.replicas]
-        self.unkept = Unkept(name, hub, ledger, self.replicas)
-        self.pages = Pages(
-            name, prefix, clock, streams, trace, hub, ledger, self.replicas, self.unkept, sockets
-        )
-        writers = self.replicas[:replicas]
-        self.programs = Programs(name, prefix, clock, streams, trace, hub, ledger, writers, self.unkept)
+        self.unkept = Unkept(setting, self.replicas)
+        self.pages = Pages(setting, self.replicas, self.unkept, sockets)
+        self.programs = Programs(setting, self.replicas[:replicas], self.unkept)
 
     @property
     def actors(self) -> list[Actor]:
@@ -77,12 +57,13 @@ class Room:
     def person_at(self, replica: VirtualReplica) -> Editor:
         return self.people[self.replicas.index(replica)]
 
-    def _replica(self, prefix: str, number: int) -> VirtualReplica:
-        name = prefix + "abcdefgh"[number]
-        rng = self._streams[f"replica {name}"]
+    def _replica(self, number: int) -> VirtualReplica:
+        its = self._setting
+        name = its.prefix + "abcdefgh"[number]
+        rng = its.streams[f"replica {name}"]
         disks = self._plan.disks or ("plain",)
         mode = disks[number % len(disks)]
-        replica = VirtualReplica(name, self._clock, rng, self._trace, self._hub, mode, self.name)
+        replica = VirtualReplica(name, its.clock, rng, its.trace, its.hub, mode, self.name)
         replica.link.latency_s = rng.choice([0.0005, 0.005, 0.05, 0.3])
         replica.work_s = rng.choice([0.0003, 0.003, 0.03])
         faults = self._plan.faults
@@ -106,12 +87,12 @@ class Room:
                 actions[action] = actions.get(action, 0) + weight
         if self._plan.disks:
             actions["respell"] = 3
-        rng = self._streams[f"person {replica.name}"]
+        rng = self._setting.streams[f"person {replica.name}"]
         person = (Speller if self._plan.disks else Editor)(
             replica.name,
-            self._clock,
+            self._setting.clock,
             rng,
-            self._trace,
+            self._setting.trace,
             replica.disk,
             self.ledger,
             actions,
@@ -174,7 +155,7 @@ class Room:
         for replica in self.replicas:
             yield from (("a file", data) for data in replica.machine.contents())
             yield from (("a state", text.encode()) for text in replica.store.texts())
-        yield from (("the log", text.text.encode()) for _, text in self._hub.store.texts(self.name))
-        yield from (("a blob", data) for data in self._hub.blobs_of(self.name).values())
+        yield from (("the log", text.text.encode()) for _, text in self._setting.hub.store.texts(self.name))
+        yield from (("a blob", data) for data in self._setting.hub.blobs_of(self.name).values())
         yield from (("a page", typist.page.text.encode()) for typist in self.pages.typists)
         yield from (("a program", text.encode()) for bot in self.programs.bots for text in bot.texts())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from crdtsync.testing.oracles import Ledger
-from crdtsync.testing.virtual_hub import VirtualHub
+from crdtsync.testing.setting import Setting
 from crdtsync.testing.virtual_replica import VirtualReplica
 
 Holders = Callable[[], Iterable[tuple[str, Iterable[str]]]]
@@ -13,12 +12,8 @@ Holders = Callable[[], Iterable[tuple[str, Iterable[str]]]]
 
 
 class Unkept:
-    def __init__(
-        self, room: str, hub: VirtualHub, ledger: Ledger, replicas: Sequence[VirtualReplica]
-    ) -> None:
-        self._room = room
-        self._hub = hub
-        self._ledger = ledger
+    def __init__(self, setting: Setting, replicas: Sequence[VirtualReplica]) -> None:
+        self._setting = setting
         self._replicas = replicas
         self.holders: list[Holders] = []
 
@@ -28,9 +23,12 @@ class Unkept:
         held = [each for holders in self.holders for each in holders()]
         if not held:
             return
-        texts = [text.text for _, text in self._hub.store.texts(self._room)]
+        texts = [text.text for _, text in self._setting.hub.store.texts(self._setting.room)]
         texts += [text for replica in self._replicas for text in replica.store.texts()]
         texts += [text for _, mine in held for text in mine]
         there = [data for replica in self._replicas for data in replica.machine.contents()]
-        there += [*(text.encode() for text in texts), *self._hub.blobs_of(self._room).values()]
-        self._ledger.lost_with_pages({name for name, _ in held}, there)
+        there += [
+            *(text.encode() for text in texts),
+            *self._setting.hub.blobs_of(self._setting.room).values(),
+        ]
+        self._setting.ledger.lost_with_pages({name for name, _ in held}, there)

@@ -19,6 +19,7 @@ from crdtsync.testing.hocuspocus_page import HocuspocusSocket
 from crdtsync.testing.oracles import Broken, Ledger, check_equal, check_is, picture
 from crdtsync.testing.plan import Plan
 from crdtsync.testing.room import Actor, Room
+from crdtsync.testing.setting import Setting
 from crdtsync.testing.small_limits import small_limits
 from crdtsync.testing.typists import Typist
 from crdtsync.testing.virtual_hub import VirtualHub
@@ -62,18 +63,8 @@ class World:
         self._faults = Faults(self.clock, self._rng, self.trace, self.hub, self.rooms)
 
     def _room(self, name: str, prefix: str, replicas: int, ledger: Ledger) -> Room:
-        return Room(
-            name,
-            prefix,
-            replicas,
-            self.plan,
-            self.clock,
-            self.streams,
-            self.trace,
-            self.hub,
-            ledger,
-            self._sockets,
-        )
+        setting = Setting(name, prefix, self.clock, self.streams, self.trace, self.hub, ledger)
+        return Room(setting, replicas, self.plan, self._sockets)
 
     def run(self) -> Result:
         """Raises Broken when a promise is not kept."""
