@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from weakref import ref
 
 from pycrdt import Doc, Text, TransactionEvent
 
 from crdtsync.core.text.offsets import to_utf8
-from crdtsync.core.wire.awareness import NOBODY, ClientState
+from crdtsync.core.wire.awareness import NOBODY
 from crdtsync.core.wire.yjs import (
     Awareness,
     PermissionDenied,
@@ -26,10 +26,10 @@ from crdtsync.core.wire.yjs import (
     YjsMessage,
 )
 from crdtsync.testing.clock import Clock, Trace
+from crdtsync.testing.virtual_awareness import VirtualAwareness
 from crdtsync.testing.virtual_network import VirtualLink
 
 CHECK_EVERY_S = 3.0
-RENEW_S = 15.0
 
 
 class Page(ABC):
@@ -38,14 +38,15 @@ class Page(ABC):
     ``state``: what the others are told of who is here before anything is announced; None: nothing.
     """
 
+    repeats = False
+    """Whether it says again what it hears of others, as some clients do."""
+
     def __init__(
         self, name: str, clock: Clock, rng: Random, trace: Trace, room: str, path: str, state: str | None
     ) -> None:
         self.name = name
         self.room = room
         self.path = path
-        self.people: dict[int, str] = {}
-        """The states of others, by their Yjs client ids."""
         self.open = True
         self.synced = False
         self.was_synced = False
@@ -66,9 +67,7 @@ class Page(ABC):
 
         self._subscription = self._doc.observe(changed)
         self._hearing = False
-        self._state = state
-        self._state_clock = 0
-        self._told_at_s = clock.now_s
+        self._awareness = VirtualAwareness(clock, self.client_id, state)
 
     # -- what its person sees and does --------------------------------------------------------------
 
@@ -85,6 +84,16 @@ class Page(ABC):
     def state_vector(self) -> bytes:
         return self._doc.get_state()
 
+    @property
+    def state(self) -> str | None:
+        """Who is here, as the others are told; None: nobody."""
+        return self._awareness.own_state
+
+    @property
+    def people(self) -> dict[int, str]:
+        """The states of others, by their Yjs client ids."""
+        return self._awareness.others
+
     def replace(self, start: int, end: int, text: str) -> None:
         """One change, as an editor's binding makes it; offsets in characters."""
         before = self.text
@@ -97,8 +106,7 @@ class Page(ABC):
 
     def announce(self, state: object) -> None:
         """Tell the others who is here."""
-        self._state = json.dumps(state, ensure_ascii=False)
-        self._tell_anew()
+        self._tell_anew(json.dumps(state, ensure_ascii=False))
 
     def go_offline(self) -> None:
         """What is typed meanwhile is brought later."""
@@ -138,7 +146,8 @@ class Page(ABC):
         """The hub listens: tell what is here, and who."""
         self._trace.note(self.name, f"page connects to {self.path}")
         self._say(SyncStep1(self._doc.get_state()))
-        self._tell()
+        if self.state is not None:
+            self._tell([self.client_id])
 
     def _changed(self, update: bytes) -> None:
         if not self._hearing:
@@ -154,13 +163,11 @@ class Page(ABC):
             case SyncUpdate(update):
                 self._hear(update)
             case Awareness(states):
-                for state in states:
-                    if state.state == NOBODY:
-                        self.people.pop(state.client, None)
-                    elif state.client != self.client_id:
-                        self.people[state.client] = state.state
+                news = self._awareness.take(states)
+                if self.repeats:
+                    self._tell(news)
             case QueryAwareness():
-                self._tell()
+                self._tell(self._awareness.clients)
             case PermissionDenied(reason):
                 self._trace.note(self.name, f"page is denied {self.path}: {reason}")
 
@@ -172,7 +179,7 @@ class Page(ABC):
     def _interrupted(self) -> None:
         """Nothing is heard until ``_begin``."""
         self.synced = False
-        self.people.clear()
+        self._awareness.drop_others()
 
     def _refuse(self, reason: str) -> None:
         self.refused = reason
@@ -182,22 +189,21 @@ class Page(ABC):
 
     # -- who is here --------------------------------------------------------------------------------
 
-    def _tell(self) -> None:
-        if self._state is not None:
-            self._say(Awareness((ClientState(self.client_id, self._state_clock, self._state),)))
+    def _tell(self, clients: Sequence[int]) -> None:
+        if clients:
+            self._say(Awareness(self._awareness.told(clients)))
 
-    def _tell_anew(self) -> None:
-        self._state_clock += 1
-        self._told_at_s = self._clock.now_s
-        self._tell()
+    def _tell_anew(self, state: str) -> None:
+        self._awareness.announce(state)
+        self._tell([self.client_id])
 
     def _tell_gone(self) -> None:
-        self._state = NOBODY
-        self._tell_anew()
+        self._tell_anew(NOBODY)
 
     def _renew(self) -> None:
-        """Every now and then, before the others forget who is here."""
+        """Every now and then: say who is here, before the others forget it, and who was not heard of."""
         if self.open:
-            if self._state is not None and self._clock.now_s - self._told_at_s >= RENEW_S:
-                self._tell_anew()
+            if self.state is not None and self._awareness.is_due():
+                self._tell_anew(self.state)
+            self._tell(self._awareness.drop_outdated())
             self._clock.after(CHECK_EVERY_S, self._renew)

@@ -115,10 +115,12 @@ class Pages:
         paths = self.paths()
         if not self.typists or not paths:
             return
-        path = rng.choice(paths)
+        with_someone = sorted({typist.page.path for typist in self.typists} & {*paths})
+        path = rng.choice(with_someone or paths)
         page = (self._open_together if self._sockets else self._open_alone)(
             f"{its.prefix}pn", rng, path, 0.001
         )
+        page.announce({"user": {"name": page.name}})
         until(lambda: page.settled or not page.open, 30.0, f"loading {path} in a page")
         check_page(page, its.hub.store, its.hub.restored)
         expected = {shown: data for shown, (_, data, _) in picture(self._replicas[0]).items()}

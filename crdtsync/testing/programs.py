@@ -73,6 +73,10 @@ class Programs:
     def _rooms(self) -> list[RoomProgram]:
         return [bot.program for bot in self.bots if isinstance(bot.program, RoomProgram)]
 
+    def told_who_is_here(self) -> dict[str, list[str]]:
+        """The names that each of those without a folder is told."""
+        return {program.name: [peer.name for peer in program.engine.status.peers] for program in self._rooms}
+
     def calm(self) -> None:
         """From here on all programs run, and the network works."""
         for bot in self.bots:

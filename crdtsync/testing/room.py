@@ -17,6 +17,7 @@ from crdtsync.testing.oracles import (
 )
 from crdtsync.testing.pages import Pages, Until
 from crdtsync.testing.plan import BASIC, GROUPS, Plan
+from crdtsync.testing.presence import Here, texts_of
 from crdtsync.testing.programs import Programs
 from crdtsync.testing.setting import Setting
 from crdtsync.testing.spellers import Speller
@@ -138,6 +139,15 @@ class Room:
         if "ignores" not in self._plan.groups:  # what was ignored here and moved elsewhere is two files
             check_nothing_doubled(self.replicas, self.ledger)
         check_nothing_lost(self.ledger, self.replicas)
+
+    def here(self) -> Here:
+        """Who is told of whom, at rest."""
+        members = self.programs.told_who_is_here()
+        for replica in self.replicas:
+            assert replica.engine is not None
+            members[replica.name] = [peer.name for peer in replica.engine.status.peers]
+        pages = [typist.page for typist in self.pages.typists if typist.page.open]
+        return Here(members, pages, texts_of(pages, self._setting.hub.store))
 
     def check_apart(self, other: Room) -> None:
         """Nothing that was written in the other room is known to anyone here, nor who is there."""

@@ -66,6 +66,7 @@ class VirtualHub:
         self.updates = 0
         self._life = 0
         self._member = 0
+        self._unnoticed: set[int] = set()
         self._lines: dict[int, Line] = {}
         self._engine: HubEngine | None = None
         self._timer: Timer | None = None
@@ -86,6 +87,11 @@ class VirtualHub:
     def drained(self) -> bool:
         """Whether everyone has read what was sent."""
         return all(line.free_s <= self._clock.now_s for line in self._lines.values())
+
+    @property
+    def half_open(self) -> bool:
+        """Whether it takes a connection for open whose other end is gone."""
+        return not self._unnoticed.isdisjoint(self._lines)
 
     def start(self) -> None:
         self._life += 1
@@ -132,6 +138,10 @@ class VirtualHub:
             line.waiting.append(frame)
         else:
             self._frame(member, frame)
+
+    def loses(self, member: int) -> None:
+        """The other end is gone, of which nothing is noticed before ``hang_up``."""
+        self._unnoticed.add(member)
 
     def hang_up(self, member: int) -> None:
         """The connection broke."""

@@ -78,6 +78,7 @@ class VirtualLink:
         member, self._member = self._member, None
         if member is not None:
             self._lost[member] = self._clock.now_s + stalled_s
+            self._hub.loses(member)
             self._connection += 1
             self._later(0.0, lambda: self._ended("the network failed"))
             self._clock.after(noticed_s, lambda: self._hang_up(member))

@@ -19,6 +19,8 @@ from crdtsync.testing.virtual_network import VirtualLink
 class YjsPage(Page):
     """What is said while it is offline is not said again: the next step 2 has it."""
 
+    repeats = True
+
     def __init__(
         self,
         name: str,

@@ -116,9 +116,9 @@ def test_what_clients_repeat_of_others_is_no_news_and_brings_nobody_back() -> No
     ann = ClientState(5, 3, '{"a":1}')
     assert gathering.take(1, [ann]) == (ann,)
     assert gathering.take(2, [ClientState(6, 1, "{}"), ann]) == (ClientState(6, 1, "{}"),)
-    assert gathering.leave(1) == (ClientState(5, 4, NOBODY),)
+    assert gathering.leave(1) == (ClientState(5, 3, NOBODY),)
     assert gathering.take(2, [ann, ClientState(6, 1, "{}")]) == ()
-    assert gathering.take(3, [ClientState(5, 5, "{}")]) == (ClientState(5, 5, "{}"),)
+    assert gathering.take(3, [ClientState(5, 4, "{}")]) == (ClientState(5, 4, "{}"),)
 
 
 def test_a_client_that_came_back_is_not_removed_with_its_old_connection() -> None:
@@ -142,6 +142,20 @@ def test_a_client_that_another_tab_has_told_of_counts_for_itself_once_it_comes()
     ann.leave()
     bench.settle()
     assert names(carl.page) == ["Bob", "Carl"]
+
+
+def test_a_client_with_nobody_in_front_of_it_is_not_taken_for_whom_it_repeats() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    ann, observer = YjsClient(bench, Page(5)), YjsClient(bench, Page(6))
+    ann.say(ann.page.present("Ann"))
+    bench.settle()
+    observer.say(ann.page.last)
+    bench.tick()
+    assert [(each.name, each.member) for each in folder.member.all(Presence)] == [("Ann", ann.number)]
+    observer.leave()
+    bench.tick()
+    assert folder.member.all(Left) == []
 
 
 def test_a_client_is_still_there_when_the_file_it_waits_for_appears() -> None:

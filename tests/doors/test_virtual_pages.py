@@ -17,7 +17,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Response
 
-from crdtsync.core.wire.awareness import ClientState
+from crdtsync.core.wire.awareness import NOBODY, ClientState
 from crdtsync.core.wire.hocuspocus import (
     SESSION_SEPARATOR,
     Authenticated,
@@ -344,6 +344,28 @@ async def test_a_page_says_what_is_typed_and_who_is_here(client: str) -> None:
 
     told = await both(client, story)
     assert sum("Ann" in str(each) for each in told) == 3
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_page_says_what_it_knows_of_others(client: str) -> None:
+    async def story(hub: Hub, open_page: Open, until: Until) -> None:
+        page = open_page()
+        await until(lambda: hub.lets_in(page))
+        page.announce({"at": 0})
+        await until(lambda: '"at"' in str(hub.heard[-1]))
+        told = hub.heard[-1]
+        assert isinstance(told, tuple)
+        (mine,) = told[1].states
+        hub.say(Awareness((ClientState(7, 3, '{"a":1}'), ClientState(8, 0, "{}"))))
+        hub.say(Awareness((ClientState(7, 3, '{"a":2}'), ClientState(9, 1, NOBODY))))
+        hub.say(Awareness((ClientState(7, 4, '{"a":3}'), ClientState(10, 1, "{}"))))
+        hub.say(Awareness((ClientState(7, 4, NOBODY), ClientState(mine.client, mine.clock, NOBODY))))
+        hub.say(Awareness((ClientState(7, 4, '{"a":4}'),)))
+        hub.say(QueryAwareness())
+        hub.say(SyncStep1(b"\0"))
+        await until(lambda: not hub.asked)
+
+    await both(client, story)
 
 
 @pytest.mark.parametrize("client", CLIENTS)

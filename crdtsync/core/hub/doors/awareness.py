@@ -27,8 +27,10 @@ class Gathering:
         """The channel that each client came by."""
         self._gone: OrderedDict[int, int] = OrderedDict()
         """The clock with which each client left."""
-        self._met: set[int] = set()
-        """Channels that have said who they are."""
+        self._first: dict[int, int | None] = {}
+        """Whom each channel told of first; None: of several at once."""
+        self._answered: set[int] = set()
+        """Channels that have answered their greeting, so that what they say may be what they have heard."""
 
     def all(self) -> tuple[ClientState, ...]:
         return tuple(self._states.values())
@@ -40,25 +42,35 @@ class Gathering:
     def take(self, channel: int, states: Iterable[ClientState]) -> tuple[ClientState, ...]:
         """Take what a channel tells; returns what is news."""
         told = [state for state in states if state.client < OURS]
-        if channel not in self._met and len(told) == 1:
-            self._recognise(channel, told[0].client)
-        self._met.add(channel)
+        if told and channel not in self._first:
+            self._first[channel] = told[0].client if len(told) == 1 else None
+            self._recognise(channel, self._first[channel])
         return tuple(state for state in told if self._is_news(channel, state))
 
+    def answered(self, channel: int) -> None:
+        """The channel has answered its greeting, which told it who is here."""
+        self._answered.add(channel)
+
     def leave(self, channel: int) -> tuple[ClientState, ...]:
-        """The channel is gone, and whom it brought; returns what to tell the others."""
-        self._met.discard(channel)
+        """The channel is gone, and whom it brought; returns what to tell the others.
+
+        With the clocks that they have: who comes back is news again with the next one.
+        """
+        self._first.pop(channel, None)
+        self._answered.discard(channel)
         left = self.of(channel)
         for state in left:
-            self._forget(state.client, state.clock + 1)
-        return tuple(replace(state, clock=state.clock + 1, state=NOBODY) for state in left)
+            self._forget(state.client, state.clock)
+        return tuple(replace(state, state=NOBODY) for state in left)
 
-    def _recognise(self, channel: int, client: int) -> None:
-        """Whoever comes says first who it is.
+    def _recognise(self, channel: int, client: int | None) -> None:
+        """Whoever comes says first who it is, or repeats whom it has just heard of, if it is nobody itself.
 
         It may be known: from another tab of the same browser, or by a connection that is dead unnoticed.
         """
-        if client in self._states:
+        if client is None or client not in self._states:
+            return
+        if channel not in self._answered or self._first[self._by[client]] != client:
             self._by[client] = channel
 
     def _is_news(self, channel: int, state: ClientState) -> bool:

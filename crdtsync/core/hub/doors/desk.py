@@ -244,6 +244,8 @@ class Desk:
             case SyncUpdate() if channel.phase is Phase.PROVING:
                 channel.shows_later()
             case SyncStep2(update) | SyncUpdate(update):
+                if text is not None and isinstance(message, SyncStep2):
+                    text.gathering.answered(channel.number)
                 if text is not None and not self._large.take(channel, update, at_ms):
                     self._update(channel, text, update, at_ms)
             case Awareness() if not channel.may_announce(at_ms / 1000):
