@@ -9,7 +9,7 @@ import pytest
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.stories import texts
+from tests.replica.stories import power_cut, texts
 from tests.simulation.scene import Scene
 
 LINES = "one of ann\ntwo of ann\nthree of ann\n"
@@ -363,3 +363,27 @@ def test_a_file_that_a_power_cut_brought_back_is_no_edit_of_what_was_to_come_to_
     scene.b.start()
     scene.rest()
     assert theirs in [scene.read(scene.a, path) for path in scene.paths(scene.a)]
+
+
+def test_a_save_that_raced_a_write_is_taken_in_again_where_a_power_cut_took_what_had_come_of_it() -> None:
+    """Its file is still there; the store has lost that it was read, and the hub has not heard of it."""
+    scene = Scene()
+    scene.save(scene.a, "note.md", "one\n")
+    scene.rest()
+    scene.wait(5.0)
+    scene.b.link.latency_s = 0.6
+
+    def race(path: str) -> None:
+        if path == "note.md" and scene.read(scene.b, path) == "one\n":
+            scene.save(scene.b, path, "one\nof bob\n")
+
+    scene.b.race = race
+    scene.save(scene.a, "note.md", "of ann\none\n")
+    assert scene.within(5.0, lambda: "of ann\none\nof bob\n" in scene.b.store.texts())
+    scene.wait(0.01)
+    power_cut(scene)
+    scene.b._keep_store(scene.b._stored.after_cut(Nothing()))
+    assert scene.read(scene.b, "note.md") == "of ann\none\n"
+    scene.b.start()
+    scene.rest()
+    assert texts(scene) == {"note.md": "of ann\none\nof bob\n"}

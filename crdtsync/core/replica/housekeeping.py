@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from crdtsync.core.replica.cursors import Cursors
-from crdtsync.core.replica.effects import MakeDurable
+from crdtsync.core.replica.effects import DropDisplaced, MakeDurable
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.records import PutMeta, Synced
 from crdtsync.core.replica.state import ReplicaState
@@ -41,7 +41,8 @@ class Housekeeping:
         self._cursors = cursors
         self._due: float | None = None
         self._number = 0
-        self._durable_soon: tuple[int, dict[EntryId, Synced | None]] | None = None
+        self._durable_soon: tuple[int, dict[EntryId, Synced | None], list[str]] | None = None
+        """What was asked for, with the agreements and the displaced files that it is asked for."""
         self._cursor: Cursor | None = state.session.cursor
         self._ahead = state.session.ahead
         self._announced = _NOTHING
@@ -65,7 +66,7 @@ class Housekeeping:
             self._write_ahead()  # with the first update that the cursor does not cover
         waiting = (
             bool(self._hub_side.clean)
-            or (bool(self._state.undurable) and self._durable_soon is None)
+            or self._may_be_undone
             or (self._state.session.cursor, self._state.session.ahead) != (self._cursor, self._ahead)
             or self._stale_presence(now)
         )
@@ -93,8 +94,10 @@ class Housekeeping:
         if self._durable_soon is None or self._durable_soon[0] != number:
             return
         state = self._state
-        _, agreements = self._durable_soon
+        _, agreements, read = self._durable_soon
         self._durable_soon = None
+        for token in read:
+            state.out.effect(DropDisplaced(token))
         for entry, agreed in agreements.items():
             if entry not in state.undurable or agreed is None:
                 continue
@@ -122,12 +125,19 @@ class Housekeeping:
         self._ahead = self._state.session.ahead
         self._state.out.record(PutMeta(AHEAD_KEY, self._ahead))
 
+    @property
+    def _may_be_undone(self) -> bool:
+        """Whether a power cut may undo something that nobody has asked to be made durable yet."""
+        return self._durable_soon is None and bool(self._state.undurable or self._state.displaced_read)
+
     def _ask_durable(self) -> None:
         state = self._state
-        if not state.undurable or self._durable_soon is not None:
+        if not self._may_be_undone:
             return
         self._number += 1
-        self._durable_soon = (self._number, {entry: state.synced.get(entry) for entry in state.undurable})
+        read, state.displaced_read = state.displaced_read, []
+        agreements = {entry: state.synced.get(entry) for entry in state.undurable}
+        self._durable_soon = self._number, agreements, read
         state.out.effect(MakeDurable(self._number))
 
     def _stale_presence(self, now: float) -> bool:

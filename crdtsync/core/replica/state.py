@@ -130,8 +130,10 @@ class ReplicaState:
     unsure_at: dict[str, set[EntryId]] = field(default_factory=dict)
     """The paths of those."""
     displaced: dict[str, Displaced] = field(default_factory=dict)
+    displaced_read: list[str] = field(default_factory=list)
+    """Tokens of those that were taken in: dropped once no power cut can take back what came of that."""
     displaced_torn: set[str] = field(default_factory=set)
-    """Of those, the tokens of files that a power cut may have torn."""
+    """Tokens of files that a power cut may have torn."""
     uploading: dict[Digest, set[str]] = field(default_factory=dict)
     """Blobs on their way to the hub, with the paths that wait for them."""
     uploaded: dict[Digest, Digest | None] = field(default_factory=dict)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
-from crdtsync.core.replica.effects import DropDisplaced
 from crdtsync.core.replica.events import Fetched, FetchFailed, Uploaded, UploadFailed
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.materialise import Materialise
@@ -128,7 +127,7 @@ class Transfers:
             if base is not None and isinstance(content, TextContent):
                 state.documents.keep_version(entry, content.text, now)
                 self._remember(file, content.digest, now)
-            state.out.effect(DropDisplaced(displaced.token))
+            state.displaced_read.append(displaced.token)
         elif (
             base is not None
             and isinstance(content, TextContent)
@@ -136,7 +135,7 @@ class Transfers:
             and ingest.merge_text(entry, base, self._whole(displaced, base, content.text), now)
         ):
             self._remember(file, content.digest, now)
-            state.out.effect(DropDisplaced(displaced.token))
+            state.displaced_read.append(displaced.token)
         else:
             path = conflict_path(displaced.path, state.name, content.digest)
             materialise.keep_copy(displaced.token, path)
