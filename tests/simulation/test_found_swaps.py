@@ -68,6 +68,18 @@ def test_a_file_that_a_power_cut_gave_back_what_it_held_changes_names(edited: st
     assert found == {"q.md": edited + data + "second\n"}
 
 
+@pytest.mark.parametrize("edited", ["", "mine\n"])
+def test_a_file_that_a_power_cut_gave_back_what_it_held_has_a_new_name(edited: str) -> None:
+    scene = with_texts("p")
+    scene.save(scene.b, "p.md", text_of("p") + "second\n")
+    assert scene.within(1.0, lambda: scene.read(scene.a, "p.md") == text_of("p") + "second\n")
+    power_cut(scene)
+    scene.save(scene.b, "p.md", edited + text_of("p"))  # into the same file
+    scene.b.disk.rename("p.md", "q.md")
+    scene.b.start()
+    assert texts(scene) == {"q.md": edited + text_of("p") + "second\n"}
+
+
 @pytest.mark.parametrize("how", ["down", "offline"])
 def test_a_swapped_file_of_which_most_was_written_since_is_still_the_swapped_one(how: str) -> None:
     scene = with_texts("pq")

@@ -69,7 +69,8 @@ class Doubts:
         state = self._state
         if not state.unsure:
             return
-        found = {path: on_disk(each) for path, each in seen.items() if isinstance(each, Present)}
+        files = {path: each for path, each in seen.items() if isinstance(each, Present)}
+        found = {path: on_disk(each) for path, each in files.items()}
         for path, here in found.items():
             assert here.fingerprint is not None
             last = state.synced.with_inode(here.fingerprint)
@@ -78,11 +79,20 @@ class Doubts:
             own, agreements = found.get(last.path), state.unsure[last.entry]
             if own is None or any(each.path == path or _may_be(own, each) for each in agreements):
                 continue
-            agreed = self._made_from(agreements, seen[path]) or last
-            if agreed.digest != here.digest:
-                state.guessed.add(last.entry)
-            found_there = here.fingerprint_of(agreed.digest)
-            self._holds(agreed._replace(path=last.path, fingerprint=found_there), agreements)
+            self._shown(last, agreements, here, files[path].content)
+
+    def found_elsewhere(self, agreed: Synced, here: OnDisk, content: Content) -> Synced:
+        """What is agreed of a file that turned up under a new name: if that is in doubt, the file tells."""
+        agreements = self._state.unsure.get(agreed.entry)
+        return agreed if agreements is None else self._shown(agreed, agreements, here, content)
+
+    def _shown(self, last: Synced, agreements: tuple[Synced, ...], here: OnDisk, content: Content) -> Synced:
+        agreed = self._made_from(agreements, content) or last
+        if agreed.digest != here.digest:
+            self._state.guessed.add(last.entry)
+        agreed = agreed._replace(path=last.path, fingerprint=here.fingerprint_of(agreed.digest))
+        self._holds(agreed, agreements)
+        return agreed
 
     def recognise(self, path: str, seen: OnDisk) -> None:
         """After a kill several may be agreed on at a path: its very file tells which was put there last.
@@ -97,13 +107,12 @@ class Doubts:
             synced.put(very)
             self._state.replan([agreements[0].entry])
 
-    def _made_from(self, agreements: tuple[Synced, ...], seen: Seen) -> Synced | None:
+    def _made_from(self, agreements: tuple[Synced, ...], content: Content) -> Synced | None:
         """Which of the agreements that is what was seen, or what was edited since, as far as one can tell."""
-        assert isinstance(seen, Present)
         for agreed in reversed(agreements):
-            if agreed.digest == seen.content.digest:
+            if agreed.digest == content.digest:
                 return agreed
-        text = seen.content.text if isinstance(seen.content, TextContent) else None
+        text = content.text if isinstance(content, TextContent) else None
         nearest = None if text is None else self._nearest(agreements, text)
         return None if nearest is None else nearest[1]
 

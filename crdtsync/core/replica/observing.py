@@ -258,7 +258,7 @@ class Observing:
         if origin is None:
             origin = self._same_content_gone(seen)
         if origin is not None and not self._stays_apart(origin, path):
-            self._moved(origin, path, seen, now)
+            self._moved(origin, path, seen, content, now)
         else:
             self._reconcile.path(path, now, content)
 
@@ -290,12 +290,13 @@ class Observing:
     def _is_gone(self, agreed: Synced) -> bool:
         return self._state.looking.is_absent(agreed.path) or self._deletions.covers(agreed.entry)
 
-    def _moved(self, agreed: Synced, path: str, seen: OnDisk, now: float) -> None:
+    def _moved(self, agreed: Synced, path: str, seen: OnDisk, content: Content, now: float) -> None:
         state = self._state
         placed = state.view.get(agreed.entry)
         if not state.may_ingest and (placed is None or placed.path != path):
             state.deferred.update((agreed.path, path))
             return
+        agreed = self._reconcile.doubts.found_elsewhere(agreed, seen, content)
         state.looking.settled(agreed.path)
         self._deletions.discard(agreed.entry)
         if state.synced.at(agreed.path) == agreed.entry:
