@@ -68,8 +68,13 @@ class FolderProgram:
         return self._state.documents.text(entry)
 
     def blob(self, placed: Placement) -> bytes:
-        node = self._replica.disk.get(placed.path)
-        return b"" if node is None else node.data
+        """What the room says: on this disk something else may stand there that is to go elsewhere."""
+        assert placed.version is not None
+        replica, digest = self._replica, placed.version.digest
+        node = replica.disk.get(placed.path)
+        if node is not None and node.digest == digest:
+            return node.data  # a hub may have lost it
+        return replica.hub.blobs.get((replica.room, digest), b"")
 
     # -- what it does -------------------------------------------------------------------------------
 

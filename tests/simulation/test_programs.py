@@ -14,6 +14,7 @@ from crdtsync.testing.plan import Plan
 from crdtsync.testing.room import Room
 from crdtsync.testing.room_program import RoomProgram
 from crdtsync.testing.world import World
+from tests.simulation.scene import Scene
 
 BUSY = Plan(acts=30, pause_s=0.1, groups=frozenset({"structure", "editors"}), turns=3, bots=2)
 FAILING = replace(BUSY, faults=frozenset({"kill_within", "cut", "hub_kill", "offline", "store_full"}))
@@ -67,6 +68,18 @@ def test_a_program_that_was_not_told_of_a_change_is_noticed() -> None:
         room.programs.judge(room.replicas[0])
 
 
+def test_what_a_program_deletes_is_what_the_room_has_there_and_no_save_that_nobody_has_seen() -> None:
+    scene = Scene()
+    scene.save(scene.a, "a.bin", b"\0one")
+    scene.rest()
+    program = FolderProgram(scene.a, scene.clock, lambda text: None)
+    placed = program.at("a.bin")
+    assert placed is not None
+    for on_disk in (b"\0one", b"\0two"):
+        scene.save(scene.a, "a.bin", on_disk)
+        assert program.blob(placed) == b"\0one"
+
+
 @pytest.mark.parametrize(
     ("seed", "plan"),
     [
@@ -75,6 +88,11 @@ def test_a_program_that_was_not_told_of_a_change_is_noticed() -> None:
             8167,
             "replicas=2,acts=40,pause_s=0.05,groups=blobs+editors+links,"
             "faults=cut+hub_full+hub_kill+kill_within+races,turns=6,disks=,typists=0,bots=2",
+        ),
+        (
+            41110254,
+            "replicas=2,acts=40,pause_s=0.01,groups=blobs+stale+structure,"
+            "faults=coarse+hints+power+races+trouble,turns=6,disks=,typists=0,bots=2",
         ),
     ],
 )

@@ -362,8 +362,7 @@ class ReplicaState:
 
     def give_up(self, entry: EntryId) -> None:
         """There is nothing left to try, or it has worked: nobody needs to know any more."""
-        retry = self.retries.pop(entry, None)
-        if retry is not None:
+        if (retry := self.retries.pop(entry, None)) is not None:
             self.attention.pop(retry.path, None)
 
     def tell(self, path: str, kind: str, message: str) -> None:
