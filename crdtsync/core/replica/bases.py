@@ -74,7 +74,9 @@ class Bases:
             return saved  # a program that has it open saves what it shows: the room has that
         current = documents.version(agreed.entry, agreed.digest)
         if agreed.entry in self._live:
-            return self._live.base_of(agreed.entry, current, saved)
+            shown = self._live.base_of(agreed.entry, current, saved)
+            if shown != current:
+                return shown
         if current is None:
             return None
         if agreed.path in self._state.brought:
