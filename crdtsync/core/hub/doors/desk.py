@@ -1,7 +1,7 @@
 """One room as its Yjs clients see it: reads the texts they open, and passes updates between them and the log.
 
 A Listener of the room, on behalf of all channels in it. Which text a client gets is decided in ``choosing``;
-what is said on a channel stands in ``text``; presence in ``crossing``.
+what is said on a channel stands in ``text``, what clients write in ``writing``; presence in ``crossing``.
 """
 
 from __future__ import annotations
@@ -12,29 +12,25 @@ from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
-from crdtsync.core.hub import bounds
 from crdtsync.core.hub.batch import Batch
 from crdtsync.core.hub.doors import codes
 from crdtsync.core.hub.doors.channel import Channel, Phase
-from crdtsync.core.hub.doors.checking import LargeUpdates
 from crdtsync.core.hub.doors.choosing import OtherHistory, check_state_vector
 from crdtsync.core.hub.doors.crossing import Replicas
-from crdtsync.core.hub.doors.gathered import Gathered
 from crdtsync.core.hub.doors.loading import Loading
 from crdtsync.core.hub.doors.making import Making
 from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.strangers import Arrival, Proof, Refused, Step, decide, objection
-from crdtsync.core.hub.doors.text import OpenText, malformed, too_large
+from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.hub.doors.texts import OpenTexts
 from crdtsync.core.hub.doors.usage import Usage
+from crdtsync.core.hub.doors.writing import Writing
 from crdtsync.core.hub.events import DocumentsLoaded, UpdatesChecked
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
-from crdtsync.core.text.update import EMPTY_UPDATE, UpdateShape
-from crdtsync.core.tree.rows import Origin
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
 from crdtsync.core.wire.control import Left, Presence
@@ -81,10 +77,11 @@ class Desk:
         self._arriving: dict[int, Arrival] = {}
         """Channels that are about to open a text."""
         self._making = Making(number, self.texts, opened, shared, rng, self._move)
-        self._gathered = Gathered(number)
-        self._large = LargeUpdates(shared)
         self._people = People(
             self.texts.of, lambda entry: self._places.path_of(entry) if self._places else None
+        )
+        self._writing = Writing(
+            number, shared, self.texts, self._making, self._people, self._here, self._known, self.refuse
         )
 
     # -- the room -------------------------------------------------------------------------------------
@@ -156,7 +153,7 @@ class Desk:
         self.texts.flush()
 
     def stored(self) -> None:
-        if not self._gathered.pay(self._here()):
+        if not self._writing.pay():
             self._here().awaiting_store.pop(self.number, None)
 
     def tell_durable(self) -> bytes | str | None:
@@ -219,7 +216,7 @@ class Desk:
         if channel.phase in (Phase.ENTERING, Phase.ATTACHING):
             channel.connection.go_on()
         self._arriving.pop(channel.number, None)
-        self._large.done(channel.number)
+        self._writing.forget(channel)
         text = self.texts.of(channel)
         channel.phase = Phase.CLOSED
         if text is not None:
@@ -246,8 +243,8 @@ class Desk:
             case SyncStep2(update) | SyncUpdate(update):
                 if text is not None and isinstance(message, SyncStep2):
                     text.gathering.answered(channel.number)
-                if text is not None and not self._large.take(channel, update, at_ms):
-                    self._update(channel, text, update, at_ms)
+                if text is not None:
+                    self._writing.take(channel, text, update, at_ms)
             case Awareness() if not channel.may_announce(at_ms / 1000):
                 self._shared.counts.refuse("awareness")  # the client says it all again within 15 s
             case Awareness(states):
@@ -268,6 +265,10 @@ class Desk:
         if (text := self.texts.of(channel)) is not None and self._here().full(len(update)) is None:
             text.tell_ahead(channel, update, frame)
 
+    def checked(self, event: UpdatesChecked) -> None:
+        """A large update has been read."""
+        self._writing.checked(event)
+
     def refuse(self, channel: Channel, code: int, reason: str) -> None:
         self.close(channel)
         channel.connection.refuse(channel, code, reason)
@@ -277,8 +278,7 @@ class Desk:
             self.refuse(channel, code, reason)
 
     def _admit(self, channel: Channel) -> None:
-        assert self._places is not None
-        if (problem := self._places.impossible(channel.path)) is not None:
+        if (problem := self._known().impossible(channel.path)) is not None:
             self.refuse(channel, codes.NOT_FOUND, problem)
             return
         channel.ready()
@@ -293,8 +293,7 @@ class Desk:
     def _attach(self, channel: Channel) -> None:
         """Go as far as can be gone with what is known; the rest when what is missing has been read."""
         self._making.make(self.texts.unmade.get(channel.path))
-        room, places = self._here(), self._places
-        assert places is not None
+        room, places = self._here(), self._known()
         arrival = self._arriving[channel.number]
         path, stood = channel.path, places.stood(channel.path, arrival.state_vector)
         unknown = [DocumentId(entry) for entry in stood if not places.is_known(entry)]
@@ -334,7 +333,7 @@ class Desk:
             text.telling.awareness(text.gathering.take(channel.number, arrival.people))
         channel.connection.go_on()
         if (proof := arrival.proof) is not None:
-            self._update(channel, text, proof.update, proof.at_ms)
+            self._writing.apply(channel, text, proof.update, proof.at_ms)
 
     def _close_if_unused(self, text: OpenText) -> None:
         if self.texts.close_if_unused(text) and self._places is not None:
@@ -342,62 +341,10 @@ class Desk:
             self._here().gather()
             self._places.learn(text.entry, text.document.state_vector)
 
-    # -- writing --------------------------------------------------------------------------------------
-
-    def checked(self, event: UpdatesChecked) -> None:
-        """A large update has been read."""
-        checking = self._large.done(event.channel)
-        if checking is None or (text := self.texts.of(checking.channel)) is None:
-            return
-        channel = checking.channel
-        if event.problem is None:
-            self._update(channel, text, checking.update, checking.at_ms, event.shape)
-        else:
-            self._refuse_update(channel, codes.MALFORMED, malformed(channel.path, event.problem))
-
-    def _refuse_update(self, channel: Channel, code: int, reason: str) -> None:
-        channel.connection.applied(channel, False)
-        self.refuse(channel, code, reason)
-
-    def _update(
-        self, channel: Channel, text: OpenText, update: bytes, at_ms: int, shape: UpdateShape | None = None
-    ) -> None:
-        room = self._here()
-        if update == EMPTY_UPDATE:
-            self._owe(channel, text)
-            return
-        if len(update) > bounds.UPDATE_MAX_BYTES or text.grows_too_large(update):
-            self._refuse_update(channel, codes.TOO_LARGE, too_large(channel.path))
-            return
-        try:
-            if channel.granted.read_only:
-                channel.connection.applied(channel, text.holds(update, shape))
-                return
-            if (full := room.full(len(update))) is not None and not text.holds(update, shape):
-                self._refuse_update(channel, codes.TOO_LARGE, full)
-                return
-            change = text.apply(update, channel.number, shape)
-        except MalformedUpdate as error:
-            self._refuse_update(channel, codes.MALFORMED, malformed(channel.path, str(error)))
-            return
-        if change.changed or change.pending:
-            if text.entry is not None:
-                self._gathered.add(room, text, at_ms)
-            elif room.documents >= limits.DOCUMENTS_PER_ROOM_MAX and text.document.text:
-                full = f"The room {self.name!r} has as many files as a hub keeps."
-                self.refuse(channel, codes.TOO_LARGE, full)
-                return
-            else:
-                assert self._places is not None
-                origin = Origin(self._people.name(channel.connection.number), at_ms)
-                self._making.soon(room, self._places, channel, text, origin)
-        self._owe(channel, text)
-
-    def _owe(self, channel: Channel, text: OpenText) -> None:
-        if channel.connection.answers:
-            self._making.make(text)  # what the answer is about has a place in the log
-        self._gathered.owe(self._here(), channel)
-
     def _here(self) -> Room:
         assert self._room is not None
         return self._room
+
+    def _known(self) -> Places:
+        assert self._places is not None
+        return self._places
