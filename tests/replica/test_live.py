@@ -9,7 +9,7 @@ from crdtsync.core.replica import events as ev
 from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.values.ids import EntryId
 from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.stories import LINES, shared
+from tests.replica.stories import LINES, received, shared
 from tests.simulation.scene import Scene
 
 
@@ -384,16 +384,14 @@ def test_an_editor_whose_text_loses_its_name_goes_on_with_what_got_it(first: str
 @pytest.mark.parametrize("saved", ["begin", "end"])
 def test_a_stale_buffer_of_another_tool_takes_nothing_out_that_a_program_has_typed(saved: str) -> None:
     scene = shared(LINES)
-    program = opened(scene, scene.a, "a.md")
+    program = opened(scene, scene.b, "a.md")
     loaded = LINES.replace("line 1", "a line of the other folder\nline 1")
-    for text in (loaded.replace(" other", ""), loaded):
-        scene.save(scene.b, "a.md", text)
-        assert scene.within(5.0, lambda text=text: scene.read(scene.a, "a.md") == text)
+    received(scene, "a.md", loaded.replace(" other", ""), loaded)
     typed = "typed by a program\n"
     program.edit("a.md", Edit(loaded.index("line 3"), loaded.index("line 3"), typed))
-    assert scene.within(5.0, lambda: typed in (scene.read(scene.a, "a.md") or ""))
+    assert scene.within(5.0, lambda: typed in (scene.read(scene.b, "a.md") or ""))
     buffer = "saved by a tool\n" + loaded if saved == "begin" else loaded + "saved by a tool\n"
-    scene.save(scene.a, "a.md", buffer)
+    scene.save(scene.b, "a.md", buffer)
     scene.rest()
     wanted = buffer.replace("line 3", typed + "line 3")
     assert scene.read(scene.a, "a.md") == scene.read(scene.b, "a.md") == program.read("a.md") == wanted
