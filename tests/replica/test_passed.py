@@ -111,6 +111,15 @@ def test_a_save_that_only_adds_to_a_text_was_made_from_that_though_a_short_line_
     assert found(FIRST + "milk and honey\n", log=log) is None, "by chance, it may be"
 
 
+def test_after_a_power_cut_a_save_was_made_from_the_text_of_which_it_has_all_that_was_inserted() -> None:
+    log, vectors = history(FIRST, "milk\n" + FIRST)
+    there = Moment("milk\n" + FIRST, vectors[1])
+    assert found("milk and honey\n", torn=True, log=log) == there
+    assert found("milk and honey\n", log=log) is None
+    elsewhere = "one here\nand also honey, and all kinds of milk\n"
+    assert found(elsewhere, torn=True, log=log) is None
+
+
 def test_an_update_that_cannot_be_read_is_left_out() -> None:
     assert found(THIRD, log=[LOG[0], b"\xff\xff", *LOG[1:]]) == Moment(THIRD, VECTORS[2])
     assert was_text([LOG[0], b"\xff\xff"], digest_of_text(FIRST))

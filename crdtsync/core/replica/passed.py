@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from crdtsync.core.replica.records import Synced
-from crdtsync.core.text.diff import diff
+from crdtsync.core.text.base import keeps_insertions
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.rebase import includes
 from crdtsync.core.text.statevector import covers
@@ -77,16 +77,12 @@ def moment_of(
         if compared_chars > _COMPARED_MAX_CHARS:
             break
         new = set(words(moment.text)) - known
-        if new and new <= there and (includes(base.text, moment.text, saved) or _goes_on(moment, saved, new)):
-            return moment
+        tells = torn or telling_chars(new) >= _TELLING_CHARS
+        if new and new <= there:
+            has_all = tells and keeps_insertions(saved, moment.text, base.text)
+            if has_all or includes(base.text, moment.text, saved):
+                return moment
     return None
-
-
-def _goes_on(moment: Moment, saved: str, new: Iterable[str]) -> bool:
-    """Whether the save has all of that text and more, which cannot be by chance."""
-    return telling_chars(new) >= _TELLING_CHARS and all(
-        edit.start == edit.end for edit in diff(moment.text, saved)
-    )
 
 
 def was_text(log: Iterable[bytes], digest: Digest) -> bool:
