@@ -102,6 +102,13 @@ def test_a_save_that_has_a_line_that_came_since_was_made_from_it() -> None:
     assert choose_base("one of the lines\nthree brought wisdom today\n", current, [version]) is None
 
 
+def test_short_lines_that_came_since_show_together_that_they_were_seen() -> None:
+    current = "bread\nof a kind\nsome other words here\nlast\n"
+    saved = "bread [x]\nwords that are quite new\nof a kind [x]\nlast [x]\n"
+    assert choose_base(saved, current, ["last\n"]) is None
+    assert choose_base(saved.replace("of a", "one"), current, ["last\n"]) == 0, "one of them may be by chance"
+
+
 def test_letters_that_came_into_a_word_show_that_they_were_seen() -> None:
     older = ["line ae18 F 9e30 of text\nxy", "line ae18 F 9e30 of text\ny"]
     current = "line ae8 18 F 9e30 of text\nxy"

@@ -83,27 +83,38 @@ def has_line_of(saved: str, current: str, version: str) -> bool:
     """Whether the save has a line of ``current`` that is not in ``version``, by the words of it that are new.
 
     Of a line that is equal as a whole, those are new as well that it has more often than any line of the
-    version. Then the save was not made from that version; unless two wrote the same at once.
+    version. Then the save was not made from that version; unless two wrote the same at once. Short lines,
+    none of which tells by itself, tell together if the save has most of them.
     """
-    return any(_lines_found(saved, current, version))
+    short = found = 0
+    for chars, there in _new_lines(saved, current, version):
+        if chars >= _TELLING_CHARS:
+            if there:
+                return True
+        else:
+            short += chars
+            found += chars * there
+    return found >= _TELLING_CHARS and 2 * found >= short
 
 
 def has_all_lines_of(saved: str, current: str, version: str) -> bool:
     """Whether it has each of those lines that tells something. Else it was not made from ``current``."""
-    return all(_lines_found(saved, current, version))
+    new = _new_lines(saved, current, version)
+    return all(there for chars, there in new if chars >= _TELLING_CHARS)
 
 
-def _lines_found(saved: str, current: str, version: str) -> Iterator[bool]:
+def _new_lines(saved: str, current: str, version: str) -> Iterator[tuple[int, bool]]:
+    """Of each line of ``current`` that ``version`` lacks: how much is new, and whether the save has it."""
     known = set(words(version))
     known_lines, saved_lines = set(version.splitlines()), set(saved.splitlines())
     there = [set(words(line)) for line in saved.splitlines() if line not in known_lines]
     most = _most_often(known_lines)
     for line in set(current.splitlines()) - known_lines:
-        if line in saved_lines and telling_chars((_seen(line) - most).elements()) >= _TELLING_LINE_CHARS:
-            yield True
-        new = _seen(line).keys() - known
-        if line not in saved_lines and telling_chars(new) >= _TELLING_CHARS:
-            yield any(_are_among(new, each) for each in there)
+        if line in saved_lines:
+            if telling_chars((_seen(line) - most).elements()) >= _TELLING_LINE_CHARS:
+                yield _TELLING_CHARS, True
+        elif new := _seen(line).keys() - known:
+            yield telling_chars(new), any(_are_among(new, each) for each in there)
 
 
 def keeps_insertions(saved: str, later: str, older: str) -> bool:
