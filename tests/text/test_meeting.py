@@ -108,6 +108,13 @@ def test_the_ranges_of_what_was_inserted_follow_later_edits(before: str, texts: 
         ("x [c] [c]\nlast\n", "x [c]\nlast words\n", [(1, 5)], "x [c]\nlast\n"),
         # ... be it that the other one brings something back next to it
         ("a [checked] [checked]\n [new]\n", "a [checked]\nb [new]\n", [(11, 21)], "a [checked]\n [new]\n"),
+        # ... or in its place
+        (
+            "one [checked] x [checked]\n [new]\n",
+            "one [checked] x\nfor all [new]\n",
+            [(3, 15), (26, 32)],
+            "one [checked] x\n [new]\n",
+        ),
         ("b [checked] x [checked]\n", "a [checked]\nb [checked]\n", [(13, 23)], "b [checked] x [checked]\n"),
         ("[c] [c]\nlast\n", "first [c]\nlast\n", [], "[c] [c]\nlast\n"),
         ("one and two\n", "one two and\n", [], "one and two\n"),

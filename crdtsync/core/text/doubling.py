@@ -42,9 +42,28 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
     ):
         return tuple(edits)
     twice = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]
-    for find, ranges in ((_ours_twice, ours), (_lines_twice, ours), (_ours_twice, pieces)):
+    replaced = _replaced(merged, edits, ours)
+    for find, ranges in (
+        (_pieces_twice, ours),
+        (_lines_twice, ours),
+        (_pieces_twice, pieces),
+        (_pieces_twice, replaced),
+    ):
         twice = sorted([*twice, *find(merged, wanted, ranges, twice)], key=lambda edit: edit.start)
     return tuple(twice)
+
+
+def _replaced(text: str, edits: Sequence[Edit], ours: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where they put something else, if what stands there is in what we inserted; without the ends of lines
+    around it."""
+    ranges = []
+    for edit in edits:
+        gone = text[edit.start : edit.end]
+        told = gone.strip("\n")
+        if edit.text and told and any(told in text[start:end] for start, end in ours):
+            start = edit.start + gone.index(told)
+            ranges.append((start, start + len(told)))
+    return ranges
 
 
 def _touching_joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -56,17 +75,17 @@ def _touching_joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]
     return joined
 
 
-def _ours_twice(
-    merged: str, wanted: str, ours: Sequence[tuple[int, int]], told: Sequence[Edit]
+def _pieces_twice(
+    merged: str, wanted: str, pieces: Sequence[tuple[int, int]], told: Sequence[Edit]
 ) -> Iterator[Edit]:
-    """What we inserted in one piece, and stands in ``merged`` more often than in ``wanted``."""
-    left = {merged[start:end]: 0 for start, end in ours}
+    """Those that stand in ``merged`` more often than in ``wanted``."""
+    left = {merged[start:end]: 0 for start, end in pieces}
     for text in left:
         if _visible(text) >= _TELLING_CHARS and text in wanted:
             taken = sum(merged[edit.start : edit.end].count(text) for edit in told)
             left[text] = merged.count(text) - wanted.count(text) - taken
     done = 0
-    for start, end in ours:
+    for start, end in pieces:
         apart = start >= done and all(edit.end < start or end < edit.start for edit in told)
         if left[merged[start:end]] > 0 and apart:
             left[merged[start:end]] -= 1
