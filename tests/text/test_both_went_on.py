@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.doubling import doublings
 from crdtsync.core.text.rebase import rebase
@@ -25,6 +27,16 @@ def test_a_line_that_one_goes_on_with_and_the_other_splits_has_the_words_of_both
     lines = merged(f"{line}\n", f"text text\n{gone_on}\ntext beta text\n", split).splitlines()
     assert {"text text", "text beta text", "fine betabetabeta gamma"} <= set(lines)
     assert [each.endswith(" gamma delta (ok) alpha beta") for each in lines].count(True) == 1
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_same_in_the_place_of_the_end_of_a_line_is_there_once_though_one_went_on_with_it(
+    swapped: bool,
+) -> None:
+    gone_on = "keep some [done] and more of text"
+    sides = f"one\n{gone_on}\ntwo\n", "ONE\nkeep some [done]\nnew\ntwo\n"
+    ours, theirs = reversed(sides) if swapped else sides
+    assert merged("one\nkeep some words of text\ntwo\n", ours, theirs) == f"ONE\n{gone_on}\nnew\ntwo\n"
 
 
 def test_what_we_put_in_a_second_time_goes_also_where_the_merge_of_the_texts_differs_beside_it() -> None:

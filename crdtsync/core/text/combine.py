@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TypeAlias
 
 from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.text.words import begins_with, ends_with
 from crdtsync.core.values.late import dataclass
 
 
@@ -28,6 +29,21 @@ class Place:
     their_edits: Sequence[Edit]
     before: str
     after: str
+
+    @property
+    def replaced(self) -> bool:
+        """Whether both put something in the place of the same visible characters."""
+        mine, yours = (
+            {at for edit in edits if edit.text.strip() for at in range(edit.start, edit.end)}
+            for edits in (self.our_edits, self.their_edits)
+        )
+        return any(not self.base[at].isspace() for at in mine & yours)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether one put there what the other did, and more before or after it."""
+        less, more = sorted((self.ours, self.theirs), key=len)
+        return begins_with(more, less) or ends_with(more, less)
 
 
 Resolve: TypeAlias = Callable[[Place], Sequence[Edit]]
@@ -79,6 +95,18 @@ def combine(
             edits += moved(resolve(place), start + shift)
         shift += sum(len(edit.text) - (edit.end - edit.start) for edit in their_edits)
     return touching_joined(edits)
+
+
+def met(base: str, ours: Sequence[Edit], theirs: Sequence[Edit]) -> list[Place]:
+    """The places that both edited."""
+    found: list[Place] = []
+
+    def note(place: Place) -> Sequence[Edit]:
+        found.append(place)
+        return ()
+
+    combine(base, ours, theirs, note)
+    return found
 
 
 def moved(edits: Iterable[Edit], by: int) -> list[Edit]:

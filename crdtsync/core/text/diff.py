@@ -301,6 +301,13 @@ def shifted(old: str, edit: Edit, by: int) -> Edit:
     return Edit(at, at, around[start : start + size])
 
 
+def taken_out(old: str, edit: Edit) -> range:
+    """The characters that the edit takes out; where it replaces a part of a word, all of that."""
+    if edit.start < edit.end and edit.text:
+        return range(word_start(old, edit.start), word_end(old, edit.end))
+    return range(edit.start, edit.end)
+
+
 def _slide(old: str, edit: Edit, low: int, high: int) -> Edit:
     left, right = slack(old, edit, low, high)
     if not left and not right:

@@ -16,7 +16,7 @@ from crdtsync.core.text.align import common_prefix, common_suffix
 from crdtsync.core.text.combine import Place, touching_joined
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.standing import stand_in
-from crdtsync.core.text.words import inside_word
+from crdtsync.core.text.words import begins_with, inside_word
 
 _TELLING_AT_END_CHARS: Final = 3
 """Text of at least this many visible characters does not end what others inserted at one place by chance."""
@@ -291,7 +291,7 @@ def _same_head(ours: str, theirs: str) -> int:
     """
     mine, yours = ours.partition("\n")[0], theirs.partition("\n")[0]
     shorter, longer = sorted((mine, yours), key=len)
-    if not longer.startswith(shorter) or not shorter.strip() or inside_word(longer, len(shorter)):
+    if not shorter.strip() or not begins_with(longer, shorter):
         return 0
     ended = ours if shorter is mine else theirs
     return len(shorter) if mine == yours or ended.startswith("\n", len(shorter)) else 0

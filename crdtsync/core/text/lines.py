@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import Final, TypeAlias
 
 from crdtsync.core.text.align import Budget, align
-from crdtsync.core.text.combine import moved, touching_joined
-from crdtsync.core.text.diff import Edit, apply_edits, diff, only_adds
+from crdtsync.core.text.combine import Place, combine, met, moved, touching_joined
+from crdtsync.core.text.diff import Edit, apply_edits, diff, only_adds, taken_out
 from crdtsync.core.text.interleave import joined_insertions
 from crdtsync.core.text.joining import Version, with_joined
 from crdtsync.core.text.standing import stand_in
-from crdtsync.core.text.words import telling_chars, word_end, word_start, words
+from crdtsync.core.text.words import telling_chars, words
 
 _PARAGRAPH_CHARS: Final = 80
 """Where more visible characters of a line are left than that, it is not put twice for two words."""
@@ -111,22 +111,22 @@ def _edited(line: str, ours: str | None, theirs: str | None, merge_words: Words)
         return () if _wrote(line, theirs) else (Edit(0, len(theirs), ""),)
     if theirs == line:
         return diff(theirs, ours)
-    return (
-        (Edit(len(theirs), len(theirs), ours),)
-        if _disagree(line, ours, theirs)
-        else merge_words(line, ours, theirs)
-    )
-
-
-def _disagree(line: str, ours: str, theirs: str) -> bool:
-    """Whether both put other words in the place of the same ones, and not too much else is in the line."""
     our_edits, their_edits = diff(line, ours), diff(line, theirs)
-    replaced = [
-        {at for edit in edits if edit.text.strip() for at in range(edit.start, edit.end)}
-        for edits in (our_edits, their_edits)
-    ]
-    if not any(not line[at].isspace() for at in replaced[0] & replaced[1]):
-        return False
+    places = met(line, our_edits, their_edits)
+    disagree = any(place.replaced and not place.goes_on for place in places)
+    if disagree and _is_little_left(line, our_edits, their_edits):
+        return (Edit(len(theirs), len(theirs), ours),)
+    if places and all(place.replaced and place.goes_on for place in places):
+        return combine(line, our_edits, their_edits, _longer)
+    return merge_words(line, ours, theirs)
+
+
+def _longer(place: Place) -> Sequence[Edit]:
+    return diff(place.theirs, max(place.theirs, place.ours, key=len))
+
+
+def _is_little_left(line: str, our_edits: Sequence[Edit], their_edits: Sequence[Edit]) -> bool:
+    """Whether there is not too much in the line that nobody changed."""
     gone = {at for edit in (*our_edits, *their_edits) for at in range(edit.start, edit.end)}
     left = sum(at not in gone and not character.isspace() for at, character in enumerate(line))
     return left <= _PARAGRAPH_CHARS
@@ -274,11 +274,7 @@ def _typed_in(line: str, version: str, known: Known) -> bool:
     """Whether half of what tells the line is left letter by letter, and makes up three quarters of that or of
     the version: someone typed within its words, or erased a part of them."""
     whole, there = (sum(known.weights(text).values()) for text in (line, version))
-    gone: set[int] = set()
-    for edit in diff(line, version):
-        other = edit.start < edit.end and edit.text  # in the place of a part of a word: another word
-        start = word_start(line, edit.start) if other else edit.start
-        gone.update(range(start, word_end(line, edit.end) if other else edit.end))
+    gone = {at for edit in diff(line, version) for at in taken_out(line, edit)}
     at = left = 0
     for word in words(line):
         if word[0].isalnum():

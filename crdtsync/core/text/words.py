@@ -80,6 +80,16 @@ def inside_word(text: str, position: int) -> bool:
     return bool(letter.match(text, position - 1) and letter.match(text, position))
 
 
+def begins_with(text: str, other: str) -> bool:
+    """Whether the text begins with all of the other, as whole words."""
+    return text.startswith(other) and not inside_word(text, len(other))
+
+
+def ends_with(text: str, other: str) -> bool:
+    """Whether the text ends with all of the other, as whole words."""
+    return text.endswith(other) and not inside_word(text, len(text) - len(other))
+
+
 def word_start(text: str, position: int) -> int:
     """Where the letters that stand right before the position begin; the position if they are too many."""
     found = _compiled(_LETTERS_BEFORE).search(text, max(position - WORD_MAX, 0), position)
