@@ -1,4 +1,4 @@
-"""Lines that both sides broke."""
+"""Lines that one side broke, or both."""
 
 from __future__ import annotations
 
@@ -64,11 +64,51 @@ def test_a_line_that_both_broke_at_different_places_is_broken_at_both(our_word: 
     assert apply_edits(ours, rebase(base, theirs, ours)) == result
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "result"),
+    [
+        ("some sec\nond woxrds here", "some second words here [x]", "some sec\nond woxrds here [x]"),
+        ("some second wor y\nds here", "some second wordsx here [x]", "some second wor y\ndsx here [x]"),
+        ("some second wor y\nds here", "some second wor z\nds here", "some second wor y\n z\nds here"),
+    ],
+    ids=["elsewhere", "in the same word", "at the same place"],
+)
+def test_a_line_that_one_broke_and_the_other_wrote_in_stands_once(
+    ours: str, theirs: str, result: str
+) -> None:
+    line = "some second words here"
+    base, ours, theirs, result = (f"first\n{each}\nlast\n" for each in (line, ours, theirs, result))
+    assert apply_edits(theirs, rebase(base, ours, theirs)) == result
+
+
+@pytest.mark.parametrize(
+    ("line", "broken", "other"),
+    [
+        (
+            "line ef7d alphabet ac1a of text\n",
+            "line ef7d al\nphabet ac1a of text\n",
+            "line 29aa alphonso b6c2 of text\n",
+        ),
+        ("k001q\n", "k\n001q\n", "k002q\n"),
+    ],
+    ids=["other words", "a part of a word"],
+)
+def test_where_another_line_stands_in_the_place_of_one_that_was_broken_it_stays_whole(
+    line: str, broken: str, other: str
+) -> None:
+    assert other in apply_edits(other, rebase(line, broken, other))
+    assert other in apply_edits(broken, rebase(line, other, broken))
+
+
 def test_our_break_is_made_in_their_text_only_where_they_left_what_is_around_it() -> None:
-    base = "alpha beta gamma\ndelta\n"
+    base = "alpha beta gamma, and so on\ndelta\n"
     theirs = [Edit(0, 5, "all"), Edit(11, 11, "or\n")]
     assert breaks_apart(base, [Edit(6, 6, "\n")], theirs) == ([Edit(6, 6, "\n")], [Edit(4, 4, "\n")])
     assert breaks_apart(base, [Edit(5, 5, "\n")], theirs) == ([], [])  # they changed what stands before it
-    assert breaks_apart(base, [Edit(19, 19, "\n")], theirs) == ([], [])  # another line
+    assert breaks_apart(base, [Edit(30, 30, "\n")], theirs) == ([], [])  # another line
     assert breaks_apart(base, [Edit(6, 6, "x")], theirs) == ([], [])
     assert breaks_apart(base, [Edit(6, 6, "or\n")], theirs) == ([], [])  # it may be the same
+    assert breaks_apart(base, [Edit(11, 11, "\n")], theirs) == ([Edit(11, 11, "\n")], [Edit(9, 9, "\n")])
+    much = [Edit(11, 27, "")]
+    assert breaks_apart(base, [Edit(6, 6, "\n")], much) == ([], [])  # little of the line is left
+    assert breaks_apart(base, [Edit(6, 6, "\n"), *much], theirs) == ([], [])

@@ -68,6 +68,9 @@ def _of_whole_lines(base: str, ours: str, theirs: str, older: bool) -> tuple[Edi
         more = apply_edits(theirs, made)
         rest = _of_whole_lines(apply_edits(base, apart), ours, more, older)
         return diff(theirs, apply_edits(more, rest))
+    apart, made = breaks_apart(base, their_edits, our_edits)
+    if apart:
+        return _of_whole_lines(apply_edits(base, apart), apply_edits(ours, made), theirs, older)
     by_them = set(their_edits)
     common = [edit for edit in our_edits if edit in by_them]
     if common:
