@@ -12,7 +12,7 @@ from typing import assert_never
 
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.effects import Connect, Disconnect, Effect, Halt
+from crdtsync.core.replica.effects import Connect, Effect, Halt
 from crdtsync.core.replica.flushing import Flushing
 from crdtsync.core.replica.holding import Holding
 from crdtsync.core.replica.housekeeping import Housekeeping
@@ -38,7 +38,6 @@ from crdtsync.core.values.folding import PLAIN, Folding
 from crdtsync.core.values.ids import Randomness
 from crdtsync.core.values.paths import name
 from crdtsync.core.wire.control import Refused
-from crdtsync.errors import PeerError
 
 JOINED_KEY = "joined"
 ROUNDS_MAX = 32
@@ -87,7 +86,7 @@ class ReplicaEngine:
         self._housekeeping = Housekeeping(state, hub_side, self._live.cursors, boot)
         self._first_join = None if JOINED_KEY in remembered.meta else FirstJoin(state)
         self._differing = differing
-        self._reconnecting = Reconnecting(rng)
+        self._reconnecting = Reconnecting(rng, self._out)
         self._flushing = Flushing(state)
         self._rehashing = Rehashing(state)
         self.halted = False
@@ -175,9 +174,9 @@ class ReplicaEngine:
             case ev.Connected():
                 self._session.connected()
             case ev.TextFrame(data):
-                self._heed(partial(self._session.text_frame, data))
+                self._reconnecting.heed(partial(self._session.text_frame, data))
             case ev.BinaryFrame(data):
-                self._heed(partial(self._session.binary_frame, data))
+                self._reconnecting.heed(partial(self._session.binary_frame, data))
             case ev.Disconnected(reason):
                 self._disconnected(reason)
             case ev.NetworkChanged():
@@ -228,13 +227,6 @@ class ReplicaEngine:
 
     # -- the hub ------------------------------------------------------------------------------------
 
-    def _heed(self, what_the_hub_says: Callable[[], None]) -> None:
-        try:
-            what_the_hub_says()
-        except PeerError as error:
-            self._out.effect(Disconnect(f"the hub broke the protocol: {error}"))
-            self._reconnecting.slowly()
-
     def _disconnected(self, reason: str) -> None:
         self._session.disconnected()
         self._live.away()
@@ -263,18 +255,7 @@ class ReplicaEngine:
 
     def refused(self, refused: Refused) -> None:
         """The hub will not have us."""
-        match refused.code:
-            case "denied" | "room" | "version":
-                self.halted = True
-                mismatch = refused.code == "version"
-                self._out.effect(Halt(refused.message, denied=not mismatch, mismatch=mismatch))
-            case "limit" | "protocol":
-                self._reconnecting.slowly()
-                self._out.effect(Disconnect(refused.message))
-            case "shutdown":
-                self._out.effect(Disconnect(refused.message))
-            case _:
-                assert_never(refused.code)
+        self.halted = self._reconnecting.refused(refused)
 
     # -- planning until nothing is left -------------------------------------------------------------
 
@@ -299,7 +280,7 @@ class ReplicaEngine:
             self._holding.forget_if_none()
         self._housekeeping.tick(self._now)
         self._settle()
-        self._heed(self._session.advance)
+        self._reconnecting.heed(self._session.advance)
         self._session.flush()
         if self._flushing:
             self._flushing.advance(self._quiet)

@@ -8,7 +8,7 @@ with the next connection.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final, Literal, assert_never
 
@@ -46,7 +46,7 @@ from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
 from crdtsync.core.wire.control import Refused
-from crdtsync.errors import InvalidEdit, PeerError, ReadOnly
+from crdtsync.errors import InvalidEdit, ReadOnly
 
 REPAIR_ROUNDS_MAX: Final = 32
 """Repairs lead to repairs; honest rooms need two or three rounds."""
@@ -75,7 +75,7 @@ class RoomEngine:
         )
         self._hub_side = HubSide(self._tree, self._texts, self._view, heard)
         self._session = HubSession(identity, self._hub_side, self._out, None, [])
-        self._reconnecting = Reconnecting(rng)
+        self._reconnecting = Reconnecting(rng, self._out)
         self._holders: Counter[EntryId] = Counter()
         self._true: list[Settled] = []
         self._settling: dict[int, bool] = {}
@@ -113,9 +113,9 @@ class RoomEngine:
             case Connected():
                 self._session.connected()
             case TextFrame(data):
-                self._heed(partial(self._session.text_frame, data))
+                self._reconnecting.heed(partial(self._session.text_frame, data))
             case BinaryFrame(data):
-                self._heed(partial(self._session.binary_frame, data))
+                self._reconnecting.heed(partial(self._session.binary_frame, data))
             case Disconnected(reason):
                 self._disconnected(reason)
             case NetworkChanged():
@@ -240,13 +240,6 @@ class RoomEngine:
 
     # -- the hub --------------------------------------------------------------------------------------
 
-    def _heed(self, what_the_hub_says: Callable[[], None]) -> None:
-        try:
-            what_the_hub_says()
-        except PeerError as error:
-            self._out.effect(Disconnect(f"the hub broke the protocol: {error}"))
-            self._reconnecting.slowly()
-
     def _disconnected(self, reason: str) -> None:
         self._session.disconnected()
         self._settling = dict.fromkeys(self._settling, False)
@@ -266,20 +259,7 @@ class RoomEngine:
             self._settling[number] = True
 
     def _refused(self, refused: Refused) -> None:
-        match refused.code:
-            case "denied" | "room":
-                self._halted = True
-                self._out.effect(Halt(refused.message, denied=True))
-            case "version":
-                self._halted = True
-                self._out.effect(Halt(refused.message, mismatch=True))
-            case "limit" | "protocol":
-                self._reconnecting.slowly()
-                self._out.effect(Disconnect(refused.message))
-            case "shutdown":
-                self._out.effect(Disconnect(refused.message))
-            case _:
-                assert_never(refused.code)
+        self._halted = self._reconnecting.refused(refused)
 
     def _edited(self, entry: EntryId, edits: tuple[Edit, ...]) -> None:
         self._people.others_edited(entry, edits, self._author(entry))
@@ -324,7 +304,7 @@ class RoomEngine:
 
     def _finish(self) -> list[Effect]:
         self._repair()
-        self._heed(self._session.advance)
+        self._reconnecting.heed(self._session.advance)
         self._session.flush()
         self._people.announce(self._session, self._now)
         self._settle()
