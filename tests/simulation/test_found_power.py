@@ -339,6 +339,29 @@ def test_files_swapped_right_after_a_power_cut_took_back_a_rename_are_still_two(
     assert not scene.a.machine.trashed() and not scene.b.machine.trashed()
 
 
+def test_an_empty_file_that_others_swapped_before_a_power_cut_is_known_where_it_stands() -> None:
+    """That it is empty is believed after a while: which file it is, it tells at once."""
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.save(scene.a, "other.md", "one of eve\n")
+    scene.rest()
+    scene.wait(5.0)
+    scene.save(scene.b, "note.md", "")
+    swap(scene.a)
+    assert scene.within(5.0, lambda: scene.read(scene.b, "other.md") == "" and not scene.writing(scene.b))
+    scene.b.kill()
+    scene.b.boot = "after a power cut that took nothing"
+    scene.b.start()
+    scene.wait(1.0)
+    swap(scene.b)
+    assert texts(scene) == {"note.md": LINES, "other.md": "one of eve\n"}
+
+
+def swap(replica: VirtualReplica) -> None:
+    for old, new in [("note.md", "aside"), ("other.md", "note.md"), ("aside", "other.md")]:
+        replica.disk.rename(old, new)
+
+
 @pytest.mark.parametrize("names", range(4))
 def test_a_file_that_a_power_cut_brought_back_is_no_edit_of_what_was_to_come_to_its_path(names: int) -> None:
     """It had stepped aside at a first join, and holds what it did before its save."""

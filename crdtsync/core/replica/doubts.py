@@ -97,15 +97,21 @@ class Doubts:
     def recognise(self, path: str, seen: OnDisk) -> None:
         """After a kill several may be agreed on at a path: its very file tells which was put there last.
 
-        The others have gone, in a way that had yet to be found out.
+        The others have gone, in a way that had yet to be found out. Where only the path of a file is in doubt,
+        the file itself tells that, whatever it holds by now.
         """
-        synced = self._state.synced
+        state, synced = self._state, self._state.synced
+        for entry in sorted(state.unsure_at.get(path, set()) - state.unborn):
+            agreements = state.unsure[entry]
+            last = agreements[-1]
+            if all(is_that(seen, each) and each.digest == last.digest for each in agreements):
+                self._holds(last._replace(path=path), agreements)
         if not synced.disputed or not (agreements := synced.all_at(path)):
             return
         very = next((each for each in agreements if is_that(seen, each)), agreements[0])
         if very is not agreements[0]:
             synced.put(very)
-            self._state.replan([agreements[0].entry])
+            state.replan([agreements[0].entry])
 
     def _made_from(self, agreements: tuple[Synced, ...], content: Content) -> Synced | None:
         """Which of the agreements that is what was seen, or what was edited since, as far as one can tell."""
