@@ -278,3 +278,20 @@ def test_a_file_moved_over_another_beside_a_new_one_is_an_edit_of_that() -> None
     scene.rest()
     assert scene.paths(scene.a) == ["new.md", "q.md"]
     assert scene.read(scene.a, "q.md") == text_of("p") + "added to q\n"
+
+
+@pytest.mark.parametrize("how", ["at work", "offline", "down"])
+def test_a_stale_buffer_put_over_another_file_takes_out_nothing_of_what_it_had_not_seen(how: str) -> None:
+    scene = Scene()
+    scene.save(scene.a, "apple.md", text_of("apple"))
+    scene.save(scene.a, "bread.md", text_of("bread"))
+    scene.rest()
+    scene.save(scene.a, "apple.md", theirs := "unseen by bob\n" + text_of("apple"))
+    scene.rest()
+    goes_away(scene, how)
+    scene.wait(1.0)
+    scene.save(scene.b, "apple.md", mine := text_of("apple") + "added by bob\n")
+    scene.b.disk.rename("apple.md", "bread.md")
+    comes_back(scene, how)
+    scene.rest()
+    assert scene.files(scene.a) == {"apple.md": theirs.encode(), "bread.md": mine.encode()}

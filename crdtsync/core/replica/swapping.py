@@ -66,9 +66,10 @@ class Swapping:
             for path in there:
                 self._arrived(path, came.pop(path), together)
                 del together[path]
+        over: dict[str, Synced] = {}
         while left := [path for path in came if not self._follows(path, came, together)]:
             for path in left:
-                origin = came.pop(path)
+                origin = over[path] = came.pop(path)
                 source = origin.path
                 if self._is_gone(origin, together) and self._may_turn_up(path, together):
                     self._held[path] = together[path]  # what stood here may have come to a new name
@@ -89,10 +90,26 @@ class Swapping:
             for path in doubtful:
                 del came[path]
             doubtful = [path for path in came if not self._follows(path, came, together)]
+        for path, origin in over.items():
+            if path not in self._held:
+                self._put_over(origin, path, together)
         if came:
             self._swapped(came, together, now)
         state.half_seen = self._held.keys()
         return {path: each for path, each in together.items() if path not in came and path not in self._held}
+
+    def _put_over(self, origin: Synced, path: str, seen: Mapping[str, Seen]) -> None:
+        """A file took the place of another. Its own path saw no save that was made since: what that one was
+        made from is told by what stands here, and its deletion covers no more."""
+        there = seen[path]
+        assert isinstance(there, Present)
+        content = there.content
+        if (
+            origin.digest != content.digest
+            and isinstance(content, TextContent)
+            and self._is_gone(origin, seen)
+        ):
+            self._ingest.bases.put_off(origin, content.text)
 
     def _has_arrived(
         self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen], together: Mapping[str, Seen]
