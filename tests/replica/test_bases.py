@@ -53,6 +53,19 @@ def test_what_is_written_late_into_a_file_that_was_saved_here_is_an_edit_of_that
     assert scene.read(scene.a, "a.md") == "zero\n" + TEXT + "late\n"
 
 
+def test_a_buffer_from_before_a_save_here_takes_that_back_and_nothing_that_others_did() -> None:
+    scene = shared(TEXT)
+    scene.save(scene.a, "a.md", seen := "seen by the tool\n" + TEXT)
+    scene.rest()
+    scene.save(scene.b, "a.md", seen + "added by the tool\n")
+    scene.rest()
+    scene.save(scene.a, "a.md", "seen by nobody\n" + seen + "added by the tool\n")
+    scene.rest()
+    scene.save(scene.b, "a.md", TEXT + "from an old buffer\n")
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "seen by nobody\n" + seen + "from an old buffer\n"
+
+
 def test_a_buffer_from_before_a_save_here_that_others_took_out_takes_nothing_else_of_theirs_back() -> None:
     scene = shared(TEXT)
     loaded = "".join(f"line {number} of a longer text\n" for number in range(5))

@@ -11,15 +11,20 @@ BEFORE = "".join(f"line {name} of text\n" for name in ("c283 A b1b1", "58d2 B be
 ADDED = BEFORE.replace("line 71c5", "line 1324 D 87f2 of text\nline 71c5")
 
 
+OF_A_TOOL = "line 5636 H 2c1f of a tool\n"
 GOES_ON = "line 0c40 F fcbd of text\nline 876b G 4a2c of text\n"
 
 
-def stale_save_while_away(*paths: str) -> Scene:
-    """``b`` saves buffers from before what others added, in that order."""
+def stale_save_while_away(*paths: str, tool: bool = False) -> Scene:
+    """``b`` saves buffers from before what others added, in that order; ``tool``: and from before one there
+    had saved the text with that."""
     scene = Scene()
     for content in (BEFORE, ADDED):
         for path in paths or ("note.md",):
             scene.save(scene.a, path, content)
+        scene.rest()
+    if tool:
+        scene.save(scene.b, "note.md", ADDED + OF_A_TOOL)
         scene.rest()
     scene.b.link.unplug()
     for path in paths or ("note.md",):
@@ -28,10 +33,11 @@ def stale_save_while_away(*paths: str) -> Scene:
     return scene
 
 
-def test_whoever_goes_on_with_a_stale_buffer_while_away_takes_nothing_of_others_back() -> None:
-    scene = stale_save_while_away()
+@pytest.mark.parametrize("tool", [False, True])
+def test_whoever_goes_on_with_a_stale_buffer_while_away_takes_nothing_of_others_back(tool: bool) -> None:
+    scene = stale_save_while_away(tool=tool)
     text = scene.read(scene.b, "note.md") or ""
-    text = text.replace("line 71c5 C aba4 of text\n", GOES_ON)
+    text = (OF_A_TOOL if tool else "") + text.replace("line 71c5 C aba4 of text\n", GOES_ON)
     scene.save(scene.b, "note.md", text)
     scene.wait(1.0)
     scene.b.link.online = True

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtsync.core.text.base import choose_base, has_all_lines_of, has_line_of, keeps_insertions
+from crdtsync.core.text.base import choose_base, has_all_lines_of, has_line_of, keeps_insertions, with_saves
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
 
@@ -147,13 +147,11 @@ def test_only_a_save_that_has_a_line_of_it_takes_out_what_was_merged_from_anothe
     assert choose_base(lines + saved, current, [beside], merged=current + merged) == base
 
 
-def test_no_version_before_one_that_was_saved_here_is_a_base() -> None:
-    undone_by_hand = "title\n\none\ntwo\nthree, edited\n"
-    assert choose_base(undone_by_hand, SECOND, [FIRST], saved_here=[True, False]) is None
-    assert choose_base(undone_by_hand, SECOND, [FIRST], saved_here=[False, True]) == 0
-    assert choose_base(undone_by_hand, THIRD, [SECOND, FIRST], saved_here=[False, True, False]) == 0
-    only_fourth_undone = SECOND.replace("three", "three, edited")
-    assert choose_base(only_fourth_undone, THIRD, [SECOND, FIRST], saved_here=[False, True, False]) == 0
+def test_an_older_version_with_what_programs_here_saved_since_has_nothing_of_what_we_wrote_since() -> None:
+    assert with_saves(FIRST, []) == FIRST
+    assert with_saves(FIRST, [(SECOND, False), (THIRD, True)]) == FIRST + "four\n"
+    assert with_saves(FIRST, [(SECOND, True), (THIRD, False)]) == SECOND
+    assert with_saves(FIRST, [(SECOND, True), (THIRD, True)]) == THIRD
 
 
 @given(st.data())

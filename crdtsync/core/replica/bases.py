@@ -13,7 +13,7 @@ from crdtsync.core.replica.older_bases import OlderBases
 from crdtsync.core.replica.passed import Moment, moment_of
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.text.base import choose_base
+from crdtsync.core.text.base import choose_base, with_saves
 from crdtsync.core.text.torn import cut_short, looks_torn, mended, unspliced
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.ids import EntryId
@@ -36,6 +36,7 @@ class Bases:
         self._state.documents.stands(agreed.entry, stands, saved)
         self.older.waits(agreed.entry, stands, digest)
         if digest != agreed.digest:
+            self._state.documents.stands(agreed.entry, digest, base)  # it need not have stood anywhere
             self.older.note(agreed.entry, agreed.digest, digest)
 
     def passed(self, agreed: Synced, saved: str) -> Moment | None:
@@ -84,8 +85,6 @@ class Bases:
         older = self.older.of(agreed.entry, agreed.digest)
         if older is not None and (text := documents.version(agreed.entry, older)) is not None:
             return text
-        if documents.saved.was_here(agreed.entry, agreed.digest):
-            return current  # the last save was of this disk: no editor here holds an older one unknowingly
         chosen = self.or_older(agreed.entry, current, saved, documents.versions(agreed.entry))
         return self._or_never_taken_in(agreed.entry, current, saved) if chosen == current else chosen
 
@@ -106,20 +105,18 @@ class Bases:
         return known[at][1]
 
     def or_older(self, entry: EntryId, current: str, saved: str, versions: Sequence[records.Version]) -> str:
-        """What the save was made from: the text that we wrote there, or an older one of these."""
+        """What the save was made from: the text that stood there last, or one of these from before we wrote
+        there, with what programs here have saved since."""
         documents = self._state.documents
-        older = [version for version in versions if version.text != current]
-        here = [False]
-        here += [documents.saved.was_here(entry, version.digest) for version in older]
-        texts = [version.text for version in older]
-        chosen = choose_base(saved, current, texts, saved_here=here, merged=documents.text(entry))
-        if chosen is None and True in here:
-            # A buffer from before the last save of this disk takes that back, as it would without us,
-            # but not what came from others since.
-            last = here.index(True) - 1
-            if choose_base(saved, current, texts[last + 1 :]) is not None:
-                chosen = last
+        was_here = documents.saved.was_here
+        older = [(each.text, was_here(entry, each.digest)) for each in versions if each.text != current]
+        since = [(current, was_here(entry, digest_of_text(current)))]
+        while older and since[-1][1]:
+            since.append(older.pop(0))  # what was saved here, no editor here can have missed
+        if not older:
+            return current
+        chosen = choose_base(saved, current, [text for text, _ in older], merged=documents.text(entry))
         if chosen is None:
             return current
         self._state.trashed_at.pop(entry, None)  # it may be wrong: what it takes out is kept
-        return texts[chosen]
+        return with_saves(older[chosen][0], reversed([*since, *older[:chosen]]))

@@ -14,10 +14,10 @@ A save that equals an older version exactly is a deliberate revert (undo, ``git 
 removes another's change and edits elsewhere in the same save, the change comes back once, and goes when
 removed again.
 
-Only what *we* wrote to the disk can have gone unseen by an editor. If a program saved a version here
-(``saved_here``), no version before that one is a base: what a later local save lacks of it was taken out
-here, by typing over it or by a tool, and the last save on one disk wins there with or without us. That
-keeps a person who undoes their own work by hand from getting it back.
+Only what *we* wrote to the disk can have gone unseen by an editor. What programs saved here since an older
+version (``with_saves``) a later local save took out where it lacks that, by typing over it or by a tool: the
+last save on one disk wins there with or without us. That keeps a person who undoes their own work by hand
+from getting it back.
 
 A version need not be one that ``current`` came from: what was saved in the instant of a write stood in a file
 that was replaced. What the text has of it alone is taken out only by a save that shows it had been seen.
@@ -29,7 +29,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final
 
-from crdtsync.core.text.diff import Edit, diff, size_of
+from crdtsync.core.text.diff import Edit, apply_edits, diff, size_of
+from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.words import inside_word, telling_chars, word_end, word_start, words
 
 _TELLING_CHARS: Final = 8
@@ -40,19 +41,11 @@ _AROUND: Final = 32
 """Half of the characters around an insertion must be there for its absence to mean something."""
 
 
-def choose_base(
-    saved: str,
-    current: str,
-    older: Sequence[str],
-    *,
-    saved_here: Sequence[bool] = (),
-    merged: str | None = None,
-) -> int | None:
+def choose_base(saved: str, current: str, older: Sequence[str], *, merged: str | None = None) -> int | None:
     """The index in ``older`` of the version that the save was made from; None if that is ``current``.
 
     ``current`` is what stood on disk before the save, ``older`` what stood there earlier, newest first.
-    ``saved_here`` tells of ``current`` and then of each of ``older`` whether a local program had written it;
-    what is not told was written by us. ``merged``: what has become of all of them.
+    ``merged``: what has become of all of them.
     """
     if saved == current or saved in older:
         return None
@@ -61,8 +54,6 @@ def choose_base(
     chosen = None
     known = {current}
     for index, version in enumerate(older):
-        if any(saved_here[: index + 1]):
-            break
         # lengths alone often tell that it is not nearer, or that more came since than the save undoes
         if version in known or abs(len(version) - len(saved)) >= nearest:
             continue
@@ -77,6 +68,17 @@ def choose_base(
         ):
             nearest, chosen = distance, index
     return chosen
+
+
+def with_saves(version: str, since: Iterable[tuple[str, bool]]) -> str:
+    """An older version with what programs here saved ``since``, and without what we wrote in between: each
+    text that stood on disk, the oldest first, and whether a local program had written it."""
+    base = before = version
+    for text, saved_here in since:
+        if saved_here:
+            base = apply_edits(base, rebase(before, text, base))
+        before = text
+    return base
 
 
 def has_line_of(saved: str, current: str, version: str) -> bool:
