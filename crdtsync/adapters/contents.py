@@ -153,7 +153,7 @@ def content_of(
     text = classify(data, known_text)
     if text is not None:
         return TextContent(text, digest_of(data))
-    return BlobContent(manifest_of_bytes(data), beginning(data))
+    return BlobContent(manifest_of_bytes(data), *beginning(data))
 
 
 def read_all(calls: Kernel, fd: int, size_bytes: int) -> bytes:

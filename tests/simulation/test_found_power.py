@@ -63,6 +63,23 @@ def test_what_a_torn_file_lacks_at_its_end_was_deleted_by_nobody(left: bytes) ->
     assert ("new of bob" in text) == (b"new of bob" in left)
 
 
+@pytest.mark.parametrize("more", [b"", b"and more"])
+def test_a_file_that_goes_on_as_it_was_from_within_a_character_lacks_nothing_of_that(more: bytes) -> None:
+    """What is no text, and longer than before, was written so by somebody."""
+    scene = Scene()
+    before, after = (f"one of ann{bob}\ntwo \u00e9 of ann\nthree of ann\n" for bob in ("", " and bob"))
+    scene.save(scene.a, "note.md", before)
+    scene.rest()
+    scene.wait(5.0)
+    cut_power(scene.b)
+    seam = before.encode().index("\u00e9".encode()) + 1
+    scene.save(scene.b, "note.md", torn := after.encode()[:seam] + before.encode()[seam:] + more)
+    scene.b.start()
+    scene.rest()
+    mended = "one of ann and b\ntwo \u00e9 of ann\nthree of ann\n".encode()
+    assert scene.files(scene.a) == {"note.md": torn if more else mended}
+
+
 @pytest.mark.parametrize("left", [b"", b"one of ann\ntw", b"one of ann\nnew of bob\n" + bytes(90), bytes(30)])
 @pytest.mark.parametrize("renamed_by_others", [True, False])
 def test_a_file_that_was_renamed_and_torn_is_known_by_its_inode(left: bytes, renamed_by_others: bool) -> None:

@@ -62,10 +62,29 @@ def test_a_text_without_an_end_of_line_is_no_sign_of_a_cut() -> None:
 
 @pytest.mark.parametrize(
     ("data", "text"),
-    [(b"abc\0\0", "abc"), ("né".encode()[:-1], "n"), (b"", ""), (b"a\0b", None), (b"\xff\xfe", None)],
+    [
+        (b"abc\0\0", "abc"),
+        ("né".encode()[:-1], "n"),
+        (b"", ""),
+        (b"a\0b", None),
+        (b"\xff\xfe", None),
+        (b"abc\xff", None),
+    ],
 )
 def test_the_text_before_zeros_or_half_a_character_is_known(data: bytes, text: str | None) -> None:
-    assert beginning(data) == text
+    assert beginning(data) == (text, 0)
+
+
+@pytest.mark.parametrize(("at", "going_on"), [(0, 1), (0, 3), (1, 2), (1, 3), (2, 3), (4, 1), (4, 3)])
+def test_a_text_that_goes_on_with_another_from_within_a_character_is_known_up_to_there(
+    at: int, going_on: int
+) -> None:
+    written, stood = "new \U00020001".encode()[: 4 + at], "\U00020002 old".encode()[going_on:]
+    assert beginning(written + stood) == (written.decode(errors="ignore"), len(b" old"))
+
+
+def test_what_is_broken_twice_is_no_text_that_goes_on_with_another() -> None:
+    assert beginning(b"new \xf0 old \xf0 old") == (None, 0)
 
 
 @pytest.mark.parametrize("inserted", [" with more", "\na new line with \u00e9"])

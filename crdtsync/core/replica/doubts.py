@@ -97,15 +97,15 @@ class Doubts:
     def recognise(self, path: str, seen: OnDisk) -> None:
         """After a kill several may be agreed on at a path: its very file tells which was put there last.
 
-        The others have gone, in a way that had yet to be found out. Where only the path of a file is in doubt,
-        the file itself tells that, whatever it holds by now.
+        The others have gone, in a way that had yet to be found out. Where only the path of a file is in
+        doubt, the file itself tells that, whatever it holds by now.
         """
         state, synced = self._state, self._state.synced
         for entry in sorted(state.unsure_at.get(path, set()) - state.unborn):
-            agreements = state.unsure[entry]
-            last = agreements[-1]
-            if all(is_that(seen, each) and each.digest == last.digest for each in agreements):
-                self._holds(last._replace(path=path), agreements)
+            unsure = state.unsure[entry]
+            last = unsure[-1]
+            if all(is_that(seen, each) and each.digest == last.digest for each in unsure):
+                self._holds(last._replace(path=path), unsure)
         if not synced.disputed or not (agreements := synced.all_at(path)):
             return
         very = next((each for each in agreements if is_that(seen, each)), agreements[0])

@@ -13,6 +13,7 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.digests import encode_text
 from crdtsync.core.values.files import BlobContent, Content, Kind
 
 
@@ -38,8 +39,11 @@ class Mending:
         if not isinstance(content, BlobContent) or content.digest != seen.digest:
             state.looking.want(agreed.path)
             return True
-        if content.beginning is None or not self._ingest.bases.knows(agreed):
+        stood = None if agreed.digest is None else state.documents.version(agreed.entry, agreed.digest)
+        if content.beginning is None or stood is None:
             return False
+        if content.rest_bytes and content.manifest.size_bytes != len(encode_text(stood)):
+            return False  # what was not cut off has the old length
         self._ingest.merge_torn(agreed, content.beginning, now)
         self._materialise.write(placed, agreed, seen, now, trash="torn by a power cut")
         return True

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from crdtsync.core.text.align import Budget, align, common_prefix, common_suffix
+from crdtsync.core.text.classify import classify
 from crdtsync.core.text.diff import apply_edits, diff
 from crdtsync.core.text.words import inside_word, words
 
@@ -18,6 +19,8 @@ _TELLING_CHARS: Final = 8
 """Words of one line alone, of at least this many characters in all, do not stand in another by chance, ..."""
 _TELLING_NEXT_CHARS: Final = 3
 """... nor do so many, if it is the very line that must come next."""
+_CONTINUATION: Final = bytes(range(0x80, 0xC0))
+"""What can stand in a character behind its first byte."""
 
 
 def looks_torn(base: str, left: str) -> bool:
@@ -125,16 +128,20 @@ def _goes_on(line: str, there: str) -> bool:
     return begins and any(map(str.isalnum, text))  # a bracket begins many lines
 
 
-def beginning(data: bytes) -> str | None:
-    """The text that a file begins with of which the rest is zeros, or that ends inside a character.
+def beginning(data: bytes) -> tuple[str | None, int]:
+    """The text that a file begins with of which the rest is zeros, or that ends inside a character; or that
+    goes on with another one from inside a character, and how many bytes of that one there are.
 
     None if it is anything else.
     """
     left = data.rstrip(b"\0")
     if b"\0" in left:
-        return None
+        return None, 0
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        return decoder.decode(left)
-    except UnicodeDecodeError:
-        return None
+        return decoder.decode(left), 0
+    except UnicodeDecodeError as error:
+        rest = left[error.end :].lstrip(_CONTINUATION)
+        if rest and classify(rest, known_text=True) is not None:
+            return left[: error.start].decode(), len(rest)
+        return None, 0

@@ -96,10 +96,12 @@ class TextContent:
 
 @dataclass(frozen=True, slots=True)
 class BlobContent:
-    """``beginning``: what can be read of a text, if the rest seems cut off by a power cut."""
+    """``beginning``: what can be read of a text, if the rest seems cut off by a power cut. ``rest_bytes``: so
+    much is there of another text behind it: of the old one, if it was written over that."""
 
     manifest: Manifest
     beginning: str | None = None
+    rest_bytes: int = 0
 
     @property
     def digest(self) -> Digest:
