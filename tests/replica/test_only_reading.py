@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crdtsync.core.replica.records import PutSynced
+from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.wire.control import Welcome, decode_control, encode_control
 from tests.simulation.test_reading import Follower
@@ -103,3 +105,17 @@ def test_an_edit_of_a_text_that_is_no_longer_known_steps_aside() -> None:
     [aside] = scene.held
     assert scene.read(scene.b, aside) == "mine\n"
     assert scene.others_see()["a.txt"] == b"one\ntwo\nthree\n"
+
+
+def test_a_reader_takes_out_nothing_of_what_it_cannot_bring() -> None:
+    """Others bring it, and judge it then."""
+    scene = Granted()
+    scene.rest_apart()
+    assert scene.b.engine is not None
+    documents = scene.b.engine.state.documents
+    entry = scene.b.engine.state.synced.at("a.txt")
+    assert entry is not None
+    text = documents.text(entry)
+    again = TextDocument(0, documents.log(entry)).edit([Edit(0, 4, "")])
+    scene.b.engine._ingest.take_out(entry, again, 0.0)
+    assert text and documents.text(entry) == text

@@ -6,7 +6,7 @@ import pytest
 
 from crdtsync.core.replica import told, unaccepted
 from crdtsync.core.replica.outbox import Outbox
-from crdtsync.core.replica.taking_back import bring, doubled, taken_back
+from crdtsync.core.replica.taking_back import doubled, given_back, taken_back
 from crdtsync.core.replica.told import ToldOrder
 from crdtsync.core.replica.unaccepted import Save, Unaccepted, UnacceptedEdits
 from crdtsync.core.text.diff import apply_edits, diff
@@ -69,33 +69,6 @@ def test_nothing_is_taken_back_of_what_waits_for_others_or_cannot_be_read() -> N
     assert taken_back(LOG[:2], [Unaccepted("", "", b"\xff\xff", b"\xff\xff")]) == b""
 
 
-def test_rows_that_wait_for_others_cannot_be_set_apart() -> None:
-    assert bring(LOG[1:], LOG[2:], {}) is None
-    assert bring(LOG, [], {}) is None
-
-
-def test_rows_that_cannot_be_read_cannot_be_set_apart() -> None:
-    assert bring(LOG, [b"\xff\xff"], {}) is None
-    assert bring(LOG, [LOG[2], b"\xff\xff"], {}) is None
-
-
-def test_of_a_row_that_came_before_what_it_builds_on_nothing_is_taken_out() -> None:
-    rows = [LOG[2], LOG[1]]
-    bringing = bring([LOG[0], *rows], rows, {})
-    assert bringing is not None and bringing.taken_back == []
-    assert TextDocument(0, [bringing.first, *rows]).text == THIRD
-
-
-def test_a_row_that_builds_on_another_row_is_brought_after_it() -> None:
-    bringing = bring(LOG, LOG[1:], {})
-    assert bringing is not None
-    document = TextDocument(0, [bringing.first])
-    assert document.text == FIRST and bringing.taken_back == []
-    for update in LOG[1:]:
-        document.apply_update(update)
-    assert document.text == THIRD
-
-
 @pytest.mark.parametrize("followed", [False, True])
 def test_it_is_the_save_that_counts_not_where_it_came_to_in_a_text_that_had_gone_on(followed: bool) -> None:
     before, after = "bread and jam\n", "bread and jam, from the market\n"
@@ -119,3 +92,13 @@ def test_what_stands_twice_goes_though_the_two_merges_are_of_one_length() -> Non
     assert len(merged) == len("line b of text and more\nx [checked 1234]\n")
     edits = doubled(merged, theirs, [Unaccepted(before, after, b"", b"")], [(0, 9), (25, 40)])
     assert apply_edits(merged, edits) == " and morex [checked 1234]\n"
+
+
+def test_what_two_took_out_one_each_is_given_back_once() -> None:
+    twice, once = "one [m] [m]\ntwo\n", "one [m]\ntwo\n"
+    ours = Unaccepted(twice, once, b"", b"", takes_back=True)
+    [edit] = given_back("one\ntwo\n", once, [ours])
+    assert apply_edits("one\ntwo\n", [edit]) == once
+    assert given_back(once, twice, [ours]) == ()
+    assert given_back("two\n", "two\n", [ours]) == (), "someone took out the line"
+    assert given_back("one\ntwo\n", once, [Unaccepted("two\n", once, b"", b"")]) == ()

@@ -19,7 +19,7 @@ from crdtsync.core.hub import engine as hub_engine
 from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.hub.engine import HubEngine
-from crdtsync.core.replica import bases, ingest, successors, transfers
+from crdtsync.core.replica import bases, hub_side, ingest, successors, transfers
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.doubts import Doubts
@@ -109,10 +109,6 @@ STORIES: dict[str, tuple[Mutant, Callable[[], None]]] = {
         lambda: patch.object(ingest.Ingest, "take_back_doubled", lambda *_: None),
         lambda: _one_change("a"),
     ),
-    "what the hub has not placed is forgotten by a kill": (
-        lambda: patch.object(UnacceptedEdits, "recall", lambda *_: None),
-        lambda: _one_change("both"),
-    ),
     "files that change names are edits of each other": (
         lambda: patch.object(Swapping, "take", lambda self, seen, now: dict(seen)),
         stories.test_files_that_changed_names_take_along_what_others_write_in_them,
@@ -182,6 +178,11 @@ PAIRS: dict[str, tuple[Mutant, Mutant, Callable[[], None]]] = {
         lambda: patch.object(ReplicaState, "may_ingest", property(lambda self: self.running)),
         lambda: patch.object(ingest.Ingest, "take_back_doubled", lambda *_: None),
         second_lines.test_the_same_change_made_while_one_was_cut_off_is_there_once,
+    ),
+    "what the hub has not placed is forgotten by a kill, and nobody judges what is brought": (
+        lambda: patch.object(UnacceptedEdits, "recall", lambda *_: None),
+        lambda: patch.object(hub_side, "brought", lambda *_: None),
+        lambda: _one_change("both"),
     ),
 }
 """Each of two lines of defence holds without the other; without both the story is spoiled."""

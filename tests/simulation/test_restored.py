@@ -18,12 +18,29 @@ from tests.simulation.scene import Scene
 BASE = "first line of text\nsecond line of text\nthird line of text\n"
 BROKE = (5, 9, 50, 52, 56, 73, 77, 79, 103, 115, 126, 157, 165, 180, 195, 221, 254, 297)
 """Where the change stood twice as long as a restored hub made replicas forget what it had not placed."""
+BROUGHT = (1003, 1076, 1101, 1129, 1165, 1279, 1480, 3004, 3048)
+"""... as long as whoever brought others' changes back did not judge them."""
+GONE = (3123, 3271)
+"""Where it was gone: of two who took one of the two back each, nobody gave it back."""
+KILLED = (1081, 1173, 1219, 1280, 1286, 1306, 1358, 1376, 1385, 1400)
+"""Where it stood twice with some replicas killed: whoever came back knew no order."""
+TWO_HUBS = (1065, 1122, 1125, 1129, 1232, 1236, 1279, 1353, 1400, 1495, 2104)
+"""Where it stood twice, or was gone, with two hubs lost in a row."""
 FORMATTED = BASE.replace("of text", "of text [checked]")
 
 
-@pytest.mark.parametrize("seed", BROKE)
-def test_the_same_change_is_there_once_whoever_brings_it_back_to_a_hub_that_lost_it(seed: int) -> None:
-    world = Restored(seed)
+@pytest.mark.parametrize(
+    ("seed", "kills", "hubs"),
+    [
+        *((seed, False, 1) for seed in (*BROKE, *BROUGHT, *GONE)),
+        *((seed, True, 1) for seed in KILLED),
+        *((seed, kills, 2) for seed in TWO_HUBS for kills in (False, True)),
+    ],
+)
+def test_the_same_change_is_there_once_whoever_brings_it_back_to_a_hub_that_lost_it(
+    seed: int, kills: bool, hubs: int
+) -> None:
+    world = Restored(seed, kills=kills, hubs=hubs)
     world.change_alike()
     world.lose_the_hub()
     world.come_back()
@@ -37,8 +54,11 @@ def test_the_same_change_is_there_once_whoever_brings_it_back_to_a_hub_that_lost
 class Restored:
     """Three replicas that hold a text, and a hub of which there is a backup; connections as the seed says."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, kills: bool = False, hubs: int = 1) -> None:
+        """``kills``: of some replicas. ``hubs``: so many are lost, the second after some were with it."""
         self.rng = Random(seed)
+        self.kills = kills
+        self.hubs = hubs
         self.clock = Clock()
         self.timers: list[Timer] = []
         streams, trace = Streams(seed), Trace(self.clock)
@@ -78,13 +98,42 @@ class Restored:
             replica.disk.write_into(node, text.encode())
 
     def lose_the_hub(self) -> None:
+        rng = self.rng
+        killed = [replica for replica in self.replicas if self.kills and rng.random() < 0.35]
+        for replica in killed:
+            if rng.random() < 0.5:
+                replica.kill()
         self.hub.kill()
         self.hub.restore(self.backup)
-        self.wait(self.rng.choice([0.0, 0.2, 1.0]))
+        self.wait(rng.choice([0.0, 0.2, 1.0]))
+        for replica in killed:
+            if replica.engine is not None:
+                replica.kill()
+            if rng.random() < 0.5:
+                replica.start()
+
+    def lose_the_next_hub(self) -> None:
+        rng = self.rng
+        some = rng.sample(self.replicas, rng.choice([1, 2]))
+        for replica in self.replicas:
+            replica.link.unplug()
+        self.hub.start()
+        for replica in some:
+            replica.link.online = True
+            self.wait(rng.choice([0.0, 0.01, 0.2]))
+        self.wait(rng.choice([0.05, 0.5, 3.0]))
+        self.hub.kill()
+        if rng.random() < 0.7:
+            self.hub.restore(self.backup)
 
     def come_back(self) -> None:
         """One after the other, or all at once."""
         rng = self.rng
+        if self.hubs == 2 and rng.random() < 0.6:
+            self.lose_the_next_hub()
+        for replica in self.replicas:
+            if replica.engine is None:
+                self.clock.after(rng.choice([0.0, 0.3, 2.0]), replica.start)
         for timer in self.timers:
             timer.cancel()
         order = rng.sample(self.replicas, len(self.replicas))

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from crdtsync.core.replica.bringing import Bringing, brought, is_held, with_inserts
 from crdtsync.core.replica.documents import EMPTY_UPDATE
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.records import AddUpdate, Head, PutHead, PutMeta, ReplaceUpdates
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.replica.taking_back import bring, is_held, with_inserts
 from crdtsync.core.replica.told import ToldOrder
 from crdtsync.core.replica.transfers import Transfers
 from crdtsync.core.replica.unaccepted import Unaccepted
@@ -55,7 +55,9 @@ class HubSide:
         self.now = 0.0
         self._told = ToldOrder()
         self._told_since: dict[EntryId, dict[int, int]] = {}
-        """Of texts that a hub that lost its order has yet to say what it has of: what it told meanwhile."""
+        """Of texts that are being compared with the hub's: what it told since it was asked."""
+        self._bringing: dict[EntryId, Bringing] = {}
+        """Of texts of which a hub lacked something: what is on its way to it."""
         self.clean: set[DocumentId] = set()
         """Documents that the hub has, durably, and whose heads still say that it may not."""
 
@@ -98,12 +100,14 @@ class HubSide:
             path = entry if placed is None else placed.path
             self._state.tell(path, "refused", f"an update from the hub cannot be applied: {error}")
             return
-        if self._is_unordered(entry):
+        if self._state.session.compares(document):
             self._told_since[entry] = with_inserts(self._told_since.get(entry, {}), update)
+        if self._is_unordered(entry):
             return
         self._told.add(entry, update)
         if entry in self._state.unaccepted:
             self._found(entry, update, stored=not tentative)
+        self._came(entry, update, ours=False)
         # What comes from the log may be here already, from a hub that then lost its place behind ours.
         if (changed or not tentative) and entry in self._state.unaccepted:
             self._ingest.take_back_doubled(entry, self.now)
@@ -118,6 +122,7 @@ class HubSide:
         for document, update in updates:
             if document != TREE:
                 self._told.add(EntryId(document), update)
+                self._came(EntryId(document), update, ours=True)
             flying = unaccepted.of(EntryId(document))
             placed = [edit.update for edit in flying if edit.sent == update]
             self._placed(EntryId(document), placed, stored=False)
@@ -129,12 +134,13 @@ class HubSide:
 
     def on_away(self) -> None:
         """The connection is gone: what the hub had not stored may lose its place to others' edits."""
+        self._bringing.clear()
+        self._told_since.clear()
         if self._state.unaccepted.lose_places():
             self._state.documents.placed.forget()
 
     def on_unresumed(self) -> None:
         """The hub cannot say in which order things happened since we were here."""
-        self._told_since.clear()
         self._told.lose()
         self._state.unaccepted.lose_order()
         self._state.documents.placed.forget()
@@ -182,8 +188,10 @@ class HubSide:
         another brought it there."""
         flying = self._state.unaccepted.of(entry)
         placed = [edit.update for edit in flying if update in (edit.sent, edit.update)]
-        if not placed and stored:
-            placed = self._state.documents.placed.contained([edit.update for edit in flying], update)
+        if not placed:
+            ends = with_inserts({}, update)
+            if stored or any(is_held(edit.update, ends) for edit in flying):
+                placed = self._state.documents.placed.contained([edit.update for edit in flying], update)
         self._placed(entry, placed, stored=stored)
 
     def _placed(self, entry: EntryId, updates: Sequence[bytes], *, stored: bool) -> None:
@@ -195,22 +203,54 @@ class HubSide:
     def difference(self, document: DocumentId, state_vector: bytes) -> bytes:
         """What the hub lacks of a document, which is dirty until acknowledged; ``b""`` for nothing."""
         documents = self._state.documents
+        entry = EntryId(document)
         if document == TREE:
             update = self._state.tree.diff_update(state_vector)
+        elif self._is_unordered(entry):
+            return self._reseed(entry, state_vector)
         else:
-            if self._is_unordered(EntryId(document)):
-                return self._reseed(EntryId(document), state_vector)
-            update = documents.diff_update(EntryId(document), state_vector)
-        flying = self._state.unaccepted.of(EntryId(document))
+            update = documents.diff_update(entry, state_vector)
+        flying = self._state.unaccepted.of(entry)
+        ours = [edit.update for edit in flying]
         if update in (b"", EMPTY_UPDATE):
-            self._placed(EntryId(document), [edit.update for edit in flying], stored=True)
+            self._placed(entry, ours, stored=True)
             return b""
+        if document != TREE:
+            update = self._judged(entry, state_vector, update, ours)
         self.clean.discard(document)
         documents.mark(document, dirty=True)
-        if flying:
-            entry = EntryId(document)
-            self._state.unaccepted.sent_as(entry, self._apart(entry, flying, update) or update)
+        if entry in self._state.unaccepted:
+            apart = self._apart(entry, flying, update) if flying else None
+            self._state.unaccepted.sent_as(entry, apart or update)
         return update
+
+    def _judged(self, entry: EntryId, state_vector: bytes, update: bytes, ours: Sequence[bytes]) -> bytes:
+        """What the hub lacks of a text, once what it has of that by another is taken out."""
+        documents = self._state.documents
+        bringing = brought(documents.log(entry), ours, self._clocks(entry, state_vector))
+        if bringing is None:
+            return update
+        self._bringing[entry] = bringing
+        for again in bringing.taken_back(ours):
+            self._ingest.take_out(entry, again, self.now, apart=False)
+        return documents.diff_update(entry, state_vector)
+
+    def _clocks(self, entry: EntryId, state_vector: bytes) -> dict[int, int]:
+        """What the hub has of a text: as it said, and what it told since."""
+        clocks = dict(decode(state_vector))
+        for client, clock in self._told_since.pop(entry, {}).items():
+            clocks[client] = max(clock, clocks.get(client, 0))
+        return clocks
+
+    def _came(self, entry: EntryId, update: bytes, *, ours: bool) -> None:
+        """The hub has given an update a place: what we bring stands twice if it came later."""
+        if entry in self._bringing:
+            bringing = self._bringing[entry]
+            own = [edit.update for edit in self._state.unaccepted.of(entry)]
+            for again in bringing.place(update, own, ours=ours):
+                self._ingest.take_out(entry, again, self.now)
+            if bringing.ended:
+                del self._bringing[entry]
 
     def _is_unordered(self, entry: EntryId) -> bool:
         return entry in self._state.unaccepted.unordered or entry in self._told.lost
@@ -222,9 +262,7 @@ class HubSide:
         comes first: what we bring of the same is taken out again, whoever made it.
         """
         unaccepted, documents = self._state.unaccepted, self._state.documents
-        clocks = dict(decode(state_vector))
-        for client, clock in self._told_since.pop(entry, {}).items():
-            clocks[client] = max(clock, clocks.get(client, 0))  # it has that too, before ours
+        clocks = self._clocks(entry, state_vector)
         told = self._told.take(entry)
         unaccepted.unordered.discard(entry)
         flying = [edit.update for edit in unaccepted.of(entry)]
@@ -232,18 +270,19 @@ class HubSide:
         log = documents.log(entry)
         rows = [update for update in told if update in log]
         rows += [update for update in flying if update not in told]
-        rows = [update for update in rows if not is_held(update, clocks)]
-        bringing = bring(log, rows, clocks)
-        if bringing is None:
+        bringing = Bringing(log, rows, clocks)
+        first = bringing.first()
+        if first is None:
             unaccepted.forget(entry)  # nobody knows the order any more, or it does not matter
         else:
-            for update in (bringing.first, *rows):
+            for update in (first, *bringing.rows):
                 if update != EMPTY_UPDATE:
                     self._state.session.push(DocumentId(entry), update)
+            self._bringing[entry] = bringing
             unaccepted.sent_alone(entry)
             if self._ingest.stands_twice(entry):
                 unaccepted.forget(entry)  # the later one knows, or will be told
-            for again in bringing.taken_back:
+            for again in bringing.taken_back():
                 self._ingest.take_out(entry, again, self.now)
         update = documents.diff_update(entry, state_vector)
         if update in (b"", EMPTY_UPDATE):

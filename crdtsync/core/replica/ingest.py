@@ -13,7 +13,7 @@ from crdtsync.core.replica.passed import vector_of
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.replica.taking_back import doubled, taken_back
+from crdtsync.core.replica.taking_back import doubled, given_back, taken_back
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.replica.unaccepted import Save, Unaccepted
 from crdtsync.core.text.diff import apply_edits
@@ -159,6 +159,13 @@ class Ingest:
         if theirs is None:
             return  # what came was made by someone who had our edits: it cannot be the same change
         merged = documents.text(entry)
+        if any(edit.takes_back for edit in flying):
+            again = given_back(merged, documents.placed.untaken(entry, flying), flying)
+            if again:
+                update = documents.edit(entry, again, now, typed=True)
+                state.session.push(DocumentId(entry), update)
+                state.replan([entry])
+                return
         edits = doubled(merged, theirs, flying, documents.placed.inserted_by(entry, updates, merged))
         if not edits:
             return  # the merge of the operations stands
@@ -172,17 +179,24 @@ class Ingest:
         others = [update for update in self._state.documents.log(entry) if update not in ours]
         return bool(taken_back(others, flying))
 
-    def take_out(self, entry: EntryId, update: bytes, now: float) -> None:
-        """What a hub has already, by another, is taken out again, whoever made it."""
+    def take_out(self, entry: EntryId, update: bytes, now: float, *, apart: bool = True) -> None:
+        """What a hub has already, by another, is taken out again, whoever made it.
+
+        ``apart``: in an update of its own, not with all else that the hub lacks. Who may only read brings
+        nothing.
+        """
         documents = self._state.documents
+        if self._state.session.read_only:
+            return
         before = documents.text(entry)
         if documents.apply_remote(entry, update, int(now * 1000), now, dirty=True):
-            self._taken_back(entry, before, update)
+            self._taken_back(entry, before, update, apart=apart)
 
-    def _taken_back(self, entry: EntryId, before: str, update: bytes) -> None:
+    def _taken_back(self, entry: EntryId, before: str, update: bytes, *, apart: bool = True) -> None:
         after = self._state.documents.text(entry)
         self._state.unaccepted.add(entry, Unaccepted(before, after, update, update, takes_back=True))
-        self._state.session.push(DocumentId(entry), update)
+        if apart:
+            self._state.session.push(DocumentId(entry), update)
 
     # -- new entries --------------------------------------------------------------------------------
 

@@ -51,6 +51,11 @@ class PlacedTexts:
             return None
         return without_taken_back(document, edits)
 
+    def untaken(self, entry: EntryId, edits: Iterable[Unaccepted]) -> str:
+        """The text with these edits, which ``without`` left out, but for those that took something back."""
+        kept = [edit.update for edit in edits if not edit.takes_back]
+        return TextDocument(self._client_id, [self._documents[entry].encode_state(), *kept]).text
+
     def inserted_by(self, entry: EntryId, updates: Sequence[bytes], text: str) -> list[tuple[int, int]]:
         """Where in ``text``, all of it, stands what these updates of ours inserted; empty if nobody can tell.
 

@@ -136,6 +136,10 @@ class HubSession:
         """Whether ``advance`` has something to do now."""
         return self.live and bool(self._answers) and not self.congested
 
+    def compares(self, document: DocumentId) -> bool:
+        """Whether the hub has yet to be given what it lacks of a document."""
+        return document in self._comparing
+
     def connected(self) -> None:
         """Greet: who we are, which room, and how far its log was read."""
         self.phase = Phase.GREETING

@@ -19,13 +19,16 @@ _TELLING_CHARS: Final = 8
 """Text of at least this many visible characters does not stand twice by chance."""
 
 
-def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tuple[Edit, ...]:
+def doublings(
+    merged: str, wanted: str, ours: Sequence[tuple[int, int]], *, moving: bool = True
+) -> tuple[Edit, ...]:
     """The edits of ``merged`` that take out what stands twice in it, and once in ``wanted``.
 
     ``merged`` is the merge of the operations, ``wanted`` that of the texts. Where these differ otherwise as
     well, both are right in their way: what the operations made stays, but for what can be seen to stand
     twice. ``ours`` are the ranges of ``merged`` that we inserted, each at once: of the two it is ours that
     goes, where that can be told, for others may have written next to theirs. All in code points, ascending.
+    ``moving``: what is wanted elsewhere may be put there, if that is all; else things are taken out only.
     """
     if merged == wanted:
         return ()
@@ -38,7 +41,7 @@ def doublings(merged: str, wanted: str, ours: Sequence[tuple[int, int]]) -> tupl
         for edit, end, start in zip(told, ends, starts, strict=False)
     ]
     if not any(edit.text for edit in edits) or (
-        len(merged) > len(wanted) and set(words(merged)) == set(words(wanted))
+        moving and len(merged) > len(wanted) and set(words(merged)) == set(words(wanted))
     ):
         return tuple(edits)
     twice = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]

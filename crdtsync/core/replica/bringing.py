@@ -1,0 +1,140 @@
+"""What a replica brings to a hub that lacks it, and what of that stands there by another already.
+
+Pure judgement on updates. The hub's order tells which of two changes is the later one, and whoever brings
+that takes it out again, whoever made it: several who do so delete the same characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from crdtsync.core.replica.taking_back import taken_back
+from crdtsync.core.replica.unaccepted import Unaccepted
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.statevector import encode
+from crdtsync.core.text.update import check_update
+
+_OTHERS_MAX: Final = 16
+"""Of the updates that had a place, or are others', so many are judged, the last ones: 20 ms each at most."""
+_TELLING_CHARS: Final = 8
+"""Who inserts fewer at once may be typing, which is meant as it is."""
+
+
+class Bringing:
+    """What a hub lacks of one text, each update judged against those that have a place there before it.
+
+    ``log`` has all of the text, ``clocks`` are those of the hub. The ``rows`` are brought in this order,
+    after all others. Those that had no place yet (``own``) are judged by who made them as others' come.
+    """
+
+    def __init__(self, log: Sequence[bytes], rows: Sequence[bytes], clocks: Mapping[int, int]) -> None:
+        self._log = log
+        self._clocks = clocks
+        self.rows = [update for update in rows if not is_held(update, clocks)]
+        """What the hub lacks of these."""
+        self._waiting = [update for update in self.rows if update in log and _inserted(update)]
+        self._placed = [update for update in log if update not in self._waiting]
+
+    @property
+    def ended(self) -> bool:
+        """Whether all has its place."""
+        return not self._waiting
+
+    def first(self) -> bytes | None:
+        """All that the hub lacks but the rows; None if they cannot be set apart, or insert nothing."""
+        document = TextDocument(0, [update for update in self._log if update not in self.rows])
+        first = document.diff_update(encode(self._clocks))
+        for update in self.rows:
+            document.apply_update(update)
+        return first if self._waiting and not document.pending else None
+
+    def taken_back(self, own: Collection[bytes] = ()) -> list[bytes]:
+        """What takes out what the hub has already, by another."""
+        held = [update for update in self._log if is_held(update, self._clocks) or not _inserted(update)]
+        return [again for row in self._waiting if row not in own and (again := self._twice(row, held))]
+
+    def place(self, update: bytes, own: Collection[bytes], *, ours: bool) -> list[bytes]:
+        """The hub has given this its place; what takes out what stands twice since.
+
+        ``ours``: it was we who brought it. In what others bring nobody can tell what came first.
+        """
+        ends = with_inserts({}, update)
+        there = [row for row in self._waiting if row == update or is_held(row, ends)]
+        self._waiting = [row for row in self._waiting if row not in there]
+        again: list[bytes] = []
+        for row in there:
+            if row not in own and _inserted(row) >= _TELLING_CHARS:
+                again.append(self._twice(row, self._placed))
+            if ours:
+                self._placed.append(row)
+        self._placed.append(update)
+        return [each for each in again if each]
+
+    def _twice(self, update: bytes, others: Sequence[bytes]) -> bytes:
+        """What takes out of a text that has the others what this brings into it a second time."""
+        needed = _needed(update, self._log[: self._log.index(update)])
+        document = TextDocument(0, needed)
+        text = document.text
+        document.apply_update(update)
+        step = Unaccepted(text, document.text, update, update)
+        return b"" if document.pending else taken_back(_that_can_be([*others, *needed]), [step])
+
+
+def brought(log: Sequence[bytes], own: Sequence[bytes], clocks: Mapping[int, int]) -> Bringing | None:
+    """All that a hub lacks of a text, ours first; None if that is ours alone."""
+    others = [
+        each
+        for each in log
+        if each not in own and _inserted(each) >= _TELLING_CHARS and not is_held(each, clocks)
+    ]
+    return Bringing(log, [*own, *others[-_OTHERS_MAX:]], clocks) if others else None
+
+
+def _that_can_be(updates: Sequence[bytes]) -> list[bytes]:
+    """These, but for mere deletions of what is not there."""
+    clocks: dict[int, int] = {}
+    for update in updates:
+        clocks = with_inserts(clocks, update)
+    return [
+        update
+        for update in updates
+        if _inserted(update)
+        or all(
+            clocks.get(client, 0) >= ranges[-1][1] for client, ranges in check_update(update).deletes.items()
+        )
+    ]
+
+
+def _needed(update: bytes, updates: Sequence[bytes]) -> list[bytes]:
+    """Those of the updates on which this one builds."""
+    needed: list[bytes] = []
+    needs: dict[int, int] = {}
+    for row in (update, *reversed(updates)):
+        shape = check_update(row)
+        if row is update or any(first < needs.get(client, 0) for client, (first, _) in shape.structs.items()):
+            needed.insert(0, row)
+            for client, clock in (
+                *shape.needs.items(),
+                *((c, first) for c, (first, _) in shape.structs.items()),
+                *((c, ranges[-1][1]) for c, ranges in shape.deletes.items()),
+            ):
+                needs[client] = max(clock, needs.get(client, 0))
+    return needed[:-1]
+
+
+def is_held(update: bytes, clocks: Mapping[int, int]) -> bool:
+    """Whether a document with these clocks has all that the update inserts, which is something."""
+    inserts = check_update(update).inserts
+    return bool(inserts) and all(clocks.get(client, 0) >= ranges[-1][1] for client, ranges in inserts.items())
+
+
+def with_inserts(clocks: Mapping[int, int], update: bytes) -> dict[int, int]:
+    """The clocks of a document with these that has taken in the update, too."""
+    ends = {client: ranges[-1][1] for client, ranges in check_update(update).inserts.items()}
+    return {client: max(clocks.get(client, 0), ends.get(client, 0)) for client in (*clocks, *ends)}
+
+
+def _inserted(update: bytes) -> int:
+    """How many characters, or other things, it inserts."""
+    return sum(end - start for ranges in check_update(update).inserts.values() for start, end in ranges)
