@@ -29,7 +29,8 @@ class Amiss:
 @dataclass(frozen=True, slots=True)
 class Here:
     """``members``: folders and programs by name, with the names that each is told. ``texts``: the documents
-    of which each page has the history; a page that has none may be with anyone."""
+    of which each page has the history: one that has none, or of several since a hub was restored, may be
+    with anyone."""
 
     members: Mapping[str, Sequence[str]]
     pages: Sequence[Page]
@@ -57,7 +58,7 @@ class Here:
             state = shown.pop(other.client_id, None)
             if other is page or state == other.state:
                 continue
-            if state is not None or (mine and mine == theirs):
+            if state is not None or (len(mine) == 1 and mine == theirs):
                 what = f"{page.name} is shown {state} of {other.name} in {page.path}, not {other.state}"
                 yield Amiss(what, is_late=state is None)
         for client, state in shown.items():

@@ -80,18 +80,32 @@ def test_a_hub_that_shows_whoever_is_gone_or_not_whoever_is_here_is_noticed(name
         World(seed, PLAN).run()
 
 
-def test_whose_connection_is_half_open_is_shown_until_the_hub_notices() -> None:
+def opened(*paths: str) -> tuple[Clock, VirtualHub, list[YjsPage]]:
+    """Pages of p, q, ... in which everyone is announced and has typed."""
     clock = Clock()
     hub = VirtualHub(clock, Random(1), Trace(clock))
     hub.start()
     pages = [
-        YjsPage(name, clock, Random(name), Trace(clock), hub, "room", "a.md", 0.001) for name in ("p", "q")
+        YjsPage(name, clock, Random(name), Trace(clock), hub, "room", path, 0.001)
+        for name, path in zip("pq", paths, strict=True)
     ]
     for page in pages:
         page.announce({"user": {"name": page.name}})
         clock.run_until(clock.now_s + 1.0)
         page.replace(0, 0, page.name)
     clock.run_until(clock.now_s + 1.0)
+    return clock, hub, pages
+
+
+@pytest.mark.parametrize(("texts", "amiss"), [({"one"}, 2), ({"one", "two"}, 0), (set(), 0)])
+def test_only_of_one_text_is_it_known_who_is_with_whom(texts: set[str], amiss: int) -> None:
+    _, _, pages = opened("a.md", "b.md")
+    found = Here({}, pages, {page.name: frozenset(texts) for page in pages}).amiss()
+    assert [each.is_late for each in found] == [True] * amiss
+
+
+def test_whose_connection_is_half_open_is_shown_until_the_hub_notices() -> None:
+    clock, hub, pages = opened("a.md", "a.md")
     leaves = pages[1]
 
     def amiss() -> list[str]:
