@@ -5,6 +5,7 @@ They speak as https://github.com/ueberdosis/hocuspocus (version 4 of the provide
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from typing import Final
 
@@ -46,6 +47,9 @@ class HocuspocusSocket:
     def __init__(self, clock: Clock, rng: Random, hub: VirtualHub, latency_s: float) -> None:
         self.pages: dict[str, HocuspocusPage] = {}
         """By the names by which the hub is told of them."""
+        self.said_late: dict[int, str] = {}
+        """States, by client, that were said of pages which had gone by then: they had waited since before a
+        connection over which it was said, and lost, that those are gone."""
         self._unsaid: list[Named] = []
         self._heard = False
         self._socket = PageSocket(
@@ -92,8 +96,12 @@ class HocuspocusSocket:
         if not self._heard:
             self._heard = True
             unsaid, self._unsaid = self._unsaid, []
+            here = {page.client_id for page in self.pages.values()}
             for frame in unsaid:
                 self.say(frame)
+                if isinstance(frame.message, Awareness):
+                    late = (state for state in frame.message.states if state.client not in here)
+                    self.said_late.update((state.client, state.state) for state in late)
         match read_answer(data):
             case Ping():
                 self._socket.send(encode_hocuspocus(Pong()))
@@ -128,6 +136,10 @@ class HocuspocusPage(Page):
     @property
     def link(self) -> VirtualLink:
         return self._socket.link
+
+    @property
+    def said_late(self) -> Mapping[int, str]:
+        return self._socket.said_late
 
     def begin(self) -> None:
         self._socket.say(Named(self.document, Token("", VERSION)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from weakref import ref
 
@@ -132,6 +132,12 @@ class Page(ABC):
     @abstractmethod
     def link(self) -> VirtualLink:
         """The way to the hub, which other pages may share."""
+
+    @property
+    def said_late(self) -> Mapping[int, str]:
+        """States of pages that are gone, by client, which were said over this link all the same: the others
+        are shown them until they are old."""
+        return {}
 
     @abstractmethod
     def _say(self, message: YjsMessage) -> None: ...

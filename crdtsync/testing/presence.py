@@ -61,7 +61,10 @@ class Here:
             if state is not None or (len(mine) == 1 and mine == theirs):
                 what = f"{page.name} is shown {state} of {other.name} in {page.path}, not {other.state}"
                 yield Amiss(what, is_late=state is None)
+        late = {client for other in self.pages for client in other.said_late}
         for client, state in shown.items():
+            if client in late:
+                continue
             yield Amiss(f"{page.name} is shown {state} of {client} in {page.path}, who is not here")
 
     def _connections(self) -> Iterator[frozenset[str]]:
@@ -70,6 +73,7 @@ class Here:
         for page in self.pages:
             if page.state is not None:
                 at.setdefault(id(page.link), set()).add(_name(page.state))
+                at[id(page.link)].update(map(_name, page.said_late.values()))
         return map(frozenset, at.values())
 
 

@@ -16,9 +16,10 @@ from crdtsync.core.hub.room import Room
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.core.wire.control import Left, Presence
 from crdtsync.testing.clock import Clock, Trace
+from crdtsync.testing.hocuspocus_page import HocuspocusPage, HocuspocusSocket
 from crdtsync.testing.oracles import Broken
 from crdtsync.testing.plan import Plan
-from crdtsync.testing.presence import Here, texts_of
+from crdtsync.testing.presence import Amiss, Here, texts_of
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.world import World
 from crdtsync.testing.yjs_page import YjsPage
@@ -120,3 +121,29 @@ def test_whose_connection_is_half_open_is_shown_until_the_hub_notices() -> None:
     assert hub.half_open and what.startswith("p is shown") and what.endswith("who is not here")
     clock.run_until(clock.now_s + 2.0)
     assert amiss() == []
+
+
+def test_what_a_client_says_late_of_a_page_that_is_gone_is_shown_until_it_is_old() -> None:
+    clock, hub, (looks, types) = opened("a.md", "a.md")
+    socket = HocuspocusSocket(clock, Random(2), hub, 0.1)
+    stays, leaves = (
+        HocuspocusPage(name, clock, Random(name), Trace(clock), socket, "room", "a.md", name) for name in "st"
+    )
+    clock.run_until(clock.now_s + 5.0)
+    socket.link.unplug()
+    clock.run_until(clock.now_s + 5.0, lambda: not socket._socket.connected)
+    leaves.announce({"user": {"name": "t"}})
+    socket.link.online = True
+    clock.run_until(clock.now_s + 5.0, lambda: socket._socket.connected)
+    leaves.close()
+    again = HocuspocusPage("u", clock, Random("u"), Trace(clock), socket, "room", "a.md", "t")
+    socket.link.cut()
+    clock.run_until(clock.now_s + 5.0)
+
+    def amiss() -> list[Amiss]:
+        here = [looks, types, stays, again]
+        return Here({}, here, texts_of(here, hub.store)).amiss()
+
+    assert leaves.client_id in looks.people and amiss() == []
+    socket.said_late.clear()
+    assert [each.what for each in amiss() if each.what.endswith("who is not here")]
