@@ -47,9 +47,11 @@ class HocuspocusSocket:
     def __init__(self, clock: Clock, rng: Random, hub: VirtualHub, latency_s: float) -> None:
         self.pages: dict[str, HocuspocusPage] = {}
         """By the names by which the hub is told of them."""
-        self.said_late: dict[int, str] = {}
-        """States, by client, that were said of pages which had gone by then: they had waited since before a
-        connection over which it was said, and lost, that those are gone."""
+        self.late: dict[int, str] = {}
+        """States, by client, of pages that had gone when that was said or heard. It had waited since before a
+        connection over which it was said, and lost, that they are gone; or it was on its way to a page whose
+        document another has here by now."""
+        self._gone: set[int] = set()
         self._unsaid: list[Named] = []
         self._heard = False
         self._socket = PageSocket(
@@ -71,6 +73,7 @@ class HocuspocusSocket:
 
     def detach(self, page: HocuspocusPage) -> None:
         self.say(Named(page.document, CloseDocument()))
+        self._gone.add(page.client_id)
         del self.pages[page.document]
         if not self.pages:
             self._socket.close()
@@ -96,17 +99,20 @@ class HocuspocusSocket:
         if not self._heard:
             self._heard = True
             unsaid, self._unsaid = self._unsaid, []
-            here = {page.client_id for page in self.pages.values()}
             for frame in unsaid:
                 self.say(frame)
-                if isinstance(frame.message, Awareness):
-                    late = (state for state in frame.message.states if state.client not in here)
-                    self.said_late.update((state.client, state.state) for state in late)
+                self._note_late(frame.message)
         match read_answer(data):
             case Ping():
                 self._socket.send(encode_hocuspocus(Pong()))
             case Named(name, message) if name in self.pages:
+                self._note_late(message)
                 self.pages[name].receive(message)
+
+    def _note_late(self, message: Message) -> None:
+        if isinstance(message, Awareness):
+            late = (state for state in message.states if state.client in self._gone)
+            self.late.update((state.client, state.state) for state in late)
 
     def _ended(self, reason: str) -> None:
         for page in self.pages.values():
@@ -138,8 +144,8 @@ class HocuspocusPage(Page):
         return self._socket.link
 
     @property
-    def said_late(self) -> Mapping[int, str]:
-        return self._socket.said_late
+    def late(self) -> Mapping[int, str]:
+        return self._socket.late
 
     def begin(self) -> None:
         self._socket.say(Named(self.document, Token("", VERSION)))

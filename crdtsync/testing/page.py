@@ -134,9 +134,8 @@ class Page(ABC):
         """The way to the hub, which other pages may share."""
 
     @property
-    def said_late(self) -> Mapping[int, str]:
-        """States of pages that are gone, by client, which were said over this link all the same: the others
-        are shown them until they are old."""
+    def late(self) -> Mapping[int, str]:
+        """States of pages of this link that are gone, by client, which were said or heard here after that."""
         return {}
 
     @abstractmethod

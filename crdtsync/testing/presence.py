@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from crdtsync.core.hub.doors.awareness import OURS
 from crdtsync.core.hub.doors.crossing import SOMEONE, name_in
@@ -16,14 +17,21 @@ from crdtsync.core.hub.doors.places import shares_history
 from crdtsync.core.wire.awareness import ClientState
 from crdtsync.testing.memory_hub_store import MemoryHubStore
 from crdtsync.testing.page import Page
+from crdtsync.testing.virtual_awareness import OUTDATED_S
+
+TOLD_WITHIN_S: Final = 2.0
+RENEWED_WITHIN_S: Final = 20.0
+"""Who comes back says what the others had forgotten already, and only what they renew is news to them."""
+OUTDATED_WITHIN_S: Final = OUTDATED_S + 3.0
+"""What a client says late of a page that is gone, or hears, lasts until nobody has renewed it for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amiss:
-    """``is_late``: somebody is not shown, who may yet be."""
+    """``within_s``: how long that may be so."""
 
     what: str
-    is_late: bool = False
+    within_s: float = TOLD_WITHIN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +68,11 @@ class Here:
                 continue
             if state is not None or (len(mine) == 1 and mine == theirs):
                 what = f"{page.name} is shown {state} of {other.name} in {page.path}, not {other.state}"
-                yield Amiss(what, is_late=state is None)
-        late = {client for other in self.pages for client in other.said_late}
+                yield Amiss(what, RENEWED_WITHIN_S if state is None else TOLD_WITHIN_S)
+        late = {client for other in self.pages for client in other.late}
         for client, state in shown.items():
-            if client in late:
-                continue
-            yield Amiss(f"{page.name} is shown {state} of {client} in {page.path}, who is not here")
+            what = f"{page.name} is shown {state} of {client} in {page.path}, who is not here"
+            yield Amiss(what, OUTDATED_WITHIN_S if client in late else TOLD_WITHIN_S)
 
     def _connections(self) -> Iterator[frozenset[str]]:
         """What each connection may be called by: the name of someone in front of it."""
@@ -73,7 +80,7 @@ class Here:
         for page in self.pages:
             if page.state is not None:
                 at.setdefault(id(page.link), set()).add(_name(page.state))
-                at[id(page.link)].update(map(_name, page.said_late.values()))
+                at[id(page.link)].update(map(_name, page.late.values()))
         return map(frozenset, at.values())
 
 
@@ -93,12 +100,12 @@ def _differ(
 ) -> Iterator[Amiss]:
     shown = Counter(told)
     for name in (due - shown).elements():
-        yield Amiss(f"{who} is not shown {name}", is_late=True)
+        yield Amiss(f"{who} is not shown {name}", RENEWED_WITHIN_S)
     more = shown - due
     for names in sorted(connections, key=len):
         found = next((name for name in sorted(names) if more[name]), None)
         if found is None:
-            yield Amiss(f"{who} is not shown the page of {' or '.join(sorted(names))}", is_late=True)
+            yield Amiss(f"{who} is not shown the page of {' or '.join(sorted(names))}", RENEWED_WITHIN_S)
         else:
             more[found] -= 1
     for name in more.elements():

@@ -26,7 +26,7 @@ class Unkept:
         texts = [text.text for _, text in self._setting.hub.store.texts(self._setting.room)]
         texts += [text for replica in self._replicas for text in replica.store.texts()]
         texts += [text for _, mine in held for text in mine]
-        there = [data for replica in self._replicas for data in replica.machine.contents()]
+        there = [data for replica in self._replicas for data in replica.machine.contents_to_share()]
         there += [
             *(text.encode() for text in texts),
             *self._setting.hub.blobs_of(self._setting.room).values(),

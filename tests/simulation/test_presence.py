@@ -19,7 +19,14 @@ from crdtsync.testing.clock import Clock, Trace
 from crdtsync.testing.hocuspocus_page import HocuspocusPage, HocuspocusSocket
 from crdtsync.testing.oracles import Broken
 from crdtsync.testing.plan import Plan
-from crdtsync.testing.presence import Amiss, Here, texts_of
+from crdtsync.testing.presence import (
+    OUTDATED_WITHIN_S,
+    RENEWED_WITHIN_S,
+    TOLD_WITHIN_S,
+    Amiss,
+    Here,
+    texts_of,
+)
 from crdtsync.testing.virtual_hub import VirtualHub
 from crdtsync.testing.world import World
 from crdtsync.testing.yjs_page import YjsPage
@@ -102,7 +109,7 @@ def opened(*paths: str) -> tuple[Clock, VirtualHub, list[YjsPage]]:
 def test_only_of_one_text_is_it_known_who_is_with_whom(texts: set[str], amiss: int) -> None:
     _, _, pages = opened("a.md", "b.md")
     found = Here({}, pages, {page.name: frozenset(texts) for page in pages}).amiss()
-    assert [each.is_late for each in found] == [True] * amiss
+    assert [each.within_s for each in found] == [RENEWED_WITHIN_S] * amiss
 
 
 def test_whose_connection_is_half_open_is_shown_until_the_hub_notices() -> None:
@@ -140,10 +147,12 @@ def test_what_a_client_says_late_of_a_page_that_is_gone_is_shown_until_it_is_old
     socket.link.cut()
     clock.run_until(clock.now_s + 5.0)
 
-    def ghosts() -> list[Amiss]:
+    def ghosts(within_s: float) -> list[Amiss]:
         here = [looks, types, stays, again]
-        return [each for each in Here({}, here, texts_of(here, hub.store)).amiss() if not each.is_late]
+        found = Here({}, here, texts_of(here, hub.store)).amiss()
+        return [each for each in found if each.within_s == within_s]
 
-    assert leaves.client_id in looks.people and not ghosts()
-    socket.said_late.clear()
-    assert ghosts()
+    assert leaves.client_id in looks.people
+    assert ghosts(OUTDATED_WITHIN_S) and not ghosts(TOLD_WITHIN_S)
+    clock.run_until(clock.now_s + 33.0)
+    assert not ghosts(OUTDATED_WITHIN_S)

@@ -14,7 +14,7 @@ import pytest
 from crdtsync.core.hub.effects import Close
 from crdtsync.core.replica.records import AddUpdate
 from crdtsync.core.text.first import FirstText, write_first
-from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.testing.editors import Editor
 from crdtsync.testing.oracles import (
@@ -27,8 +27,9 @@ from crdtsync.testing.oracles import (
 from crdtsync.testing.plan import LATER_FAULTS, Plan
 from crdtsync.testing.simulate import main, shrunk
 from crdtsync.testing.texts import formatted
-from crdtsync.testing.tokens import FIRST_COMMON_TOKEN
+from crdtsync.testing.tokens import FIRST_COMMON_TOKEN, tokens
 from crdtsync.testing.virtual_inodes import NodeKind
+from crdtsync.testing.virtual_replica import VirtualReplica
 from crdtsync.testing.world import World
 from tests.simulation.plans import plain_plan
 from tests.simulation.scene import Scene
@@ -214,6 +215,28 @@ def test_where_a_power_cut_left_whole_lines_of_a_save_the_others_may_be_gone(
         check_nothing_lost(ledger, [scene.a])
 
 
+def _stage(replica: VirtualReplica, stage: str, data: bytes, new: Digest) -> None:
+    """A file of a step that was to write ``new``, which no power cut takes."""
+    name = f"{stage}_{'5' * 24}_{digest_of(b'old')}_{new}_text=note.md_{'7' * 16}"
+    filesystem, staging = replica.machine.filesystem, replica.machine._state("staging")
+    assert staging is not None
+    filesystem.add(staging, name, filesystem.new_inode(NodeKind.FILE, 0o600, data))
+    filesystem.sync()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_a_closed_page_had_is_not_safe_in_what_a_step_was_to_write(own: bool) -> None:
+    world = World(1, Plan(replicas=2, acts=0, turns=0, typists=1))
+    world.run()
+    [room] = world.rooms
+    [typist] = room.pages.typists
+    room.ledger.saved(typist.name, b"", data := room.ledger.new_token().encode())
+    (token,) = tokens(data)
+    _stage(room.replicas[0], "x", data, digest_of(data if own else b""))
+    room.unkept.something_went()
+    assert (token in room.ledger.excused) == own
+
+
 @pytest.mark.parametrize(
     ("stage", "own", "known", "is_fault"),
     [
@@ -235,12 +258,7 @@ def test_what_a_power_cut_left_only_as_what_a_step_was_to_write_was_never_safe(
     if known:
         replica.store.persist([AddUpdate(DocumentId("5" * 24), write_first(FirstText(1, text)))])
         replica._stored.begin(replica.store)
-    new = digest_of(data) if own else digest_of(b"")
-    name = f"{stage}_{'5' * 24}_{digest_of(b'old')}_{new}_text=note.md_{'7' * 16}"
-    filesystem, staging = replica.machine.filesystem, replica.machine._state("staging")
-    assert staging is not None
-    filesystem.add(staging, name, filesystem.new_inode(NodeKind.FILE, 0o600, data))
-    filesystem.sync()
+    _stage(replica, stage, data, digest_of(data) if own else digest_of(b""))
     world._faults._cut_power(room, replica, 1.0)
     with pytest.raises(Broken, match="nowhere") if is_fault else nullcontext():
         check_kept(room.ledger, {}, [])
