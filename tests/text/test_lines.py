@@ -115,6 +115,23 @@ def test_a_line_within_words_of_which_someone_typed_is_the_same_line(typed: str,
     assert merged("call first(second)\n", "new\ncall first(second)  # done\n", typed) == result
 
 
+@pytest.mark.parametrize(
+    ("begun", "result"),
+    [
+        ("compute 12ab34cd", "compute 12ab34cd{tail} [x]\n"),
+        # ... but a short beginning, or one with which other lines begin, tells nothing
+        ("a 12ab", "a 12ab{tail}\na 12ab{rest} [x]\n"),
+        ("do the same", "do the same{tail}\ndo the same{rest} [x]\n"),
+    ],
+)
+def test_a_line_of_which_only_a_telling_beginning_is_left_is_the_same_line(begun: str, result: str) -> None:
+    rest, tail = " with 5e6f with 7a8b9c0d with 1e2f3a4b", " 9d8c7b6a5f4e3d2c of 1b0a9f8e7d6c"
+    before, other = "do the same again\n", "do the same once\n"
+    ours, theirs = f"{before}{begun}{rest} [x]\n{other}", f"{before}{begun}{tail}\n{other}"
+    both = f"{before}{result.format(tail=tail, rest=rest)}{other}"
+    assert merged(f"{before}{begun}{rest}\n{other}", ours, theirs) == both
+
+
 def test_of_many_lines_those_are_not_compared_by_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merging, "_TYPED_MAX_CELLS", 0)
     base, typed, new = "call first(second)\n", "c-all fir-st(second)\n", "new\n"

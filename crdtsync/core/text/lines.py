@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
+from itertools import takewhile
 from typing import Final, TypeAlias
 
 from crdtsync.core.text.align import Budget, align
@@ -26,7 +27,7 @@ _TELLING_CHARS: Final = 8
 _PAIRED_MAX_CELLS: Final = 1 << 12
 """Lines of two sides between lines that are equal; more than that many pairs are not compared."""
 _TYPED_MAX_CELLS: Final = 1 << 8
-"""Of so many pairs those are compared letter by letter that have a word or two in common."""
+"""Of so many pairs those are compared word by word and letter by letter that have some words in common."""
 _UNIQUE: Final = 1 << 12
 """What a character of a word tells that one line has; of others, that divided by how many lines have it."""
 
@@ -164,6 +165,13 @@ class Known:
     def _weight(self, word: str) -> int:
         return telling_chars([word]) * (_UNIQUE // max(1, self._most[word]))
 
+    def begin_alike(self, line: str, version: str) -> int:
+        """How much those words tell with which both begin and which no text has twice; 0 if that is too
+        little to show that one is the other with another end."""
+        begun = takewhile(lambda pair: pair[0] == pair[1], zip(words(line), words(version), strict=False))
+        once = [word for word, _ in begun if word[0].isalnum() and self._most[word] == 1]
+        return sum(map(self._weight, once)) if telling_chars(once) >= _TELLING_CHARS else 0
+
     def is_elsewhere(self, line: str, version: str | None, in_theirs: bool) -> bool:
         """Whether two thirds of what tells this line of the base from others stand in ours, or theirs, but
         not in its version there."""
@@ -230,6 +238,7 @@ def _paired(was: Sequence[str], now: Sequence[str], known: Known) -> list[tuple[
         [
             _alike(one, other)
             or _goes_on(line, version)
+            or (few and _shared(one, other) >= _TELLING_CHARS * _UNIQUE and known.begin_alike(line, version))
             or (few and 8 * _shared(one, other) >= sum(one.values()) > 0 and _typed_in(line, version, known))
             for version, other in zip(now, new, strict=True)
         ]
