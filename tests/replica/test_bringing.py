@@ -9,6 +9,7 @@ import pytest
 from crdtsync.core.replica.bringing import Bringing, brought, with_inserts
 from crdtsync.core.text.diff import diff
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.statevector import encode
 
 BASE = "one\ntwo\n"
 MARKED = "one [marked]\ntwo [marked]\n"
@@ -98,6 +99,15 @@ def test_of_what_others_bring_at_once_nobody_can_tell_what_came_first() -> None:
     bringing = brought(log, [], clocks(FIRST))
     assert bringing is not None
     assert bringing.place(TextDocument(0, log).diff_update(b"\0"), [], ours=False) == []
+    assert bringing.ended
+
+
+def test_of_what_is_in_one_update_here_a_hub_may_have_a_part() -> None:
+    """Nothing waits for ever, which would have all that comes kept beside it."""
+    whole = TextDocument(0, [FIRST, MINE])
+    bringing = brought([whole.encode_state()], [], clocks(FIRST))
+    assert bringing is not None and not bringing.ended
+    assert bringing.place(whole.diff_update(encode(clocks(FIRST))), [], ours=True) == []
     assert bringing.ended
 
 

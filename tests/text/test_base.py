@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crdtsync.core.text import base as bases
 from crdtsync.core.text.base import choose_base, has_all_lines_of, has_line_of, keeps_insertions, with_saves
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
@@ -222,3 +223,26 @@ def test_a_save_that_has_a_line_of_the_latest_text_alone_was_made_from_that(save
 def test_a_save_that_lacks_a_new_line_of_a_text_has_not_all_of_them(saved: str, has: bool) -> None:
     later = "one\nsome words that are new here\nmore of them that nobody had\n.\n"
     assert has_all_lines_of(saved, later, "one\n") is has
+
+
+def test_a_large_text_is_not_split_into_words_where_no_older_version_is_nearer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def words(_: str) -> list[str]:
+        raise AssertionError
+
+    monkeypatch.setattr(bases, "words", words)
+    assert choose_base(SECOND + "five\n", SECOND, [FIRST], merged=THIRD) is None
+
+
+def test_lines_that_have_no_new_word_in_common_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a formatter changed all lines, each would be compared with each."""
+    compared: list[object] = []
+    monkeypatch.setattr(bases, "_are_among", lambda *each: compared.append(each))
+    version, saved, current = (
+        "".join(f"line{at} {word}{at} it\n" for at in range(40))
+        for word in ("first", "secondary", "thirdword")
+    )
+    assert not has_line_of(saved, current, version)
+    assert not has_line_of(saved + "thirdword7\n", current, version)
+    assert len(compared) == 1

@@ -31,6 +31,8 @@ class Bringing:
     def __init__(self, log: Sequence[bytes], rows: Sequence[bytes], clocks: Mapping[int, int]) -> None:
         self._log = log
         self._clocks = clocks
+        self._there = clocks
+        """What the hub has by now: of what is in one update here, it may have had a part."""
         self.rows = [update for update in rows if not is_held(update, clocks)]
         """What the hub lacks of these."""
         self._waiting = [update for update in self.rows if update in log and _inserted(update)]
@@ -60,11 +62,12 @@ class Bringing:
         ``ours``: it was we who brought it. In what others bring nobody can tell what came first.
         """
         ends = with_inserts({}, update)
-        there = [row for row in self._waiting if row == update or is_held(row, ends)]
+        self._there = with_inserts(self._there, update)
+        there = [row for row in self._waiting if is_held(row, self._there)]
         self._waiting = [row for row in self._waiting if row not in there]
         again: list[bytes] = []
         for row in there:
-            if row not in own and _inserted(row) >= _TELLING_CHARS:
+            if row not in own and is_held(row, ends) and _inserted(row) >= _TELLING_CHARS:
                 again.append(self._twice(row, self._placed))
             if ours:
                 self._placed.append(row)

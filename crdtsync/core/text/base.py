@@ -25,7 +25,7 @@ that was replaced. What the text has of it alone is taken out only by a save tha
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final
 
@@ -49,7 +49,6 @@ def choose_base(saved: str, current: str, older: Sequence[str], *, merged: str |
     """
     if saved == current or saved in older:
         return None
-    unseen = set() if merged is None else _seen(merged).keys() - _seen(current).keys()
     nearest = size_of(diff(current, saved))
     chosen = None
     known = {current}
@@ -63,11 +62,18 @@ def choose_base(saved: str, current: str, older: Sequence[str], *, merged: str |
         if (
             distance < nearest
             and not has_line_of(saved, current, version)
-            and (unseen.isdisjoint(words(version)) or has_line_of(saved, version, current))
             and _undone(version, diff(version, current), own)
+            and (_is_seen(version, current, merged) or has_line_of(saved, version, current))
         ):
             nearest, chosen = distance, index
     return chosen
+
+
+def _is_seen(version: str, current: str, merged: str | None) -> bool:
+    """Whether all of the version that is in what became of it stands in ``current`` as well."""
+    if merged is None or merged == current:
+        return True
+    return (_seen(merged).keys() - _seen(current).keys()).isdisjoint(words(version))
 
 
 def with_saves(version: str, since: Iterable[tuple[str, bool]]) -> str:
@@ -109,14 +115,21 @@ def _new_lines(saved: str, current: str, version: str) -> Iterator[tuple[int, bo
     """Of each line of ``current`` that ``version`` lacks: how much is new, and whether the save has it."""
     known = set(words(version))
     known_lines, saved_lines = set(version.splitlines()), set(saved.splitlines())
-    there = [set(words(line)) for line in saved.splitlines() if line not in known_lines]
-    most = _most_often(known_lines)
-    for line in set(current.splitlines()) - known_lines:
+    there: dict[str, list[set[str]]] = defaultdict(list)  # by each new word, for most lines have others
+    for line in saved_lines - known_lines:
+        for word in (written := set(words(line)) - known):
+            there[word].append(written)
+    new_lines = set(current.splitlines()) - known_lines
+    most = Counter() if new_lines.isdisjoint(saved_lines) else _most_often(known_lines)
+    for line in new_lines:
         if line in saved_lines:
             if telling_chars((_seen(line) - most).elements()) >= _TELLING_LINE_CHARS:
                 yield _TELLING_CHARS, True
         elif new := _seen(line).keys() - known:
-            yield telling_chars(new), any(_are_among(new, each) for each in there)
+            yield (
+                telling_chars(new),
+                any(_are_among(new, each) for word in new for each in there.get(word, ())),
+            )
 
 
 def keeps_insertions(saved: str, later: str, older: str) -> bool:
@@ -148,7 +161,8 @@ def _most_often(lines: Iterable[str]) -> Counter[str]:
     """How often the line that has a word most often has it."""
     most: Counter[str] = Counter()
     for line in lines:
-        most |= _seen(line)
+        for word, times in _seen(line).items():  # to join the counters would look at all words for each line
+            most[word] = max(most[word], times)
     return most
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, NoReturn
 
 import pycrdt
-from pycrdt import Doc, Text, TransactionEvent
+from pycrdt import Doc, Text
 
 from crdtsync.core.text import statevector
 from crdtsync.core.text.causal import CausalBuffer, buffer_of_first, is_news, is_ready
@@ -211,9 +211,7 @@ class TextDocument:
         """
         before = self.text
         change, edits = self._apply_telling(update)
-        if edits is None:
-            edits = diff(before, self.text)
-        return change, edits
+        return change, diff(before, self.text) if edits is None else edits
 
     def apply_telling(self, update: bytes) -> tuple[Edit, ...] | None:
         """Take in an update, and tell what it changed, as ascending edits of ``text`` before.
@@ -356,13 +354,9 @@ class TextDocument:
         If it fails, the document is made anew as it was before; raises MalformedUpdate if pycrdt refused.
         """
         updates: list[bytes] = []
-
-        def observe(event: TransactionEvent) -> None:
-            updates.append(event.update)
-
         doc = self._doc
         # a lasting subscription would keep the document alive for ever: pycrdt cannot see the cycle
-        subscription = doc.observe(observe)
+        subscription = doc.observe(lambda event: updates.append(event.update))
         try:
             with doc.transaction():
                 action()
