@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import pytest
 
+from crdtsync.core.hub.admission import HERE
+from crdtsync.core.hub.events import Connected, YjsDoor
 from crdtsync.core.values.ids import DocumentId
-from crdtsync.core.wire.yjs import SyncUpdate
+from crdtsync.core.wire.yjs import SyncUpdate, encode_yjs
 from tests.doors.clients import Page, YjsClient
 from tests.doors.rooms import Folder
-from tests.hub.bench import Bench
+from tests.hub.bench import Bench, Replica
 
 
 class Early:
@@ -75,3 +77,16 @@ def test_it_is_kept_when_its_author_and_the_hub_have_ended() -> None:
     bob.say(SyncUpdate(early.first))
     later.settle()
     assert YjsClient(later, Page(8)).page.text == "bxa" == Folder(later).read()["a.txt"]
+
+
+def test_what_a_client_says_before_it_asks_for_the_text_is_asked_for_again() -> None:
+    early = Early()
+    hasty = Replica(early.bench, 77)
+    early.bench.replicas[77] = hasty
+    early.bench.do(Connected(77, HERE, YjsDoor("notes", "a.txt", None)))
+    early.bench.settle()
+    early.bench.hear(77, encode_yjs(SyncUpdate(early.first)))
+    early.bench.settle()
+    assert early.bob.page.text == "x" and hasty.closed is None
+    early.says(early.ann, early.first)
+    assert early.bob.page.text == "xa"

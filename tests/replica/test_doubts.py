@@ -123,6 +123,23 @@ def test_a_file_that_a_power_cut_brought_back_to_where_another_was_put_is_that_f
     assert texts(scene) == {"a.md": binary + "another\n", "moved.md": binary + edit + LINES}
 
 
+@pytest.mark.parametrize("gap_s", [0.3, 0.45])
+def test_a_file_that_a_power_cut_brought_back_and_a_program_saved_anew_is_known_by_what_it_holds(
+    gap_s: float,
+) -> None:
+    scene = shared(LINES)
+    scene.wait(5.0)
+    scene.a.disk.rename("a.md", "moved.md")
+    scene.wait(gap_s)
+    received(scene, "a.md", "another\n")
+    power_cut(scene)
+    scene.b.disk.take("moved.md")
+    scene.b.disk.take("a.md")
+    scene.save(scene.b, "a.md", "mine\n" + LINES)
+    scene.b.start()
+    assert texts(scene) == {"a.md": "another\n", "moved.md": "mine\n" + LINES}
+
+
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("folders", [3, 4, 5, 6])
 def test_a_file_that_a_power_cut_brought_back_from_aside_stands_where_it_stood(

@@ -241,9 +241,9 @@ class Desk:
             case SyncUpdate() if channel.phase is Phase.PROVING:
                 channel.shows_later()
             case SyncStep2(update) | SyncUpdate(update):
-                if text is not None and isinstance(message, SyncStep2):
-                    text.gathering.answered(channel.number)
                 if text is not None:
+                    if isinstance(message, SyncStep2):
+                        text.gathering.answered(channel.number)
                     self._writing.take(channel, text, update, at_ms)
             case Awareness() if not channel.may_announce(at_ms / 1000):
                 self._shared.counts.refuse("awareness")  # the client says it all again within 15 s
