@@ -246,3 +246,11 @@ def test_lines_that_have_no_new_word_in_common_are_not_compared(monkeypatch: pyt
     assert not has_line_of(saved, current, version)
     assert not has_line_of(saved + "thirdword7\n", current, version)
     assert len(compared) == 1
+
+
+def test_where_nothing_older_is_known_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def diff(*_: str) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(bases, "diff", diff)
+    assert choose_base(SECOND, FIRST, []) is None

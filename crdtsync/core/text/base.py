@@ -47,7 +47,7 @@ def choose_base(saved: str, current: str, older: Sequence[str], *, merged: str |
     ``current`` is what stood on disk before the save, ``older`` what stood there earlier, newest first.
     ``merged``: what has become of all of them.
     """
-    if saved == current or saved in older:
+    if not older or saved == current or saved in older:
         return None
     nearest = size_of(diff(current, saved))
     chosen = None
