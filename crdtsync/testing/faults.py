@@ -187,7 +187,7 @@ class Faults:
                 room.ledger.deleted(replica.name, data)
             for left in {node, replica.disk.get(path) or node}:  # a cut may give a name back to a former file
                 room.ledger.torn(replica.name, data, left.data)
-        standing = {node for _, node in replica.disk.files()}
+        standing = {node for _, node in replica.disk.files()} | replica.machine.displaced()
         for node, old, written in unsafe:
             if node in standing:
                 room.ledger.cut_off(replica.name, old, written, node.data)

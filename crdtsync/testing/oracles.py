@@ -111,10 +111,12 @@ class Ledger:
     def cut_off(self, who: str, old: bytes, written: Iterable[bytes], left: bytes) -> None:
         """Of what was written over ``old``, each over the one before, a power cut ``left`` this.
 
-        Where it consists of whole lines, nothing tells that from a text out of which someone took the others.
+        Where it consists of whole lines, nothing tells that from a text out of which someone took the others;
+        nor that from an edit which ends with a word of a line, and leaves as many characters and lines.
         """
         for new in written:
             if hides_the_tear(old, new, left):
+                self.froze(left)
                 for token in (tokens(old) | tokens(new)) - tokens(left):
                     self.excused.setdefault(token, f"cut off with the power of {who}, at the end of a line")
 
@@ -165,11 +167,23 @@ class Ledger:
 
 def hides_the_tear(old: bytes, new: bytes, left: bytes) -> bool:
     """Whether that is the beginning of the new content, and then nothing, or the old one from there on, and
-    both end where a line does."""
+    both end where a line does, or a word of one of as many lines."""
     if left in (old, new):
         return False
-    ends = [at for at in range(1, len(left) + 1) if left[at - 1 : at] == b"\n" and left[:at] == new[:at]]
-    return any(at == len(left) or (old[at - 1 : at] == b"\n" and left[at:] == old[at:]) for at in ends)
+    begun = [at for at in range(1, len(left) + 1) if left[:at] == new[:at]]
+    as_many = len(left) == len(old) and left.count(b"\n") == old.count(b"\n")
+    for at in begun:
+        line_ends = left[at - 1 : at] == b"\n"
+        if at == len(left) and line_ends:
+            return True
+        if left[at:] == old[at:] and at < len(left):
+            if line_ends and old[at - 1 : at] == b"\n":
+                return True
+            if as_many and all(
+                each[at - 1 : at].isspace() or each[at : at + 1].isspace() for each in (left, old)
+            ):
+                return True
+    return False
 
 
 def picture(replica: VirtualReplica) -> Picture:

@@ -91,6 +91,12 @@ class VirtualMachine:
         inside = path.removeprefix(f"{DIRECTORY}/")
         return None if inside == path or inside.partition("/")[0] == STATE_FOLDER else inside
 
+    def displaced(self) -> set[Inode]:
+        """The files in staging that came out of an exchange."""
+        staging = self._state("staging")
+        found = [] if staging is None else staging.names.values()
+        return {dentry.inode for dentry in found if not _was_to_be_written(dentry)}
+
     def _leaves(self) -> list[Dentry]:
         every = [dentry for _, dentry in self.filesystem.everything()]
         return [dentry for dentry in every if dentry.inode.kind is not NodeKind.FOLDER]

@@ -200,9 +200,12 @@ def test_a_mark_of_a_tool_may_stand_once_at_its_line(marked: str, is_fault: bool
         ("{a}\n{b}\n", "{a}\n{c}\n{b}\n", "{a}\n{b}\n", "{a}\n{b}\n", True),  # the old one, as it was
         ("{a}\n{b}\n{c}\n", "{a}\n{d}\n{b}\n{c}\n", "{a}\n{d}\n{c}\n", "{a}\n{d}\n{c}\n", False),
         ("{a}\n{b}\n{c}\n", "{a}\n{d} {b}\n{c}\n", "{a}\n{d} \n{c}\n", "{a}\n{d}\n{c}\n", True),
+        ("{a} {b}\n", "{c} {d}\n", "{c} {b}\n", "{c} {b}\n", False),
+        ("{a}-{b}\n", "{c}-{d}\n", "{c}-{b}\n", "{c}-{b}\n", True),  # within a word it shows
+        ("{a} {b}\n", "{c} {d}\n\n", "{c} {b}\n\n", "{c} {b}\n", True),  # of another length
     ],
 )
-def test_where_a_power_cut_left_whole_lines_of_a_save_the_others_may_be_gone(
+def test_where_a_power_cut_left_whole_lines_or_words_of_a_save_the_others_may_be_gone(
     old: str, new: str, left: str, there: str, is_fault: bool
 ) -> None:
     scene, ledger = Scene(), Ledger()
@@ -213,6 +216,17 @@ def test_where_a_power_cut_left_whole_lines_of_a_save_the_others_may_be_gone(
     scene.save(scene.a, "note.md", kept)
     with pytest.raises(Broken, match="nowhere") if is_fault else nullcontext():
         check_nothing_lost(ledger, [scene.a])
+
+
+def test_what_a_power_cut_left_twice_is_there_twice() -> None:
+    scene, ledger = Scene(), Ledger()
+    one, two = ledger.new_token(), ledger.new_token()
+    old, new, left = f"a {one}\n{two} b\n", f"a {two}\nc\nd\n", f"a {two}\n{two} b\n"
+    scene.save(scene.a, "note.md", left)
+    with pytest.raises(Broken, match="twice"):
+        check_nothing_doubled([scene.a], ledger)
+    ledger.cut_off("a", old.encode(), [new.encode()], left.encode())
+    check_nothing_doubled([scene.a], ledger)
 
 
 def _stage(replica: VirtualReplica, stage: str, data: bytes, new: Digest) -> None:
