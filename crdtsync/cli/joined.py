@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 from crdtsync.api.listening import listen
 from crdtsync.cli.exit_codes import EXIT_DONE
@@ -48,9 +49,8 @@ class JoinCommand:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._replica.stop)
-        self._opened_first = opened
         try:
-            await self._replica.run(self._opened)
+            await self._replica.run(partial(self._opened, opened))
         finally:
             if self._redraw is not None:
                 self._redraw.cancel()
@@ -60,11 +60,11 @@ class JoinCommand:
             raise self._failed
         return EXIT_DONE
 
-    async def _opened(self) -> None:
+    async def _opened(self, opened: Callable[[View], None]) -> None:
         """The folder is ours: listen for commands, show, and with --once wait for the end."""
         replica = self._replica
         await listen(replica, self._extras)
-        self._opened_first(self._view)
+        opened(self._view)
         self._view.start()
         self._once_task = asyncio.create_task(self._end_when_settled()) if self._once else None
 

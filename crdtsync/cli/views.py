@@ -162,7 +162,7 @@ class TerminalView:
         self._live = LiveView(self._scene)
 
     def announce(self, event: Mapping[str, object], text: str) -> None:
-        self._live.lines([text])
+        self._live.lines([printable(text, 2000)])
 
     def start(self) -> None:
         self._live.start()

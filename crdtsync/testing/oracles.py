@@ -179,11 +179,13 @@ def hides_the_tear(old: bytes, new: bytes, left: bytes) -> bool:
         if left[at:] == old[at:] and at < len(left):
             if line_ends and old[at - 1 : at] == b"\n":
                 return True
-            if as_many and all(
-                each[at - 1 : at].isspace() or each[at : at + 1].isspace() for each in (left, old)
-            ):
+            if as_many and _between_words(left, at) and _between_words(old, at):
                 return True
     return False
+
+
+def _between_words(data: bytes, at: int) -> bool:
+    return data[at - 1 : at].isspace() or data[at : at + 1].isspace()
 
 
 def picture(replica: VirtualReplica) -> Picture:

@@ -16,21 +16,26 @@ from tests.simulation.scene import Scene
 from tests.simulation.test_small_worlds import SmallWorld
 
 
+def racing(scene: Scene, text: str) -> list[str]:
+    """Once, someone saves that at ``b`` in the instant in which the note is written; tells whether it was."""
+    saved: list[str] = []
+
+    def race(path: str) -> None:
+        if path == "note.md" and not saved:
+            saved.append(path)
+            scene.save(scene.b, path, text)
+
+    scene.b.race = race
+    return saved
+
+
 def test_an_old_buffer_saved_in_the_instant_of_a_write_takes_nothing_of_others_back() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", "first\nsecond\nthird\n")
     scene.rest()
     scene.save(scene.a, "note.md", "added by a\nfirst\nsecond\nthird\n")
     scene.rest()
-    saved = False
-
-    def race(path: str) -> None:
-        nonlocal saved
-        if path == "note.md" and not saved:
-            saved = True
-            scene.save(scene.b, path, "first\nsecond\nnew in the old buffer\nthird\n")
-
-    scene.b.race = race
+    saved = racing(scene, "first\nsecond\nnew in the old buffer\nthird\n")
     scene.save(scene.a, "note.md", "added by a\nfirst\nthird\n")
     scene.rest()
     assert saved
@@ -70,19 +75,11 @@ def test_what_a_save_added_in_the_instant_of_a_write_is_not_taken_out_by_another
     another = "".join(f"line {number}f2a c {number}b7e of text\n" for number in range(4))
     scene.save(scene.a, "note.md", "line ae18 a 9e30 of text\nfirst\n")
     scene.rest()
-    saved = False
-
-    def race(path: str) -> None:
-        nonlocal saved
-        if path == "note.md" and not saved:
-            saved = True
-            scene.save(scene.b, path, "line ae18 a 9e30 of text\nline f0da b 180a of text\nfirst\n")
-
-    scene.b.race = race
+    saved = racing(scene, "line ae18 a 9e30 of text\nline f0da b 180a of text\nfirst\n")
     lines = "".join(f"line {number}1ad a {number}c2f of text\n" for number in range(5))
     scene.save(scene.a, "note.md", lines + "line ae18 a 9e30 of text, gone on\n")
     assert scene.within(5.0, lambda: "f0da" in (scene.read(scene.a, "note.md") or ""))
-    assert "f0da" not in (scene.read(scene.b, "note.md") or "")
+    assert saved and "f0da" not in (scene.read(scene.b, "note.md") or "")
     scene.save(scene.b, "note.md", another)
     scene.rest()
     assert scene.read(scene.a, "note.md") == another + "line f0da b 180a of text\n"
