@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-DEFAULT_HUB: Final = "ws://127.0.0.1:4747"
+DEFAULT_PORT: Final = 4747
+DEFAULT_HUB: Final = f"ws://127.0.0.1:{DEFAULT_PORT}"
 HUB_VARIABLE: Final = "CRDTSYNC_HUB"
 TOKEN_VARIABLE: Final = "CRDTSYNC_TOKEN"
 CA_VARIABLE: Final = "CRDTSYNC_CA"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "client",
-        help="connect an editor's plugin to the replica of a folder",
-        description="Speak the editor protocol (JSON-RPC behind Content-Length headers) on stdin and stdout, "
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Speak the editor protocol (JSON-RPC behind Content-Length headers) on stdin and stdout, "
         "for the replica of DIR. An editor's plugin starts this; it ends with the editor, and goes "
-        "on by itself when the replica is started anew. docs/editors.md tells how to set editors up.",
+        "on by itself when the replica is started anew. docs/editors.md tells how to set editors up."
     )
     parser.add_argument(
         "--directory",

@@ -7,12 +7,10 @@ import argparse
 from crdtsync.cli.arguments import add_directory_argument, add_json_option
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "confirm",
-        help="send the deletions that were held for safety",
-        description="So many files of DIR were deleted at once that the deletions were held. This sends "
-        "them; on the disks of the others, the files go to the trash.",
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "So many files of DIR were deleted at once that the deletions were held. This sends "
+        "them; on the disks of the others, the files go to the trash."
     )
     add_directory_argument(parser)
     add_json_option(parser)

@@ -10,12 +10,10 @@ from crdtsync.cli.arguments import add_directory_argument, add_json_option, room
 from crdtsync.cli.exit_codes import EXIT_DONE, EXIT_USAGE
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "conflicts",
-        help="list conflict copies, or resolve one",
-        description="List the files that keep what could not be merged. With --resolve, one of the two is "
-        "kept under the original's name, and the other goes to the trash.",
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "List the files that keep what could not be merged. With --resolve, one of the two is "
+        "kept under the original's name, and the other goes to the trash."
     )
     add_directory_argument(parser)
     parser.add_argument("--resolve", metavar="PATH", help="the conflict copy to resolve")

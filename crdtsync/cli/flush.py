@@ -13,12 +13,10 @@ _GRACE_S = 10.0
 _BUT: Final = ", but for what needs attention: crdtsync status"
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "flush",
-        help="wait until folder and hub hold the same",
-        description="End with 0 once all that is on disk now is on the hub, and all that the hub has now is "
-        "on disk; with 5 while the hub is away, and with 1 at the timeout.",
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "End with 0 once all that is on disk now is on the hub, and all that the hub has now is "
+        "on disk; with 5 while the hub is away, and with 1 at the timeout."
     )
     add_directory_argument(parser)
     parser.add_argument(

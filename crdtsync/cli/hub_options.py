@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crdtsync.cli.arguments import DEFAULT_PORT
+
 if TYPE_CHECKING:
     from crdtsync.runtime.hub_access import AccessOptions
 
@@ -21,12 +23,18 @@ def add_data_option(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="the hub's folder (default: $XDG_DATA_HOME/crdtsync/hub, or ~/.local/share/crdtsync/hub)",
+        help="the hub's folder, where rooms are stored "
+        "(default: $XDG_DATA_HOME/crdtsync/hub, or ~/.local/share/crdtsync/hub)",
     )
 
 
-def port(text: str) -> int:
-    """The number of a port, 0 for a free one, for argparse."""
+def add_port_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)"
+    )
+
+
+def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) < 1 << 16:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a port: use 0 to 65535")

@@ -16,12 +16,10 @@ _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _EXPIRES: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])\Z")
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "invite",
-        help="print the line by which someone joins a room of a hub on this machine",
-        description="Make an invite to ROOM of the hub whose folder is --data, running or not, and print the "
-        "line by which someone joins. Whoever has the line can join: send it as you would send a password.",
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Make an invite to ROOM of the hub whose folder is --data, running or not, and print the "
+        "line by which someone joins. Whoever has the line can join: send it as you would send a password."
     )
     parser.add_argument("room", metavar="ROOM")
     parser.add_argument("--read-only", action="store_true", help="who uses it can change nothing")

@@ -12,12 +12,8 @@ if TYPE_CHECKING:
     from crdtsync.core.hub.invites import Invite
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "invites",
-        help="list the invites of a hub on this machine",
-        description="List the invites of the hub whose folder is --data; ended ones for 30 days more.",
-    )
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = "List the invites of the hub whose folder is --data; ended ones for 30 days more."
     parser.add_argument("room", metavar="ROOM", nargs="?", help="only those to this room")
     add_data_option(parser)
     add_json_option(parser)

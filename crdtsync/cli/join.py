@@ -21,13 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "join",
-        help="keep a folder in sync with a room",
-        description="Keep DIR in sync with a room. A folder that does not exist is created and filled.",
-        usage="%(prog)s [options] ROOM DIR\n       %(prog)s [options] INVITE [DIR]\n"
-        "       %(prog)s [options] - [DIR]",
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Keep DIR in sync with a room. A folder that does not exist is created and filled."
+    parser.usage = (
+        "%(prog)s [options] ROOM DIR\n       %(prog)s [options] INVITE [DIR]\n"
+        "       %(prog)s [options] - [DIR]"
     )
     parser.add_argument(
         "room",

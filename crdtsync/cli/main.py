@@ -37,31 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
-    if argv is None and given:
-        from crdtsync.cli.secrets import leave_command_line
+    try:
+        if argv is None and given:
+            from crdtsync.cli.secrets import leave_command_line
 
-        leave_command_line(given)
-    try:
-        os.getcwd()
-    except FileNotFoundError:
-        print("crdtsync: the current folder is gone; change to another one", file=sys.stderr)
-        return EXIT_FAILED
-    try:
-        parser = _parser(given)
-        if not given:
-            parser.print_help(sys.stderr)
-            return EXIT_USAGE
-        arguments = parser.parse_args(given)
+            leave_command_line(given)
+        return _run(given)
     except SystemExit as end:  # argparse has told why, or has printed the help
         return end.code if isinstance(end.code, int) else EXIT_USAGE
-    as_json = bool(getattr(arguments, "json", False))
-    try:
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
-    except CrdtsyncError as error:
-        from crdtsync.cli.output import report
-
-        return report(error, as_json=as_json)
     except KeyboardInterrupt:
         print("crdtsync: interrupted", file=sys.stderr)
         return EXIT_FAILED
@@ -69,6 +52,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough (``| head``). Nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+
+
+def _run(given: Sequence[str]) -> int:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        print("crdtsync: the current folder is gone; change to another one", file=sys.stderr)
+        return EXIT_FAILED
+    parser = _parser(given)
+    if not given:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    arguments = parser.parse_args(given)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except CrdtsyncError as error:
+        from crdtsync.cli.output import report
+
+        return report(error, as_json="json" in arguments and arguments.json)
     return code
 
 
@@ -85,10 +88,9 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     # The options before the command take no values, so the first word is the command.
     wanted = next((word for word in given if not word.startswith("-")), None)
     for name, purpose in COMMANDS.items():
+        command = subparsers.add_parser(name, help=purpose)
         if name == wanted:
-            import_module(f"crdtsync.cli.{name}").register(subparsers)
-        else:
-            subparsers.add_parser(name, help=purpose)
+            import_module(f"crdtsync.cli.{name}").register(command)
     return parser
 
 

@@ -7,12 +7,10 @@ import argparse
 from crdtsync.cli.arguments import add_directory_argument, add_json_option
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "restore",
-        help="bring the files of held deletions back",
-        description="So many files of DIR were deleted at once that the deletions were held. This brings the "
-        "files back from the room. For a single file that went to the trash: crdtsync trash --restore PATH",
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "So many files of DIR were deleted at once that the deletions were held. This brings the "
+        "files back from the room. For a single file that went to the trash: crdtsync trash --restore PATH"
     )
     add_directory_argument(parser)
     add_json_option(parser)

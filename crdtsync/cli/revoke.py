@@ -8,12 +8,10 @@ from crdtsync.cli.arguments import add_json_option
 from crdtsync.cli.hub_options import add_data_option
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "revoke",
-        help="end invites of a hub on this machine, at once",
-        description="End invites of the hub whose folder is --data: whoever is inside by one is let out at "
-        "once, and nobody enters by it again. What they have on their disk stays with them.",
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "End invites of the hub whose folder is --data: whoever is inside by one is let out at "
+        "once, and nobody enters by it again. What they have on their disk stays with them."
     )
     parser.add_argument(
         "invites", metavar="ID", nargs="*", help="as 'crdtsync invites' lists it, or the begin of it"

@@ -6,16 +6,14 @@ import argparse
 from pathlib import Path
 
 from crdtsync.cli.arguments import add_json_option, add_name_option, person
-from crdtsync.cli.hub_options import port
+from crdtsync.cli.hub_options import add_port_option
 from crdtsync.core.values.ids import check_room_name
 from crdtsync.core.values.links import is_here
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "share",
-        help="run a hub for one folder, and join it",
-        description="Run a hub and join DIR to it in one process; prints the line that others type to join.",
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run a hub and join DIR to it in one process; prints the line that others type to join."
     )
     parser.add_argument("directory", metavar="DIR")
     parser.add_argument("--room", help="the room's name (default: the folder's)")
@@ -26,7 +24,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--hub", metavar="URL", help="the address by which others reach it (default: where it listens)"
     )
-    parser.add_argument("--port", type=port, default=4747, help="0 takes a free one (default: %(default)s)")
+    add_port_option(parser)
     add_name_option(parser)
     add_json_option(parser)
     parser.set_defaults(run=run)

@@ -22,12 +22,8 @@ _EXPLAINED = {
 }
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "status",
-        help="is it connected, what is pending, who is here, what needs attention",
-        description="Tell how the running replica of DIR is doing.",
-    )
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Tell how the running replica of DIR is doing."
     add_directory_argument(parser)
     add_json_option(parser)
     parser.set_defaults(run=run)

@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from crdtsync.adapters.trash import Trashed
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "trash",
-        help="list what was removed or replaced here, or restore it",
-        description="List what the room removed or replaced on this disk: kept for 30 days, up to 1 GiB. "
-        "With --restore, bring the newest file of that name back.",
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "List what the room removed or replaced on this disk: kept for 30 days, up to 1 GiB. "
+        "With --restore, bring the newest file of that name back."
     )
     add_directory_argument(parser)
     parser.add_argument("--restore", metavar="PATH", help="the file to bring back, as listed")

@@ -48,7 +48,6 @@ from crdtsync.runtime.hub_work import HubWork
 from crdtsync.runtime.idle import shrink_when_idle
 from crdtsync.runtime.readings import Blobs, Reading
 
-DEFAULT_PORT: Final = 4747
 ROOM_PATH: Final = "/v1/room"
 BLOBS_PATH: Final = "/v1/blobs"
 STOP_TIMEOUT_S: Final = 10.0

@@ -186,9 +186,9 @@ async def test_a_kill_under_load_loses_nothing_that_was_acknowledged(tmp_path: P
 @pytest.mark.parametrize("port", ["-1", "65536", "x", "٣", ""])
 def test_a_port_that_is_none_is_a_usage_error(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
-    command.register(parser.add_subparsers())
+    command.register(parser)
     with pytest.raises(SystemExit) as usage:
-        parser.parse_args(["hub", f"--port={port}"])
+        parser.parse_args([f"--port={port}"])
     assert usage.value.code == 2
     assert "is not a port" in capsys.readouterr().err
 
