@@ -40,6 +40,7 @@ class JoinCommand:
         self._redraw: asyncio.TimerHandle | None = None
         self._failed: CrdtsyncError | None = None
         self._extras = AsyncExitStack()
+        self._ending: asyncio.Task[None] | None = None
 
     async def run(self, opened: Callable[[View], None]) -> int:
         """Calls ``opened`` once the folder is ours, before anything is shown. Returns the exit code.
@@ -66,14 +67,14 @@ class JoinCommand:
         await listen(replica, self._extras)
         opened(self._view)
         self._view.start()
-        self._once_task = asyncio.create_task(self._end_when_settled()) if self._once else None
+        if self._once:
+            self._ending = asyncio.create_task(self._end_when_settled())
 
     async def _stop_extras(self) -> None:
         await self._extras.aclose()
-        task = getattr(self, "_once_task", None)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if self._ending is not None:
+            self._ending.cancel()
+            await asyncio.gather(self._ending, return_exceptions=True)
 
     async def _end_when_settled(self) -> None:
         await self._replica.flush(since_start=True)
