@@ -20,11 +20,6 @@ def say(text: str) -> None:
     print(printable(text, LINE_MAX_CHARS), flush=True)
 
 
-def files(count: int) -> str:
-    """A number of files for a person."""
-    return "1 file" if count == 1 else f"{count} files"
-
-
 def print_json(value: object) -> None:
     """One line; names that are not UTF-8 are escaped, so that it always is valid JSON."""
     print(json.dumps(value), flush=True)
@@ -58,6 +53,7 @@ def local_time(at_s: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
+    """That many of them, for a person."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

@@ -19,7 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from crdtsync.cli.output import files
+from crdtsync.cli.output import plural
 from crdtsync.core.replica.status import Status
 from crdtsync.core.values.ids import printable
 
@@ -92,7 +92,7 @@ class Scene:
         pending = self.status.pending
         line = Text.assemble(
             (f"● {self.status.state}", _STATE_STYLE[self.status.state]),
-            f"  ·  {files(self.status.entries)}",
+            f"  ·  {plural(self.status.entries, 'file')}",
         )
         for label, count in (
             ("to read", pending.ingest),

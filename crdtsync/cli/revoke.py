@@ -14,7 +14,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "once, and nobody enters by it again. What they have on their disk stays with them."
     )
     parser.add_argument(
-        "invites", metavar="ID", nargs="*", help="as 'crdtsync invites' lists it, or the begin of it"
+        "invites", metavar="ID", nargs="*", help="as 'crdtsync invites' lists it, or its beginning"
     )
     parser.add_argument("--room", help="all invites to this room")
     parser.add_argument("--all", action="store_true", help="all of the hub")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from crdtsync.cli.lines import LineWriter
-from crdtsync.cli.output import files
+from crdtsync.cli.output import LINE_MAX_CHARS, plural
 from crdtsync.core.replica.effects import AskDiffering
 from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.status import Status
@@ -131,7 +131,7 @@ class PlainView:
         if status.state != self._state:
             self._state = status.state
             if status.state == "settled":
-                self._line(f"settled: {files(status.entries)}")
+                self._line(f"settled: {plural(status.entries, 'file')}")
 
     def comparison(self, question: AskDiffering) -> None:
         for line in comparison_lines(question):
@@ -149,7 +149,7 @@ class PlainView:
         self._lines.close()
 
     def _line(self, text: str) -> None:
-        self._lines.put(printable(text, 2000))
+        self._lines.put(printable(text, LINE_MAX_CHARS))
 
 
 class TerminalView:
@@ -162,7 +162,7 @@ class TerminalView:
         self._live = LiveView(self._scene)
 
     def announce(self, event: Mapping[str, object], text: str) -> None:
-        self._live.lines([printable(text, 2000)])
+        self._live.lines([printable(text, LINE_MAX_CHARS)])
 
     def start(self) -> None:
         self._live.start()
@@ -192,7 +192,7 @@ class TerminalView:
 
     def comparison(self, question: AskDiffering) -> None:
         self._live.stop()
-        self._live.lines([printable(line, 2000) for line in comparison_lines(question)])
+        self._live.lines([printable(line, LINE_MAX_CHARS) for line in comparison_lines(question)])
         if not question.differing:
             self._live.start()
 
@@ -213,14 +213,14 @@ class TerminalView:
 
 def comparison_lines(question: AskDiffering) -> list[str]:
     """What a first join will do, for a person."""
-    lines = [f"{files(question.identical)} identical here and in the room"]
+    lines = [f"{plural(question.identical, 'file')} identical here and in the room"]
     for paths, text in (
         (question.only_here, "only here: sent to the room"),
         (question.only_there, "only in the room: written here"),
         (question.differing, "different here and in the room"),
     ):
         if paths:
-            lines.append(f"{files(len(paths))} {text}")
+            lines.append(f"{plural(len(paths), 'file')} {text}")
             lines += [f"    {path}" for path in paths[:LISTED]]
             if len(paths) > LISTED:
                 lines.append(f"    … +{len(paths) - LISTED} more")
