@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import permutations
 
 from crdtsync.core.replica.events import ConfirmRequested, RestoreRequested
@@ -41,8 +41,6 @@ class Result:
     events: int
     acts: int
     steps: int
-    virtual_s: float
-    findings: list[str] = field(default_factory=list)
 
 
 class World:
@@ -94,7 +92,6 @@ class World:
             self.clock.handled,
             sum(person.done for person in self._actors),
             sum(replica.performed for replica in self._replicas),
-            self.clock.now_s,
         )
 
     @property

@@ -21,14 +21,6 @@ class UndoHistory:
         self._undo: list[tuple[Edit, ...]] = []
         self._redo: list[tuple[Edit, ...]] = []
 
-    @property
-    def can_undo(self) -> bool:
-        return any(self._undo)
-
-    @property
-    def can_redo(self) -> bool:
-        return any(self._redo)
-
     def did(self, edits: Sequence[Edit], before: str) -> None:
         """The person made these edits of ``before``. What was undone until now cannot be redone any more."""
         self._redo.clear()
