@@ -1,7 +1,7 @@
 """The errors that crdtsync raises to its callers; every message names what, why and the next step.
 
 CrdtsyncError                 base of all
-├── InvalidName               a room, person or path name that cannot be used
+├── InvalidName               a name or address that cannot be used
 ├── FolderError               the folder cannot be joined (a file in its place, nested, ...)
 │   ├── AlreadyJoined         joined to another room, or by a running process
 │   └── RootGone              removed, unmounted or replaced while joined: halted for safety
@@ -30,7 +30,7 @@ class CrdtsyncError(Exception):
 
 
 class InvalidName(CrdtsyncError, ValueError):
-    """A room, person or path name that cannot be used."""
+    """A name of a room, person, path or folder, or an address, that cannot be used."""
 
 
 class FolderError(CrdtsyncError):

@@ -23,7 +23,7 @@ from websockets.exceptions import (
 from crdtsync.adapters.link_socket import LinkSocket
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
-from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
+from crdtsync.errors import CrdtsyncError, HubUnreachable, InvalidName, ProtocolMismatch
 
 ROOM_PATH = "/v1/room"
 OPEN_TIMEOUT_S = 10.0
@@ -159,7 +159,7 @@ class HubLink:
 def hub_address(url: str) -> str:
     """The hub's ``ws://`` or ``wss://`` address without a trailing slash.
 
-    Raises ProtocolMismatch for anything that is not one.
+    Raises InvalidName for anything that is not one.
     """
     try:
         parts = urlsplit(url if "://" in url else f"ws://{url}")
@@ -168,12 +168,12 @@ def hub_address(url: str) -> str:
     except ValueError:  # a port that is no number, half an IPv6 address
         usable = False
     if not usable:
-        raise ProtocolMismatch(
+        raise InvalidName(
             f"{printable(url)!r} is not the address of a hub; "
             "it looks like ws://127.0.0.1:4747 or wss://example.org"
         )
     if "@" in parts.netloc:  # and is not repeated, since it is a secret
-        raise ProtocolMismatch(
+        raise InvalidName(
             f"The address of the hub at {printable(parts.hostname or '')} has a user or password in it, "
             "which no hub asks for: leave them out, and join by an invite"
         )

@@ -18,7 +18,7 @@ class Address:
 
 
 def address_of(hub: str, room: str | None, token: str | None) -> Address:
-    """``hub`` may be an invite. Raises InvalidName, ProtocolMismatch."""
+    """``hub`` may be an invite. Raises InvalidName."""
     if is_link(hub):
         link = read_link(hub)
         if room is not None and room != link.room:

@@ -58,7 +58,7 @@ def connect(
     the authorities to trust for ``wss``, and no others. ``read_only``: change nothing. ``timeout_s``: how
     long entering may take, in seconds; None: for ever.
 
-    Raises InvalidName or ProtocolMismatch for an unusable room or address; entering raises HubUnreachable,
+    Raises InvalidName for an unusable room or address; entering raises HubUnreachable,
     AccessDenied and ProtocolMismatch.
     """
     address = address_of(hub, room, token)

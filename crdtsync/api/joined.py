@@ -44,7 +44,7 @@ def join(
     what becomes of files that differ: keep both, the hub's, mine, or the newest. The others are as for
     ``connect``; ``token`` is remembered in the folder.
 
-    Raises InvalidName or ProtocolMismatch for an unusable room or address. Entering raises FolderError,
+    Raises InvalidName for an unusable room or address. Entering raises FolderError,
     AlreadyJoined (to another room, or by another process: see ``attach``) and StoreError.
     """
     address = address_of(hub, room, token)

@@ -80,9 +80,7 @@ class RoomRunner:
     """One room, from ``start`` to ``close``, on one loop."""
 
     def __init__(self, options: ConnectOptions, observer: Observer) -> None:
-        """Raises InvalidName, AccessDenied (no token can be that one), ProtocolMismatch (no hub has such an
-        address), CrdtsyncError (``ca`` is unusable).
-        """
+        """Raises InvalidName, AccessDenied (no token can be that one), CrdtsyncError (``ca`` is unusable)."""
         check_room_name(options.room)
         check_token(options.token)
         self.options = options

@@ -271,7 +271,7 @@ async def test_a_hub_that_is_not_there_is_told_at_once_or_waited_for() -> None:
             pass
     with pytest.raises(errors.InvalidName):
         crdtsync.connect("ws://127.0.0.1:1")
-    with pytest.raises(errors.ProtocolMismatch):
+    with pytest.raises(errors.InvalidName):
         crdtsync.connect("gopher://x", "notes")
 
 

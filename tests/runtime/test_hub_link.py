@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from crdtsync.adapters.hub_link import HubLink, hub_address
 from crdtsync.core.values import limits
-from crdtsync.errors import CrdtsyncError, HubUnreachable, ProtocolMismatch
+from crdtsync.errors import CrdtsyncError, HubUnreachable, InvalidName, ProtocolMismatch
 from tests.waiting import DEADLINE_S, until
 
 FRAME = bytes(16 * limits.KiB)
@@ -235,11 +235,11 @@ async def test_a_hub_without_tls_that_is_asked_for_it_is_told_with_the_way_out()
     "url", ["ws://[::1", "ws://h:port", "ws://", "ftp://h", "ws://h:0", "ws://h\uff03:1"]
 )
 def test_what_is_no_address_is_told_with_one_that_is(url: str) -> None:
-    with pytest.raises(ProtocolMismatch, match="it looks like ws:"):
+    with pytest.raises(InvalidName, match="it looks like ws:"):
         hub_address(url)
 
 
 def test_an_address_with_a_password_is_refused_without_repeating_it() -> None:
-    with pytest.raises(ProtocolMismatch, match="join by an invite") as told:
+    with pytest.raises(InvalidName, match="join by an invite") as told:
         hub_address("wss://ann:secret@hub.example")
     assert "secret" not in str(told.value)
