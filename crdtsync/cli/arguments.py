@@ -89,6 +89,15 @@ def room_path(given: str, joined: Path, known: Collection[str]) -> str:
     return seen if seen in known else given
 
 
+def folder(text: str) -> Path:
+    """A folder, for argparse. An empty word is not the current one, but a variable that was never set."""
+    from pathlib import Path
+
+    if not text:
+        raise argparse.ArgumentTypeError("a folder needs a name: use . for the current one")
+    return Path(text)
+
+
 def seconds(text: str) -> float:
     """A number of seconds above zero, and up to what clocks can wait for, for argparse."""
     try:

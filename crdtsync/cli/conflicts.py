@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from crdtsync.cli.arguments import add_directory_argument, add_json_option, room_path
-from crdtsync.cli.exit_codes import EXIT_DONE, EXIT_USAGE
+from crdtsync.cli.exit_codes import EXIT_DONE, UsageError
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +23,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     if (arguments.resolve is None) != (arguments.keep is None):
-        print("crdtsync conflicts: --resolve PATH goes with --keep copy or --keep original", file=sys.stderr)
-        return EXIT_USAGE
+        raise UsageError("--resolve PATH goes with --keep copy or --keep original")
     return _list(arguments) if arguments.resolve is None else _resolve(arguments)
 
 

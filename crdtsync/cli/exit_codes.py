@@ -13,7 +13,13 @@ EXIT_HALTED: Final = 3
 EXIT_DENIED: Final = 4
 EXIT_UNREACHABLE: Final = 5
 
+
+class UsageError(CrdtsyncError):
+    """Words of a command line that do not go together, or one that is missing."""
+
+
 _CODES: Final[tuple[tuple[type[CrdtsyncError], int], ...]] = (
+    (UsageError, EXIT_USAGE),
     (InvalidName, EXIT_USAGE),
     (RootGone, EXIT_HALTED),
     (AccessDenied, EXIT_DENIED),

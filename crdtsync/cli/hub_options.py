@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crdtsync.cli.arguments import DEFAULT_PORT
+from crdtsync.cli.arguments import DEFAULT_PORT, folder
+from crdtsync.cli.exit_codes import UsageError
 
 if TYPE_CHECKING:
     from crdtsync.runtime.hub_access import AccessOptions
@@ -21,7 +22,7 @@ def default_data() -> Path:
 def add_data_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
-        type=Path,
+        type=folder,
         metavar="DIR",
         help="the hub's folder, where rooms are stored "
         "(default: $XDG_DATA_HOME/crdtsync/hub, or ~/.local/share/crdtsync/hub)",
@@ -75,12 +76,11 @@ def add_access_options(parser: argparse.ArgumentParser) -> None:
 
 def access_options(arguments: argparse.Namespace) -> AccessOptions:
     """Raises CrdtsyncError."""
-    from crdtsync.errors import CrdtsyncError
     from crdtsync.runtime.hub_access import AccessOptions
 
     certificate, key = arguments.tls_cert, arguments.tls_key
     if (certificate is None) is not (key is None):
-        raise CrdtsyncError("--tls-cert and --tls-key belong together: give both.")
+        raise UsageError("--tls-cert and --tls-key belong together: give both.")
     return AccessOptions(
         open=arguments.open,
         closed=arguments.closed,

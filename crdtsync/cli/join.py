@@ -12,10 +12,11 @@ from crdtsync.cli.arguments import (
     add_json_option,
     add_name_option,
     certificate_authority,
+    folder,
     hub_url,
     person,
 )
-from crdtsync.errors import CrdtsyncError, InvalidName
+from crdtsync.cli.exit_codes import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,9 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="a room's name; or an invite, as 'crdtsync invite' printed it; or - to be asked for one, "
         "so that it stands in no history of commands",
     )
-    parser.add_argument("directory", metavar="DIR", nargs="?", help="with an invite: ./ROOM when left out")
+    parser.add_argument(
+        "directory", metavar="DIR", nargs="?", type=folder, help="with an invite: ./ROOM when left out"
+    )
     add_hub_options(parser)
     add_name_option(parser)
     parser.add_argument(
@@ -112,15 +115,15 @@ def what_is_wanted(arguments: argparse.Namespace) -> Wanted:
     token = given_token(arguments, os.environ)
     if is_link(given):
         if arguments.hub is not None:
-            raise CrdtsyncError("An invite names its hub: leave --hub out.")
+            raise UsageError("An invite names its hub: leave --hub out.")
         link = read_link(given)
         room, hub, token = link.room, link.hub, link.token or token
-        directory = Path(arguments.directory or room)
+        directory = arguments.directory or Path(room)
     else:
         room, hub = given, hub_url(arguments)
         if arguments.directory is None:
-            raise InvalidName("Say which folder to join: crdtsync join ROOM DIR")
-        directory = Path(arguments.directory)
+            raise UsageError("Say which folder to join: crdtsync join ROOM DIR")
+        directory = arguments.directory
     hub = hub_address(hub)
     return Wanted(room, hub, directory, token or saved_token.load(directory, hub))
 

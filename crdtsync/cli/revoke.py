@@ -28,13 +28,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     from crdtsync.adapters.access_store import AccessStore
     from crdtsync.adapters.control_client import call_hub
-    from crdtsync.cli.exit_codes import EXIT_DONE
+    from crdtsync.cli.exit_codes import EXIT_DONE, UsageError
     from crdtsync.cli.hub_options import default_data
     from crdtsync.cli.invites import state_of
     from crdtsync.cli.output import plural, print_json, say
     from crdtsync.core.values.ids import printable
     from crdtsync.errors import CrdtsyncError
 
+    if not (arguments.invites or arguments.all or arguments.room is not None):
+        raise UsageError("Say which invite to end: an ID, --room ROOM or --all; see: crdtsync invites")
     data = arguments.data or default_data()
     store = AccessStore(data)
     now_s = int(time.time())
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise CrdtsyncError(f"{many} with {printable(given)!r}; see: crdtsync invites")
         wanted[found[0].identity] = found[0]
     if not wanted:
-        raise CrdtsyncError("No invite to end: name an ID, --room ROOM or --all; see: crdtsync invites")
+        raise CrdtsyncError("There is no such invite to end; see: crdtsync invites")
     ending = [invite.identity for invite in wanted.values() if state_of(invite, now_s) == "valid"]
     store.revoke(ending, now_s)
     answer = call_hub(data, "access")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crdtsync.cli.arguments import add_json_option, add_name_option, person
+from crdtsync.cli.arguments import add_json_option, add_name_option, folder, person
 from crdtsync.cli.hub_options import add_port_option
 from crdtsync.core.values.ids import check_room_name
 from crdtsync.core.values.links import is_here
+from crdtsync.errors import InvalidName
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Run a hub and join DIR to it in one process; prints the line that others type to join."
     )
-    parser.add_argument("directory", metavar="DIR")
+    parser.add_argument("directory", metavar="DIR", type=folder)
     parser.add_argument("--room", help="the room's name (default: the folder's)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     parser.add_argument(
@@ -36,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     from crdtsync.cli.interpreter import hand_over_soon
 
     hand_over_soon()
-    directory = Path(arguments.directory)
-    room = arguments.room or directory.resolve().name
+    directory: Path = arguments.directory
+    room = room_of(directory, arguments.room)
     return asyncio.run(_share(arguments, directory, room, hub_folder(directory)))
 
 
@@ -53,7 +54,7 @@ async def _share(arguments: argparse.Namespace, directory: Path, room: str, data
 
     access = AccessOptions(open=arguments.open)
     asks = demand_of(arguments.host, access) is Demand.EVERYBODY
-    token = standing_invite(data, check_room_name(room)) if asks else None
+    token = standing_invite(data, room) if asks else None
     async with HubServer(arguments.host, arguments.port, data, access=access) as hub:
         here = hub.url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
         options = JoinOptions(room=room, directory=directory, hub=here, name=person(arguments), token=token)
@@ -66,6 +67,16 @@ async def _share(arguments: argparse.Namespace, directory: Path, room: str, data
         event = {"event": "listening", "url": hub.url, "join": line}
         text = f"Others {whence(address)}join with:  {line}"
         return await command.run(lambda view: view.announce(event, text))
+
+
+def room_of(directory: Path, given: str | None) -> str:
+    """The room that a shared folder is: named so, or as the folder is. Raises InvalidName."""
+    if given is not None:
+        return check_room_name(given)
+    try:
+        return check_room_name(directory.resolve().name)
+    except InvalidName as error:
+        raise InvalidName(f"The folder's name names no room, so say one: --room NAME ({error})") from error
 
 
 def whence(address: str) -> str:

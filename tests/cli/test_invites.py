@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from crdtsync.adapters import saved_token
 from crdtsync.adapters.access_store import AccessStore
 from crdtsync.cli import secrets
+from crdtsync.cli.exit_codes import UsageError
 from crdtsync.cli.join import what_is_wanted
 from crdtsync.cli.main import main
-from crdtsync.cli.share import standing_invite, whence
+from crdtsync.cli.share import room_of, standing_invite, whence
 from crdtsync.core.hub.invites import read_token
 from crdtsync.core.values.ids import check_room_name
 from crdtsync.core.values.links import Link, is_link, read_link
@@ -79,11 +80,12 @@ def test_mistakes_with_invites_are_told_as_such(tmp_path: Path, capsys: pytest.C
     assert "Say it" in fails(1, capsys, "invite", "notes", *data)
     assert "30m" in fails(2, capsys, "invite", "notes", "--expires", "soon", *data)
     assert "cannot be used" in fails(2, capsys, "invite", "a b", "--hub", "ws://h", *data)
-    assert "not the address" in fails(1, capsys, "invite", "notes", "--hub", "ftp://h", *data)
+    assert "not the address" in fails(2, capsys, "invite", "notes", "--hub", "ftp://h", *data)
     assert not (tmp_path / "access").exists()
     assert "No invite" in fails(1, capsys, "revoke", "beef", *data)
-    assert "--room" in fails(1, capsys, "revoke", *data)
-    assert "belong together" in fails(1, capsys, "hub", "--tls-cert", "x", *data)
+    assert "--room" in fails(2, capsys, "revoke", *data)
+    assert "no such invite" in fails(1, capsys, "revoke", "--all", *data)
+    assert "belong together" in fails(2, capsys, "hub", "--tls-cert", "x", *data)
     assert "as the browser does" in fails(2, capsys, "hub", "--allow-origin", "notes.example", *data)
 
 
@@ -99,6 +101,14 @@ def test_a_shared_folder_has_one_invite_until_that_is_revoked(tmp_path: Path) ->
 def test_who_shares_on_loopback_is_told_that_others_cannot_come() -> None:
     assert "--host" in whence("ws://127.0.0.1:4747")
     assert whence("wss://hub.example:4747") == ""
+
+
+def test_a_folder_whose_name_names_no_room_is_shared_under_another() -> None:
+    assert room_of(Path("/home/ann/notes"), None) == "notes"
+    assert room_of(Path("/home/ann/My Notes"), "notes") == "notes"
+    for folder in ("/home/ann/My Notes", "/"):
+        with pytest.raises(InvalidName, match="--room NAME"):
+            room_of(Path(folder), None)
 
 
 # -- links --------------------------------------------------------------------------------------------
@@ -172,9 +182,9 @@ def test_an_invite_says_room_and_hub_and_a_folder_of_the_rooms_name_takes_it(
     assert what_is_wanted(wanted(LINK.partition("#")[0], "dir")).token == "environment"
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"crdtsync join {LINK}\n"))
     assert what_is_wanted(wanted("-", "dir")).token == "eyJ.e30.c2ln"
-    with pytest.raises(CrdtsyncError, match="leave --hub out"):
+    with pytest.raises(UsageError, match="leave --hub out"):
         what_is_wanted(wanted(LINK, "--hub", "ws://x"))
-    with pytest.raises(CrdtsyncError, match="which folder"):
+    with pytest.raises(UsageError, match="which folder"):
         what_is_wanted(wanted("notes"))
 
 
