@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks import trees
@@ -62,7 +63,7 @@ def run(bench: Bench) -> None:
     bench.rounds({OURS: lambda: _turn(bench, ours(), bench.pick(3, 1))}, 1)
     for peer in peers():
         if peer.name in ("Syncthing", "Unison", "lsyncd + rsync"):
-            bench.turn(peer.name, lambda peer=peer: _turn(bench, peer, 1))  # type: ignore[misc]
+            bench.turn(peer.name, partial(_turn, bench, peer, 1))
 
 
 def _turn(bench: Bench, system: FolderSystem, checkouts: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks import trees
@@ -45,7 +46,7 @@ def run(bench: Bench) -> None:
         for peer in peers():
             if peer.name in ("Syncthing", "Unison"):
                 for _ in range(bench.pick(2, 1)):
-                    bench.turn(peer.name, lambda peer=peer: _both(bench, peer, at / "library"))  # type: ignore[misc]
+                    bench.turn(peer.name, partial(_both, bench, peer, at / "library"))
 
 
 def copied(source: Path, target: Path) -> float:

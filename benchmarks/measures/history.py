@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 
 from pycrdt import Doc, Text
@@ -45,7 +46,7 @@ def run(bench: Bench) -> None:
     bench.rounds(turns, bench.pick(20, 3))
     for system in hub_systems():
         if system.name != BARE:
-            bench.turn(system.name, lambda system=system: _hub(bench, system, state))  # type: ignore[misc]
+            bench.turn(system.name, partial(_hub, bench, system, state))
 
 
 def _recorded(share: float) -> tuple[Doc[Text], Text]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks import trees
 from benchmarks.bench import Bench
@@ -61,7 +62,7 @@ def run(bench: Bench) -> None:
                         bench.record(OURS, "cold_save_ms", took)
                 time.sleep(PAUSE_S)
     for peer in peers():
-        bench.turn(peer.name, lambda peer=peer: _peer(bench, peer, rng))  # type: ignore[misc]
+        bench.turn(peer.name, partial(_peer, bench, peer, rng))
 
 
 def _peer(bench: Bench, system: FolderSystem, rng: random.Random) -> None:

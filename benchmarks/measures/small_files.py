@@ -7,6 +7,7 @@ of the process; what it is allowed is twice a bare ``scandir`` and ``stat`` walk
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks import trees
@@ -31,7 +32,7 @@ JOIN_DEADLINE_S = 300.0
 
 def run(bench: Bench) -> None:
     for count in (10_000, 30_000, 100_000):
-        bench.turn(f"{OURS} at {count:,}", lambda count=count: _size(bench, count))  # type: ignore[misc]
+        bench.turn(f"{OURS} at {count:,}", partial(_size, bench, count))
 
 
 def _size(bench: Bench, count: int) -> None:

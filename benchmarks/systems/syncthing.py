@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from benchmarks.processes import free_port, listens, started, wait_until
@@ -47,7 +48,7 @@ def running(place: Path) -> Iterator[dict[str, int]]:
             env = {"STNOUPGRADE": "1", "STMONITORED": "yes", "HOME": str(place)}  # one process, no monitor
             pids[name] = stack.enter_context(started(command, place / f"{name}.log", env)).pid
         for gui in guis.values():
-            wait_until(lambda gui=gui: listens(gui), "syncthing answers")  # type: ignore[misc]
+            wait_until(partial(listens, gui), "syncthing answers")
         yield pids
 
 
