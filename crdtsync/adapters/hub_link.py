@@ -23,6 +23,7 @@ from websockets.exceptions import (
 from crdtsync.adapters.link_socket import LinkSocket
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import printable
+from crdtsync.core.values.links import is_here
 from crdtsync.errors import CrdtsyncError, HubUnreachable, InvalidName, ProtocolMismatch
 
 ROOM_PATH = "/v1/room"
@@ -224,11 +225,18 @@ def explain(error: Exception, url: str) -> CrdtsyncError:
         case ConnectionResetError() if url.startswith("wss://"):
             return HubUnreachable(f"What answers at {url} ends the connection: if it has no TLS, use ws://")
         case ConnectionRefusedError():
-            return HubUnreachable(f"No hub runs at {url}; start one with: crdtsync hub")
+            return HubUnreachable(f"No hub runs at {url}; {_next_step(url)}")
         case OSError():
             return HubUnreachable(f"The hub at {url} cannot be reached: {_cause(error)}")
         case _:
             return HubUnreachable(f"The connection to the hub at {url} broke: {_cause(error)}")
+
+
+def _next_step(url: str) -> str:
+    """Where nobody listens: one command starts a hub there only on this machine, and without TLS."""
+    if url.startswith("ws://") and is_here(url):
+        return f"start one with: crdtsync hub --port {urlsplit(url).port or 80}"
+    return "check the address, or have one started there"
 
 
 def _cause(error: Exception) -> str:

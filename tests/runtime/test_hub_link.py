@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from crdtsync.adapters.hub_link import HubLink, hub_address
+from crdtsync.adapters.hub_link import HubLink, explain, hub_address
 from crdtsync.core.values import limits
 from crdtsync.errors import CrdtsyncError, HubUnreachable, InvalidName, ProtocolMismatch
 from tests.waiting import DEADLINE_S, until
@@ -209,6 +209,19 @@ async def ends_with(url: str) -> CrdtsyncError:
         reason = await ended
     await link.close()
     return reason
+
+
+@pytest.mark.parametrize(
+    ("url", "next_step"),
+    [
+        ("ws://127.0.0.1:4799", "start one with: crdtsync hub --port 4799"),
+        ("ws://localhost", "start one with: crdtsync hub --port 80"),
+        ("wss://localhost:4747", "check the address, or have one started there"),
+        ("ws://hub.example:4747", "check the address, or have one started there"),
+    ],
+)
+def test_where_no_hub_runs_a_person_is_told_what_would_start_one_just_there(url: str, next_step: str) -> None:
+    assert str(explain(ConnectionRefusedError(), url)) == f"No hub runs at {url}; {next_step}"
 
 
 @pytest.mark.parametrize(
