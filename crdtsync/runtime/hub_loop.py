@@ -10,25 +10,18 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, assert_never
+from typing import Final
 
 from crdtsync.adapters.woken import let_run
 from crdtsync.core.hub.effects import (
     Admitted,
     Append,
-    CheckUpdates,
     Close,
-    Compact,
-    CompareDocuments,
     Effect,
-    FindDocuments,
     FlushSoon,
-    LoadDocuments,
     Notice,
-    OpenRoom,
     Pause,
-    ReadLog,
-    RememberOpened,
+    Request,
     Send,
     Stopped,
     Unpause,
@@ -52,7 +45,7 @@ from crdtsync.core.hub.events import (
 from crdtsync.runtime.hub_connection import Connection, on_the_wire
 from crdtsync.runtime.hub_gate import Gate, peer_of
 from crdtsync.runtime.hub_socket import HubSocket
-from crdtsync.runtime.hub_work import HubWork, Request
+from crdtsync.runtime.hub_work import HubWork
 
 RESTARTING: Final = 1012
 """Websocket close code: the service restarts, come back."""
@@ -197,23 +190,12 @@ class HubLoop:
                 if size := self._write_corked():  # before the time that it takes to begin the append
                     let_run(size)
                 self._ask(effect)
-            case (
-                OpenRoom()
-                | ReadLog()
-                | CompareDocuments()
-                | LoadDocuments()
-                | FindDocuments()
-                | CheckUpdates()
-                | Compact()
-                | RememberOpened()
-            ):
-                self._ask(effect)
             case Notice():
                 self._noticed(effect)
             case Stopped():
                 self._end.set_result(None)
             case _:
-                assert_never(effect)
+                self._ask(effect)  # no other is left but requests, or types would not fit
 
     def _send(self, members: tuple[int, ...], frame: bytes | str) -> None:
         size = len(frame)

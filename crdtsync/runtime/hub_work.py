@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeAlias, TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 from crdtsync.core.hub import bounds
-from crdtsync.core.hub.answering import compared, loaded
+from crdtsync.core.hub.answering import compared, failed, loaded
 from crdtsync.core.hub.documents import Compaction, checked, compact
 from crdtsync.core.hub.effects import (
     Append,
@@ -23,17 +23,14 @@ from crdtsync.core.hub.effects import (
     OpenRoom,
     ReadLog,
     RememberOpened,
+    Request,
 )
 from crdtsync.core.hub.events import (
     Appended,
-    AppendFailed,
     Compacted,
     DocumentsFound,
     Event,
-    LoadFailed,
     LogRead,
-    ReadFailed,
-    RoomFailed,
     RoomOpened,
 )
 from crdtsync.core.hub.store import HubStore, OpenedAt, StoreFailed
@@ -42,17 +39,6 @@ from crdtsync.runtime.workers import Workers
 
 T = TypeVar("T")
 
-Request: TypeAlias = (
-    OpenRoom
-    | ReadLog
-    | CompareDocuments
-    | LoadDocuments
-    | FindDocuments
-    | CheckUpdates
-    | Append
-    | Compact
-    | RememberOpened
-)
 READERS: Final = 3
 _ROWS_BETWEEN_YIELDS: Final = 16
 _REST_FOR_WORK: Final = 4.0
@@ -124,7 +110,7 @@ class HubWork:
                 case _:
                     assert_never(request)
         except StoreFailed as error:
-            return _failed(request, str(error))
+            return failed(request, str(error))
 
     async def _remember_opened(self, opened: OpenedAt) -> None:
         """With all that come while others are written: each would be a commit of its own."""
@@ -148,24 +134,6 @@ class HubWork:
             self._store.replace, room, document, compaction.sequences, compaction.entry
         )
         return Compacted(room, document, size)
-
-
-def _failed(request: Request, reason: str) -> Event | None:
-    match request:
-        case OpenRoom(room):
-            return RoomFailed(room, reason)
-        case Append():
-            return AppendFailed(reason)
-        case ReadLog(member) | CompareDocuments(member) | FindDocuments(member) | CheckUpdates(member):
-            return ReadFailed(member, reason)
-        case LoadDocuments(desk):
-            return LoadFailed(desk, reason)
-        case Compact(room, document):
-            return Compacted(room, document, None, reason)
-        case RememberOpened():
-            return None  # the next append tells
-        case _:
-            assert_never(request)
 
 
 def _compacted(store: HubStore, request: Compact) -> Compaction | None:

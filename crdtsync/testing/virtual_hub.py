@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -16,7 +15,7 @@ from typing import TypeAlias, assert_never
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub import effects as ef
 from crdtsync.core.hub import events as ev
-from crdtsync.core.hub.answering import compared, loaded
+from crdtsync.core.hub.answering import compared, failed, loaded
 from crdtsync.core.hub.documents import checked, compact
 from crdtsync.core.hub.engine import HubEngine
 from crdtsync.core.hub.shared import Counts
@@ -209,9 +208,7 @@ class VirtualHub:
             case ef.Append(rows):
                 self.updates += len(rows)
                 self._later(self._commit_delay_s(), lambda: self._answer(effect))
-            case ef.RememberOpened():
-                self._later(self._commit_delay_s(), lambda: self._remember(effect))
-            case ef.OpenRoom() | ef.Compact():
+            case ef.OpenRoom() | ef.Compact() | ef.RememberOpened():
                 self._later(self._commit_delay_s(), lambda: self._answer(effect))
             case (
                 ef.ReadLog()
@@ -225,12 +222,6 @@ class VirtualHub:
                 pass
             case _:
                 assert_never(effect)
-
-    def _remember(self, effect: ef.RememberOpened) -> None:
-        """A store that fails is told of with the next append."""
-        with suppress(StoreFailed):
-            opened = (effect.room, effect.path, effect.document)
-            self.store.remember_opened([opened], bounds.OPENED_PER_ROOM_MAX)
 
     def _flush(self) -> None:
         if self._flush_soon:
@@ -273,16 +264,17 @@ class VirtualHub:
         self._writer_free_s = begins_s + self._rng.uniform(0.5, 1.5) * self.commit_s
         return self._writer_free_s - self._clock.now_s
 
-    def _answer(self, effect: ef.Effect) -> None:
+    def _answer(self, request: ef.Request) -> None:
         try:
-            event = self._work(effect)
+            event = self._work(request)
         except StoreFailed as error:
-            event = _failed(effect, str(error))
-        self._handle(event)
+            event = failed(request, str(error))
+        if event is not None:
+            self._handle(event)
 
-    def _work(self, effect: ef.Effect) -> ev.Event:
+    def _work(self, request: ef.Request) -> ev.Event | None:
         store = self.store
-        match effect:
+        match request:
             case ef.OpenRoom(room, epoch):
                 record = store.open_room(room, epoch, limits.ROOMS_PER_HUB_MAX, bounds.EPOCHS_KEPT)
                 return ev.RoomOpened(room, record)
@@ -294,13 +286,13 @@ class VirtualHub:
                 )
                 return ev.LogRead(member, page)
             case ef.CompareDocuments():
-                return compared(store, effect)
+                return compared(store, request)
             case ef.LoadDocuments():
-                return loaded(store, effect)
+                return loaded(store, request)
             case ef.FindDocuments(member, room, documents):
                 return ev.DocumentsFound(member, store.known(room, documents))
             case ef.CheckUpdates():
-                return checked(effect)
+                return checked(request)
             case ef.Compact(room, document, through):
                 compaction = compact(
                     document, store.read_document(room, document, through), store.whole(room, document)
@@ -309,21 +301,8 @@ class VirtualHub:
                     return ev.Compacted(room, document, None)
                 size = store.replace(room, document, compaction.sequences, compaction.entry)
                 return ev.Compacted(room, document, size)
+            case ef.RememberOpened(room, path, document):
+                store.remember_opened([(room, path, document)], bounds.OPENED_PER_ROOM_MAX)
+                return None
             case _:
-                raise AssertionError(f"{effect} is not answered")
-
-
-def _failed(effect: ef.Effect, reason: str) -> ev.Event:
-    match effect:
-        case ef.OpenRoom(room):
-            return ev.RoomFailed(room, reason)
-        case ef.Append():
-            return ev.AppendFailed(reason)
-        case ef.ReadLog(member) | ef.CompareDocuments(member) | ef.FindDocuments(member):
-            return ev.ReadFailed(member, reason)
-        case ef.LoadDocuments(desk):
-            return ev.LoadFailed(desk, reason)
-        case ef.Compact(room, document):
-            return ev.Compacted(room, document, None, reason)
-        case _:
-            raise AssertionError(f"{effect} is not answered")
+                assert_never(request)

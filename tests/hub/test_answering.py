@@ -8,12 +8,24 @@ from typing import cast
 import pytest
 
 from crdtsync.core.hub import documents
-from crdtsync.core.hub.answering import compared, loaded
+from crdtsync.core.hub.answering import compared, failed, loaded
 from crdtsync.core.hub.documents import compare
 from crdtsync.core.hub.doors.channel import Channel, Phase
 from crdtsync.core.hub.doors.receipts import Receipts
-from crdtsync.core.hub.effects import CompareDocuments, LoadDocuments
-from crdtsync.core.hub.store import Row
+from crdtsync.core.hub.effects import (
+    Append,
+    CheckUpdates,
+    Compact,
+    CompareDocuments,
+    FindDocuments,
+    LoadDocuments,
+    OpenRoom,
+    ReadLog,
+    RememberOpened,
+    Request,
+)
+from crdtsync.core.hub.events import AppendFailed, Compacted, Event, LoadFailed, ReadFailed, RoomFailed
+from crdtsync.core.hub.store import Row, Wanted
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire.messages import LogEntry
@@ -31,6 +43,25 @@ def stored(*rows: tuple[str, bytes]) -> MemoryHubStore:
         ]
     )
     return store
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (OpenRoom("room", "e1"), RoomFailed("room", "full")),
+        (Append(()), AppendFailed("full")),
+        (ReadLog(7, "room", 0, Wanted()), ReadFailed(7, "full")),
+        (CompareDocuments(7, "room", ()), ReadFailed(7, "full")),
+        (FindDocuments(7, "room", frozenset()), ReadFailed(7, "full")),
+        (CheckUpdates(7, ()), ReadFailed(7, "full")),
+        (LoadDocuments(3, "room", ()), LoadFailed(3, "full")),
+        (Compact("room", DocumentId(NOTES), 9), Compacted("room", DocumentId(NOTES), None, "full")),
+        (RememberOpened("room", "a.md", DocumentId(NOTES)), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whoever_waits_for_a_store_that_fails_is_told(request_: Request, told: Event | None) -> None:
+    assert failed(request_, "full") == told
 
 
 def test_documents_are_compared_as_many_as_fit_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,34 @@
-"""Answers to requests that read the hub's log, for whoever may read a store: threads, or a simulation."""
+"""Answers to requests of the engine that whoever has a store gives alike: threads, or a simulation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import assert_never
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.documents import compare, load, slices_of_tree
-from crdtsync.core.hub.effects import CompareDocuments, LoadDocuments
-from crdtsync.core.hub.events import Compared, DocumentsLoaded
+from crdtsync.core.hub.effects import (
+    Append,
+    CheckUpdates,
+    Compact,
+    CompareDocuments,
+    FindDocuments,
+    LoadDocuments,
+    OpenRoom,
+    ReadLog,
+    RememberOpened,
+    Request,
+)
+from crdtsync.core.hub.events import (
+    AppendFailed,
+    Compacted,
+    Compared,
+    DocumentsLoaded,
+    Event,
+    LoadFailed,
+    ReadFailed,
+    RoomFailed,
+)
 from crdtsync.core.hub.store import HubStore
 from crdtsync.core.text.update import is_plain
 from crdtsync.core.values import limits
@@ -60,3 +81,22 @@ def loaded(store: HubStore, request: LoadDocuments, yielding: Yielding = iter) -
         if document != TREE and updates and is_plain(updates[0]):  # known here, the loop need not look
             plain.add(document)
     return DocumentsLoaded(request.desk, tuple(documents), frozenset(plain))
+
+
+def failed(request: Request, reason: str) -> Event | None:
+    """The store could not do it; None where nobody waits for an answer."""
+    match request:
+        case OpenRoom(room):
+            return RoomFailed(room, reason)
+        case Append():
+            return AppendFailed(reason)
+        case ReadLog(member) | CompareDocuments(member) | FindDocuments(member) | CheckUpdates(member):
+            return ReadFailed(member, reason)
+        case LoadDocuments(desk):
+            return LoadFailed(desk, reason)
+        case Compact(room, document):
+            return Compacted(room, document, None, reason)
+        case RememberOpened():
+            return None  # the next append tells
+        case _:
+            assert_never(request)

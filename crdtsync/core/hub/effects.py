@@ -150,14 +150,8 @@ class Stopped:
     """The answer to Stop: everything taken is durable or has failed, every member has been told."""
 
 
-Effect: TypeAlias = (
-    Send
-    | Close
-    | Admitted
-    | Pause
-    | Unpause
-    | FlushSoon
-    | OpenRoom
+Request: TypeAlias = (
+    OpenRoom
     | ReadLog
     | CompareDocuments
     | LoadDocuments
@@ -166,6 +160,7 @@ Effect: TypeAlias = (
     | Append
     | Compact
     | RememberOpened
-    | Notice
-    | Stopped
 )
+"""What others answer, each by an event: the work of the store, and what is heavy of Yjs."""
+
+Effect: TypeAlias = Send | Close | Admitted | Pause | Unpause | FlushSoon | Request | Notice | Stopped
