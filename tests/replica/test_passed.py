@@ -120,6 +120,30 @@ def test_after_a_power_cut_a_save_was_made_from_the_text_of_which_it_has_all_tha
     assert found(elsewhere, torn=True, log=log) is None
 
 
+def test_a_save_that_ends_within_a_line_was_made_from_what_its_author_had_first() -> None:
+    author, other = TextDocument(2, LOG[:1]), TextDocument(3, LOG[:1])
+    by_other = other.edit(diff(FIRST, "zero of another\n" + FIRST))
+    with_line = FIRST + "and two of theirs\n"
+    first = author.edit(diff(FIRST, with_line))
+    there = Moment(with_line, author.state_vector)
+    later = author.edit(diff(with_line, FIRST + "and two of theirs, checked\n"))
+    log = [LOG[0], by_other, first, later]
+    assert found("something else\nand two of th", torn=True, log=log) == there
+    assert found("something else\nand two of th", log=log) is None
+    assert found("something else\nand two", torn=True, log=log) is None, "by chance, it may be"
+    assert found("something else\nthis and two of th", torn=True, log=log) is None, "another line"
+    assert found(FIRST + "something else\none he", torn=True, log=log) is None, "that was there before"
+
+
+def test_what_each_author_had_is_found_in_one_update_of_several() -> None:
+    typist, marker = TextDocument(2, LOG[:1]), TextDocument(3, LOG[:1])
+    marker.apply_update(typist.edit([Edit(0, 0, "typed here\n")]))
+    there = Moment("typed here\n" + FIRST, typist.state_vector)
+    marker.apply_update(typist.edit([Edit(5, 5, "\n")]))
+    marker.edit([Edit(0, 0, "marked ")])
+    assert found("typed here\n" + FIRST, log=[LOG[0], marker.diff_update(VECTORS[0])]) == there
+
+
 def test_an_update_that_cannot_be_read_is_left_out() -> None:
     assert found(THIRD, log=[LOG[0], b"\xff\xff", *LOG[1:]]) == Moment(THIRD, VECTORS[2])
     assert was_text([LOG[0], b"\xff\xff"], digest_of_text(FIRST))

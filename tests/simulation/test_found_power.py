@@ -269,6 +269,27 @@ def test_a_torn_file_of_a_text_that_the_room_has_and_its_replica_forgot_brings_n
     assert scene.read(scene.a, "note.md") == later
 
 
+def test_a_torn_file_that_was_edited_brings_no_line_of_which_it_has_the_beginning_twice() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    backup = scene.b.store.copy()
+    scene.save(scene.b, "note.md", LINES + "four of bob\nand five of bob\n")
+    scene.rest()
+    scene.save(scene.a, "note.md", LINES + "four of bob\nand five of bob, and of ann\n")
+    scene.rest()
+    scene.b.kill()
+    scene.b.machine.boots += 1
+    scene.b.restore_state(backup)
+    scene.save(scene.b, "note.md", LINES + "6 of bob\nand five o")
+    scene.b.start()
+    scene.rest()
+    text = scene.read(scene.a, "note.md") or ""
+    assert sorted(text.splitlines(keepends=True)) == sorted(
+        [*LINES.splitlines(keepends=True), "four of bob\n", "6 of bob\n", "and five of bob, and of ann\n"]
+    )
+
+
 def test_a_file_aside_that_a_power_cut_gave_back_what_it_held_before_takes_nothing_out() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", LINES)

@@ -19,7 +19,7 @@ from crdtsync.core.replica.unaccepted import Save, Unaccepted
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
-from crdtsync.core.text.torn import mended
+from crdtsync.core.text.torn import looks_torn, mended
 from crdtsync.core.tree.rows import (
     Create,
     DropVersions,
@@ -57,7 +57,8 @@ class Ingest:
         passed = self.bases.passed(agreed, saved)
         if passed is not None:
             base = passed.text
-            saved = base if entry in state.rebooted and base.startswith(saved) else saved
+            if entry in state.rebooted and (base.startswith(saved) or looks_torn(base, saved)):
+                saved = mended(base, saved)
             state.guessed.add(entry)
             agreed = agreed._replace(state_vector=passed.state_vector)
         else:

@@ -14,6 +14,7 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.base import keeps_insertions
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.rebase import includes
+from crdtsync.core.text.slices import sliced
 from crdtsync.core.text.statevector import covers
 from crdtsync.core.text.torn import looks_torn
 from crdtsync.core.text.update import check_update
@@ -82,7 +83,21 @@ def moment_of(
             has_all = tells and keeps_insertions(saved, moment.text, base.text)
             if has_all or includes(base.text, moment.text, saved):
                 return moment
+    if torn and looks_torn(base.text, saved):
+        return _begun(_alone(log[: agreed_at + 1], log[agreed_at + 1 :]), base.text, saved)
     return None
+
+
+def _begun(alone: Iterable[Moment], base: str, saved: str) -> Moment | None:
+    """The first moment of an author who made a line that the save ends within, and the base lacks.
+
+    What came later, or by others, may not have been there yet.
+    """
+    torn = saved[saved.rfind("\n") + 1 :]
+    if torn in base or telling_chars(set(words(torn)) - set(words(base))) < _TELLING_CHARS:
+        return None
+    having = [moment for moment in alone if f"\n{torn}" in f"\n{moment.text}"]
+    return having[-1] if having else None
 
 
 def was_text(log: Iterable[bytes], digest: Digest) -> bool:
@@ -117,16 +132,18 @@ def _moments(log: Iterable[bytes]) -> Iterator[tuple[int, Moment]]:
 def _alone(before: Sequence[bytes], since: Iterable[bytes]) -> Iterator[Moment]:
     """What each author made of the text, without what others did since then: the last moments first.
 
-    Of an update that only deletes nobody knows the author.
+    What a hub or a merge made one update of is looked at struct by struct. Of what only deletes nobody knows
+    the author.
     """
     by_author: dict[int, list[bytes]] = {}
     for update in since:
         try:
-            authors = check_update(update).structs
+            several = len(check_update(update).structs) > 1
         except MalformedUpdate:
             continue
-        for author in authors if len(authors) == 1 else ():
-            by_author.setdefault(author, []).append(update)
+        for part in sliced(update, 1) if several else (update,):
+            for author in check_update(part).structs:
+                by_author.setdefault(author, []).append(part)
     state = TextDocument(0, before).encode_state()
     for updates in by_author.values():
         yield from reversed([moment for at, moment in _moments([state, *updates]) if at])
