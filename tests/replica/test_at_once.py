@@ -67,8 +67,9 @@ class Author:
         theirs = placed.without(ENTRY, self.flying)
         if self.flying and theirs is not None:
             merged = self.document.text
-            ours = placed.inserted_by(ENTRY, [edit.update for edit in self.flying], merged)
-            self._edit(doubled(merged, theirs, self.flying, ours), takes_back=True)
+            steps = placed.steps(ENTRY, self.flying, merged)
+            assert steps is not None
+            self._edit(doubled(merged, theirs, steps.edits, steps.inserted), takes_back=True)
 
     def _edit(self, edits: tuple[Edit, ...], *, takes_back: bool = False) -> None:
         before = self.document.text

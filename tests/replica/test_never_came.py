@@ -35,7 +35,8 @@ class Two:
         self.held = [first, theirs.edit(diff(BEFORE, AFTER)), waiting()]
         self.mine = ours.edit(diff(BEFORE, AFTER))
         self.flying = [Unaccepted(BEFORE, AFTER, self.mine, self.mine)]
-        self.built_on_mine = ours.edit(diff(AFTER, AFTER + "three\n"))
+        another = TextDocument(3, [first, self.mine])
+        self.built_on_mine = another.edit(diff(AFTER, AFTER + "three\n"))
 
 
 def test_the_same_change_by_two_is_taken_back() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from crdtsync.core.replica.events import NetworkChanged, Tick
 from crdtsync.core.replica.outbox import Outbox
-from crdtsync.core.replica.placed import PlacedTexts
+from crdtsync.core.replica.placed import PlacedTexts, Steps
 from crdtsync.core.replica.unaccepted import UNACCEPTED_KEY, Unaccepted, UnacceptedEdits
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
@@ -203,8 +203,29 @@ def test_where_ours_stands_is_not_known_while_it_waits_for_others() -> None:
     log = _log("one\n", "one\ntwo\n", "one\ntwo\nthree\n")
     placed = PlacedTexts(2, lambda _: log)
     assert placed.without(ENTRY, _edits(log[1:])) == "one\n"
-    assert placed.inserted_by(ENTRY, log[2:], "one\nthree\n") == []
-    assert placed.inserted_by(ENTRY, log[1:], "one\ntwo\nthree\n") == [(4, 8), (8, 14)]
+    assert placed.steps(ENTRY, _edits(log[2:]), "one\nthree\n") == Steps(_edits(log[2:]), ())
+    assert placed.steps(ENTRY, _edits(log[1:]), "one\ntwo\nthree\n") == Steps(
+        _edits(log[1:]), [(4, 8), (8, 14)]
+    )
+
+
+def test_what_was_typed_on_top_of_ours_waits_with_it_and_is_a_step_of_its_own() -> None:
+    document = TextDocument(2)
+    log = [document.edit([edit]) for edit in (Edit(0, 0, "one\n"), Edit(4, 4, "two\n"))]
+    typed = [document.edit([edit]) for edit in (Edit(5, 5, "x"), Edit(6, 6, "y"))]
+    merged = "one\ntxywo\n"
+    placed = PlacedTexts(2, lambda _: [*log, *typed])
+    assert placed.without(ENTRY, _edits(log[1:])) == "one\n"
+    steps = placed.steps(ENTRY, _edits(log[1:]), merged)
+    assert steps is not None and steps.inserted == [(4, 5), (7, 10)]
+    assert [(edit.before, edit.after) for edit in steps.edits[1:]] == [("one\ntwo\n", merged)]
+    assert placed.steps(ENTRY, _edits(log[1:]), "another text") is None
+
+
+def test_of_what_only_deletes_nobody_can_tell_who_typed_it_on_top_of_ours() -> None:
+    document = TextDocument(2)
+    log = [document.edit([edit]) for edit in (Edit(0, 0, "one\n"), Edit(4, 4, "two\n"), Edit(4, 8, ""))]
+    assert PlacedTexts(2, lambda _: log).without(ENTRY, _edits(log[1:2])) is None
 
 
 def test_what_an_update_that_waits_for_others_contains_is_not_known() -> None:
@@ -212,3 +233,15 @@ def test_what_an_update_that_waits_for_others_contains_is_not_known() -> None:
     placed = PlacedTexts(2, lambda _: log)
     assert placed.contained(log[:1], log[1]) == []
     assert placed.contained(log[:1], TextDocument(2, log).encode_state()) == log[:1]
+
+
+def test_a_change_that_another_made_first_is_taken_back_though_its_author_typed_on() -> None:
+    scene = shared()
+    editor = opened(scene, scene.a, "a.md")
+    scene.a.link.latency_s = 0.5
+    for replica in (scene.b, scene.a):
+        scene.save(replica, "a.md", "one [checked]\ntwo [checked]\n")
+        scene.wait(0.1)
+    editor.edit("a.md", Edit(0, 0, "I "))
+    scene.rest()
+    assert scene.read(scene.b, "a.md") == editor.read("a.md") == "I one [checked]\ntwo [checked]\n"

@@ -155,7 +155,6 @@ class Ingest:
         state = self._state
         documents = state.documents
         flying = state.unaccepted.of(entry)
-        updates = [edit.update for edit in flying]
         theirs = documents.placed.without(entry, flying)
         if theirs is None:
             return  # what came was made by someone who had our edits: it cannot be the same change
@@ -167,7 +166,8 @@ class Ingest:
                 state.session.push(DocumentId(entry), update)
                 state.replan([entry])
                 return
-        edits = doubled(merged, theirs, flying, documents.placed.inserted_by(entry, updates, merged))
+        steps = documents.placed.steps(entry, flying, merged)
+        edits = () if steps is None else doubled(merged, theirs, steps.edits, steps.inserted)
         if not edits:
             return  # the merge of the operations stands
         update = documents.edit(entry, edits, now)

@@ -1,17 +1,31 @@
 """Texts as they are without those of our edits that the hub has not placed in its order yet.
 
-Such an edit may turn out to be the same change as another's; typed ones never do, and count as placed.
+Such an edit may turn out to be the same change as another's; typed ones never do, and count as placed, but
+for those that were made on top of such an edit: they wait for it, and come with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from crdtsync.core.replica.unaccepted import Unaccepted, without_taken_back
 from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.merging import merge_updates
 from crdtsync.core.text.update import check_update
 from crdtsync.core.values.ids import EntryId
+from crdtsync.core.values.late import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Edits of ours with what was typed on top of each, which counts as an edit of its own here.
+
+    ``inserted``: where all of the text has what the edits themselves inserted; empty if nobody can tell.
+    """
+
+    edits: Sequence[Unaccepted]
+    inserted: Sequence[tuple[int, int]]
 
 
 class PlacedTexts:
@@ -33,7 +47,7 @@ class PlacedTexts:
         What some of them took back of the others' stays out.
 
         None if it is not known: others have built on them, or the log was compacted with them in it. What
-        waits for something else is no part of it.
+        waits for something else is no part of it, nor is what was typed on top of them.
         """
         if entry not in self._documents:
             left = [edit.update for edit in edits]
@@ -47,28 +61,40 @@ class PlacedTexts:
                 return None
             self._documents[entry] = TextDocument(self._client_id, kept)
         document = self._documents[entry]
-        if document.pending and _completes((edit.update for edit in edits), document):
-            return None
+        if waiting := document.pending:
+            whole = TextDocument(0, [*document.encode_log(), *(edit.update for edit in edits)])
+            if set(whole.pending) != set(waiting) - _typed_on(edits, waiting).keys():
+                return None
         return without_taken_back(document, edits)
 
     def untaken(self, entry: EntryId, edits: Iterable[Unaccepted]) -> str:
         """The text with these edits, which ``without`` left out, but for those that took something back."""
         kept = [edit.update for edit in edits if not edit.takes_back]
-        return TextDocument(self._client_id, [self._documents[entry].encode_state(), *kept]).text
+        return TextDocument(self._client_id, [*self._documents[entry].encode_log(), *kept]).text
 
-    def inserted_by(self, entry: EntryId, updates: Sequence[bytes], text: str) -> list[tuple[int, int]]:
-        """Where in ``text``, all of it, stands what these updates of ours inserted; empty if nobody can tell.
+    def steps(self, entry: EntryId, edits: Sequence[Unaccepted], text: str) -> Steps | None:
+        """How these edits, which ``without`` left out, and what was typed on top of them lead to ``text``.
 
-        They are those that ``without`` left out, in their order. Ascending, in code points.
+        None if something was typed there, and nobody can tell how.
         """
-        document = TextDocument(self._client_id, [self._documents[entry].encode_state()])
+        placed = self._documents[entry]
+        typed_on = _typed_on(edits, placed.pending)
+        document = TextDocument(self._client_id, [placed.encode_state()])
+        steps: list[Unaccepted] = []
         ranges: list[tuple[int, int]] = []
-        for update in updates:
-            edits = document.apply_telling(update)
-            if edits is None:
-                return []
-            ranges = inserted_ranges(ranges, edits)
-        return ranges if document.text == text else []
+        for update, edit in _in_turn(edits, typed_on):
+            before = document.text
+            made = document.apply_telling(update)
+            if made is None:
+                break
+            ranges = inserted_ranges(ranges, made)
+            if edit is None:
+                typed = inserted_ranges((), made)
+                ranges = [each for each in ranges if each not in typed]
+            steps.append(edit or Unaccepted(before, document.text, update, update))
+        if document.text == text:
+            return Steps(steps, ranges)
+        return None if typed_on else Steps(edits, ())
 
     def place(self, entry: EntryId, updates: Iterable[bytes], *, last: bool) -> None:
         """The hub has placed these updates of ours. ``last``: there are no others on their way."""
@@ -92,10 +118,35 @@ class PlacedTexts:
         return [update for update, change in changes if not change.changed and not change.pending]
 
 
-def _completes(updates: Iterable[bytes], document: TextDocument) -> bool:
-    """Whether these are what something in the document waits for, or wait themselves."""
-    whole = TextDocument(0, [*document.encode_log(), *updates])
-    return whole.pending != document.pending
+def _typed_on(edits: Iterable[Unaccepted], waiting: Iterable[bytes]) -> dict[bytes, tuple[int, int, int]]:
+    """Which of the updates whoever made the edits made, too: client, first clock, and clock after the last.
+
+    Of what only deletes nobody knows the author.
+    """
+    ours = {client for edit in edits for client in check_update(edit.update).structs}
+    found = {}
+    for update in waiting:
+        structs = check_update(update).structs
+        if len(structs) == 1 and structs.keys() <= ours:
+            ((client, (first, end)),) = structs.items()
+            found[update] = client, first, end
+    return found
+
+
+def _in_turn(
+    edits: Iterable[Unaccepted], typed_on: Mapping[bytes, tuple[int, int, int]]
+) -> Iterator[tuple[bytes, Unaccepted | None]]:
+    """The update of each edit, and after it, as few updates, what was typed on top of it."""
+    typed = {(client, first): (end, update) for update, (client, first, end) in typed_on.items()}
+    for edit in edits:
+        yield edit.update, edit
+        run: list[bytes] = []
+        for client, (_, end) in check_update(edit.update).structs.items():
+            while (client, end) in typed:
+                end, update = typed[client, end]
+                run.append(update)
+        for update in merge_updates((each, check_update(each)) for each in run):
+            yield update, None
 
 
 def _lies_in(part: Mapping[int, tuple[int, int]], whole: Mapping[int, tuple[int, int]]) -> bool:
