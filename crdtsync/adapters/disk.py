@@ -26,7 +26,7 @@ from crdtsync.adapters.state_folder import StateFolder
 from crdtsync.adapters.system_calls import REAL
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.effects import LookAt
-from crdtsync.core.replica.events import Scan
+from crdtsync.core.replica.events import Recovered, Scan
 from crdtsync.core.replica.steps import Displaced, Outcome, Step
 from crdtsync.core.values.files import Seen
 
@@ -125,8 +125,9 @@ class Disk:
 
     # -- displaced files --------------------------------------------------------------------------------
 
-    def recover(self) -> list[Displaced]:
-        """What a former run left, once, before the first step: saves that nobody has taken note of yet."""
+    def recover(self) -> Recovered:
+        """What a former run left, once, before the first step: saves that nobody has taken note of yet, and
+        what it wrote."""
         return self._recovery.recover()
 
     def poll_displaced(

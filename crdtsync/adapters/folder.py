@@ -24,7 +24,7 @@ from crdtsync.adapters.scanner import refuse_nested
 from crdtsync.adapters.trash import Trashed
 from crdtsync.adapters.watcher import Watcher
 from crdtsync.core.replica.effects import LookAt
-from crdtsync.core.replica.events import Hint, HintsLost, Scan
+from crdtsync.core.replica.events import Hint, HintsLost, Recovered, Scan
 from crdtsync.core.replica.records import PutMeta, Remembered
 from crdtsync.core.replica.steps import Displaced, Outcome, Step
 from crdtsync.core.values.files import Seen
@@ -182,7 +182,7 @@ class JoinedFolder:
     def ignored(self, path: str) -> bool:
         return self.disk.ignored(path)
 
-    def recover(self) -> list[Displaced]:
+    def recover(self) -> Recovered:
         return self.disk.recover()
 
     def prepare(self, steps: Sequence[Step]) -> None:

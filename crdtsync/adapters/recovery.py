@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -19,7 +19,8 @@ from crdtsync.adapters.kernel import is_regular
 from crdtsync.adapters.replacing import Replacing
 from crdtsync.adapters.staging import BLOB_PREFIX, Held, Stage, Staging
 from crdtsync.adapters.trash import Trash
-from crdtsync.core.replica.steps import Displaced
+from crdtsync.core.replica.events import Recovered
+from crdtsync.core.replica.steps import Displaced, Stood
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Kind, Present
 
@@ -44,44 +45,45 @@ class Recovery:
         self._replacing = replacing
         self._utc_s = utc_s
 
-    def recover(self) -> list[Displaced]:
-        """Clear the staging folder; returns the saves that nobody has taken note of yet.
+    def recover(self) -> Recovered:
+        """Clear the staging folder; returns saves that nobody has taken note of yet, and what was written.
 
         To be called once, before any step. A second call, or a kill at any point, does no harm. Files that
         cannot be read now stay for the next start. Raises OSError when the folder itself cannot be read.
         """
         held, useless = self._staging.found()
         self._unlink_doubled_blobs()
-        found: list[Displaced] = []
+        found: list[Displaced | Stood] = []
         for each in held:
             with suppress(OSError), self._staging.folder(each) as fd:
-                displaced = self._recover(each, fd)
-                if displaced is not None:
-                    found.append(displaced)
+                found.extend(self._recover(each, fd))
         for name in useless:
             self._staging.unlink_quietly(name, self._staging.fd)
-        return found
+        displaced = tuple(each for each in found if isinstance(each, Displaced))
+        return Recovered(displaced, tuple(each for each in found if isinstance(each, Stood)))
 
-    def _recover(self, held: Held, fd: int) -> Displaced | None:
+    def _recover(self, held: Held, fd: int) -> Iterator[Displaced | Stood]:
         status = self._calls.lstat(held.name, fd)
         if held.stage is Stage.SWAPPING:
             self._finish_swap(held, fd)
-            return None
+            return
         digest = self._digest(held, fd, status)
         if held.stage is Stage.EXCHANGING and digest is not None and digest == held.new != held.base:
             self._staging.take_back(held)  # it was never seen, or a save replaced it with just the same
-            return None
+            return
+        if digest is not None and held.base is not None and held.new is not None:
+            yield Stood(held.entry, held.base, held.new)
         if digest is not None and digest == held.base:
             self._known(held, fd, status)
-            return None
+            return
         if digest is None or not is_regular(status):
             self._put_back(held, fd)
-            return None
+            return
         seen = observe(self._calls, fd, held.name, held.path, held.kind is Kind.TEXT)
         if isinstance(seen, Present) and held.base is not None:
-            return self._displaced.racing(held, seen)
+            yield self._displaced.racing(held, seen)
+            return
         self._replacing.keep_somewhere(held, fd)
-        return None
 
     def _digest(self, held: Held, fd: int, status: os.stat_result) -> Digest | None:
         if stat.S_ISLNK(status.st_mode):
@@ -104,7 +106,7 @@ class Recovery:
             if not in_trash and not self._trash.keep(held.name, fd, held.path, held.trash):
                 self._staging.forget(held)
                 return
-            held = self._staging.rename(held, stage=Stage.DISPLACED, new=None)
+            held = self._staging.rename(held, stage=Stage.DISPLACED)
         age_s = self._utc_s() - status.st_ctime_ns / 1e9
         self._displaced.keep(held, (status.st_size, status.st_mtime_ns), age_s)
 

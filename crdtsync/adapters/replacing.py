@@ -255,7 +255,7 @@ class Replacing:
                 self._staging.forget(held)
                 return
             with suppress(OSError):
-                held = self._staging.rename(held, stage=Stage.DISPLACED, new=None)
+                held = self._staging.rename(held, stage=Stage.DISPLACED)
         self._displaced.keep(held, signature)
 
     def _racing(self, held: Held, held_fd: int) -> Displaced | None:

@@ -61,8 +61,7 @@ class DiskTasks:
             partial(self._on_loop, self._late_write),
             partial(self._on_loop, self._told),
         )
-        for displaced in await self._in(self._writer, self._folder.recover):
-            self._put(ev.DisplacedChanged(displaced))
+        self._put(await self._in(self._writer, self._folder.recover))
         self._poll_in(0.0)  # what it keeps of that run is let go of in time, though no step may come
         self._expire_trash()
 

@@ -17,7 +17,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from crdtsync.adapters.disk import Disk
 from crdtsync.adapters.watcher import RESCAN_S, Watched, Watcher
 from crdtsync.core.replica.effects import LookAt
-from crdtsync.core.replica.events import Scan
+from crdtsync.core.replica.events import Recovered, Scan
 from crdtsync.core.replica.steps import Displaced, Outcome, Step
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
@@ -85,7 +85,7 @@ class VirtualProcess:
         self._told = told
         self._directory = directory
 
-    def start(self) -> list[Displaced]:
+    def start(self) -> Recovered:
         """Open the folder, watch it, and return what a former life left and nobody has taken note of yet.
 
         Raises what ``Disk`` raises, OSError, and Killed when the process ends in it.
@@ -110,9 +110,9 @@ class VirtualProcess:
             repeat=self._repeat,
         )
         watcher.start()
-        displaced = self.disk.recover()
+        recovered = self.disk.recover()
         self._poll_in(0.0)
-        return displaced
+        return recovered
 
     def end(self) -> None:
         """Everything of it is gone; nothing is cleaned up."""

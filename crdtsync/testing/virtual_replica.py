@@ -130,7 +130,7 @@ class VirtualReplica:
             self.machine.wall_s,
         )
         try:
-            displaced = process.start()
+            recovered = process.start()
         except (FolderError, OSError) as error:
             self._trace.note(self.name, f"cannot start: {error}")
             process.end()
@@ -150,8 +150,7 @@ class VirtualReplica:
             process.disk.folding,
         )
         self._carry_out(self.engine.start(self._life.now_s))
-        for each in displaced:
-            self.handle(ev.DisplacedChanged(each))
+        self.handle(recovered)
 
     def _begun(self) -> VirtualLife:
         return VirtualLife(

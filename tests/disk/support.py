@@ -14,6 +14,7 @@ from crdtsync.adapters.filesystem import fingerprint_of
 from crdtsync.adapters.kernel import Unsupported
 from crdtsync.adapters.system_calls import SystemCalls
 from crdtsync.core.replica.effects import LookAt
+from crdtsync.core.replica.events import Recovered
 from crdtsync.core.replica.steps import (
     Displaced,
     Done,
@@ -91,6 +92,10 @@ class Joined:
 
     def restart(self) -> list[Displaced]:
         """End and start again, as after a kill: nothing but the folder is kept."""
+        return list(self.recovered().displaced)
+
+    def recovered(self) -> Recovered:
+        """The same, and all that it finds."""
         self.disk.close()
         self.disk = self.open()
         return self.disk.recover()

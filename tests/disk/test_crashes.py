@@ -23,7 +23,7 @@ class _Left:
 
     def __init__(self, folder: Path) -> None:
         self.joined = Joined(folder)
-        self.reports = self.joined.disk.recover()
+        self.reports = list(self.joined.disk.recover().displaced)
         self.late = self.joined.poll(after_s=1)
 
     @property

@@ -10,11 +10,12 @@ from typing import IO
 
 import pytest
 
-from crdtsync.core.replica.steps import Done, KeepCopy, Raced
+from crdtsync.core.replica.events import Recovered
+from crdtsync.core.replica.steps import Done, KeepCopy, Raced, Stood
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import Present
 
-from .support import Joined, digest, done, number, text_of, text_step
+from .support import ENTRY, Joined, digest, done, number, text_of, text_step
 
 
 @pytest.fixture
@@ -55,6 +56,14 @@ def test_a_change_of_a_writer_that_has_closed_is_reported_at_once(joined: Joined
     appending.close()
     (late,) = joined.poll(after_s=0.3)
     assert text_of(late) == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("trash", [None, "shortened by others"])
+def test_a_restart_tells_what_was_written_by_what_came_out(joined: Joined, trash: str | None) -> None:
+    (joined.root / "log").write_text("one\n")
+    done(joined.write("log", "theirs\n", joined.expected("log"), trash=trash))
+    stood = Stood(ENTRY, digest("one\n"), digest("theirs\n"))
+    assert joined.recovered() == joined.recovered() == Recovered((), (stood,))
 
 
 @pytest.mark.parametrize("trash", [None, "shortened by others"])

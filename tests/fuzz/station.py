@@ -60,7 +60,7 @@ class Station:
             ev.Differing.BOTH,
             "boot",
         )
-        self._events += [ev.DisplacedChanged(each) for each in self.folder.recover()]
+        self._events.append(self.folder.recover())
         self._carry_out(self.engine.start(self.now_s))
         self.run()
 

@@ -32,6 +32,25 @@ def test_a_file_moved_where_another_was_only_about_to_be_written_is_no_edit_of_t
     assert texts(scene) == sorted([OLD + more, NEW])
 
 
+@pytest.mark.parametrize("moment", [14, 22])
+@pytest.mark.parametrize("deleted", ["", "one more line, which the write takes out\n"])
+def test_what_came_out_tells_that_a_write_was_done_however_little_of_it_a_save_has(
+    moment: int, deleted: str
+) -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", f"first line\nbread and buttermilk\nlast line\n{deleted}")
+    scene.rest()
+    scene.b.at_primitive(moment, scene.b.kill, of_steps=True)
+    written = "first line\nbread and butter\nmilk\nlast line\n"
+    scene.save(scene.a, "note.md", written)
+    assert scene.within(20.0, lambda: not scene.b.running)
+    assert scene.read(scene.b, "note.md") == written
+    scene.save(scene.b, "note.md", written.replace("milk\n", ""))
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == written.replace("milk\n", ""), "it was there, and was taken out"
+
+
 @pytest.mark.parametrize("content", [b"\0a blob", b"another text\n"])
 def test_what_others_put_in_the_place_of_a_file_that_was_only_about_to_be_written_comes(
     content: bytes,

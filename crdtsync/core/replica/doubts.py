@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.records import Synced, chain, confirmed
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.steps import Stood
 from crdtsync.core.replica.trees import OnDisk, is_that, on_disk
 from crdtsync.core.text.base import has_line_of, keeps_insertions
 from crdtsync.core.text.diff import diff, size_of
@@ -49,6 +50,8 @@ class Doubts:
     def __init__(self, state: ReplicaState, deletions: Deletions) -> None:
         self._state = state
         self._deletions = deletions
+        self.stood: set[Stood] = set()
+        """What the former run did write, though it may not have come to remember that."""
 
     def unread(self, entry: EntryId) -> bool:
         """Whether a look is still awaited at a path where the entry's file may stand, and it does not stand
@@ -313,12 +316,14 @@ class Doubts:
         What a later one had added then comes back at worst; the other way round it would count as taken out.
         """
         found: tuple[str, Synced] | None = None
-        for agreed in agreements:
+        for before, agreed in zip((None, *agreements), agreements, strict=False):
             digest = agreed.digest
             text = None if digest is None else self._state.documents.version(agreed.entry, digest)
             if text is None:
                 continue
-            if agreed.fingerprint is None and 2 * _apart(text, saved) > len(text) + len(saved):
+            if self._was_written(before, agreed):
+                found = None  # what was there before is past
+            elif agreed.fingerprint is None and 2 * _apart(text, saved) > len(text) + len(saved):
                 # it was only about to be written, and has little in common with what is there
                 if found is None or not _shows(saved, text, found[0], seen=False):
                     continue
@@ -326,6 +331,12 @@ class Doubts:
                 continue
             found = text, agreed
         return found
+
+    def _was_written(self, before: Synced | None, agreed: Synced) -> bool:
+        """Whether what came out tells that it was put where the agreement before it held."""
+        if before is None or before.digest is None or agreed.digest is None:
+            return False
+        return Stood(agreed.entry, before.digest, agreed.digest) in self.stood
 
 
 def _may_be(seen: OnDisk, agreed: Synced) -> bool:

@@ -166,6 +166,10 @@ class ReplicaEngine:
                     self._step_done(step, outcome)
             case ev.DisplacedChanged(displaced):
                 state.displace(displaced)
+            case ev.Recovered(displaced, stood):
+                for each in displaced:
+                    state.displace(each)
+                self._reconcile.doubts.stood.update(stood)
             case ev.MadeDurable(number):
                 self._housekeeping.made_durable(number)
             case ev.RootLost(reason):

@@ -7,7 +7,7 @@ from dataclasses import field
 from enum import Enum, StrEnum, auto
 from typing import TypeAlias
 
-from crdtsync.core.replica.steps import Displaced, Outcome
+from crdtsync.core.replica.steps import Displaced, Outcome, Stood
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Fingerprint, Seen
@@ -80,9 +80,17 @@ class StepsDone:
 
 @dataclass(frozen=True, slots=True)
 class DisplacedChanged:
-    """A writer went on writing to a file that we had replaced, or a restart found a save that raced us."""
+    """A writer went on writing to a file that we had replaced."""
 
     displaced: Displaced
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a start found in what the former run left; said before the first look, or it is too late."""
+
+    displaced: tuple[Displaced, ...]
+    stood: tuple[Stood, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +313,7 @@ One: TypeAlias = (
     | HintsLost
     | Looked
     | Scanned
+    | Recovered
     | MadeDurable
     | RootLost
     | Connected

@@ -134,6 +134,15 @@ class Displaced:
 
 
 @dataclass(frozen=True, slots=True)
+class Stood:
+    """A former run put the text ``digest`` where ``replaced`` stood: by what came out, that was done."""
+
+    entry: EntryId
+    replaced: Digest
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The step was carried out. ``fingerprint`` is of the file now at the step's path (or target).
 
