@@ -123,7 +123,7 @@ def test_a_hub_that_cannot_be_reached_is_waited_for_and_told(tmp_path: Path) -> 
         assert run("flush", str(folder), "--timeout", "5").returncode == 5
         assert ann.stop() == 0
     assert tree(folder) == {"mine.txt": b"mine\n"}
-    refused(1, "join", "notes", str(folder), "--hub", "ftp://x", "--once", naming="ftp://x")
+    refused(2, "join", "notes", str(folder), "--hub", "ftp://x", "--once", naming="ftp://x")
 
 
 class Page(http.server.BaseHTTPRequestHandler):
