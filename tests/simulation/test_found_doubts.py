@@ -129,3 +129,46 @@ def test_what_others_moved_over_a_file_that_a_person_just_renamed_stays_after_a_
     for replica in (scene.a, scene.b):
         assert (scene.read(replica, "note.md"), scene.read(replica, "other.md")) == (data.decode(), OLD)
     assert len(scene.paths(scene.a)) == names + 2
+
+
+@pytest.mark.parametrize(("kind", "blob"), [(NodeKind.LINK, b""), (NodeKind.FILE, b"\0")])
+def test_a_file_that_left_its_path_before_a_save_there_that_a_power_cut_took_from_memory_keeps_its_content(
+    kind: NodeKind, blob: bytes
+) -> None:
+    """It is not taken for a renamed one that others have edited meanwhile."""
+    scene, (first, second, third) = Scene(), (blob + each for each in (b"first", b"second", b"third"))
+    disk = scene.b.disk
+
+    def saves(content: bytes) -> None:
+        disk.put("note", disk.new_inode(kind, content))
+        assert scene.within(5.0, lambda: scene.files(scene.a) == {"note": content})
+
+    saves(first)
+    scene.rest()
+    saves(second)
+    remembered = scene.b.store.copy()
+    disk.rename("note", "note~")  # a backup, which is not shared
+    saves(third)
+    scene.b.kill()
+    scene.b.machine.boots += 1
+    scene.b.restore_state(remembered)
+    disk.rename("note", "new")
+    disk.rename("note~", "old")
+    scene.b.start()
+    scene.rest()
+    assert scene.files(scene.a) == {"note": third, "new": third, "old": second}
+
+
+def test_a_blob_that_was_renamed_after_a_kill_has_what_others_saved_twice_meanwhile() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note", b"\0first")
+    scene.rest()
+    scene.b.at_primitive(0, scene.b.kill, of_steps=True)
+    scene.save(scene.a, "note", b"\0second")
+    assert scene.within(20.0, lambda: not scene.b.running)
+    scene.save(scene.a, "note", b"\0third")
+    scene.wait(1.0)
+    scene.b.disk.rename("note", "new")
+    scene.b.start()
+    scene.rest()
+    assert scene.files(scene.a) == {"new": b"\0third"}

@@ -89,6 +89,15 @@ class Doubts:
         agreements = self._state.unsure.get(agreed.entry)
         return agreed if agreements is None else self._shown(agreed, agreements, here, content)
 
+    def may_have_left(self, agreed: Synced) -> bool:
+        """Whether a blob or link may have left its path before the room's content was saved there: a power
+        cut that left in doubt what is agreed may have taken back that we told it."""
+        state, entry = self._state, agreed.entry
+        unsure = state.unsure.get(entry, (agreed,))
+        cut = unsure[0] != agreed or entry in state.unborn  # after a kill, what is in doubt begins with it
+        known = (None, *(each.digest for each in unsure))
+        return cut and agreed.kind is not Kind.TEXT and state.room_digest(entry) not in known
+
     def _shown(self, last: Synced, agreements: tuple[Synced, ...], here: OnDisk, content: Content) -> Synced:
         agreed = self._made_from(agreements, content) or last
         if agreed.digest != here.digest:

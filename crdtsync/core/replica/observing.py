@@ -285,7 +285,8 @@ class Observing:
     def _stays_apart(self, agreed: Synced, path: str) -> bool:
         """Whether a rename cannot be told to the room: a file is gone, and another one is new."""
         placed = self._state.view.get(agreed.entry)
-        return self._state.session.read_only and (placed is None or placed.path != path)
+        told = not self._state.session.read_only and not self._reconcile.doubts.may_have_left(agreed)
+        return not told and (placed is None or placed.path != path)
 
     def _is_gone(self, agreed: Synced) -> bool:
         return self._state.looking.is_absent(agreed.path) or self._deletions.covers(agreed.entry)
