@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
 
-from crdtsync.core.replica.bringing import Bringing, brought, with_inserts
+from crdtsync.core.replica.bringing import Bringing, Judgement, brought, with_inserts
 from crdtsync.core.text.diff import diff
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.statevector import encode
@@ -46,6 +46,11 @@ def text_of(*updates: bytes) -> str:
     return TextDocument(0, updates).text
 
 
+def twice(judgements: Iterable[Judgement]) -> list[bytes]:
+    """What is to be taken out."""
+    return [again for each in judgements if (again := each.twice())]
+
+
 def test_rows_that_wait_for_others_cannot_be_set_apart() -> None:
     assert Bringing(LOG[1:], LOG[2:], {}).first() is None
     assert Bringing(LOG, [], {}).first() is None
@@ -54,14 +59,14 @@ def test_rows_that_wait_for_others_cannot_be_set_apart() -> None:
 def test_of_a_row_that_came_before_what_it_builds_on_nothing_is_taken_out() -> None:
     rows = [LOG[2], LOG[1]]
     bringing = Bringing([LOG[0], *rows], rows, {})
-    assert bringing.taken_back() == []
+    assert twice(bringing.held()) == []
     assert text_of(bringing.first() or b"", *rows) == "one\ntwo\nthree\n"
 
 
 def test_a_row_that_builds_on_another_row_is_brought_after_it() -> None:
     bringing = Bringing(LOG, LOG[1:], {})
     first = bringing.first() or b""
-    assert text_of(first) == "one\n" and bringing.taken_back() == []
+    assert text_of(first) == "one\n" and twice(bringing.held()) == []
     assert text_of(first, *LOG[1:]) == "one\ntwo\nthree\n"
 
 
@@ -69,7 +74,7 @@ def test_a_row_that_builds_on_another_row_is_brought_after_it() -> None:
 def test_what_a_hub_has_by_another_is_taken_out_whoever_came_here_first(log: list[bytes]) -> None:
     bringing = brought(log, [], clocks(FIRST, THEIRS))
     assert bringing is not None
-    [again] = bringing.taken_back()
+    [again] = twice(bringing.held())
     assert text_of(*log, again) == MARKED == text_of(FIRST, THEIRS, again)
 
 
@@ -77,9 +82,9 @@ def test_who_had_no_place_yet_judges_by_itself() -> None:
     log = [FIRST, MINE, THEIRS]
     assert brought(log, [MINE], clocks(FIRST, THEIRS)) is None
     bringing = Bringing(log, [MINE], clocks(FIRST))
-    assert bringing.taken_back([MINE]) == []
-    assert bringing.place(THEIRS, [MINE], ours=False) == []
-    assert bringing.place(MINE, [MINE], ours=True) == []
+    assert twice(bringing.held([MINE])) == []
+    assert twice(bringing.place(THEIRS, [MINE], ours=False)) == []
+    assert twice(bringing.place(MINE, [MINE], ours=True)) == []
     assert bringing.ended
 
 
@@ -89,7 +94,7 @@ def test_of_what_we_bring_the_later_one_is_taken_out(at_once: bool) -> None:
     bringing = brought(log, [], clocks(FIRST))
     assert bringing is not None
     placed = [TextDocument(0, log).diff_update(b"\0")] if at_once else [MINE, THEIRS]
-    again = [each for update in placed for each in bringing.place(update, [], ours=True)]
+    again = [each for update in placed for each in twice(bringing.place(update, [], ours=True))]
     assert bringing.ended and len(again) == 1
     assert text_of(*log, *again) == MARKED == text_of(FIRST, MINE, *again)
 
@@ -98,7 +103,7 @@ def test_of_what_others_bring_at_once_nobody_can_tell_what_came_first() -> None:
     log = [FIRST, MINE, THEIRS]
     bringing = brought(log, [], clocks(FIRST))
     assert bringing is not None
-    assert bringing.place(TextDocument(0, log).diff_update(b"\0"), [], ours=False) == []
+    assert twice(bringing.place(TextDocument(0, log).diff_update(b"\0"), [], ours=False)) == []
     assert bringing.ended
 
 
@@ -107,7 +112,7 @@ def test_of_what_is_in_one_update_here_a_hub_may_have_a_part() -> None:
     whole = TextDocument(0, [FIRST, MINE])
     bringing = brought([whole.encode_state()], [], clocks(FIRST))
     assert bringing is not None and not bringing.ended
-    assert bringing.place(whole.diff_update(encode(clocks(FIRST))), [], ours=True) == []
+    assert twice(bringing.place(whole.diff_update(encode(clocks(FIRST))), [], ours=True)) == []
     assert bringing.ended
 
 
@@ -120,7 +125,7 @@ def test_what_is_taken_out_already_is_not_there_twice() -> None:
     for held in (clocks(FIRST, MINE), clocks(FIRST, THEIRS)):
         bringing = brought(log, [], held)
         assert bringing is not None
-        assert text_of(*log, *bringing.taken_back()) == MARKED
+        assert text_of(*log, *twice(bringing.held())) == MARKED
 
 
 def test_a_keystroke_is_meant_as_it_is() -> None:
@@ -128,7 +133,7 @@ def test_a_keystroke_is_meant_as_it_is() -> None:
     log = [FIRST, *typed]
     assert brought(log, [], clocks(FIRST, typed[1])) is None
     bringing = Bringing(log, typed, clocks(FIRST))
-    assert [bringing.place(each, [], ours=True) for each in typed] == [[], []]
+    assert [twice(bringing.place(each, [], ours=True)) for each in typed] == [[], []]
 
 
 def test_who_brought_a_line_back_after_it_was_replaced_has_it_once() -> None:
@@ -138,7 +143,7 @@ def test_who_brought_a_line_back_after_it_was_replaced_has_it_once() -> None:
     log = [FIRST, *(document.edit(diff(document.text, text)) for text in (there, away, there))]
     bringing = brought(log, [], clocks(*log[:2]))
     assert bringing is not None
-    again = bringing.taken_back()
+    again = twice(bringing.held())
     for update in log[2:]:
-        again += bringing.place(update, [], ours=True)
+        again += twice(bringing.place(update, [], ours=True))
     assert text_of(*log, *again) == there

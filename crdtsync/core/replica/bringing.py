@@ -14,11 +14,42 @@ from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.statevector import encode
 from crdtsync.core.text.update import check_update
+from crdtsync.core.values.late import dataclass
 
 _OTHERS_MAX: Final = 16
 """So many that had a place, or are others', are judged, the last: 60 ms each, of 500 updates and 100 kB."""
+_READ_BYTES: Final = 100
+"""Of a text, read in the time that an update costs by itself."""
 _TELLING_CHARS: Final = 8
 """Who inserts fewer at once may be typing, which is meant as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether what an update brings into a text stands there by others' updates already.
+
+    ``log`` has all of the text; ``others`` came before the update.
+    """
+
+    update: bytes
+    others: Sequence[bytes]
+    log: Sequence[bytes]
+
+    @property
+    def read_bytes(self) -> int:
+        """How much it costs: small updates cost as much as larger ones."""
+        return sum(map(len, self.log)) + _READ_BYTES * len(self.log)
+
+    def twice(self) -> bytes:
+        """What takes out of a text that has the others what the update brings into it a second time."""
+        needed = _needed(self.update, self.log[: self.log.index(self.update)])
+        document = TextDocument(0, needed)
+        text = document.text
+        document.apply_update(self.update)
+        if document.pending:
+            return b""
+        step = Unaccepted(text, document.text, self.update, self.update)
+        return taken_back(_that_can_be([*self.others, *needed]), [step])
 
 
 class Bringing:
@@ -51,13 +82,13 @@ class Bringing:
             document.apply_update(update)
         return first if self._waiting and not document.pending else None
 
-    def taken_back(self, own: Collection[bytes] = ()) -> list[bytes]:
-        """What takes out what the hub has already, by another."""
+    def held(self, own: Collection[bytes] = ()) -> list[Judgement]:
+        """Whether what is brought is what the hub has already, by another."""
         held = [update for update in self._log if is_held(update, self._clocks) or not _inserted(update)]
-        return [again for row in self._waiting if row not in own and (again := self._twice(row, held))]
+        return [Judgement(row, held, self._log) for row in self._waiting if row not in own]
 
-    def place(self, update: bytes, own: Collection[bytes], *, ours: bool) -> list[bytes]:
-        """The hub has given this its place; what takes out what stands twice since.
+    def place(self, update: bytes, own: Collection[bytes], *, ours: bool) -> list[Judgement]:
+        """The hub has given this its place; what may stand twice since.
 
         ``ours``: it was we who brought it. In what others bring nobody can tell what came first.
         """
@@ -65,23 +96,14 @@ class Bringing:
         self._there = with_inserts(self._there, update)
         there = [row for row in self._waiting if is_held(row, self._there)]
         self._waiting = [row for row in self._waiting if row not in there]
-        again: list[bytes] = []
+        judged: list[Judgement] = []
         for row in there:
             if row not in own and is_held(row, ends) and _inserted(row) >= _TELLING_CHARS:
-                again.append(self._twice(row, self._placed))
+                judged.append(Judgement(row, tuple(self._placed), self._log))
             if ours:
                 self._placed.append(row)
         self._placed.append(update)
-        return [each for each in again if each]
-
-    def _twice(self, update: bytes, others: Sequence[bytes]) -> bytes:
-        """What takes out of a text that has the others what this brings into it a second time."""
-        needed = _needed(update, self._log[: self._log.index(update)])
-        document = TextDocument(0, needed)
-        text = document.text
-        document.apply_update(update)
-        step = Unaccepted(text, document.text, update, update)
-        return b"" if document.pending else taken_back(_that_can_be([*others, *needed]), [step])
+        return judged
 
 
 def brought(log: Sequence[bytes], own: Sequence[bytes], clocks: Mapping[int, int]) -> Bringing | None:

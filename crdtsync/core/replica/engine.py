@@ -105,6 +105,7 @@ class ReplicaEngine:
         self._now = self._hub_side.now = now
         if self.halted:
             return []
+        self._hub_side.judging.begin()
         self._documents.recall.begin()
         for each in event.events if isinstance(event, ev.Several) else (event,):
             self._dispatch(each)
@@ -128,7 +129,7 @@ class ReplicaEngine:
             self._reconnecting.due,
             self._rehashing.deadline,
             self._live.deadline,
-            self._now if self._session.eager else None,
+            self._now if self._session.eager or self._hub_side.judging else None,
             state.deadline(self._now),
         ]
         return min((at for at in due if at is not None), default=None)
@@ -266,6 +267,7 @@ class ReplicaEngine:
     def _tick(self) -> None:
         state, now = self._state, self._now
         state.looking.tick(now)
+        self._hub_side.tick()
         self._rehashing.tick(now)
         self._live.tick(now)
         recheck(state, self._observing.scan, now)
@@ -284,7 +286,7 @@ class ReplicaEngine:
             self._holding.forget_if_none()
         self._housekeeping.tick(self._now)
         self._settle()
-        self._reconnecting.heed(self._session.advance)
+        self._reconnecting.heed(partial(self._session.advance, self._hub_side.judging.tired))
         self._session.flush()
         if self._flushing:
             self._flushing.advance(self._quiet)
@@ -338,4 +340,4 @@ class ReplicaEngine:
     def _quiet(self) -> bool:
         """Nothing left to ingest, to send, to receive or to materialise, but for what needs a person."""
         state = self._state
-        return not state.steps and state.looking.idle and self.status.settled
+        return not (state.steps or self._hub_side.judging) and state.looking.idle and self.status.settled

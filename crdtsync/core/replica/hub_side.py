@@ -11,6 +11,7 @@ from typing import Protocol
 from crdtsync.core.replica.bringing import Bringing, brought, is_held, with_inserts
 from crdtsync.core.replica.documents import EMPTY_UPDATE
 from crdtsync.core.replica.ingest import Ingest
+from crdtsync.core.replica.judging import Judging
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.records import AddUpdate, Head, PutHead, PutMeta, ReplaceUpdates
 from crdtsync.core.replica.state import ReplicaState
@@ -56,8 +57,7 @@ class HubSide:
         self._told = ToldOrder()
         self._told_since: dict[EntryId, dict[int, int]] = {}
         """Of texts that are being compared with the hub's: what it told since it was asked."""
-        self._bringing: dict[EntryId, Bringing] = {}
-        """Of texts of which a hub lacked something: what is on its way to it."""
+        self.judging = Judging()
         self.clean: set[DocumentId] = set()
         """Documents that the hub has, durably, and whose heads still say that it may not."""
 
@@ -134,7 +134,7 @@ class HubSide:
 
     def on_away(self) -> None:
         """The connection is gone: what the hub had not stored may lose its place to others' edits."""
-        self._bringing.clear()
+        self.judging.away()
         self._told_since.clear()
         if self._state.unaccepted.lose_places():
             self._state.documents.placed.forget()
@@ -230,8 +230,7 @@ class HubSide:
         bringing = brought(documents.log(entry), ours, self._clocks(entry, state_vector))
         if bringing is None:
             return update
-        self._bringing[entry] = bringing
-        for again in bringing.taken_back(ours):
+        for again in self.judging.bring(entry, bringing, ours):
             self._ingest.take_out(entry, again, self.now, apart=False)
         return documents.diff_update(entry, state_vector)
 
@@ -243,14 +242,13 @@ class HubSide:
         return clocks
 
     def _came(self, entry: EntryId, update: bytes, *, ours: bool) -> None:
-        """The hub has given an update a place: what we bring stands twice if it came later."""
-        if entry in self._bringing:
-            bringing = self._bringing[entry]
-            own = [edit.update for edit in self._state.unaccepted.of(entry)]
-            for again in bringing.place(update, own, ours=ours):
-                self._ingest.take_out(entry, again, self.now)
-            if bringing.ended:
-                del self._bringing[entry]
+        own = [edit.update for edit in self._state.unaccepted.of(entry)]
+        self.judging.came(entry, update, own, ours=ours)
+
+    def tick(self) -> None:
+        """In every event: go on with what has yet to be judged."""
+        for entry, again in self.judging.advance():
+            self._ingest.take_out(entry, again, self.now)
 
     def _is_unordered(self, entry: EntryId) -> bool:
         return entry in self._state.unaccepted.unordered or entry in self._told.lost
@@ -278,11 +276,10 @@ class HubSide:
             for update in (first, *bringing.rows):
                 if update != EMPTY_UPDATE:
                     self._state.session.push(DocumentId(entry), update)
-            self._bringing[entry] = bringing
             unaccepted.sent_alone(entry)
             if self._ingest.stands_twice(entry):
                 unaccepted.forget(entry)  # the later one knows, or will be told
-            for again in bringing.taken_back():
+            for again in self.judging.bring(entry, bringing):
                 self._ingest.take_out(entry, again, self.now)
         update = documents.diff_update(entry, state_vector)
         if update in (b"", EMPTY_UPDATE):

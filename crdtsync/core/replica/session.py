@@ -7,7 +7,7 @@ update means.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import field
 from enum import Enum, auto
 from typing import assert_never
@@ -182,12 +182,13 @@ class HubSession:
             self._queued.append((document, update))
             self._queued_documents.add(document)
 
-    def advance(self) -> None:
+    def advance(self, tired: Callable[[], bool] = lambda: False) -> None:
         """Push what the hub lacks of some of the documents that it answered for: a hub that lost everything
-        gets it at its own pace, and other events are heard in between. Raises PeerError."""
+        gets it at its own pace, and other events are heard in between. ``tired``: whether to go on with that
+        in the next event. Raises PeerError."""
         size_bytes = 0
         for _ in range(ANSWERS_PER_EVENT):
-            if not self.eager or size_bytes > limits.FRAME_BATCH_BYTES:
+            if not self.eager or size_bytes > limits.FRAME_BATCH_BYTES or tired():
                 break
             document, state_vector = self._answers.popleft()
             size_bytes += self._push_difference(document, state_vector)

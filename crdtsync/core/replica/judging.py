@@ -1,0 +1,64 @@
+"""Judges what is brought to a hub, so much of it in one event: the rest waits for the next ones.
+
+Knows of which texts a hub lacked something; what it has and is sent is left to ``hub_side``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from crdtsync.core.replica.bringing import Bringing, Judgement
+from crdtsync.core.values.ids import EntryId
+
+_READ_MAX_BYTES: Final = 400_000
+"""Of logs, in one event, before all else waits; costs 0.2 s."""
+
+
+class Judging:
+    def __init__(self) -> None:
+        self._bringing: dict[EntryId, Bringing] = {}
+        """Of texts of which a hub lacked something: what is on its way to it."""
+        self._waiting: deque[tuple[EntryId, Judgement]] = deque()
+        self._read_bytes = 0
+
+    def __len__(self) -> int:
+        """How many updates have yet to be judged."""
+        return len(self._waiting)
+
+    def begin(self) -> None:
+        """Another event begins."""
+        self._read_bytes = 0
+
+    def tired(self) -> bool:
+        """Whether nothing more should be judged in this event, so that others are heard in between."""
+        return self._read_bytes >= _READ_MAX_BYTES
+
+    def bring(self, entry: EntryId, bringing: Bringing, own: Collection[bytes] = ()) -> list[bytes]:
+        """The text is on its way; what takes out what the hub has of it already, by another."""
+        self._bringing[entry] = bringing
+        return [again for judgement in bringing.held(own) if (again := self._judge(judgement))]
+
+    def came(self, entry: EntryId, update: bytes, own: Collection[bytes], *, ours: bool) -> None:
+        """The hub has given an update a place: what we bring stands twice if it came later."""
+        if entry in self._bringing:
+            bringing = self._bringing[entry]
+            self._waiting += ((entry, each) for each in bringing.place(update, own, ours=ours))
+            if bringing.ended:
+                del self._bringing[entry]
+
+    def advance(self) -> Iterator[tuple[EntryId, bytes]]:
+        """What takes out of texts what stands there twice by now, as far as it could be judged."""
+        while self._waiting and not self.tired():
+            entry, judgement = self._waiting.popleft()
+            if again := self._judge(judgement):
+                yield entry, again
+
+    def away(self) -> None:
+        """The connection is gone, with what was on its way; what had its place is judged nevertheless."""
+        self._bringing.clear()
+
+    def _judge(self, judgement: Judgement) -> bytes:
+        self._read_bytes += judgement.read_bytes
+        return judgement.twice()
