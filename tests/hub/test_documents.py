@@ -60,6 +60,18 @@ def test_a_large_tree_is_compacted_slice_by_slice_to_the_same(monkeypatch: pytes
     assert compact(TREE, [damaged, *rows], damaged.sequence) is None
 
 
+def test_of_a_tree_only_the_rows_that_wait_stay() -> None:
+    tree, other = TreeDocument(5), TreeDocument(6)
+    entries = [EntryId(f"{number:024x}") for number in range(4)]
+    made = [Create(entry, Kind.TEXT, f"{entry}.txt", False, Origin("Ann", 5)) for entry in entries]
+    lost, late = (other.edit([each])[0] for each in made[:2])
+    rows = [LogEntry(at, 1000, TREE, tree.edit([each])[0]) for at, each in enumerate(made[2:], 2)]
+    compaction = compact(TREE, [LogEntry(1, 1000, TREE, late), *rows])
+    assert compaction is not None and compaction.sequences == (2, 3)
+    found = TreeDocument(7, [compaction.entry.update, late, lost])
+    assert found.rows == {**tree.rows, **other.rows}
+
+
 Step = tuple[int, str, float, float]
 STEPS = st.lists(
     st.tuples(

@@ -10,7 +10,10 @@ from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.room.texts import RoomTexts
 from crdtsync.core.text.diff import diff
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.tree.document import TreeDocument
+from crdtsync.core.tree.rows import Create, Origin, SetPath
 from crdtsync.core.values import limits
+from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import TREE, EntryId
 from tests.replica.stories import shared
 
@@ -71,6 +74,28 @@ def test_the_log_of_a_folder_is_compacted(monkeypatch: pytest.MonkeyPatch) -> No
     scene.save(scene.a, "a.md", AFTER)
     scene.rest()
     assert scene.read(scene.b, "a.md") == AFTER
+
+
+def test_the_log_of_a_tree_is_compacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "COMPACT_AFTER_UPDATES", 5)
+    scene = shared(BEFORE)
+    others = TreeDocument(9)
+    made, _ = others.edit([Create(ENTRY, Kind.DIR, "made", False, Origin())])
+    moved, _ = others.edit([SetPath(ENTRY, "moved")])
+    assert scene.b.engine is not None
+    scene.b.engine._hub_side.on_update(TREE, moved, 1, False)
+    waiting = scene.b.engine.state.tree.pending
+    for count in range(20):
+        scene.save(scene.a, f"{count}.md", "new\n")
+        scene.rest()
+    log = scene.b.store.updates(TREE)
+    assert len(log) < 6 + len(waiting) and {*waiting} <= {*log}
+    scene.b.kill()
+    scene.b.start()
+    scene.rest()
+    assert len(scene.paths(scene.b)) == 21
+    scene.b.engine._hub_side.on_update(TREE, made, 1, False)
+    assert scene.b.engine.state.tree.rows[ENTRY].path == "moved"
 
 
 def test_the_log_in_memory_is_compacted(monkeypatch: pytest.MonkeyPatch) -> None:

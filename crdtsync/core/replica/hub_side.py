@@ -338,14 +338,15 @@ class HubSide:
         return (changed_at is None or now - changed_at >= wait_s) and tree.rest()
 
     def compact_tree(self, from_updates: int) -> bytes | None:
-        """Make one update of the tree's log, if it has that many; returns it."""
+        """Make one update of the tree's log, but for those that wait for others, if it has that many more;
+        returns it."""
         tree = self._state.tree
-        if self._tree_log_length < from_updates or tree.pending:
+        if self._tree_log_length < from_updates + len(tree.pending):
             return None
-        self._tree_log_length = 1
-        state = tree.encode_state()
-        self._state.out.record(ReplaceUpdates(TREE, (state,)))
-        return state
+        log = tree.encode_log()
+        self._tree_log_length = len(log)
+        self._state.out.record(ReplaceUpdates(TREE, log))
+        return log[0]
 
     def end_tree(self) -> None:
         """At a clean end: leave a log, and a snapshot of it, that the next start reads quickly."""

@@ -99,13 +99,17 @@ class TreeDocument:
         return self._doc.get_state() if self._resting is None else self._resting[1]
 
     @property
-    def pending(self) -> bool:
-        """Whether updates still wait for others that have not come."""
-        return bool(self._causal.pending)
+    def pending(self) -> tuple[bytes, ...]:
+        """What waits for updates that have not come, in the order in which it came."""
+        return self._causal.pending
 
     def encode_state(self) -> bytes:
         """The whole document as one update; without what still waits for missing dependencies."""
         return self._doc.get_update() if self._resting is None else self._resting[0]()
+
+    def encode_log(self) -> tuple[bytes, ...]:
+        """The whole document as few updates, what is pending last."""
+        return (self.encode_state(), *self.pending)
 
     @property
     def resting(self) -> bool:
