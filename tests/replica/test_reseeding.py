@@ -94,6 +94,20 @@ def test_what_the_hub_lost_is_pushed_as_it_acknowledges(monkeypatch: pytest.Monk
     assert (session.cursor.epoch, session.cursor.sequence) == ("new", len(DOCUMENTS))
 
 
+def test_who_is_tired_goes_on_in_the_next_event() -> None:
+    out, holder = Outbox(), Holder()
+    session = HubSession(Identity("room", "1", "Ann", None), holder, out, None, ())
+    session.connected()
+    welcome = Welcome(version=PROTOCOL_VERSION, member=1, epoch="new", sequence=0, resume=False)
+    session.text_frame(encode_control(welcome))
+    session.binary_frame(encode_from_hub(Differ(tuple(Difference(d, b"\0", b"") for d in DOCUMENTS[:3]))))
+    session.binary_frame(encode_from_hub(CaughtUp(0)))
+    session.advance(lambda: bool(holder.asked))
+    assert (holder.asked, session.eager) == (DOCUMENTS[:1], True)
+    session.advance()
+    assert (holder.asked, session.eager) == (DOCUMENTS[:3], False)
+
+
 def test_documents_that_were_only_read_are_let_go() -> None:
     store = MemoryReplicaStore()
     documents = Documents(1, store, (), SyncedTree(()), Outbox())

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from crdtsync.core.replica import judging
 from crdtsync.core.replica.session import HubSession
 from crdtsync.testing.clock import Clock, Streams, Timer, Trace
 from crdtsync.testing.oracles import check_equal
@@ -49,6 +50,14 @@ def test_the_same_change_is_there_once_whoever_brings_it_back_to_a_hub_that_lost
     assert node is not None
     lines = [line for line in node.data.decode().splitlines() if not line.startswith("added")]
     assert lines == FORMATTED.splitlines()
+
+
+@pytest.mark.parametrize("seed", [*BROUGHT, *GONE])
+def test_the_same_change_is_there_once_though_each_judgement_takes_a_turn(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "_COST_MAX", 1)
+    test_the_same_change_is_there_once_whoever_brings_it_back_to_a_hub_that_lost_it(seed, False, 1)
 
 
 class Restored:

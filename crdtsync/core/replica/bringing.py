@@ -18,8 +18,6 @@ from crdtsync.core.values.late import dataclass
 
 _OTHERS_MAX: Final = 16
 """So many that had a place, or are others', are judged, the last: 60 ms each, of 500 updates and 100 kB."""
-_READ_BYTES: Final = 100
-"""Of a text, read in the time that an update costs by itself."""
 _TELLING_CHARS: Final = 8
 """Who inserts fewer at once may be typing, which is meant as it is."""
 
@@ -36,9 +34,9 @@ class Judgement:
     log: Sequence[bytes]
 
     @property
-    def read_bytes(self) -> int:
-        """How much it costs: small updates cost as much as larger ones."""
-        return sum(map(len, self.log)) + _READ_BYTES * len(self.log)
+    def cost(self) -> int:
+        """In updates that are made a text, which costs more than to read what they are."""
+        return len(self.others) + len(self.log) // 8
 
     def twice(self) -> bytes:
         """What takes out of a text that has the others what the update brings into it a second time."""

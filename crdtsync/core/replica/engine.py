@@ -267,7 +267,7 @@ class ReplicaEngine:
     def _tick(self) -> None:
         state, now = self._state, self._now
         state.looking.tick(now)
-        self._hub_side.tick()
+        self._hub_side.judge()
         self._rehashing.tick(now)
         self._live.tick(now)
         recheck(state, self._observing.scan, now)

@@ -230,7 +230,7 @@ class HubSide:
         bringing = brought(documents.log(entry), ours, self._clocks(entry, state_vector))
         if bringing is None:
             return update
-        for again in self.judging.bring(entry, bringing, ours):
+        for again in self.judging.bring_judged(entry, bringing, ours):
             self._ingest.take_out(entry, again, self.now, apart=False)
         return documents.diff_update(entry, state_vector)
 
@@ -245,8 +245,8 @@ class HubSide:
         own = [edit.update for edit in self._state.unaccepted.of(entry)]
         self.judging.came(entry, update, own, ours=ours)
 
-    def tick(self) -> None:
-        """In every event: go on with what has yet to be judged."""
+    def judge(self) -> None:
+        """Go on with what has yet to be judged."""
         for entry, again in self.judging.advance():
             self._ingest.take_out(entry, again, self.now)
 
@@ -279,8 +279,8 @@ class HubSide:
             unaccepted.sent_alone(entry)
             if self._ingest.stands_twice(entry):
                 unaccepted.forget(entry)  # the later one knows, or will be told
-            for again in self.judging.bring(entry, bringing):
-                self._ingest.take_out(entry, again, self.now)
+            self.judging.bring(entry, bringing)
+            self.judge()
         update = documents.diff_update(entry, state_vector)
         if update in (b"", EMPTY_UPDATE):
             unaccepted.forget(entry)

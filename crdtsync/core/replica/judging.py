@@ -12,8 +12,8 @@ from typing import Final
 from crdtsync.core.replica.bringing import Bringing, Judgement
 from crdtsync.core.values.ids import EntryId
 
-_READ_MAX_BYTES: Final = 400_000
-"""Of logs, in one event, before all else waits; costs 0.2 s."""
+_COST_MAX: Final = 256
+"""Of judgements in one event, before they wait for the next one; 0.1 s where the text has 100 kB."""
 
 
 class Judging:
@@ -21,7 +21,7 @@ class Judging:
         self._bringing: dict[EntryId, Bringing] = {}
         """Of texts of which a hub lacked something: what is on its way to it."""
         self._waiting: deque[tuple[EntryId, Judgement]] = deque()
-        self._read_bytes = 0
+        self._cost = 0
 
     def __len__(self) -> int:
         """How many updates have yet to be judged."""
@@ -29,16 +29,21 @@ class Judging:
 
     def begin(self) -> None:
         """Another event begins."""
-        self._read_bytes = 0
+        self._cost = 0
 
     def tired(self) -> bool:
         """Whether nothing more should be judged in this event, so that others are heard in between."""
-        return self._read_bytes >= _READ_MAX_BYTES
+        return self._cost >= _COST_MAX
 
-    def bring(self, entry: EntryId, bringing: Bringing, own: Collection[bytes] = ()) -> list[bytes]:
-        """The text is on its way; what takes out what the hub has of it already, by another."""
+    def bring(self, entry: EntryId, bringing: Bringing) -> None:
+        """The text is on its way, and some of it the hub may have already, by another."""
         self._bringing[entry] = bringing
-        return [again for judgement in bringing.held(own) if (again := self._judge(judgement))]
+        self._waiting += ((entry, each) for each in bringing.held())
+
+    def bring_judged(self, entry: EntryId, bringing: Bringing, own: Collection[bytes]) -> list[bytes]:
+        """As ``bring``, with what takes that out: to be brought with the text."""
+        self._bringing[entry] = bringing
+        return [again for each in bringing.held(own) if (again := self._judge(each))]
 
     def came(self, entry: EntryId, update: bytes, own: Collection[bytes], *, ours: bool) -> None:
         """The hub has given an update a place: what we bring stands twice if it came later."""
@@ -60,5 +65,5 @@ class Judging:
         self._bringing.clear()
 
     def _judge(self, judgement: Judgement) -> bytes:
-        self._read_bytes += judgement.read_bytes
+        self._cost += judgement.cost
         return judgement.twice()

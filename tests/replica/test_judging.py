@@ -1,0 +1,69 @@
+"""What is brought to a hub is judged in turns: however much it is, others are heard in between."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdtsync.core.replica import judging
+from crdtsync.core.replica.bringing import Bringing
+from crdtsync.core.replica.judging import Judging
+from crdtsync.core.values.ids import EntryId
+from tests.replica.test_bringing import FIRST, MARKED, MINE, THEIRS, clocks, text_of
+
+ENTRIES = [EntryId(f"{number:024x}") for number in range(3)]
+LOG = [FIRST, THEIRS, MINE]
+
+
+@pytest.fixture
+def each_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "_COST_MAX", 1)
+
+
+def turns(judging: Judging) -> list[list[tuple[EntryId, bytes]]]:
+    """What is found in each event, until all is judged."""
+    found = []
+    while judging:
+        judging.begin()
+        found.append(list(judging.advance()))
+    return found
+
+
+@pytest.mark.usefixtures("each_a_turn")
+def test_each_judgement_has_its_turn_and_finds_what_it_would_find_at_once() -> None:
+    judging = Judging()
+    for entry in ENTRIES:
+        judging.bring(entry, Bringing(LOG, [MINE], clocks(FIRST, THEIRS)))
+    found = turns(judging)
+    assert [[entry for entry, _ in turn] for turn in found] == [[entry] for entry in ENTRIES]
+    assert {text_of(*LOG, again) for turn in found for _, again in turn} == {MARKED}
+
+
+@pytest.mark.usefixtures("each_a_turn")
+def test_what_has_its_place_is_judged_though_the_hub_is_gone_meanwhile() -> None:
+    judging = Judging()
+    for entry in ENTRIES:
+        judging.bring(entry, Bringing(LOG, LOG[1:], clocks(FIRST)))
+        for update in LOG[1:]:
+            judging.came(entry, update, (), ours=True)
+    judging.away()
+    again = [again for turn in turns(judging) for _, again in turn]
+    assert [text_of(*LOG, each) for each in again] == [MARKED] * len(ENTRIES)
+
+
+def test_what_was_on_its_way_to_a_hub_that_is_gone_has_no_place() -> None:
+    judging = Judging()
+    judging.bring(ENTRIES[0], Bringing(LOG, LOG[1:], clocks(FIRST)))
+    assert turns(judging) == [[]]
+    judging.away()
+    judging.came(ENTRIES[0], MINE, (), ours=True)
+    assert not judging
+
+
+@pytest.mark.usefixtures("each_a_turn")
+def test_what_is_judged_before_it_is_brought_tires_too() -> None:
+    judging = Judging()
+    bringing = Bringing(LOG, [MINE], clocks(FIRST, THEIRS))
+    assert not judging.tired()
+    assert len(judging.bring_judged(ENTRIES[0], bringing, ())) == 1 and judging.tired()
+    judging.begin()
+    assert judging.bring_judged(ENTRIES[0], bringing, [MINE]) == [] and not judging.tired()
