@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pycrdt import Doc, Text
 
 from crdtsync.core.replica import passed
-from crdtsync.core.replica.passed import Moment, moment_of, was_text
+from crdtsync.core.replica.passed import Moment, lineage_of, moment_of, was_text
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.diff import Edit, diff
 from crdtsync.core.text.document import TextDocument
@@ -169,3 +172,29 @@ def test_what_its_author_had_is_found_though_others_changed_the_text_at_once() -
     author.apply_update(on_both)
     assert moment_of([*log[:2], author.diff_update(vector)], agreed, base, ours, torn=False) is None
     assert moment_of([*log[:2], merged], agreed, base, ours, torn=False) == there
+
+
+def test_the_log_tells_what_became_of_the_characters_of_a_text() -> None:
+    lineage = lineage_of([LOG[0], b"broken", *LOG[1:], *erasing("one ", "two")], SECOND)
+    assert lineage is not None
+    assert lineage.runs("one here", " there") == ()
+    assert lineage.runs("two there", " there") == [(3, 0, 6)]
+
+
+def test_of_a_text_that_the_room_never_had_the_log_tells_nothing() -> None:
+    assert lineage_of(LOG, "one more\n") is None, "though one was as long"
+    assert lineage_of(LOG, "another\n") is None
+
+
+def test_of_a_text_with_more_than_characters_it_tells_nothing() -> None:
+    doc = Doc[Any]()
+    doc.apply_update(LOG[0])
+    doc.get("content", type=Text).insert_embed(3, {"image": 1})
+    assert lineage_of([LOG[0], doc.get_update()], FIRST) is None
+
+
+def erasing(start: str, end: str) -> list[bytes]:
+    """Of the third text, all from there to there."""
+    document = TextDocument(2, LOG)
+    at = document.text.index(start)
+    return [document.edit([Edit(at, document.text.index(end) + len(end), "")])]

@@ -9,14 +9,15 @@ from typing import assert_never
 
 from crdtsync.core.replica.bases import Bases
 from crdtsync.core.replica.live import LiveTexts
-from crdtsync.core.replica.passed import vector_of
+from crdtsync.core.replica.passed import lineage_of, vector_of
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.taking_back import doubled, given_back, taken_back
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.replica.unaccepted import Save, Unaccepted
-from crdtsync.core.text.diff import apply_edits
+from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.text.lineage import Lineage
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
 from crdtsync.core.text.torn import looks_torn, mended
@@ -128,8 +129,7 @@ class Ingest:
 
     def _loses(self, entry: EntryId, base: str, stood: str, saved: str) -> bool:
         """Whether a line that the save has, and the file had not before it, would not be in the text."""
-        text = self._state.documents.text(entry)
-        merged = apply_edits(text, rebase(base, saved, text, older=True))
+        merged = apply_edits(self._state.documents.text(entry), self._carried(entry, base, saved, older=True))
         lacking = set(saved.splitlines()).difference(stood.splitlines(), merged.splitlines())
         return any(map(str.strip, lacking))
 
@@ -137,8 +137,7 @@ class Ingest:
         state = self._state
         documents = state.documents
         before = documents.text(entry)
-        edits = rebase(base, saved, before, older=older)
-        update = documents.edit(entry, edits, now)
+        update = documents.edit(entry, self._carried(entry, base, saved, older=older), now)
         if not update:
             return
         state.session.push(DocumentId(entry), update)
@@ -146,6 +145,15 @@ class Ingest:
         save = None if base == before else Save(base, saved, older)
         state.unaccepted.add(entry, Unaccepted(before, after, update, update, save=save))
         state.replan([entry])
+
+    def _carried(self, entry: EntryId, base: str, saved: str, *, older: bool) -> tuple[Edit, ...]:
+        """What was saved, as edits of what the text is by now."""
+        documents = self._state.documents
+
+        def lineage() -> Lineage | None:
+            return lineage_of(documents.log(entry), base)
+
+        return rebase(base, saved, documents.text(entry), older=older, lineage=lineage)
 
     def take_back_doubled(self, entry: EntryId, now: float) -> None:
         """Others made a change before ours was placed: where both are the same change, ours goes.

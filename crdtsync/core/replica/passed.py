@@ -13,6 +13,8 @@ from typing import Final
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.base import keeps_insertions
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.lineage import Lineage
+from crdtsync.core.text.offsets import utf8_length
 from crdtsync.core.text.rebase import includes
 from crdtsync.core.text.slices import sliced
 from crdtsync.core.text.statevector import covers
@@ -103,6 +105,24 @@ def _begun(alone: Iterable[Moment], base: str, saved: str) -> Moment | None:
 def was_text(log: Iterable[bytes], digest: Digest) -> bool:
     """Whether that is what the text was once, as far as the log tells."""
     return any(digest_of_text(moment.text) == digest for _, moment in _moments(log))
+
+
+def lineage_of(log: Sequence[bytes], base: str) -> Lineage | None:
+    """What the operations made of that text since the document last was it; None if the log does not tell."""
+    document, size_utf8 = TextDocument(0), utf8_length(base)
+    state: bytes | None = None
+    for update in log:
+        try:
+            document.apply_update(update)
+        except MalformedUpdate:
+            continue  # as it is left out of the document
+        if document.size_utf8 == size_utf8 and document.text == base:
+            state = document.encode_state()
+    if state is None:
+        return None
+    stood = TextDocument(0, [state])
+    edits = stood.apply_telling(document.diff_update(stood.state_vector))
+    return None if edits is None else Lineage(base, edits)
 
 
 def vector_of(log: Iterable[bytes], digest: Digest) -> bytes:

@@ -106,6 +106,12 @@ class TextDocument:
         return self._text
 
     @property
+    def size_utf8(self) -> int:
+        """Of ``text``, if the root type holds nothing else; does not read it."""
+        self._catch_up()
+        return len(self._content)
+
+    @property
     def state_vector(self) -> bytes:
         """What the document holds; the same bytes for the same state. What waits does not count."""
         return statevector.encode(self._buffer.known)

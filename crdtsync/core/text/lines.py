@@ -12,14 +12,17 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Final, TypeAlias
 
-from crdtsync.core.text.align import Budget, align
+from crdtsync.core.text.align import Budget, Run, align
 from crdtsync.core.text.combine import Place, combine, met, moved, touching_joined
 from crdtsync.core.text.diff import Edit, apply_edits, diff, only_adds, taken_out
 from crdtsync.core.text.interleave import joined_insertions
 from crdtsync.core.text.joining import Version, with_joined
+from crdtsync.core.text.lineage import Lineage
 from crdtsync.core.text.standing import stand_in
 from crdtsync.core.text.words import telling_chars, words
 
+_LIVING_CHARS: Final = 3
+"""Nor do so many stand, unchanged, in what others put in the place of a line."""
 _PARAGRAPH_CHARS: Final = 80
 """Where more visible characters of a line are left than that, it is not put twice for two words."""
 _TELLING_CHARS: Final = 8
@@ -51,10 +54,10 @@ def merge_lines(
     if not was or not all(lines[-1].endswith("\n") for lines in (was, mine, yours) if lines):
         return None
     our_versions = _versions(was, mine, known, budget)
-    their_versions = _versions(was, yours, known, budget)
+    their_versions = _versions(was, yours, known, budget, theirs=True)
     if our_versions is None or their_versions is None:
         return None
-    was, our_versions, their_versions = with_joined(was, our_versions, their_versions)
+    was, our_versions, their_versions = with_joined(was, our_versions, their_versions, known.living)
     if _moved(was, our_versions, their_versions, known):
         return None
     edits: list[Edit] = []
@@ -144,10 +147,48 @@ def _inserted(ours: str, theirs: str) -> Sequence[Edit]:
 
 
 class Known:
-    """The whole texts of which the lines that are merged are a part; read when first asked."""
+    """The whole texts of which the lines that are merged are a part; read when first asked.
 
-    def __init__(self, base: str, ours: str, theirs: str) -> None:
+    ``lineage``: what the operations tell of theirs, if they do.
+    """
+
+    def __init__(
+        self, base: str, ours: str, theirs: str, lineage: Callable[[], Lineage | None] = lambda: None
+    ) -> None:
         self._base, self._ours, self._theirs = base, ours, theirs
+        self._asked_lineage = lineage
+
+    def living(self, line: str, version: str) -> Sequence[Run]:
+        """Which characters of the line, by the operations, stand in a line of theirs, and where; ascending.
+
+        None at all, if none is of a word that no text has twice: a tool that puts another line in the place
+        of one leaves the words that both have.
+        """
+        runs = () if self._lineage is None else self._lineage.runs(line, version)
+        return runs if any(self._left(line, runs)) else ()
+
+    def lives_in(self, line: str, version: str) -> int:
+        """How much those words tell that no text has twice and that live on as a whole, where something was
+        erased and nothing put in its place; 0 if that is too little to come by chance."""
+        if self._lineage is None or self._lineage.is_replaced(line):
+            return 0
+        there = [word for word, left in self._left(line, self.living(line, version)) if left == len(word)]
+        return sum(map(self._weight, there)) if telling_chars(there) >= _LIVING_CHARS else 0
+
+    def _left(self, line: str, runs: Sequence[Run]) -> Iterator[tuple[str, int]]:
+        """The words of the line that no text has twice, and how many characters of each are in the runs."""
+        left = {at for start, _, length in runs for at in range(start, start + length)}
+        at = 0
+        for word in words(line) if left else ():
+            end = at + len(word)
+            count = len(left.intersection(range(at, end)))
+            if count and word[0].isalnum() and self._most[word] == 1:
+                yield word, count
+            at = end
+
+    @cached_property
+    def _lineage(self) -> Lineage | None:
+        return self._asked_lineage()
 
     @cached_property
     def words(self) -> Set[str]:
@@ -206,14 +247,16 @@ def _telling(line: str) -> Iterator[str]:
     return (word for word in words(line) if word[0].isalnum())
 
 
-def _versions(was: Sequence[str], now: Sequence[str], known: Known, budget: Budget) -> list[Version] | None:
-    """What became of each line, and of the end."""
+def _versions(
+    was: Sequence[str], now: Sequence[str], known: Known, budget: Budget, *, theirs: bool = False
+) -> list[Version] | None:
+    """What became of each line, and of the end; of ``theirs`` the operations tell more than the texts."""
     pairs: list[tuple[int, int]] = []
     i = j = 0
     for start, now_start, length in [*align(was, now, budget), (len(was), len(now), 0)]:
         if (start - i) * (now_start - j) > _PAIRED_MAX_CELLS:
             return None
-        pairs += ((i + a, j + b) for a, b in _paired(was[i:start], now[j:now_start], known))
+        pairs += ((i + a, j + b) for a, b in _paired(was[i:start], now[j:now_start], known, theirs))
         pairs += ((start + k, now_start + k) for k in range(length))
         i, j = start + length, now_start + length
     versions: list[Version] = []
@@ -227,7 +270,7 @@ def _versions(was: Sequence[str], now: Sequence[str], known: Known, budget: Budg
     return versions
 
 
-def _paired(was: Sequence[str], now: Sequence[str], known: Known) -> list[tuple[int, int]]:
+def _paired(was: Sequence[str], now: Sequence[str], known: Known, theirs: bool) -> list[tuple[int, int]]:
     """Which line is a version of which: ascending, as much alike in all as possible."""
     if not was or not now:
         return []
@@ -240,6 +283,7 @@ def _paired(was: Sequence[str], now: Sequence[str], known: Known) -> list[tuple[
             or _goes_on(line, version)
             or (few and _shared(one, other) >= _TELLING_CHARS * _UNIQUE and known.begin_alike(line, version))
             or (few and 8 * _shared(one, other) >= sum(one.values()) > 0 and _typed_in(line, version, known))
+            or (few and theirs and known.lives_in(line, version))
             for version, other in zip(now, new, strict=True)
         ]
         for line, one in zip(was, old, strict=True)

@@ -15,6 +15,7 @@ from crdtsync.core.text.combine import Place, combine, moved, touching_joined
 from crdtsync.core.text.diff import Edit, apply_edits, by_lines, diff, slid
 from crdtsync.core.text.endings import end_undone, ended, is_ended
 from crdtsync.core.text.interleave import interleave, joined_insertions
+from crdtsync.core.text.lineage import Lineage
 from crdtsync.core.text.lines import Known, has_new_lines, merge_lines
 from crdtsync.core.text.meeting import told_alike
 from crdtsync.core.text.shared import with_shared_lines
@@ -30,7 +31,14 @@ _TELLING_LINE_CHARS: Final = 3
 _Cut: TypeAlias = Callable[[str], list[str]]
 
 
-def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[Edit, ...]:
+def rebase(
+    base: str,
+    ours: str,
+    theirs: str,
+    *,
+    older: bool = False,
+    lineage: Callable[[], Lineage | None] = lambda: None,
+) -> tuple[Edit, ...]:
     """The edits of ``theirs`` that bring in what we changed from ``base`` to ``ours``: ascending, apart.
 
     - Changes of different places are both kept, character by character.
@@ -41,18 +49,21 @@ def rebase(base: str, ours: str, theirs: str, *, older: bool = False) -> tuple[E
       both texts are kept, theirs first.
 
     ``older``: the base may be older than the text that both really go back to, since that is not known.
+    ``lineage``: what the operations made of the base; asked where the texts do not tell.
     """
     if ours in (base, theirs):
         return ()
     if theirs == base:
         return diff(base, ours)
     if all(map(is_ended, (base, ours, theirs))):
-        return _of_whole_lines(base, ours, theirs, older)
+        return _of_whole_lines(base, ours, theirs, older, lineage)
     was, mine, yours = ended(base, ours, theirs)
-    return end_undone(base, ours, theirs, _of_whole_lines(was, mine, yours, older))
+    return end_undone(base, ours, theirs, _of_whole_lines(was, mine, yours, older, lineage))
 
 
-def _of_whole_lines(base: str, ours: str, theirs: str, older: bool) -> tuple[Edit, ...]:
+def _of_whole_lines(
+    base: str, ours: str, theirs: str, older: bool, lineage: Callable[[], Lineage | None]
+) -> tuple[Edit, ...]:
     """The same, where each text is empty or ends with the end of a line."""
     if ours in (base, theirs):
         return ()
@@ -66,11 +77,11 @@ def _of_whole_lines(base: str, ours: str, theirs: str, older: bool) -> tuple[Edi
     apart, made = breaks_apart(base, our_edits, their_edits)
     if apart:
         more = apply_edits(theirs, made)
-        rest = _of_whole_lines(apply_edits(base, apart), ours, more, older)
+        rest = _of_whole_lines(apply_edits(base, apart), ours, more, older, lineage)
         return diff(theirs, apply_edits(more, rest))
     apart, made = breaks_apart(base, their_edits, our_edits)
     if apart:
-        return _of_whole_lines(apply_edits(base, apart), apply_edits(ours, made), theirs, older)
+        return _of_whole_lines(apply_edits(base, apart), apply_edits(ours, made), theirs, older, lineage)
     by_them = set(their_edits)
     common = [edit for edit in our_edits if edit in by_them]
     if common:
@@ -88,9 +99,8 @@ def _of_whole_lines(base: str, ours: str, theirs: str, older: bool) -> tuple[Edi
             return start, edit.end
         return start, base.find("\n", edit.end) + 1 or len(base)
 
-    return tuple(
-        combine(base, our_edits, their_edits, _Places(Known(base, ours, theirs), older).in_lines, lines)
-    )
+    places = _Places(Known(base, ours, theirs, lineage), older)
+    return tuple(combine(base, our_edits, their_edits, places.in_lines, lines))
 
 
 def includes(base: str, less: str, more: str) -> bool:

@@ -1,0 +1,162 @@
+"""What the operations tell of lines of which three texts do not show whether they are still there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from random import Random
+
+import pytest
+
+from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.lineage import Lineage
+from crdtsync.core.text.rebase import rebase
+
+FRUIT = "red apples are ripe\ngreen pears are hard\nblue plums are sweet\n"
+CHECKED = FRUIT.replace("\n", " indeed\n")
+
+
+def edits_of(base: str, *changes: tuple[str, str]) -> list[Edit]:
+    """Each old text, from where the last one ended, becomes the new one."""
+    edits: list[Edit] = []
+    end = 0
+    for old, new in changes:
+        start = base.index(old, end)
+        end = start + len(old)
+        edits.append(Edit(start, end, new))
+    return edits
+
+
+def both_ways(base: str, ours: str, edits: list[Edit]) -> tuple[str, str]:
+    """What a save becomes where others made these edits, and what if nobody knew which they were."""
+    theirs, lineage = apply_edits(base, edits), Lineage(base, edits)
+    told = rebase(base, ours, theirs, lineage=lambda: lineage)
+    return apply_edits(theirs, told), apply_edits(theirs, rebase(base, ours, theirs))
+
+
+def test_it_tells_which_characters_of_a_line_stand_in_which_and_where() -> None:
+    base = "first line\nsecond line\nthird\nfourth"
+    lineage = Lineage(base, edits_of(base, (" line\nsecond", "&"), ("fourth", "my fourth!")))
+    assert lineage.runs("first line\n", "first& line\n") == [(0, 0, 5)]
+    assert lineage.runs("second line\n", "first& line\n") == [(6, 6, 5)]
+    assert lineage.runs("fourth", "my fourth!") == ()
+    assert lineage.runs("third\n", "third\n") == (), "it stands as it stood"
+    assert lineage.is_replaced("first line")
+    assert not lineage.is_replaced("third")
+
+
+@pytest.mark.parametrize(
+    ("ours", "changes", "result"),
+    [
+        pytest.param(
+            CHECKED,
+            [("green", "no green"), ("s are hard\nblue p", "")],
+            "red apples are ripe indeed\nno green pears are hard indeed\nlums are sweet indeed\n",
+            id="typed before two that are one",
+        ),
+        pytest.param(
+            CHECKED,
+            [("ples are ripe\ngr", ""), ("rs are hard\nblue p", "")],
+            "red apples are ripe indeed\neen pears are hard indeed\nlums are sweet indeed\n",
+            id="three that are one",
+        ),
+        pytest.param(
+            CHECKED,
+            [("es are ripe\ngreen ", ""), ("blue", "and a line\nblue")],
+            "red apples are ripe indeed\npears are hard indeed\nand a line\nblue plums are sweet indeed\n",
+            id="a line after two that are one",
+        ),
+        pytest.param(
+            FRUIT.replace("red apples are ripe\n", "").replace("hard", "hard, too"),
+            [("s are ripe\ngreen p", "")],
+            "ears are hard, too\nblue plums are sweet\n",
+            id="one of two that are one is deleted",
+        ),
+    ],
+)
+def test_who_writes_in_lines_of_which_others_left_something_in_one_finds_each_once(
+    ours: str, changes: list[tuple[str, str]], result: str
+) -> None:
+    told, untold = both_ways(FRUIT, ours, edits_of(FRUIT, *changes))
+    assert told == result
+    assert untold != result, "the texts alone tell less"
+
+
+KIWIS = "the kiwis, some plums and all other fruit of our summers\nbread\n"
+SAID = KIWIS.replace("summers", "summers, we say")
+
+
+def test_a_line_of_which_a_word_is_left_goes_on_unless_something_else_was_put_in_its_place() -> None:
+    rest = (", some plums and all other fruit of our summers", "")
+    told, untold = both_ways(KIWIS, SAID, edits_of(KIWIS, ("", "Now we eat "), rest))
+    assert told == "Now we eat the kiwis, we say\nbread\n"
+    assert untold == f"Now we eat the kiwis\n{SAID}"
+    told, _ = both_ways(KIWIS, SAID, edits_of(KIWIS, ("the", "Now we eat the"), rest))
+    assert told == untold
+
+
+def test_what_is_put_where_two_lines_met_makes_it_another_line() -> None:
+    base = "one = alpha()\ntwo = beta()\n"
+    theirs = edits_of(base, ("one =", "return"), ("\ntwo =", " +"))
+    told, _ = both_ways(base, base.replace(")", ")  # checked"), theirs)
+    assert "return alpha() + beta()" in told
+
+
+def test_what_others_typed_and_what_was_saved_meanwhile_stand_once() -> None:
+    told_twice, untold_twice = [], []
+    for seed in range(200):
+        rng = Random(seed)
+        marks = map(chr, count(0x20000))  # each a word, and nothing less
+        base = "".join(f"{sentence(rng, next(marks))}\n" for _ in range(rng.randint(1, 5)))
+        document = TextDocument(1)
+        document.edit([Edit(0, 0, base)])
+        stood = TextDocument(2, [document.encode_state()])
+        for _ in range(rng.randint(1, 3)):
+            type_into(document, rng, next(marks))
+        least = rng.choice((0.0, 0.5))  # every second program marks each line
+        ours = "".join(saved(line, least + rng.random() / 2, rng, marks) for line in base.splitlines())
+        theirs = document.text
+        edits = stood.apply_telling(document.diff_update(stood.state_vector))
+        assert edits is not None
+        told, untold = both_ways(base, ours, [*edits])
+        kept = set(marked(ours + theirs)) - set(marked(base))
+        kept |= set(marked(base)) & set(marked(ours)) & set(marked(theirs))
+        assert kept <= set(told), seed
+        told_twice += [seed] * (len(set(marked(told))) < len(marked(told)))
+        untold_twice += [seed] * (len(set(marked(untold))) < len(marked(untold)))
+    assert 5 * len(told_twice) < len(untold_twice), (told_twice, untold_twice)
+
+
+def sentence(rng: Random, mark: str) -> str:
+    if rng.random() < 0.5:
+        return f"line {rng.randrange(1 << 16):04x} {mark} {rng.randrange(1 << 16):04x} of text"
+    told = rng.choices(("alpha", "beta", "gamma", "delta", "return", "value", "index", "count"), k=5)
+    return " ".join([*told[:2], mark, *told[2:]])
+
+
+def type_into(document: TextDocument, rng: Random, mark: str) -> None:
+    """Erase something, be it ends of lines, type within a line, or a line of its own."""
+    text = document.text
+    at = rng.randrange(len(text) + 1)
+    how = rng.random()
+    if how < 0.6:
+        document.edit([Edit(at, min(len(text), at + rng.choice((10, 25, 40))), "")])
+    elif how < 0.8:
+        document.edit([Edit(at, at, mark)])
+    else:
+        at = text.rfind("\n", 0, at) + 1
+        document.edit([Edit(at, at, f"{sentence(rng, mark)}\n")])
+
+
+def saved(line: str, how: float, rng: Random, marks: Iterator[str]) -> str:
+    """What a program makes of a line: it is deleted, left, gone on with, or something is put after it."""
+    if how < 0.05:
+        return ""
+    if how < 0.5:
+        return f"{line}\n" if how < 0.3 else f"{line}\n{sentence(rng, next(marks))}\n"
+    return f"{line} [checked {next(marks)}]\n"
+
+
+def marked(text: str) -> list[str]:
+    return [character for character in text if ord(character) >= 0x20000]
