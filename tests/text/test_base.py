@@ -212,6 +212,15 @@ def test_a_save_that_has_a_line_of_the_latest_text_alone_was_made_from_that(save
     assert has_line_of(saved, "one\nsome words that are new here\n", "one\n") is has
 
 
+def test_a_line_like_one_that_came_since_shows_nothing_where_it_stands_elsewhere() -> None:
+    """Ann and Bob each sign a paragraph of a text, which Ann's editor had loaded without what Bob did."""
+    first, second = (f"paragraph {name} of the text, which goes on for a while\n" for name in ("one", "two"))
+    bob, ann = (f"reviewed in June by {name}\n" for name in ("Bob", "Ann"))
+    current = first + bob + second + "an end that came since\n"
+    assert choose_base(first + second + ann, current, [first + second]) == 0
+    assert choose_base(first + ann + second, current, [first + second]) is None
+
+
 @pytest.mark.parametrize(
     ("saved", "has"),
     [

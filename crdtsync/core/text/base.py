@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
-from typing import Final
+from typing import Final, TypeAlias
 
 from crdtsync.core.text.diff import Edit, apply_edits, diff, size_of
 from crdtsync.core.text.rebase import rebase
@@ -39,6 +39,9 @@ _TELLING_LINE_CHARS: Final = 3
 """Of a line that is equal as a whole, this many will do."""
 _AROUND: Final = 32
 """Half of the characters around an insertion must be there for its absence to mean something."""
+
+_Place: TypeAlias = tuple[int, str | None]
+"""Above or below a line, which line stands next there that all have; None: the text begins or ends."""
 
 
 def choose_base(saved: str, current: str, older: Sequence[str], *, merged: str | None = None) -> int | None:
@@ -112,24 +115,42 @@ def has_all_lines_of(saved: str, current: str, version: str) -> bool:
 
 
 def _new_lines(saved: str, current: str, version: str) -> Iterator[tuple[int, bool]]:
-    """Of each line of ``current`` that ``version`` lacks: how much is new, and whether the save has it."""
+    """Of each line of ``current`` that ``version`` lacks: how much is new, and whether the save has it: as it
+    is, or most of it at its place. Elsewhere that may as well be another line that is like it."""
     known = set(words(version))
     known_lines, saved_lines = set(version.splitlines()), set(saved.splitlines())
-    there: dict[str, list[set[str]]] = defaultdict(list)  # by each new word, for most lines have others
-    for line in saved_lines - known_lines:
+    anchors = known_lines & saved_lines & set(current.splitlines())
+    places = _places(current, known_lines, anchors)
+    there: dict[str, list[tuple[set[str], set[_Place]]]] = defaultdict(list)
+    """By each new word, for most lines have others."""
+    for line, at in _places(saved, known_lines, anchors).items():
         for word in (written := set(words(line)) - known):
-            there[word].append(written)
-    new_lines = set(current.splitlines()) - known_lines
-    most = Counter() if new_lines.isdisjoint(saved_lines) else _most_often(known_lines)
-    for line in new_lines:
+            there[word].append((written, at))
+    most = Counter() if places.keys().isdisjoint(saved_lines) else _most_often(known_lines)
+    for line, place in places.items():
         if line in saved_lines:
             if telling_chars((_seen(line) - most).elements()) >= _TELLING_LINE_CHARS:
                 yield _TELLING_CHARS, True
         elif new := _seen(line).keys() - known:
+            like = (each for word in new for each in there.get(word, ()))
             yield (
                 telling_chars(new),
-                any(_are_among(new, each) for word in new for each in there.get(word, ())),
+                any(not place.isdisjoint(at) and _are_among(new, written) for written, at in like),
             )
+
+
+def _places(text: str, known: Set[str], anchors: Set[str]) -> dict[str, set[_Place]]:
+    """The lines of the text that are not ``known``, each with the anchors next above and below it."""
+    found: dict[str, set[_Place]] = {}
+    lines = text.splitlines()
+    for side, ordered in enumerate((lines, reversed(lines))):
+        anchor = None
+        for line in ordered:
+            if line in anchors:
+                anchor = line
+            elif line not in known:
+                found.setdefault(line, set()).add((side, anchor))
+    return found
 
 
 def keeps_insertions(saved: str, later: str, older: str) -> bool:
