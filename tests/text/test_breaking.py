@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crdtsync.core.text.breaking import breaks_apart, with_breaks
+from crdtsync.core.text.breaking import breaks_apart, common_breaks
 from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.text.rebase import rebase
 
@@ -41,7 +41,7 @@ def test_a_line_that_both_broke_at_one_place_stands_once_also_where_one_rewrote_
 )
 def test_breaks_of_both_within_a_line_are_told(ours: Edit, theirs: Edit, broken: str | None) -> None:
     base = "alpha beta gamma\n"
-    assert with_breaks(base, [ours], [theirs]) == (broken or base)
+    assert apply_edits(base, common_breaks(base, [ours], [theirs])) == (broken or base)
 
 
 def test_a_line_that_both_broke_stands_once_also_where_one_formatted_both_parts() -> None:

@@ -30,14 +30,14 @@ def edits_of(base: str, *changes: tuple[str, str]) -> list[Edit]:
 
 def both_ways(base: str, ours: str, edits: list[Edit]) -> tuple[str, str]:
     """What a save becomes where others made these edits, and what if nobody knew which they were."""
-    theirs, lineage = apply_edits(base, edits), Lineage(base, edits)
+    theirs, lineage = apply_edits(base, edits), Lineage.of(base, edits)
     told = rebase(base, ours, theirs, lineage=lambda: lineage)
     return apply_edits(theirs, told), apply_edits(theirs, rebase(base, ours, theirs))
 
 
 def test_it_tells_which_characters_of_a_line_stand_in_which_and_where() -> None:
     base = "first line\nsecond line\nthird\nfourth"
-    lineage = Lineage(base, edits_of(base, (" line\nsecond", "&"), ("fourth", "my fourth!")))
+    lineage = Lineage.of(base, edits_of(base, (" line\nsecond", "&"), ("fourth", "my fourth!")))
     assert lineage.runs("first line\n", "first& line\n") == [(0, 0, 5)]
     assert lineage.runs("second line\n", "first& line\n") == [(6, 6, 5)]
     assert lineage.runs("fourth", "my fourth!") == ()
@@ -66,6 +66,12 @@ def test_it_tells_which_characters_of_a_line_stand_in_which_and_where() -> None:
             [("es are ripe\ngreen ", ""), ("blue", "and a line\nblue")],
             "red apples are ripe indeed\npears are hard indeed\nand a line\nblue plums are sweet indeed\n",
             id="a line after two that are one",
+        ),
+        pytest.param(
+            CHECKED,
+            [("green ", ""), (" are hard\n", ""), (" plums", " plums\n")],
+            "red apples are ripe indeed\npears are hard indeed\nblue plums\n are sweet indeed\n",
+            id="a word at the beginning of a line that is broken",
         ),
         pytest.param(
             FRUIT.replace("red apples are ripe\n", "").replace("hard", "hard, too"),

@@ -122,7 +122,7 @@ def lineage_of(log: Sequence[bytes], base: str) -> Lineage | None:
         return None
     stood = TextDocument(0, [state])
     edits = stood.apply_telling(document.diff_update(stood.state_vector))
-    return None if edits is None else Lineage(base, edits)
+    return None if edits is None else Lineage.of(base, edits)
 
 
 def vector_of(log: Iterable[bytes], digest: Digest) -> bytes:

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from crdtsync.core.text.align import common_prefix, common_suffix
-from crdtsync.core.text.diff import Edit, apply_edits, taken_out
+from crdtsync.core.text.diff import Edit, taken_out
 from crdtsync.core.text.words import begins_with
 
 
-def with_breaks(base: str, ours: Sequence[Edit], theirs: Sequence[Edit]) -> str:
-    """The base, with the ends of lines in it that both sides inserted at the same place within a line.
+def common_breaks(base: str, ours: Sequence[Edit], theirs: Sequence[Edit]) -> list[Edit]:
+    """The ends of lines that both sides inserted at the same place within a line, as edits of the base.
 
     With them goes what both wrote before them: both broke the line there, whatever became of its parts.
     """
@@ -32,7 +32,7 @@ def with_breaks(base: str, ours: Sequence[Edit], theirs: Sequence[Edit]) -> str:
         shorter, longer = sorted((mine.text[:our_end], their_edits[mine.start].text[:their_end]), key=len)
         if begins_with(longer, shorter):
             breaks.append(Edit(mine.start, mine.start, f"{shorter}\n"))
-    return apply_edits(base, breaks) if breaks else base
+    return breaks
 
 
 def breaks_apart(base: str, ours: Sequence[Edit], theirs: Sequence[Edit]) -> tuple[list[Edit], list[Edit]]:

@@ -7,36 +7,39 @@ still that line, or another one. What follows for a merge is left to ``lines`` a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import cached_property
 
 from crdtsync.core.text.align import Run
 from crdtsync.core.text.diff import Edit, apply_edits
 
 
 class Lineage:
-    """By lines, which are told by their texts; of those that stand as they stood it knows nothing.
+    """By lines, which are told by their texts; of those that stand as they stood it knows nothing."""
 
-    ``edits`` are what the operations made of ``base``, not what a comparison of texts found.
-    """
+    def __init__(self, base: str, theirs: str, left: Sequence[Run], replaced: Set[str]) -> None:
+        self._base, self._theirs = base, theirs
+        self._left = left
+        self._replaced = replaced
 
-    def __init__(self, base: str, edits: Iterable[Edit]) -> None:
-        self._runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
-        self._replaced: set[str] = set()
-        edits = tuple(edits)
-        theirs = apply_edits(base, edits)
-        for edit in edits:
-            if edit.text.strip() and not base[edit.start : edit.end].isspace() and edit.start < edit.end:
-                for position in (edit.start, edit.end):
-                    at, end = _line(base, position)
-                    self._replaced.add(base[at:end])
-        for start, now_start, length in _left(base, edits):
-            first = base.find("\n", start, start + length)
-            last = base.rfind("\n", start, start + length) + 1
-            if first < 0:
-                self._note(base, theirs, start, now_start, length)
-            else:  # what lies between is whole lines
-                self._note(base, theirs, start, now_start, first - start)
-                self._note(base, theirs, last, now_start + last - start, start + length - last)
+    @classmethod
+    def of(cls, base: str, edits: Sequence[Edit]) -> Lineage:
+        """``edits`` are what the operations made of ``base``, not what a comparison of texts found."""
+        replaced = {
+            line
+            for edit in edits
+            if edit.text.strip() and base[edit.start : edit.end].strip()
+            for line in (_line(base, edit.start), _line(base, edit.end))
+        }
+        return cls(base, apply_edits(base, edits), [*_left_by(edits, len(base))], replaced)
+
+    def edited(self, base: Sequence[Edit], theirs: Sequence[Edit] = ()) -> Lineage:
+        """The same of texts in which these edits were made."""
+        left = [*_met(_left_by(base, len(self._base)), self._left)]
+        found = ((now, at, length) for at, now, length in left)
+        left = [*_met(found, _left_by(theirs, len(self._theirs)))]
+        texts = apply_edits(self._base, base), apply_edits(self._theirs, theirs)
+        return Lineage(*texts, left, self._replaced)
 
     def runs(self, line: str, version: str) -> Sequence[Run]:
         """Where in the line, and where in the version, characters of the line stand; empty if none does."""
@@ -46,30 +49,56 @@ class Lineage:
         """Whether in a part of the line something else was put in the place of what stood there."""
         return _unended(line) in self._replaced
 
-    def _note(self, base: str, theirs: str, start: int, now_start: int, length: int) -> None:
-        if not length:
-            return
-        at, end = _line(base, start)
-        now_at, now_end = _line(theirs, now_start)
-        self._runs[base[at:end], theirs[now_at:now_end]].append((start - at, now_start - now_at, length))
+    @cached_property
+    def _runs(self) -> Mapping[tuple[str, str], Sequence[Run]]:
+        runs = defaultdict(list)
+        for at, now, length in self._left:
+            end = at + length
+            first, last = self._base.find("\n", at, end), self._base.rfind("\n", at, end) + 1
+            ends = [(at, end)] if first < 0 else [(at, first), (last, end)]  # between them are whole lines
+            for start, stop in ends:
+                if start < stop:
+                    there = now + start - at
+                    lines = _line(self._base, start), _line(self._theirs, there)
+                    begin = start - _start(self._base, start), there - _start(self._theirs, there)
+                    runs[lines].append((*begin, stop - start))
+        return runs
 
 
-def _left(base: str, edits: Iterable[Edit]) -> Iterable[Run]:
-    """What the edits leave of the text, and where it stands then."""
+def _left_by(edits: Iterable[Edit], length: int) -> Iterator[Run]:
+    """What edits leave of a text, and where it stands then."""
     at = now = 0
     for edit in edits:
         if at < edit.start:
             yield at, now, edit.start - at
         now += edit.start - at + len(edit.text)
         at = edit.end
-    if at < len(base):
-        yield at, now, len(base) - at
+    if at < length:
+        yield at, now, length - at
 
 
-def _line(text: str, position: int) -> tuple[int, int]:
-    """From where to where the line reaches, without its end."""
+def _met(some: Iterable[Run], others: Iterable[Run]) -> Iterator[Run]:
+    """From where some lead to where others lead from the same place; all are ascending."""
+    rest = iter(others)
+    other = next(rest, None)
+    for at, now, length in some:
+        while other is not None and other[0] < at + length:
+            start, end = max(at, other[0]), min(at + length, other[0] + other[2])
+            if start < end:
+                yield now + start - at, other[1] + start - other[0], end - start
+            if other[0] + other[2] > at + length:
+                break
+            other = next(rest, None)
+
+
+def _start(text: str, position: int) -> int:
+    return text.rfind("\n", 0, position) + 1
+
+
+def _line(text: str, position: int) -> str:
+    """The line there, without its end."""
     end = text.find("\n", position)
-    return text.rfind("\n", 0, position) + 1, len(text) if end < 0 else end
+    return text[_start(text, position) : len(text) if end < 0 else end]
 
 
 def _unended(line: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from crdtsync.core.text.align import Budget, Run, align
-from crdtsync.core.text.breaking import breaks_apart, with_breaks
+from crdtsync.core.text.breaking import breaks_apart, common_breaks
 from crdtsync.core.text.combine import Place, combine, moved, touching_joined
 from crdtsync.core.text.diff import Edit, apply_edits, by_lines, diff, slid
 from crdtsync.core.text.endings import end_undone, ended, is_ended
@@ -28,6 +28,7 @@ _TELLING_CHARS: Final = 8
 _TELLING_LINE_CHARS: Final = 3
 """... nor do whole lines of at least this many."""
 
+_Asked: TypeAlias = Callable[[], Lineage | None]
 _Cut: TypeAlias = Callable[[str], list[str]]
 
 
@@ -37,7 +38,7 @@ def rebase(
     theirs: str,
     *,
     older: bool = False,
-    lineage: Callable[[], Lineage | None] = lambda: None,
+    lineage: _Asked = lambda: None,
 ) -> tuple[Edit, ...]:
     """The edits of ``theirs`` that bring in what we changed from ``base`` to ``ours``: ascending, apart.
 
@@ -61,9 +62,7 @@ def rebase(
     return end_undone(base, ours, theirs, _of_whole_lines(was, mine, yours, older, lineage))
 
 
-def _of_whole_lines(
-    base: str, ours: str, theirs: str, older: bool, lineage: Callable[[], Lineage | None]
-) -> tuple[Edit, ...]:
+def _of_whole_lines(base: str, ours: str, theirs: str, older: bool, lineage: _Asked) -> tuple[Edit, ...]:
     """The same, where each text is empty or ends with the end of a line."""
     if ours in (base, theirs):
         return ()
@@ -71,24 +70,26 @@ def _of_whole_lines(
     if theirs == base:
         return our_edits
     their_edits = diff(base, theirs)
-    broken = with_breaks(base, our_edits, their_edits)
-    if broken != base:
-        base, our_edits, their_edits = broken, diff(broken, ours), diff(broken, theirs)
+    breaks = common_breaks(base, our_edits, their_edits)
+    if breaks:
+        base, lineage = apply_edits(base, breaks), _edited(lineage, breaks)
+        our_edits, their_edits = diff(base, ours), diff(base, theirs)
     apart, made = breaks_apart(base, our_edits, their_edits)
     if apart:
         more = apply_edits(theirs, made)
-        rest = _of_whole_lines(apply_edits(base, apart), ours, more, older, lineage)
+        rest = _of_whole_lines(apply_edits(base, apart), ours, more, older, _edited(lineage, apart, made))
         return diff(theirs, apply_edits(more, rest))
     apart, made = breaks_apart(base, their_edits, our_edits)
     if apart:
-        return _of_whole_lines(apply_edits(base, apart), apply_edits(ours, made), theirs, older, lineage)
+        broken = _edited(lineage, apart)
+        return _of_whole_lines(apply_edits(base, apart), apply_edits(ours, made), theirs, older, broken)
     by_them = set(their_edits)
     common = [edit for edit in our_edits if edit in by_them]
     if common:
         # What both made is past for what else they did.
         our_edits = _after(common, our_edits)
         their_edits = _after(common, their_edits)
-        base = apply_edits(base, common)
+        base, lineage = apply_edits(base, common), _edited(lineage, common)
 
     def lines(edit: Edit) -> tuple[int, int]:
         start = base.rfind("\n", 0, edit.start) + 1
@@ -101,6 +102,16 @@ def _of_whole_lines(
 
     places = _Places(Known(base, ours, theirs, lineage), older)
     return tuple(combine(base, our_edits, their_edits, places.in_lines, lines))
+
+
+def _edited(lineage: _Asked, base: Sequence[Edit], theirs: Sequence[Edit] = ()) -> _Asked:
+    """The lineage of texts in which these edits were made."""
+
+    def asked() -> Lineage | None:
+        found = lineage()
+        return None if found is None else found.edited(base, theirs)
+
+    return asked
 
 
 def includes(base: str, less: str, more: str) -> bool:
