@@ -18,13 +18,17 @@ T = TypeVar("T")
 
 
 class VirtualThreads:
-    """A pool of ``count`` threads. ``delay_s`` tells how long it takes to begin, and to tell of an end."""
+    """A pool of ``count`` threads. ``delay_s`` tells how long it takes to begin, and to tell of an end.
+
+    What one thread does one after another it tells of in that order.
+    """
 
     def __init__(self, clock: Clock, count: int, delay_s: Callable[[], float]) -> None:
         self._clock = clock
-        self._free = count
+        self._free = [clock.now_s] * count
+        """Of each thread that has nothing to do, when it will have told of all that it has done."""
         self._delay_s = delay_s
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Callable[[float], None]] = deque()
 
     def submit(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
         """Do ``work`` in a thread, after what was asked for before; ``done`` gets what it returns, outside.
@@ -32,13 +36,14 @@ class VirtualThreads:
         A thread whose process is killed ends without a word.
         """
 
-        def body() -> None:
+        def body(told_s: float) -> None:
             try:
                 result = work()
             except Killed:
                 return
-            self._clock.after(self._delay_s(), lambda: done(result))
-            self._free += 1
+            told_s = max(told_s, self._clock.now_s + self._delay_s())
+            self._clock.after(told_s - self._clock.now_s, lambda: done(result))
+            self._free.append(told_s)
             self._begin()
 
         self._waiting.append(body)
@@ -50,9 +55,8 @@ class VirtualThreads:
 
     def _begin(self) -> None:
         if self._free and self._waiting:
-            self._free -= 1
-            body = self._waiting.popleft()
-            self._clock.after(self._delay_s(), lambda: greenlet(body).switch())
+            body, told_s = self._waiting.popleft(), self._free.pop()
+            self._clock.after(self._delay_s(), lambda: greenlet(body).switch(told_s))
 
 
 def pause(clock: Clock, duration_s: float) -> None:
