@@ -38,3 +38,25 @@ def test_what_one_look_found_is_not_asked_for_again_before_the_other_is_answered
     assert not any(map(state.looking.is_asked, half_seen))
     scene.rest()
     assert scene.read(scene.b, "a.bin") == "\0b.bin" and scene.read(scene.b, "b.bin") == "\0a.bin"
+
+
+def test_a_file_that_changed_names_and_was_rewritten_waits_for_another_look_at_where_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    for path in PATHS:
+        scene.save(scene.b, path, f"{path}\n")
+    scene.rest()
+    assert scene.a.engine is not None
+    state = scene.a.engine.state
+    entries = [state.synced.at(path) for path in PATHS]
+    monkeypatch.setattr(Observing, "hint", lambda *_: None)
+    scene.a.disk.exchange(*PATHS)
+    scene.save(scene.a, "b.bin", "a.bin\nand much more than it had held before\n")
+    state.looking.want("a.bin")
+    scene.a.handle(ev.Tick())
+    assert scene.within(1.0, lambda: state.half_seen == {"a.bin"})
+    assert state.looking.is_asked("b.bin")
+    state.looking.want("a.bin")  # since something happened to it again
+    scene.rest()
+    assert [state.synced.at(path) for path in reversed(PATHS)] == entries

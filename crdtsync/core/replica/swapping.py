@@ -66,6 +66,7 @@ class Swapping:
             for path in there:
                 self._arrived(path, came.pop(path), together)
                 del together[path]
+        self._held |= {path: each for path, each in together.items() if self._may_close(path, each, came)}
         over: dict[str, Synced] = {}
         while left := [path for path in came if not self._follows(path, came, together)]:
             for path in left:
@@ -81,9 +82,7 @@ class Swapping:
                     continue
                 if path in seen:
                     state.looking.want(source)
-                if source in state.stepping:
-                    state.postponed.add(source)  # it is looked at once the step is done
-                if state.looking.is_asked(source) or source in state.stepping:
+                if self._is_awaited(source):
                     self._held[path] = together[path]
         doubtful = [path for path, origin in came.items() if self._is_doubtful(path, origin)]
         while doubtful:
@@ -234,6 +233,23 @@ class Swapping:
                 continue
             if self._is_of(origin, there.content, synced.get(here), 0.5 if very is None else 1.0):
                 came[end] = origin
+
+    def _may_close(self, path: str, seen: Seen, came: Mapping[str, Synced]) -> bool:
+        """Whether it is the very file of another, whatever it holds by now, at whose path a look has yet to
+        tell whether they changed names."""
+        if path in came or not isinstance(seen, Present):
+            return False
+        here, very = self._state.synced.at(path), self._state.synced.with_inode(seen.fingerprint)
+        if here is None or very is None or very.entry == here or not self._owns(very):
+            return False
+        return self._is_awaited(very.path)
+
+    def _is_awaited(self, path: str) -> bool:
+        """Whether a look will tell what stands at the path, if only once a step of ours there is done."""
+        state = self._state
+        if path in state.stepping:
+            state.postponed.add(path)
+        return state.looking.is_asked(path) or path in state.stepping
 
     def _is_brought(self, path: str, seen: Seen) -> bool:
         """Whether a known file stands at a path that was not its own, also if its own has another by now.
