@@ -151,10 +151,13 @@ def test_files_that_changed_names_since_the_state_was_copied_are_not_swapped_bac
     assert scene.read(scene.a, "q.md") == text_of("p") + "added by a\n"
 
 
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("latency_s", [0.001, 0.3])
 @pytest.mark.parametrize("names", ["pq", "pqr"])
 def test_files_that_changed_names_and_were_edited_since_the_state_was_copied_are_who_the_room_says(
-    names: str,
+    names: str, latency_s: float, later: bool
 ) -> None:
+    """Of each the disk holds what the room has, or had before what others did ``later``."""
     scene = Scene()
     for name in names:
         scene.save(scene.a, f"{name}.md", text_of(name))
@@ -167,12 +170,15 @@ def test_files_that_changed_names_and_were_edited_since_the_state_was_copied_are
         scene.save(scene.a, path, (scene.read(scene.a, path) or "") + "added by a\n")
     scene.rest()
     scene.b.kill()
+    for path in scene.paths(scene.a) if later else ():
+        scene.save(scene.a, path, "later\n" + (scene.read(scene.a, path) or ""))
+    scene.wait(2.0)
     scene.b.restore_state(state)
-    scene.b.link.latency_s = 0.3  # all is looked at before the hub is heard
+    scene.b.link.latency_s = latency_s  # with the longer one all is looked at before the hub is heard
     scene.b.start()
     scene.rest()
     for path, name in zip(scene.paths(scene.a), names[1:] + names[0], strict=True):
-        assert scene.read(scene.a, path) == text_of(name) + "added by a\n"
+        assert scene.read(scene.a, path) == "later\n" * later + text_of(name) + "added by a\n"
 
 
 @pytest.mark.parametrize("saved", ["in place", "anew"])

@@ -190,7 +190,7 @@ class Materialise:
         chain, last = chain_of(state, agreed, occupant)
         astray = leads_astray(state, occupant, agreed.path)
         if last == agreed.entry and not chain & state.busy and not astray:
-            if state.looking.is_asked(agreed.path) or state.looking.is_asked(occupant.path):
+            if state.looking.is_open(agreed.path) or state.looking.is_open(occupant.path):
                 return True  # one of them may be there already; the look plans it again
             step = SwapFiles(state.take_step_number(), agreed.path, occupant.path)
             state.busy.add(occupant.entry)

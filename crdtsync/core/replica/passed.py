@@ -102,9 +102,12 @@ def _begun(alone: Iterable[Moment], base: str, saved: str) -> Moment | None:
     return having[-1] if having else None
 
 
-def was_text(log: Iterable[bytes], digest: Digest) -> bool:
-    """Whether that is what the text was once, as far as the log tells."""
-    return any(digest_of_text(moment.text) == digest for _, moment in _moments(log))
+def was_text(log: Iterable[bytes], digest: Digest, since: bytes = b"\0") -> bool:
+    """Whether that is what the text was once, at that state vector or later, as far as the log tells."""
+    return any(
+        digest_of_text(moment.text) == digest and covers(moment.state_vector, since)
+        for _, moment in _moments(log)
+    )
 
 
 def lineage_of(log: Sequence[bytes], base: str) -> Lineage | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from crdtsync.core.replica.passed import was_text
 from crdtsync.core.replica.planner import Disk
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
@@ -37,8 +38,8 @@ def arrived(state: ReplicaState, agreed: Synced, placed: Placement, seen: OnDisk
 
 def _row(state: ReplicaState, agreed: Synced, placed: Placement) -> list[tuple[Synced, str]]:
     """The file and those that it took the places of, each from the next, if the disk holds of each all that
-    the room has, where the room has it, and not what it held where it was. The last one's place was nobody's,
-    or is that of the first."""
+    the room has, or had since, where the room has it, and not what it held where it was. The last one's place
+    was nobody's, or is that of the first."""
     row: list[tuple[Synced, str]] = []
     here: Synced | None = agreed
     target: Placement | None = placed
@@ -53,12 +54,16 @@ def _row(state: ReplicaState, agreed: Synced, placed: Placement) -> list[tuple[S
 
 
 def _holds_it(state: ReplicaState, agreed: Synced, path: str) -> bool:
-    """Whether at the path is all that the room has of a file, and not what it held where it was."""
+    """Whether at the path is what the room has of a file, or had since it was agreed on, and not what it
+    held where it was."""
     there, before = state.disk.get(path), state.disk.get(agreed.path)
     if there is None or there.kind is not agreed.kind or there.digest is None:
         return False
-    return there.digest == state.room_digest(agreed.entry) and (
-        before is None or before.digest != agreed.digest
+    if before is not None and before.digest == agreed.digest:
+        return False
+    return there.digest == state.room_digest(agreed.entry) or (
+        agreed.kind is Kind.TEXT
+        and was_text(state.documents.log(agreed.entry), there.digest, agreed.state_vector)
     )
 
 
