@@ -201,3 +201,38 @@ def test_what_came_to_a_path_by_a_swap_was_no_save_of_the_text_that_had_stood_th
     scene.rest()
     assert scene.read(scene.a, "p.md") == old + "more\n"
     assert scene.read(scene.a, "q.md") == "added by a\n" + less + "added by b\n"
+
+
+def test_a_file_that_came_after_a_kill_to_where_its_text_had_once_stood_is_no_older_text_of_that() -> None:
+    scene = Scene()
+    scene.save(scene.a, "p.md", text_of("q"))
+    scene.rest()
+    scene.save(scene.a, "p.md", text_of("p"))
+    scene.save(scene.a, "q.md", text_of("q"))
+    scene.rest()
+    scene.wait(5.0)
+    scene.b.at_primitive(0, scene.b.kill, of_steps=True)
+    scene.save(scene.a, "p.md", text_of("p") + "added by ann\n")
+    assert scene.within(20.0, lambda: not scene.b.running)
+    disk, saved = scene.b.disk, "added by bob\n" + text_of("p")
+    disk.exchange("p.md", "q.md")
+    disk.put("q.md", disk.new_inode(NodeKind.FILE, saved.encode()))
+    scene.b.start()
+    found = texts(scene)
+    assert {path: text.replace("added by ann\n", "") for path, text in found.items()} == {
+        "p.md": text_of("q"),
+        "q.md": saved,
+    }
+
+
+def test_of_two_files_that_are_alike_and_that_others_swap_one_is_not_known_by_its_text() -> None:
+    scene = Scene()
+    for path in ("p.md", "q.md"):
+        scene.save(scene.a, path, text_of("p"))
+    scene.rest()
+    goes_away(scene, "offline")
+    scene.a.disk.exchange("p.md", "q.md")
+    disk = scene.b.disk
+    disk.put("p.md", disk.new_inode(NodeKind.FILE, (text_of("p") + "added by bob\n").encode()))
+    comes_back(scene, "offline")
+    assert texts(scene) == {"p.md": text_of("p"), "q.md": text_of("p") + "added by bob\n"}

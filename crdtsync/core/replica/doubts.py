@@ -165,8 +165,9 @@ class Doubts:
         seen = self.standing(entry, path)
         if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
             # Killed between two writes: the disk may hold a version between the agreements.
+            other = self._other_at(entry, path, seen)
             for version in state.documents.versions(entry):
-                if version.digest == seen.digest:
+                if version.digest == seen.digest and (other is None or other.digest != seen.digest):
                     between = first._replace(path=path, digest=seen.digest, saved_here=False)
                     self._holds(between._replace(fingerprint=seen.fingerprint), agreements)
                     return True
@@ -209,11 +210,9 @@ class Doubts:
 
         Then both paths are read again: it may be where the room has it.
         """
-        state, entry = self._state, agreements[0].entry
-        other = None if seen.fingerprint is None else state.synced.with_inode(seen.fingerprint)
-        if other is None or other.entry in (entry, *state.unsure) or other.path == path:
-            return False
-        if any(is_that(seen, each) for each in agreements):
+        state = self._state
+        other = self._other_at(agreements[0].entry, path, seen)
+        if other is None or any(is_that(seen, each) for each in agreements):
             return False
         apart = state.documents.apart(other, content)
         ours = [state.documents.apart(each, content) for each in agreements]
@@ -222,6 +221,14 @@ class Doubts:
         state.looking.want(path)
         state.looking.want(other.path)
         return True
+
+    def _other_at(self, entry: EntryId, path: str, seen: OnDisk) -> Synced | None:
+        """What is agreed, for sure, of another whose very file stands there, and not at its own path."""
+        state = self._state
+        other = None if seen.fingerprint is None else state.synced.with_inode(seen.fingerprint)
+        if other is None or other.entry in (entry, *state.unsure) or other.path == path:
+            return None
+        return other
 
     def _was_there(
         self, text: str, agreements: tuple[Synced, ...], seen: OnDisk, content: TextContent
