@@ -112,3 +112,11 @@ def test_our_break_is_made_in_their_text_only_where_they_left_what_is_around_it(
     much = [Edit(11, 27, "")]
     assert breaks_apart(base, [Edit(6, 6, "\n")], much) == ([], [])  # little of the line is left
     assert breaks_apart(base, [Edit(6, 6, "\n"), *much], theirs) == ([], [])
+
+
+def test_a_line_put_beside_one_that_ends_alike_breaks_none() -> None:
+    """By the letters, what two of them have in common stands where one of them was broken."""
+    numbers = (2489, 2490, 2491), (2498, 2499, 2500, 2491)
+    base, theirs = ("".join(f"let name{n} = old{n} of text\n" for n in each) for each in numbers)
+    result = apply_edits(theirs, rebase(base, base.replace("old2490", "new2490"), theirs))
+    assert result == theirs.replace("let name2491", "let name2490 = new2490 of text\nlet name2491")

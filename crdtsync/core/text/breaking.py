@@ -94,8 +94,14 @@ def _visible(text: str) -> int:
 
 
 def _breaks(base: str, edit: Edit) -> bool:
-    """Whether it merely inserts the end of a line, with characters of one line on both sides of it."""
-    return edit.start == edit.end and "\n" in edit.text and _is_within(base, edit.start)
+    """Whether it merely inserts the end of a line, with characters of one line on both sides of it.
+
+    What ends as that line does is another line that is like it.
+    """
+    if edit.start < edit.end or "\n" not in edit.text or not _is_within(base, edit.start):
+        return False
+    typed, rest = (text.partition("\n")[0].split() for text in (edit.text, base[edit.start :]))
+    return not typed or typed[-1:] != rest[-1:]
 
 
 def _is_within(base: str, position: int) -> bool:
