@@ -46,6 +46,12 @@ def test_it_tells_which_characters_of_a_line_stand_in_which_and_where() -> None:
     assert not lineage.is_replaced("third")
 
 
+def test_it_goes_along_with_edits_of_both_texts() -> None:
+    base = "one two\nthree\n"
+    lineage = Lineage.of(base, edits_of(base, ("two\n", ""))).edited([Edit(2, 10, "")], [Edit(0, 4, "a ")])
+    assert lineage.runs("onree", "a three") == [(2, 4, 3)]
+
+
 @pytest.mark.parametrize(
     ("ours", "changes", "result"),
     [
