@@ -159,6 +159,30 @@ def test_a_file_that_left_its_path_before_a_save_there_that_a_power_cut_took_fro
     assert scene.files(scene.a) == {"note": third, "new": third, "old": second}
 
 
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.parametrize("kind", ["", "\0"])
+@pytest.mark.parametrize("edited", ["mine\n" + OLD, "nothing of it\n" * 9])
+def test_a_save_that_a_power_cut_took_from_a_renamed_file_was_taken_out_by_nobody(
+    edited: str, kind: str, away: bool
+) -> None:
+    scene = Scene()
+    scene.save(scene.b, "note.md", kind + OLD)
+    scene.rest()
+    scene.wait(5.0)
+    scene.save(scene.b, "note.md", kind + edited)
+    assert scene.within(0.4, lambda: scene.read(scene.a, "note.md") == kind + edited)
+    scene.b.kill()
+    scene.b.machine.boots += 1
+    scene.b.disk.rename("note.md", "moved.md")
+    scene.save(scene.b, "moved.md", kind + OLD)
+    scene.b.link.online = not away
+    scene.b.start()
+    scene.wait(2.0)
+    scene.b.link.online = True
+    scene.rest()
+    assert scene.files(scene.a) == {"moved.md": (kind + edited).encode()}
+
+
 def test_a_blob_that_was_renamed_after_a_kill_has_what_others_saved_twice_meanwhile() -> None:
     scene = Scene()
     scene.save(scene.a, "note", b"\0first")

@@ -89,6 +89,10 @@ class Doubts:
         agreements = self._state.unsure.get(agreed.entry)
         return agreed if agreements is None else self._shown(agreed, agreements, here, content)
 
+    def may_hold(self, agreed: Synced, seen: OnDisk) -> bool:
+        """Whether that is what was agreed of the file, or may have been."""
+        return any(each.digest == seen.digest for each in self._state.unsure.get(agreed.entry, (agreed,)))
+
     def may_have_left(self, agreed: Synced) -> bool:
         """Whether a blob or link may have left its path before the room's content was saved there: a power
         cut that left in doubt what is agreed may have taken back that we told it."""
@@ -200,7 +204,8 @@ class Doubts:
             state.forget(entry)
             for agreed in agreements:
                 state.replan_path(agreed.path)
-        state.sure(entry)
+        elif not self._deletions.covers(entry):
+            state.sure(entry)  # else it may yet turn up elsewhere, and tell
         return True
 
     def _is_anothers(

@@ -266,7 +266,7 @@ class Observing:
         """Whether a file with a known inode is that file: a file system gives the inode of a deleted file to
         the next new one at once, so what was edited as well must still have much in common with it."""
         if seen.kind is agreed.kind:
-            if seen.digest == agreed.digest:
+            if self._reconcile.doubts.may_hold(agreed, seen):
                 return True
             apart = self._state.documents.apart(agreed, content)
             if apart is not None and apart <= 0.5:
