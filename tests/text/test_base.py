@@ -263,3 +263,9 @@ def test_where_nothing_older_is_known_nothing_is_compared(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(bases, "diff", diff)
     assert choose_base(SECOND, FIRST, []) is None
+
+
+def test_one_whole_line_of_several_that_came_at_one_place_shows_that_they_were_seen() -> None:
+    version, current = "one\ntwo\n", "one kiwi\nand quite another line of text\ntwo\n"
+    assert choose_base("one kiwi, checked\ntwo, checked\n", current, [version]) is None
+    assert choose_base("one, checked\ntwo, checked\n", current, [version]) == 0

@@ -31,7 +31,7 @@ from typing import Final, TypeAlias
 
 from crdtsync.core.text.diff import Edit, apply_edits, diff, size_of
 from crdtsync.core.text.rebase import rebase
-from crdtsync.core.text.words import inside_word, telling_chars, word_end, word_start, words
+from crdtsync.core.text.words import begins_with, inside_word, telling_chars, word_end, word_start, words
 
 _TELLING_CHARS: Final = 8
 """New words of at least this many characters in all do not stand in a line of the save by chance."""
@@ -198,6 +198,8 @@ def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
         parts = (change.text,) if known.issuperset(words(whole)) else (change.text, whole)
         if any(_holds(version, edit, part, known) for edit in near for part in parts):
             return False
+        if any(_goes_on_alike(version, edit, change) for edit in near):
+            return False
         if change.start == change.end:
             shown = shown or 2 * _deleted(own, *around) <= around[1] - around[0]
         else:
@@ -206,6 +208,13 @@ def _undone(version: str, since: Sequence[Edit], own: Sequence[Edit]) -> bool:
                 return False  # deleted in the save as well
             shown = shown or (not deleted and 2 * _grown(own, change) <= change.end - change.start)
     return shown
+
+
+def _goes_on_alike(version: str, own: Edit, change: Edit) -> bool:
+    """Whether both go on in one line of the version with the same words, whatever comes below."""
+    there = change.text.partition("\n")[0]
+    within = change.start > 0 and version[change.start - 1] != "\n"
+    return within and own.start == change.start and bool(there.strip()) and begins_with(own.text, there)
 
 
 def _deleted(edits: Sequence[Edit], start: int, end: int) -> int:
