@@ -9,7 +9,8 @@ from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.taking_back import doubled, given_back, taken_back
 from crdtsync.core.replica.told import ToldOrder
 from crdtsync.core.replica.unaccepted import Save, Unaccepted, UnacceptedEdits
-from crdtsync.core.text.diff import apply_edits, diff
+from crdtsync.core.text.deltas import inserted_ranges
+from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values.ids import EntryId
 
@@ -102,3 +103,21 @@ def test_what_two_took_out_one_each_is_given_back_once() -> None:
     assert given_back(once, twice, [ours]) == ()
     assert given_back("two\n", "two\n", [ours]) == (), "someone took out the line"
     assert given_back("one\ntwo\n", once, [Unaccepted("two\n", once, b"", b"")]) == ()
+
+
+def test_what_we_inserted_at_places_that_touch_by_now_is_looked_at_piece_by_piece() -> None:
+    """Both marked the first line; others went on in it and took out the second, which we marked, too."""
+    before = "milk and honey\nbread and butter\n"
+    after = "milk and honey [checked one]\nbread and butter [checked two]\n"
+    base = TextDocument(1, log_of(before)).encode_state()
+    mine, others = TextDocument(2, [base]), TextDocument(3, [base])
+    update = mine.edit(diff(before, after))
+    end = len(before) - 1
+    others.edit([Edit(before.index("\n"), end, ""), Edit(end, end, " [checked one], too")])
+    document = TextDocument(4, [others.encode_state()])
+    edits = document.apply_telling(update)
+    assert edits is not None
+    assert document.text == "milk and honey [checked one] [checked two] [checked one], too\n"
+    edit = Unaccepted(before, after, update, update)
+    out = doubled(document.text, others.text, [edit], inserted_ranges([], edits))
+    assert apply_edits(document.text, out) == "milk and honey [checked two] [checked one], too\n"

@@ -6,6 +6,7 @@ Pure judgement on texts and logs: who of the two takes it out again is known to 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 
 from crdtsync.core.replica.unaccepted import Save, Unaccepted, without_taken_back
 from crdtsync.core.text.deltas import inserted_ranges
@@ -32,7 +33,25 @@ def doubled(
     wanted = theirs
     for save in _saves(flying):
         wanted = apply_edits(wanted, rebase(save.base, save.text, wanted, older=save.older))
-    return doublings(merged, wanted, ours, moving=moving)
+    return doublings(merged, wanted, _at_once(merged, ours, flying), moving=moving)
+
+
+def _at_once(
+    merged: str, ours: Sequence[tuple[int, int]], flying: Iterable[Unaccepted]
+) -> Sequence[tuple[int, int]]:
+    """The ranges, cut where we inserted at several places and others took out what stood between these."""
+    edits = (diff(edit.before, edit.after) for edit in flying if not edit.takes_back)
+    inserted = [edit.text for each in edits for edit in each if edit.text]
+    if "".join(inserted) != "".join(merged[start:end] for start, end in ours):
+        return ours  # others wrote or erased within it
+    lengths = set(accumulate(map(len, inserted)))
+    cut: list[tuple[int, int]] = []
+    done = 0
+    for start, end in ours:
+        ends = [at for at in range(start + 1, end) if done + at - start in lengths]
+        cut += pairwise([start, *ends, end])
+        done += end - start
+    return cut
 
 
 def given_back(merged: str, untaken: str, flying: Iterable[Unaccepted]) -> tuple[Edit, ...]:
