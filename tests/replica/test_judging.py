@@ -22,7 +22,7 @@ def each_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 def turns(judging: Judging) -> list[list[tuple[EntryId, bytes]]]:
     """What is found in each event, until all is judged."""
     found = []
-    while judging:
+    while judging.waiting:
         judging.begin()
         found.append(list(judging.advance()))
     return found
@@ -56,7 +56,7 @@ def test_what_was_on_its_way_to_a_hub_that_is_gone_has_no_place() -> None:
     assert turns(judging) == [[]]
     judging.away()
     judging.came(ENTRIES[0], MINE, (), ours=True)
-    assert not judging
+    assert not judging.waiting
 
 
 @pytest.mark.usefixtures("each_a_turn")

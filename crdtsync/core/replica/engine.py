@@ -129,7 +129,7 @@ class ReplicaEngine:
             self._reconnecting.due,
             self._rehashing.deadline,
             self._live.deadline,
-            self._now if self._session.eager or self._hub_side.judging else None,
+            self._now if self._session.eager or self._hub_side.judging.waiting else None,
             state.deadline(self._now),
         ]
         return min((at for at in due if at is not None), default=None)
@@ -267,7 +267,8 @@ class ReplicaEngine:
     def _tick(self) -> None:
         state, now = self._state, self._now
         state.looking.tick(now)
-        self._hub_side.judge()
+        if self._hub_side.judging.waiting:
+            self._hub_side.judge()
         self._rehashing.tick(now)
         self._live.tick(now)
         recheck(state, self._observing.scan, now)
@@ -340,4 +341,5 @@ class ReplicaEngine:
     def _quiet(self) -> bool:
         """Nothing left to ingest, to send, to receive or to materialise, but for what needs a person."""
         state = self._state
-        return not (state.steps or self._hub_side.judging) and state.looking.idle and self.status.settled
+        waits = state.steps or self._hub_side.judging.waiting
+        return not waits and state.looking.idle and self.status.settled

@@ -20,12 +20,9 @@ class Judging:
     def __init__(self) -> None:
         self._bringing: dict[EntryId, Bringing] = {}
         """Of texts of which a hub lacked something: what is on its way to it."""
-        self._waiting: deque[tuple[EntryId, Judgement]] = deque()
+        self.waiting: deque[tuple[EntryId, Judgement]] = deque()
+        """What has yet to be judged."""
         self._cost = 0
-
-    def __len__(self) -> int:
-        """How many updates have yet to be judged."""
-        return len(self._waiting)
 
     def begin(self) -> None:
         """Another event begins."""
@@ -38,7 +35,7 @@ class Judging:
     def bring(self, entry: EntryId, bringing: Bringing) -> None:
         """The text is on its way, and some of it the hub may have already, by another."""
         self._bringing[entry] = bringing
-        self._waiting += ((entry, each) for each in bringing.held())
+        self.waiting += ((entry, each) for each in bringing.held())
 
     def bring_judged(self, entry: EntryId, bringing: Bringing, own: Collection[bytes]) -> list[bytes]:
         """As ``bring``, with what takes that out: to be brought with the text."""
@@ -49,14 +46,14 @@ class Judging:
         """The hub has given an update a place: what we bring stands twice if it came later."""
         if entry in self._bringing:
             bringing = self._bringing[entry]
-            self._waiting += ((entry, each) for each in bringing.place(update, own, ours=ours))
+            self.waiting += ((entry, each) for each in bringing.place(update, own, ours=ours))
             if bringing.ended:
                 del self._bringing[entry]
 
     def advance(self) -> Iterator[tuple[EntryId, bytes]]:
         """What takes out of texts what stands there twice by now, as far as it could be judged."""
-        while self._waiting and not self.tired():
-            entry, judgement = self._waiting.popleft()
+        while self.waiting and not self.tired():
+            entry, judgement = self.waiting.popleft()
             if again := self._judge(judgement):
                 yield entry, again
 
