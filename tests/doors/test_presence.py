@@ -88,6 +88,20 @@ def test_a_page_sees_who_has_the_folder_and_what_they_edit() -> None:
     assert ann.page.people == {}
 
 
+def test_a_page_that_was_away_when_a_folder_left_is_told_so_as_it_comes_back() -> None:
+    bench = Bench()
+    folder, page = Folder(bench, name="Bob"), Page(5)
+    folder.create("a.txt", "x")
+    bystander = YjsClient(bench, Page(6))
+    client = YjsClient(bench, page)
+    assert names(page) == ["Bob"]
+    client.leave()
+    folder.member.leave()
+    bench.tick()
+    YjsClient(bench, page)
+    assert names(page) == names(bystander.page) == []
+
+
 def test_what_a_page_knows_is_renewed_before_it_forgets_and_the_connection_is_never_still() -> None:
     bench = Bench()
     Folder(bench, name="Bob")

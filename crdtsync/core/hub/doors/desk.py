@@ -6,11 +6,12 @@ what is said on a channel stands in ``text``, what clients write in ``writing``;
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import assert_never
+from typing import Final, assert_never
 
 from crdtsync.core.hub.batch import Batch
 from crdtsync.core.hub.doors import codes
@@ -33,6 +34,7 @@ from crdtsync.core.hub.shared import Shared
 from crdtsync.core.text import statevector
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
+from crdtsync.core.wire.awareness import NOBODY, ClientState
 from crdtsync.core.wire.control import Left, Presence
 from crdtsync.core.wire.yjs import (
     Awareness,
@@ -44,6 +46,9 @@ from crdtsync.core.wire.yjs import (
     YjsMessage,
 )
 from crdtsync.errors import MalformedUpdate, PeerError
+
+_LEFT_MAX: Final = 16
+"""So many folders that left last are told to whoever opens a text."""
 
 
 class Desk:
@@ -71,6 +76,8 @@ class Desk:
         self._client_id = new_client_id(rng)
         self._new_text = partial(OpenText, client_id=self._client_id, shared=shared, soon=self.texts.soon)
         self._replicas = Replicas(rng)
+        self._left = deque[ClientState](maxlen=_LEFT_MAX)
+        """Folders that left lately: who comes from another text, or comes back, may have been shown them."""
         self._room: Room | None = None
         self._places: Places | None = None
         self._loading = Loading(number, shared)
@@ -162,6 +169,8 @@ class Desk:
     def tell_presence(self, presence: Presence | Left) -> bytes | str | None:
         if presence.member not in self._people and (state := self._replicas.take(presence)) is not None:
             self.texts.announce([state])
+            if state.state == NOBODY:
+                self._left.append(state)
         return None
 
     def renew(self) -> None:
@@ -328,7 +337,7 @@ class Desk:
         channel.phase, channel.returns = Phase.OPEN, arrival.brings
         if chosen is not None:
             self._opened.add(self.name, path, chosen)
-        text.greet(channel, arrival.state_vector, self._replicas.states())
+        text.greet(channel, arrival.state_vector, (*self._replicas.states(), *self._left))
         if arrival.people:
             text.telling.awareness(text.gathering.take(channel.number, arrival.people))
         channel.connection.go_on()
