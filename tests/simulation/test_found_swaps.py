@@ -203,6 +203,24 @@ def test_what_came_to_a_path_by_a_swap_was_no_save_of_the_text_that_had_stood_th
     assert scene.read(scene.a, "q.md") == "added by a\n" + less + "added by b\n"
 
 
+@pytest.mark.parametrize("wait_s", [0.2, 0.3])
+def test_a_file_put_over_another_is_no_older_text_of_that_though_its_own_deletion_was_told_before(
+    wait_s: float,
+) -> None:
+    scene = Scene()
+    old = text_of("old")
+    scene.save(scene.a, "p.md", old)
+    scene.save(scene.a, "q.md", old + "more\n")
+    scene.rest()
+    scene.save(scene.a, "p.md", text_of("new"))
+    scene.rest()
+    scene.b.work_s = 0.1
+    scene.b.disk.make_folder("empty")
+    scene.wait(wait_s)
+    scene.b.disk.rename("q.md", "p.md")
+    assert texts(scene)["p.md"] == old + "more\n"
+
+
 def test_a_file_that_came_after_a_kill_to_where_its_text_had_once_stood_is_no_older_text_of_that() -> None:
     scene = Scene()
     scene.save(scene.a, "p.md", text_of("q"))

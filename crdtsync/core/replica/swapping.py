@@ -20,7 +20,7 @@ from crdtsync.core.values.files import Absent, Content, Fingerprint, Present, Se
 from crdtsync.core.values.paths import parent
 
 LEFT_MAX_COUNT = 1024
-"""Files that were replaced, remembered in case they turn up at another path."""
+"""Files that left their paths, remembered in case they turn up at another one."""
 
 _EMPTY = TextContent("", digest_of(b""))
 
@@ -32,7 +32,7 @@ class Swapping:
         self._deletions = deletions
         self._doubts = doubts
         self._left: dict[tuple[int, int, Digest], str] = {}
-        """Files that others took the places of lately, with their paths."""
+        """Files that were gone from their paths lately, with those."""
         self._compared: dict[object, bool] = {}
         """What ``_is_of`` found in the present event."""
         self._held: dict[str, Seen] = {}
@@ -267,13 +267,15 @@ class Swapping:
         return self._left.get(_file_of(seen.fingerprint, seen.content.digest), path) != path
 
     def _leaves(self, path: str, seen: Seen) -> None:
-        """Remember the file that stood at the path, if another has taken its place."""
+        """Remember the file that stood at the path, if it does so no more: it may yet turn up at another, after
+        its deletion was told."""
         entry = self._state.synced.at(path)
         agreed = None if entry is None else self._state.synced.get(entry)
         if agreed is None or agreed.fingerprint is None or agreed.digest is None:
             return
         file = _file_of(agreed.fingerprint, agreed.digest)
-        if isinstance(seen, Present) and file[:2] != (seen.fingerprint.device, seen.fingerprint.inode):
+        other = isinstance(seen, Present) and file[:2] != (seen.fingerprint.device, seen.fingerprint.inode)
+        if other or isinstance(seen, Absent):
             self._left[file] = path
             if len(self._left) > LEFT_MAX_COUNT:
                 del self._left[next(iter(self._left))]
