@@ -9,7 +9,7 @@ import pytest
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.stories import power_cut, texts
+from tests.replica.stories import power_cut, received, texts
 from tests.simulation.scene import Scene
 
 LINES = "one of ann\ntwo of ann\nthree of ann\n"
@@ -98,6 +98,28 @@ def test_a_file_that_was_renamed_and_torn_is_known_by_its_inode(left: bytes, ren
     assert scene.paths(scene.a) == ["moved.md"]
     text = scene.read(scene.a, "moved.md") or ""
     assert [line for line in text.splitlines() if "ann" in line] == LINES.splitlines()
+
+
+@pytest.mark.parametrize("theirs", ["theirs\n" + LINES, "nothing of it\n" * 9])
+@pytest.mark.parametrize(("kind", "mine"), [("", ""), ("", "mine\n"), ("\0", "")])
+def test_what_others_saved_stays_where_a_power_cut_undid_the_write_and_the_file_of_before_was_renamed(
+    kind: str, mine: str, theirs: str
+) -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", kind + LINES)
+    scene.rest()
+    scene.wait(5.0)
+    received(scene, "note.md", kind + theirs)
+    cut_power(scene.b)
+    assert scene.read(scene.b, "note.md") == kind + LINES
+    scene.b.disk.rename("note.md", "moved.md")
+    if mine:
+        scene.save(scene.b, "moved.md", LINES + mine)
+    scene.b.start()
+    scene.rest()
+    assert scene.paths(scene.a) == ["moved.md"]
+    text = scene.read(scene.a, "moved.md") or ""
+    assert text.replace(mine, "") == kind + theirs and mine in text
 
 
 def test_whoever_empties_a_file_while_the_machine_runs_on_has_emptied_it() -> None:

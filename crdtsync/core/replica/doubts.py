@@ -15,7 +15,7 @@ from crdtsync.core.replica.trees import OnDisk, is_that, on_disk
 from crdtsync.core.text.base import has_line_of, keeps_insertions
 from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values import limits
-from crdtsync.core.values.files import BlobContent, Content, Kind, Present, Seen, TextContent
+from crdtsync.core.values.files import BlobContent, Content, Fingerprint, Kind, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
 
 
@@ -52,6 +52,9 @@ class Doubts:
         self._deletions = deletions
         self.stood: set[Stood] = set()
         """What the former run did write, though it may not have come to remember that."""
+        found = [(each.fingerprint, entry) for entry, unsure in state.unsure.items() for each in unsure]
+        self._files = {(seen.device, seen.inode): entry for seen, entry in found if seen is not None}
+        """The devices and inodes of all that were in doubt at the start."""
 
     def unread(self, entry: EntryId) -> bool:
         """Whether a look is still awaited at a path where the entry's file may stand, and it does not stand
@@ -89,9 +92,15 @@ class Doubts:
         agreements = self._state.unsure.get(agreed.entry)
         return agreed if agreements is None else self._shown(agreed, agreements, here, content)
 
-    def may_hold(self, agreed: Synced, seen: OnDisk) -> bool:
-        """Whether that is what was agreed of the file, or may have been."""
-        return any(each.digest == seen.digest for each in self._state.unsure.get(agreed.entry, (agreed,)))
+    def with_inode(self, fingerprint: Fingerprint) -> Synced | None:
+        """What is agreed of that file, or of the one that it was before a write which was undone."""
+        synced, unsure = self._state.synced, self._state.unsure
+        entry = self._files.get((fingerprint.device, fingerprint.inode))
+        return synced.with_inode(fingerprint) or (synced.get(entry) if entry in unsure else None)
+
+    def agreements(self, agreed: Synced) -> tuple[Synced, ...]:
+        """What may be agreed of the file."""
+        return self._state.unsure.get(agreed.entry, (agreed,))
 
     def may_have_left(self, agreed: Synced) -> bool:
         """Whether a blob or link may have left its path before the room's content was saved there: a power

@@ -239,7 +239,7 @@ class Observing:
             return
         if not state.running:
             return
-        origin = state.synced.with_inode(fingerprint)
+        origin = self._reconcile.doubts.with_inode(fingerprint)
         if origin is not None and (origin.path == path or not self._same_file(origin, seen, content)):
             origin = None
         if origin is not None and origin.path in state.stepping:
@@ -265,13 +265,13 @@ class Observing:
     def _same_file(self, agreed: Synced, seen: OnDisk, content: Content) -> bool:
         """Whether a file with a known inode is that file: a file system gives the inode of a deleted file to
         the next new one at once, so what was edited as well must still have much in common with it."""
+        doubts = self._reconcile.doubts
         if seen.kind is agreed.kind:
-            if self._reconcile.doubts.may_hold(agreed, seen):
-                return True
-            apart = self._state.documents.apart(agreed, content)
-            if apart is not None and apart <= 0.5:
-                return True
-        return self._reconcile.doubts.is_torn(agreed, content)
+            for each in doubts.agreements(agreed):
+                apart = 0.0 if each.digest == seen.digest else self._state.documents.apart(each, content)
+                if apart is not None and apart <= 0.5:
+                    return True
+        return doubts.is_torn(agreed, content)
 
     def _same_content_gone(self, seen: OnDisk) -> Synced | None:
         """An entry with the same content whose own file is gone: moved by copy and delete."""

@@ -267,8 +267,8 @@ class Swapping:
         return self._left.get(_file_of(seen.fingerprint, seen.content.digest), path) != path
 
     def _leaves(self, path: str, seen: Seen) -> None:
-        """Remember the file that stood at the path, if it does so no more: it may yet turn up at another, after
-        its deletion was told."""
+        """Remember the file that stood at the path, if it does so no more: it may turn up at another one even
+        after its deletion was told."""
         entry = self._state.synced.at(path)
         agreed = None if entry is None else self._state.synced.get(entry)
         if agreed is None or agreed.fingerprint is None or agreed.digest is None:
