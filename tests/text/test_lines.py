@@ -328,3 +328,15 @@ def test_each_line_is_one_of_theirs_or_of_ours_or_a_line_that_both_edited(rng: R
     ]
     for each in result.splitlines():
         assert each in whole or any(set(each.split()) <= words for words in both)
+
+
+def test_a_line_is_found_on_the_other_side_of_an_empty_one() -> None:
+    base = "milk and honey\n\neggs of the hen\n"
+    ours = "milk and honey\nbread\n\neggs of the hen, six\n"
+    theirs = "milk and honey, too\neggs of the hen [x]\n\nrice and beans\n"
+    assert merged(base, ours, theirs) == (
+        "milk and honey, too\nbread\neggs of the hen [x], six\n\nrice and beans\n"
+    )
+    assert merged(base, theirs, ours) == (
+        "milk and honey, too\nbread\neggs of the hen, six [x]\n\nrice and beans\n"
+    )

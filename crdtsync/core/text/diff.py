@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 
 from crdtsync.core.text.align import (
@@ -38,6 +38,8 @@ _WORDS_MAX_CHARS: Final = 1 << 20
 """Of all changed regions together; what is beyond is not compared by words but replaced. Costs 0.5 s."""
 _PAIRED_ABOVE_CHARS: Final = 1 << 15
 """A changed region above this is first cut in pairs of lines, ..."""
+_AROUND_EMPTY_MAX_CELLS: Final = 64
+"""So many pairs of lines around an empty one are few."""
 _PAIRED_MAX_LINES: Final = 1 << 18
 """... unless it has more lines than this."""
 _SKIM_ABOVE_CHARS: Final = 1 << 16
@@ -109,6 +111,17 @@ def diff(old: str, new: str) -> tuple[Edit, ...]:
     return slid(old, _joined(old, by_lines(old, _joined(old, compare.edits))))
 
 
+def anchors(old: Sequence[str], new: Sequence[str], runs: Sequence[Run]) -> Iterator[Run]:
+    """Those without the empty lines that stand alone between a few others: a line may have come to the other
+    side of one."""
+    i = j = 0
+    for (start, new_start, length), (after, new_after, _) in pairwise([*runs, (len(old), len(new), 0)]):
+        few = (after - i) * (new_after - j) <= _AROUND_EMPTY_MAX_CELLS
+        if not few or any(map(str.strip, old[start : start + length])):
+            yield start, new_start, length
+            i, j = start + length, new_start + length
+
+
 def _line_end(text: str, at: int) -> int:
     end = text.find("\n", at)
     return len(text) if end < 0 else end + 1
@@ -126,7 +139,8 @@ class _Comparison:
 
     def lines(self, old: str, new: str, at: int) -> None:
         old_lines, new_lines = old.splitlines(keepends=True), new.splitlines(keepends=True)
-        for hunk in gaps(old_lines, new_lines, align(old_lines, new_lines, self._budget)):
+        runs = align(old_lines, new_lines, self._budget)
+        for hunk in gaps(old_lines, new_lines, [*anchors(old_lines, new_lines, runs)]):
             old_size, new_size = sum(map(len, hunk.old)), sum(map(len, hunk.new))
             if (
                 old_size
@@ -148,7 +162,7 @@ class _Comparison:
         starts = list(accumulate(map(len, hunk.old), initial=hunk.at))
         pairs: list[Hunk] = []
         i = j = 0
-        runs = align(old_keys, new_keys, self._budget)
+        runs = anchors(old_keys, new_keys, align(old_keys, new_keys, self._budget))
         for old_start, new_start, length in [*runs, (len(old_keys), len(new_keys), 0)]:
             if old_start - i != new_start - j:
                 pairs.append(Hunk(hunk.old[i:old_start], hunk.new[j:new_start], starts[i]))

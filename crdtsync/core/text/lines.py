@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from crdtsync.core.text.align import Budget, Run, align
 from crdtsync.core.text.combine import Place, combine, met, moved, touching_joined
-from crdtsync.core.text.diff import Edit, apply_edits, diff, only_adds, taken_out
+from crdtsync.core.text.diff import Edit, anchors, apply_edits, diff, only_adds, taken_out
 from crdtsync.core.text.interleave import joined_insertions
 from crdtsync.core.text.joining import Version, with_joined
 from crdtsync.core.text.lineage import Lineage
@@ -253,7 +253,7 @@ def _versions(
     """What became of each line, and of the end; of ``theirs`` the operations tell more than the texts."""
     pairs: list[tuple[int, int]] = []
     i = j = 0
-    for start, now_start, length in [*align(was, now, budget), (len(was), len(now), 0)]:
+    for start, now_start, length in [*anchors(was, now, align(was, now, budget)), (len(was), len(now), 0)]:
         if (start - i) * (now_start - j) > _PAIRED_MAX_CELLS:
             return None
         pairs += ((i + a, j + b) for a, b in _paired(was[i:start], now[j:now_start], known, theirs))
@@ -284,6 +284,7 @@ def _paired(was: Sequence[str], now: Sequence[str], known: Known, theirs: bool) 
             or (few and _shared(one, other) >= _TELLING_CHARS * _UNIQUE and known.begin_alike(line, version))
             or (few and 8 * _shared(one, other) >= sum(one.values()) > 0 and _typed_in(line, version, known))
             or (few and theirs and known.lives_in(line, version))
+            or line == version
             for version, other in zip(now, new, strict=True)
         ]
         for line, one in zip(was, old, strict=True)
