@@ -134,6 +134,23 @@ def test_a_closing_that_is_said_late_does_not_close_what_was_opened_since() -> N
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_what_a_closed_document_says_late_is_told_to_whoever_opened_it_anew(others: bool) -> None:
+    bench = Bench()
+    client, former, page = HocuspocusClient(bench), Page(5), Page(6)
+    client.open(DOC, former)
+    writer = YjsClient(bench, Page(7)) if others else None
+    late = [former.type(text) for text in ("it ", "waited ")]
+    client.say(Named(DOC, CloseDocument()))
+    client.open(DOC, page)
+    for update in late:
+        client.say(Named(DOC, SyncUpdate(update)))
+    assert page.text == "it waited "
+    client.type(DOC, "long")
+    assert page.text == "it waited long"
+    assert writer is None or writer.page.text == page.text
+
+
 def test_what_is_said_of_a_closed_document_without_end_is_not_counted_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

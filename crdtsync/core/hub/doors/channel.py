@@ -101,6 +101,8 @@ class Channel:
         self.phase = Phase.ENTERING
         self.returns = False
         """Whether it held something already when it opened the text."""
+        self.is_shared = False
+        """Who had the document open on this connection before may yet say something: told here, too."""
         self.shown_later = 0
         """How many updates came before it showed all that it has: they are in that, and answered with it."""
         self.entry: EntryId | None = None

@@ -121,7 +121,7 @@ class HocuspocusConnection(Wire):
                     known[1].hear(known[0], message, at_ms)
 
     def _open(self, name: str, token: str, first: SyncStep1 | None) -> None:
-        self._closed.pop(name, None)
+        closed = self._closed.pop(name, None)
         room, _, path = document_of(name).partition("/")
         granted = self._admit(room, path, token)
         known = self._channels.get(name)
@@ -134,7 +134,7 @@ class HocuspocusConnection(Wire):
             known[0].granted = granted
             self.ready(known[0])
         else:
-            self._let_in(name, granted, first)
+            self._let_in(name, granted, first, is_shared=closed is not None)
 
     def _reopen(self, name: str, closed: Channel) -> None:
         """Only who has a document open answers a step 1: another had closed it, which was said late.
@@ -145,7 +145,15 @@ class HocuspocusConnection(Wire):
         del self._closed[name]
         self._let_in(name, closed.granted, SyncStep1(statevector.EMPTY), closed.shown_later)
 
-    def _let_in(self, name: str, granted: Granted, first: SyncStep1 | None, shown_later: int = 0) -> None:
+    def _let_in(
+        self,
+        name: str,
+        granted: Granted,
+        first: SyncStep1 | None,
+        shown_later: int = 0,
+        *,
+        is_shared: bool = False,
+    ) -> None:
         room, _, path = document_of(name).partition("/")
         if len(self._channels) >= limits.DOCUMENTS_PER_CONNECTION_MAX:
             self._say(name, PermissionDenied("This connection has as many documents open as it may."))
@@ -154,7 +162,7 @@ class HocuspocusConnection(Wire):
             self._say(name, PermissionDenied(desk))
         else:
             channel = Channel(self._take_number(), self, name, room, path, granted)
-            channel.shown_later = shown_later
+            channel.shown_later, channel.is_shared = shown_later, is_shared
             self._channels[name] = (channel, desk)
             if first is not None:
                 self._first[channel.number] = first
