@@ -52,7 +52,8 @@ class MemoryReplicaStore:
         self._check_open()
         if self.failure is not None:
             raise self.failure
-        for record in records:
+        # versions last: which of them an agreement names is told by what all of it leaves
+        for record in sorted(records, key=lambda record: isinstance(record, AddVersion | DropVersions)):
             self._take(record)
 
     def remembered(self) -> Remembered:

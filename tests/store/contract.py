@@ -27,7 +27,7 @@ from crdtsync.core.replica.records import (
     Version,
 )
 from crdtsync.core.values import limits
-from crdtsync.core.values.digests import Digest
+from crdtsync.core.values.digests import Digest, digest_of_text
 from crdtsync.core.values.files import Fingerprint, Kind
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.errors import StoreError
@@ -148,6 +148,17 @@ class ReplicaStoreContract(ABC):
                     store.close()
                     store = home.open()
             assert contents(store) == contents(model)
+            store.close()
+
+    def test_a_version_that_is_named_in_the_transaction_in_which_it_aged_is_kept(self) -> None:
+        old, new = digest_of_text("old\n"), digest_of_text("new\n")
+        agreed = Synced(ENTRY, "a.md", Kind.TEXT, old, False, b"\0", None)
+        with self.home() as home:
+            store = home.open()
+            store.persist([AddVersion(Version(ENTRY, old, "old\n", 0.0))])
+            late = Version(ENTRY, new, "new\n", limits.VERSIONS_MAX_AGE_S + 1.0)
+            store.persist([AddVersion(late), PutSynced(agreed)])
+            assert [version.digest for version in store.versions(ENTRY)] == [new, old]
             store.close()
 
     def test_a_log_keeps_its_order_and_its_repetitions(self) -> None:
