@@ -22,7 +22,7 @@ from crdtsync.core.text.standing import stand_in
 from crdtsync.core.text.words import telling_chars, words
 
 _LIVING_CHARS: Final = 3
-"""Nor do so many stand, unchanged, in what others put in the place of a line."""
+"""Of words that no text has twice; so many that live on as they were show that the line does."""
 _PARAGRAPH_CHARS: Final = 80
 """Where more visible characters of a line are left than that, it is not put twice for two words."""
 _TELLING_CHARS: Final = 8
