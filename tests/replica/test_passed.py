@@ -186,6 +186,13 @@ def test_of_a_text_that_the_room_never_had_the_log_tells_nothing() -> None:
     assert lineage_of(LOG, "another\n") is None
 
 
+def test_of_texts_as_long_as_it_only_so_much_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, _ = history("one\n", "two\n", "ten\n", "six\n")
+    monkeypatch.setattr(passed, "_READ_MAX_CHARS", len("one\n"))
+    assert lineage_of(log, "two\n") is not None
+    assert lineage_of(log, "ten\n") is None
+
+
 def test_of_a_text_with_more_than_characters_it_tells_nothing() -> None:
     doc = Doc[Any]()
     doc.apply_update(LOG[0])

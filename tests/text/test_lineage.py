@@ -50,6 +50,9 @@ def test_it_goes_along_with_edits_of_both_texts() -> None:
     base = "one two\nthree\n"
     lineage = Lineage.of(base, edits_of(base, ("two\n", ""))).edited([Edit(2, 10, "")], [Edit(0, 4, "a ")])
     assert lineage.runs("onree", "a three") == [(2, 4, 3)]
+    replaced = Lineage.of(base, edits_of(base, ("two", "2"), ("", " or three")))
+    broken = replaced.edited(edits_of(base, ("ne ", "ne\n  "), ("ree", "ree")))
+    assert all(map(broken.is_replaced, ("one", "  two"))) and not broken.is_replaced("three")
 
 
 @pytest.mark.parametrize(

@@ -113,17 +113,19 @@ def was_text(log: Iterable[bytes], digest: Digest, since: bytes = b"\0") -> bool
 def lineage_of(log: Sequence[bytes], base: str) -> Lineage | None:
     """What the operations made of that text since the document last was it; None if the log does not tell."""
     document, size_utf8 = TextDocument(0), utf8_length(base)
-    state: bytes | None = None
-    for update in log:
+    last: int | None = None
+    read_chars = 0
+    for at, update in enumerate(log):
         try:
             document.apply_update(update)
         except MalformedUpdate:
             continue  # as it is left out of the document
-        if document.size_utf8 == size_utf8 and document.text == base:
-            state = document.encode_state()
-    if state is None:
+        if document.size_utf8 == size_utf8 and read_chars <= _READ_MAX_CHARS:
+            read_chars += len(document.text)
+            last = at if document.text == base else last
+    if last is None:
         return None
-    stood = TextDocument(0, [state])
+    stood = TextDocument(0, log[: last + 1])
     edits = stood.apply_telling(document.diff_update(stood.state_vector))
     return None if edits is None else Lineage.of(base, edits)
 

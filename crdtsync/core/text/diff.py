@@ -38,10 +38,10 @@ _WORDS_MAX_CHARS: Final = 1 << 20
 """Of all changed regions together; what is beyond is not compared by words but replaced. Costs 0.5 s."""
 _PAIRED_ABOVE_CHARS: Final = 1 << 15
 """A changed region above this is first cut in pairs of lines, ..."""
-_AROUND_EMPTY_MAX_CELLS: Final = 64
-"""So many pairs of lines around an empty one are few."""
 _PAIRED_MAX_LINES: Final = 1 << 18
 """... unless it has more lines than this."""
+_AROUND_EMPTY_MAX_CELLS: Final = 64
+"""So many pairs of lines around an empty one are few."""
 _SKIM_ABOVE_CHARS: Final = 1 << 16
 """A changed line above this is skimmed first, to find a few changes in it."""
 _SKIM_WIDTH: Final = 32

@@ -39,7 +39,7 @@ def with_joined(
     was: Sequence[str],
     ours: Sequence[Version],
     theirs: Sequence[Version],
-    living: Living = lambda *_: (),
+    living: Living | None = None,
 ) -> tuple[list[str], list[Version], list[Version]]:
     """The lines, and what either side made of them and of the end; lines that one of them joined are one.
 

@@ -39,7 +39,7 @@ class Lineage:
         found = ((now, at, length) for at, now, length in left)
         left = [*_met(found, _left_by(theirs, len(self._theirs)))]
         texts = apply_edits(self._base, base), apply_edits(self._theirs, theirs)
-        return Lineage(*texts, left, self._replaced)
+        return Lineage(*texts, left, self._replaced | {*self._replaced_in(texts[0], base)})
 
     def runs(self, line: str, version: str) -> Sequence[Run]:
         """Where in the line, and where in the version, characters of the line stand; empty if none does."""
@@ -48,6 +48,15 @@ class Lineage:
     def is_replaced(self, line: str) -> bool:
         """Whether in a part of the line something else was put in the place of what stood there."""
         return _unended(line) in self._replaced
+
+    def _replaced_in(self, edited: str, edits: Iterable[Edit]) -> Iterator[str]:
+        """The lines that those which are replaced have become by the edits."""
+        shift = 0
+        for edit in edits:
+            start = edit.start + shift
+            if _line(self._base, edit.start) in self._replaced:
+                yield from (_line(edited, start), _line(edited, start + len(edit.text)))
+            shift += len(edit.text) - (edit.end - edit.start)
 
     @cached_property
     def _runs(self) -> Mapping[tuple[str, str], Sequence[Run]]:
