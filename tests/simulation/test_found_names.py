@@ -271,6 +271,47 @@ def test_files_that_moved_on_one_after_the_other_stay_who_they_are(here: str, wo
         assert scene.read(scene.a, path) == text_of(name) + f"added to {name}\n"
 
 
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize("here", ["running", "offline", "down"])
+@pytest.mark.parametrize("work_s", [0.0001, 0.002, 0.005])
+def test_files_that_moved_on_over_the_last_stay_who_they_are(here: str, work_s: float, new: bool) -> None:
+    """As logs of a fixed number are rotated: the oldest goes, whatever its text; others edit all of them."""
+    scene = Scene()
+    folder = "logs/" if here == "down" else ""
+    for name in "pqr":
+        scene.save(scene.a, f"{folder}{name}.md", text_of(name))
+    scene.rest()
+    scene.b.work_s = work_s
+    goes_away(scene, here)
+    for name, after in ("qr", "pq"):
+        scene.b.disk.rename(f"{folder}{name}.md", f"{folder}{after}.md")
+    if new:
+        scene.save(scene.b, f"{folder}p.md", "something new\n")
+    for name in "pq":
+        scene.save(scene.a, f"{folder}{name}.md", text_of(name) + f"added to {name}\n")
+    comes_back(scene, here)
+    scene.rest()
+    wanted = {f"{folder}{after}.md": text_of(name) + f"added to {name}\n" for name, after in ("pq", "qr")}
+    if new:
+        wanted[f"{folder}p.md"] = "something new\n"
+    found = scene.files(scene.a)
+    assert {path: data.decode() for path, data in found.items() if path.endswith(".md")} == wanted
+
+
+def test_what_others_add_to_a_file_that_others_went_over_stays() -> None:
+    scene = Scene()
+    for name in "pqr":
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    goes_away(scene, "offline")
+    for name, after in ("qr", "pq"):
+        scene.b.disk.rename(f"{name}.md", f"{after}.md")
+    scene.save(scene.a, "r.md", text_of("r") + "added to r\n")
+    comes_back(scene, "offline")
+    scene.rest()
+    assert sum("added to r\n" in (scene.read(scene.a, path) or "") for path in scene.paths(scene.a)) == 1
+
+
 def test_a_file_moved_over_another_beside_a_new_one_is_an_edit_of_that() -> None:
     """What stood there is nowhere: no row of renames, however many new names there are."""
     scene = Scene()

@@ -1,7 +1,7 @@
 """Recognises files that changed names among each other: each is still there, at the path of another.
 
 Decides from batches of looks what is such a cycle, or a row in which each moved on to the name of the next
-and the last one to a new name; what the renames mean for the room is left to ``ingest``.
+and the last one to a new name, or over one more; what the renames mean for the room is left to ``ingest``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from crdtsync.core.replica.trees import OnDisk, on_disk
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Absent, Content, Fingerprint, Present, Seen, TextContent
+from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.paths import parent
 
 LEFT_MAX_COUNT = 1024
@@ -70,10 +71,12 @@ class Swapping:
         over: dict[str, Synced] = {}
         while left := [path for path in came if not self._follows(path, came, together)]:
             for path in left:
+                last = self._last(path, came)
                 origin = over[path] = came.pop(path)
                 source = origin.path
-                if self._is_gone(origin, together) and self._may_turn_up(path, together):
-                    self._held[path] = together[path]  # what stood here may have come to a new name
+                if self._has_left(origin, together) and self._may_turn_up(last, together):
+                    # What stood there may have come to a new name; then what is new here is another file.
+                    self._held |= {each: together[each] for each in (path, source) if each in together}
                     continue
                 if source in self._held:
                     self._held[path] = together[path]  # that one may turn out to be part of a longer cycle
@@ -84,6 +87,9 @@ class Swapping:
                     state.looking.want(source)
                 if self._is_awaited(source):
                     self._held[path] = together[path]
+        if self._held:
+            made_room = [path for path in together if path not in came and self._made_room(path, together)]
+            self._held |= {path: together[path] for path in made_room if self._may_turn_up(path, together)}
         doubtful = [path for path, origin in came.items() if self._is_doubtful(path, origin)]
         while doubtful:
             for path in doubtful:
@@ -177,16 +183,31 @@ class Swapping:
 
     def _follows(self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen]) -> bool:
         """Whether one of those that came stands where the file at the path stood, or none that is known does
-        and each that made room for it moved on to the name of the next, the last one to a new name."""
+        and each that made room for it moved on to the name of the next, the last one to a new name, or, as
+        logs of a fixed number do, over one that is gone. One alone that goes over another is a save of that.
+        """
         origin = came[path]
         if origin.path in came:
             return True
         if not self._has_left(origin, seen):
             return False
+        last = self._last(path, came)
+        entry = self._state.synced.at(last)
+        return entry is None or (path != last and self._went_over(entry, last, seen))
+
+    def _last(self, path: str, came: Mapping[str, Synced]) -> str:
+        """Where a row ends that begins at the path."""
         onward = {each.path: at for at, each in came.items()}
         while path in onward:
             path = onward[path]
-        return self._state.synced.at(path) is None
+        return path
+
+    def _went_over(self, entry: EntryId, path: str, seen: Mapping[str, Seen]) -> bool:
+        """Whether the entry's file, over which another went, is nowhere, and nobody gave it another name."""
+        state, placed = self._state, self._state.view.get(entry)
+        told = not state.session.read_only and entry not in state.unsure and entry not in state.busy
+        stands = placed is not None and placed.path == path
+        return told and stands and not self._may_turn_up(path, seen)
 
     def _has_left(self, agreed: Synced, seen: Mapping[str, Seen]) -> bool:
         """Whether nothing stands at the path of a file, or something else than it and what was made of it."""
@@ -194,6 +215,11 @@ class Swapping:
         if isinstance(there, Present):
             return not self._is_of(agreed, there.content, None)
         return self._is_gone(agreed, seen)
+
+    def _made_room(self, path: str, seen: Mapping[str, Seen]) -> bool:
+        """Whether another file than what was agreed of the path, and no edit of it, stands there."""
+        agreed = self._state.agreed_at(path)
+        return agreed is not None and isinstance(seen[path], Present) and self._has_left(agreed, seen)
 
     def _is_gone(self, agreed: Synced, seen: Mapping[str, Seen]) -> bool:
         if agreed.path in seen:
@@ -328,9 +354,15 @@ class Swapping:
             self._stand([path for path in came if state.synced.at(path) is not None], seen)
             state.deferred.update(came)
             return
-        for origin in came.values():
+        moved = {origin.entry for origin in came.values()}
+        for path, origin in came.items():
             if origin.path not in came:
                 self._left_empty(origin)
+            over = state.agreed_at(path)
+            if over is not None and over.entry not in moved:
+                state.documents.keep_agreed(over, now)
+                self._ingest.delete(over)
+                state.out.notice("sent", path, "deleted")
         for path, origin in came.items():
             self._renamed(origin, path, placements[path], seen[path])
             state.edited_here(path, now)
