@@ -10,7 +10,7 @@ import random
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from blake3 import blake3
 
@@ -19,14 +19,13 @@ EPOCH_S = 1_700_000_000.0
 TRACE_KEPT_LINES = 400
 
 
-@dataclass(order=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Timer:
     """Something that will happen once, unless it is cancelled."""
 
     at_s: float
-    number: int
-    action: Callable[[], None] = field(compare=False)
-    cancelled: bool = field(default=False, compare=False)
+    action: Callable[[], None]
+    cancelled: bool = False
 
     def cancel(self) -> None:
         self.cancelled = True
@@ -39,14 +38,15 @@ class Clock:
         self.now_s = EPOCH_S
         self.handled = 0
         self._until_s = EPOCH_S
-        self._heap: list[Timer] = []
+        self._heap: list[tuple[float, int, Timer]] = []
+        """When each is due, and a number of its own, so that timers themselves are never compared."""
         self._number = 0
         self._before: tuple[int, Callable[[], None]] | None = None
 
     def after(self, delay_s: float, action: Callable[[], None]) -> Timer:
         self._number += 1
-        timer = Timer(self.now_s + max(0.0, delay_s), self._number, action)
-        heapq.heappush(self._heap, timer)
+        timer = Timer(self.now_s + max(0.0, delay_s), action)
+        heapq.heappush(self._heap, (timer.at_s, self._number, timer))
         return timer
 
     def after_events(self, count: int, action: Callable[[], None]) -> None:
@@ -55,10 +55,9 @@ class Clock:
 
     def passes(self, duration_s: float) -> bool:
         """Let time pass, if nothing else is to happen meanwhile; returns whether it has passed."""
-        while self._heap and self._heap[0].cancelled:
-            heapq.heappop(self._heap)
+        self._drop_cancelled()
         then_s = self.now_s + duration_s
-        if then_s > self._until_s or (self._heap and self._heap[0].at_s <= then_s):
+        if then_s > self._until_s or (self._heap and self._heap[0][0] <= then_s):
             return False
         self.now_s = then_s
         return True
@@ -67,19 +66,22 @@ class Clock:
         """Let time pass up to ``until_s``, or until ``enough`` holds; returns whether it does."""
         self._until_s = until_s
         while not enough():
-            while self._heap and self._heap[0].cancelled:
-                heapq.heappop(self._heap)
-            if not self._heap or self._heap[0].at_s > until_s:
+            self._drop_cancelled()
+            if not self._heap or self._heap[0][0] > until_s:
                 self.now_s = max(self.now_s, until_s)
                 return enough()
-            timer = heapq.heappop(self._heap)
-            self.now_s = max(self.now_s, timer.at_s)
+            at_s, _, timer = heapq.heappop(self._heap)
+            self.now_s = max(self.now_s, at_s)
             if self._before is not None and self._before[0] <= self.handled:
                 (_, action), self._before = self._before, None
                 action()
             self.handled += 1
             timer.action()
         return True
+
+    def _drop_cancelled(self) -> None:
+        while self._heap and self._heap[0][2].cancelled:
+            heapq.heappop(self._heap)
 
     def end(self) -> None:
         """Nothing more happens; threads that wait are ended, since nobody else would find them."""
@@ -132,7 +134,8 @@ def shown(data: bytes) -> str:
 def readable(text: str) -> str:
     """``text``, or the repr of one, with tokens as numbers."""
     whole = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
-    return "".join(f"<{ord(char) - 0x20000}>" if ord(char) >= 0x20000 else char for char in whole)
+    return _TOKEN.sub(lambda found: f"<{ord(found[0]) - 0x20000}>", whole)
 
 
 _ESCAPED = re.compile(r"\\U000([23][0-9a-f]{4})")
+_TOKEN = re.compile("[\U00020000-\U0010ffff]")
