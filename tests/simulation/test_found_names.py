@@ -8,7 +8,7 @@ import pytest
 
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
-from tests.replica.stories import comes_back, goes_away
+from tests.replica.stories import comes_back, goes_away, state_of
 from tests.simulation.scene import Scene
 from tests.simulation.test_found_power import Nothing
 
@@ -296,6 +296,20 @@ def test_files_that_moved_on_over_the_last_stay_who_they_are(here: str, work_s: 
         wanted[f"{folder}p.md"] = "something new\n"
     found = scene.files(scene.a)
     assert {path: data.decode() for path, data in found.items() if path.endswith(".md")} == wanted
+
+
+def test_a_blob_saved_by_a_program_that_keeps_two_backups_is_saved() -> None:
+    scene = Scene()
+    for name in "pqr":
+        scene.save(scene.a, name, name.encode() + bytes(range(256)))
+    scene.rest()
+    entry = state_of(scene.a).view.at("p")
+    for name, after in ("qr", "pq"):
+        scene.b.disk.rename(name, after)
+    scene.save(scene.b, "p", b"new" + bytes(range(256)))
+    scene.rest()
+    assert {path: data[:1] for path, data in scene.files(scene.a).items()} == {"p": b"n", "q": b"p", "r": b"q"}
+    assert state_of(scene.a).view.at("p") == entry
 
 
 def test_what_others_add_to_a_file_that_others_went_over_stays() -> None:

@@ -16,7 +16,7 @@ from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk, on_disk
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import Digest, digest_of
-from crdtsync.core.values.files import Absent, Content, Fingerprint, Present, Seen, TextContent
+from crdtsync.core.values.files import Absent, Content, Fingerprint, Kind, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.paths import parent
 
@@ -184,7 +184,8 @@ class Swapping:
     def _follows(self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen]) -> bool:
         """Whether one of those that came stands where the file at the path stood, or none that is known does
         and each that made room for it moved on to the name of the next, the last one to a new name, or, as
-        logs of a fixed number do, over one that is gone. One alone that goes over another is a save of that.
+        logs of a fixed number do, over one that is gone. One alone that goes over another is a save of that;
+        and of blobs nobody can tell whether what is new where the row began is another one, or a save of it.
         """
         origin = came[path]
         if origin.path in came:
@@ -193,7 +194,9 @@ class Swapping:
             return False
         last = self._last(path, came)
         entry = self._state.synced.at(last)
-        return entry is None or (path != last and self._went_over(entry, last, seen))
+        if entry is None:
+            return True
+        return path != last and origin.kind is Kind.TEXT and self._went_over(entry, last, seen)
 
     def _last(self, path: str, came: Mapping[str, Synced]) -> str:
         """Where a row ends that begins at the path."""
