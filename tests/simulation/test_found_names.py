@@ -298,17 +298,22 @@ def test_files_that_moved_on_over_the_last_stay_who_they_are(here: str, work_s: 
     assert {path: data.decode() for path, data in found.items() if path.endswith(".md")} == wanted
 
 
-def test_a_blob_saved_by_a_program_that_keeps_two_backups_is_saved() -> None:
+@pytest.mark.parametrize("rest", [bytes(range(256)), b"some lines\nthat stay\n"], ids=["blob", "text"])
+def test_a_file_saved_by_a_program_that_keeps_two_backups_is_saved(rest: bytes) -> None:
     scene = Scene()
     for name in "pqr":
-        scene.save(scene.a, name, name.encode() + bytes(range(256)))
+        scene.save(scene.a, name, name.encode() + rest)
     scene.rest()
     entry = state_of(scene.a).view.at("p")
     for name, after in ("qr", "pq"):
         scene.b.disk.rename(name, after)
-    scene.save(scene.b, "p", b"new" + bytes(range(256)))
+    scene.save(scene.b, "p", b"new" + rest)
     scene.rest()
-    assert {path: data[:1] for path, data in scene.files(scene.a).items()} == {"p": b"n", "q": b"p", "r": b"q"}
+    assert {path: data[:1] for path, data in scene.files(scene.a).items()} == {
+        "p": b"n",
+        "q": b"p",
+        "r": b"q",
+    }
     assert state_of(scene.a).view.at("p") == entry
 
 
