@@ -49,13 +49,13 @@ def listing(folder: Path) -> dict[str, int]:
     root = len(str(folder)) + 1
     stack = [str(folder)]
     while stack:
-        with os.scandir(stack.pop()) as entries:
+        with suppress(FileNotFoundError), os.scandir(stack.pop()) as entries:  # a tool renamed it
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name not in OF_TOOLS:
                         stack.append(entry.path)
                 else:
-                    with suppress(FileNotFoundError):  # a temporary file of a tool at work
+                    with suppress(FileNotFoundError):
                         found[entry.path[root:]] = entry.stat(follow_symlinks=False).st_size
     return found
 
