@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from signal import SIG_IGN, SIGINT, signal
 from typing import Final
 
 from crdtsync.testing.oracles import Broken
@@ -64,25 +65,32 @@ def options_of(program: str, about: str) -> argparse.ArgumentParser:
 
 def campaign(run_world: RunWorld, options: argparse.Namespace) -> int:
     """Runs the seeds that the options name, and prints what each world says and how many broke. Returns the
-    process's exit code: 0 when none did."""
+    process's exit code: 0 when none did, 130 when a person ended it before all had been run."""
     started = time.perf_counter()
     broken: Counter[str] = Counter()
     events = acts = worlds = 0
-    with _each(run_world, options) as each:
-        for told in each:
-            worlds += 1
-            events += told.events
-            acts += told.acts
-            for line in told.lines:
-                print(line, flush=True)
-            if told.broken is not None:
-                broken[told.broken] += 1
-                if not options.keep_going:
-                    break
+    ended = False
+    try:
+        with _each(run_world, options) as each:
+            for told in each:
+                worlds += 1
+                events += told.events
+                acts += told.acts
+                for line in told.lines:
+                    print(line, flush=True)
+                if told.broken is not None:
+                    broken[told.broken] += 1
+                    if not options.keep_going:
+                        break
+    except KeyboardInterrupt:
+        ended = True
+        print(f"ended; to go on: --first-seed {options.first_seed + worlds}")
     took_s = time.perf_counter() - started
     counted = f"{worlds} worlds, {acts} user operations, {events} events"
     print(f"{counted} in {took_s:.1f} s; broken: {dict(broken)}")
-    return 1 if broken else 0
+    if broken:
+        return 1
+    return 130 if ended else 0
 
 
 @contextmanager
@@ -92,7 +100,7 @@ def _each(run_world: RunWorld, options: argparse.Namespace) -> Iterator[Iterator
     if options.jobs < 2:
         yield (run_world(seed, options) for seed in seeds)
         return
-    with get_context("spawn").Pool(options.jobs) as pool:
+    with get_context("spawn").Pool(options.jobs, partial(signal, SIGINT, SIG_IGN)) as pool:
         yield pool.imap(partial(_run, run_world, options), seeds, chunksize=_CHUNK)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from crdtsync.core.replica.records import AddUpdate
 from crdtsync.core.text.first import FirstText, write_first
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.ids import DocumentId
+from crdtsync.testing.campaign import Told, campaign, options_of
 from crdtsync.testing.editors import Editor
 from crdtsync.testing.oracles import (
     Broken,
@@ -323,3 +325,15 @@ def test_a_broken_world_is_told_with_a_line_that_replays_it(
     assert main(["--seeds", "1", "--first-seed", "5"]) == 1
     assert "--first-seed 5 --trace" in capsys.readouterr().out
     assert shrunk(5, Plan(acts=40), "lost") == Plan(acts=0, turns=0)
+
+
+def test_a_campaign_that_a_person_ends_tells_how_far_it_came(capsys: pytest.CaptureFixture[str]) -> None:
+    def run(seed: int, options: argparse.Namespace) -> Told:
+        if seed == 9:
+            raise KeyboardInterrupt
+        return Told(acts=5, events=7)
+
+    assert campaign(run, options_of("program", "about").parse_args(["--first-seed", "7"])) == 130
+    said = capsys.readouterr().out
+    assert "go on: --first-seed 9" in said
+    assert "2 worlds, 10 user operations, 14 events" in said
