@@ -141,6 +141,21 @@ def test_a_save_without_what_was_typed_takes_none_of_it_out_however_near_its_lin
     assert "this line of some length was saved by a tool\n" in text
 
 
+def test_a_save_in_which_nothing_tells_that_what_was_typed_since_had_been_seen_takes_none_of_it_out() -> None:
+    """However much nearer the text is with it: here it has taken the place of more."""
+    scene = shared("one line\nanother line\n")
+    program = opened(scene, scene.a, "a.md")
+    scene.a.link.unplug()
+    scene.save(scene.a, "a.md", "one line\n")
+    scene.wait(1.0)
+    program.edit("a.md", Edit(9, 16, "ω"))
+    scene.a.link.online = True
+    scene.rest()
+    text = scene.read(scene.b, "a.md")
+    assert program.read("a.md") == text
+    assert text is not None and text.startswith("one line\n") and "ω" in text
+
+
 def test_a_save_that_has_a_line_of_the_disk_is_none_of_a_text_without_it_however_near_that_is() -> None:
     scene = shared()
     program = opened(scene, scene.a, "a.md")

@@ -23,7 +23,7 @@ from crdtsync.core.replica.obstacles import fits
 from crdtsync.core.replica.openings import Openings
 from crdtsync.core.replica.shown import ShownContents
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.text.base import has_all_lines_of, has_line_of
+from crdtsync.core.text.base import has_all_lines_of, has_line_of, keeps_insertions
 from crdtsync.core.text.diff import Edit, diff, size_of
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of_text
@@ -287,7 +287,8 @@ class LiveTexts:
         """What a save of an open text was made from: what stood on disk, or what its program shows.
 
         That only if the save has at least half of it, since what replaces all of a text is nearest to the
-        shortest; and each line that did not stand on disk, but none of the disk that is not in it.
+        shortest; something of what did not stand on disk, and each line of that which tells; but none of the
+        disk that is not in it.
         """
         held = self._texts[entry]
         # one that equals an earlier text has brought that back: a checkout, or a person who thought again
@@ -297,7 +298,9 @@ class LiveTexts:
         nearer = [(size, text) for text in texts if (size := size_of(diff(text, saved))) < least]
         for _, text in sorted(nearer, key=itemgetter(0)):
             if agreed is None or (
-                has_all_lines_of(saved, text, agreed) and not has_line_of(saved, agreed, text)
+                has_all_lines_of(saved, text, agreed)
+                and not has_line_of(saved, agreed, text)
+                and (has_line_of(saved, text, agreed) or keeps_insertions(saved, text, agreed))
             ):
                 return text
         return texts[0] if agreed is None else agreed
