@@ -151,6 +151,54 @@ def test_what_a_closed_document_says_late_is_told_to_whoever_opened_it_anew(othe
     assert writer is None or writer.page.text == page.text
 
 
+def test_what_the_hub_told_a_closed_document_of_a_file_since_renamed_goes_to_that_file() -> None:
+    """On one connection nobody can tell for whom it was: the one that was opened anew has it now."""
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "x")
+    client, former, page = HocuspocusClient(bench), Page(5), Page(6)
+    client.open(DOC, former)
+    client.say(Named(DOC, CloseDocument()))
+    folder.rename(entry, "b.txt")
+    client.reads = False
+    client.open(DOC, page)
+    page.hear(SyncStep2(former.doc.get_update()))
+    client.read()
+    assert folder.read() == {"b.txt": "x"}
+    client.type(DOC, "y")
+    assert folder.read() == {"b.txt": "xy"} and page.text == "xy"
+    assert all(client.statuses(DOC))
+
+
+@pytest.mark.parametrize("length", [9, bounds.CHECK_INLINE_MAX_BYTES])
+def test_what_was_typed_into_a_document_opened_anew_before_it_was_synced_makes_a_file(length: int) -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    client, page = HocuspocusClient(bench), Page(6)
+    client.open(DOC, Page(5))
+    client.say(Named(DOC, CloseDocument()))
+    client.reads = False
+    client.open(DOC, page)
+    page.type("x" * length)
+    client.read()
+    assert folder.read() == {"a.txt": "x" * length}
+
+
+@pytest.mark.parametrize("shown", [b"", b"no update", b"\0\0"])
+def test_who_shows_no_update_of_a_document_opened_anew_is_answered_as_ever(shown: bytes) -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    client = HocuspocusClient(bench)
+    client.open(DOC, Page(5))
+    client.say(Named(DOC, CloseDocument()))
+    client.reads = False
+    client.open(DOC, Page(6))
+    client.say(Named(DOC, SyncStep2(shown)))
+    client.read()
+    assert client.statuses(DOC)[1:] == ([True, True] if shown == b"\0\0" else [False])
+    assert folder.read() == {}
+
+
 def test_what_is_said_of_a_closed_document_without_end_is_not_counted_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

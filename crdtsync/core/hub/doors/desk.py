@@ -23,7 +23,7 @@ from crdtsync.core.hub.doors.making import Making
 from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
 from crdtsync.core.hub.doors.places import Places
-from crdtsync.core.hub.doors.strangers import Arrival, Proof, Refused, Step, decide, objection
+from crdtsync.core.hub.doors.strangers import Arrival, Proof, Refused, Step, decide, heard_late, objection
 from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.hub.doors.texts import OpenTexts
 from crdtsync.core.hub.doors.usage import Usage
@@ -197,12 +197,14 @@ class Desk:
                 self._people.announce(self._here(), channel.connection.number)
         self.attach()
 
-    def _move(self, channel: Channel, text: OpenText, held: bytes = statevector.EMPTY) -> None:
+    def _move(
+        self, channel: Channel, text: OpenText, held: bytes = statevector.EMPTY, proof: Proof | None = None
+    ) -> None:
         """The file that this client was about to make is there: it goes on with that one."""
         people = text.gathering.of(channel.number)
         text.leave(channel)
         self._close_if_unused(text)
-        self._arrive(channel, Arrival(held, people))
+        self._arrive(channel, Arrival(held, people, proof))
 
     # -- channels -------------------------------------------------------------------------------------
 
@@ -249,6 +251,8 @@ class Desk:
                 self._arrive(channel, replace(self._arriving[channel.number], proof=Proof(update, at_ms)))
             case SyncUpdate() if channel.phase is Phase.PROVING:
                 channel.shows_later()
+            case SyncStep2(update) if text is not None and (held := heard_late(channel, text, update)):
+                self._move(channel, text, held, Proof(update, at_ms))
             case SyncStep2(update) | SyncUpdate(update):
                 if text is not None:
                     if isinstance(message, SyncStep2):

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from crdtsync.core.hub import bounds
+from crdtsync.core.hub.doors.channel import Channel
 from crdtsync.core.hub.doors.choosing import OtherHistory, choose
 from crdtsync.core.hub.doors.codes import NOT_FOUND, OTHER_HISTORY
 from crdtsync.core.hub.doors.places import Places
 from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.text import statevector
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.update import check_update
 from crdtsync.core.values.ids import EntryId, is_client_id_of_ours
 from crdtsync.core.wire.awareness import ClientState
+from crdtsync.errors import MalformedUpdate
 
 _NOBODY: Final = 1
 """The client of a document that is only read."""
@@ -92,6 +96,22 @@ def decide(
 def is_new(state_vector: bytes) -> bool:
     """Whether one client alone has typed into the document. Raises ValueError for a malformed one."""
     return len([clock for clock in statevector.decode(state_vector).values() if clock]) == 1
+
+
+def heard_late(channel: Channel, text: OpenText, update: bytes) -> bytes | None:
+    """The state vector of what a client shows of a file that is not there, if it may be of one that was.
+
+    It has the document open for the second time on its connection, where what the hub told the first one
+    came to it: nothing says for which of the two that was.
+    """
+    may_be = channel.is_shared and not channel.returns and text.entry is None
+    if not may_be or len(update) > bounds.CHECK_INLINE_MAX_BYTES:
+        return None
+    try:
+        inserted = check_update(update).structs
+    except MalformedUpdate:
+        return None
+    return statevector.encode({client: end for client, (_, end) in inserted.items()}) if inserted else None
 
 
 def objection(other: OtherHistory | None, proof: Proof | None, text: OpenText) -> Refused | None:
