@@ -74,7 +74,7 @@ class FolderProgram:
         node = replica.disk.get(placed.path)
         if node is not None and node.digest == digest:
             return node.data  # a hub may have lost it
-        return replica.hub.blobs.get((replica.room, digest), b"")
+        return replica.hub.blob_once(replica.room, digest)
 
     # -- what it does -------------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ class RoomProgram:
 
     def blob(self, placed: Placement) -> bytes:
         assert placed.version is not None
-        return self._hub.blobs.get((self.room, placed.version.digest), b"")
+        return self._hub.blob_once(self.room, placed.version.digest)
 
     # -- what it does -------------------------------------------------------------------------------
 

@@ -55,6 +55,8 @@ class VirtualHub:
         self._trace = trace
         self.store = MemoryHubStore()
         self.blobs: Blobs = {}
+        self._lost: Blobs = {}
+        """Those that it had before it was restored."""
         self.pieces: dict[tuple[str, Digest], set[Digest]] = {}
         """What has come of blobs that are not whole yet."""
         self.restored = False
@@ -108,6 +110,10 @@ class VirtualHub:
             line.dropped = True
             line.ended("the hub was killed")
 
+    def blob_once(self, room: str, digest: Digest) -> bytes:
+        """What it has of that name, or had: programs that saw the name may still speak of it."""
+        return self.blobs.get((room, digest)) or self._lost.get((room, digest), b"")
+
     def blobs_of(self, room: str) -> dict[Digest, bytes]:
         return {digest: data for (name, digest), data in self.blobs.items() if name == room}
 
@@ -116,6 +122,7 @@ class VirtualHub:
 
     def restore(self, backup: tuple[MemoryHubStore, Blobs]) -> None:
         """While it is down: go on with an older copy."""
+        self._lost |= self.blobs
         self.store, self.blobs = backup[0].copy(), dict(backup[1])
         self.pieces.clear()
         self.restored = True

@@ -94,6 +94,16 @@ def test_what_a_program_deletes_is_what_the_room_has_there_and_no_save_that_nobo
             "replicas=2,acts=40,pause_s=0.01,groups=blobs+stale+structure,"
             "faults=coarse+hints+power+races+trouble,turns=6,disks=,typists=0,bots=2",
         ),
+        (
+            53100189,  # a program deletes what a restored hub has lost: it knew what that was
+            "replicas=2,acts=6,pause_s=0.05,groups=blobs+cycles+editors+links+retype+stale,"
+            "faults=hub_full+hub_restore+kill+offline,turns=6,disks=,typists=0,bots=2",
+        ),
+        (
+            53000316,  # a word typed over more than itself, in a line that a save from before lacks
+            "replicas=2,acts=10,pause_s=0.3,groups=cycles+links+stale,faults=hub_kill+kill_at+offline+state_lost,"
+            "turns=6,disks=case+form+both+form,typists=0,bots=1",
+        ),
     ],
 )
 def test_worlds_with_programs_that_once_broke_a_promise_keep_it(seed: int, plan: str) -> None:
