@@ -15,6 +15,8 @@ from typing import Final
 from crdtsync.adapters.chunker import digest_of_file, read_chunk
 from crdtsync.adapters.durability import make_durable, write_new_file
 from crdtsync.adapters.part_file import PartFile
+from crdtsync.adapters.private_folder import PrivateFolder
+from crdtsync.adapters.system_calls import REAL
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Manifest
@@ -40,12 +42,12 @@ class BlobStaging:
     """All methods block on the disk, may be called from any thread, and raise OSError."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        self._fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._place = PrivateFolder.at(folder, REAL)
+        self._folder = f"/proc/self/fd/{self._place.fd}"
+        """The very folder that is open, whatever its path leads to by now."""
 
     def close(self) -> None:
-        os.close(self._fd)
+        self._place.close()
 
     def blob_path(self, digest: Digest) -> str:
         return f"{self._folder}/blob-{digest}"
@@ -79,6 +81,7 @@ class BlobStaging:
 
         Raises OSError, ENOSPC when the blob will not fit, InterruptedError once ``stopped`` says so.
         """
+        self._place.stand()
         digest = manifest.digest
         if self.index(digest) != manifest:
             self._unlink(f"index-{digest}")
@@ -135,12 +138,13 @@ class BlobStaging:
 
     def finish(self, batch: Sequence[Arrived]) -> None:
         """Give these their final names, durably, as one batch."""
+        self._place.stand()
         parts = [f"{self._folder}/part-{arrived.digest}" for arrived in batch]
         for part, arrived in zip(parts, batch, strict=True):
             if arrived.data is not None:
                 self._unlink(f"part-{arrived.digest}")
                 write_new_file(part, arrived.data)
-        make_durable(self._fd, parts)
+        make_durable(self._place.fd, parts)
         for part, arrived in zip(parts, batch, strict=True):
             os.rename(part, self.blob_path(arrived.digest))
             if arrived.data is None:

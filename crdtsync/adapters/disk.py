@@ -58,7 +58,7 @@ class Disk:
         """What the folder's file system takes for one name."""
         tree = Tree(self.folder.root_fd, calls, self.folding)
         self.tree = tree
-        staging = Staging(self.folder.staging_fd, tree, new_nonce)
+        staging = Staging(self.folder.staging, tree, new_nonce)
         self.ignores = Ignores(tree)
         self.trash = Trash(tree, staging, utc_s)
         self._displaced = DisplacedFiles(staging, clock)

@@ -187,6 +187,15 @@ class DiskWriter:
     # -- carrying out -----------------------------------------------------------------------------------
 
     def _outcome(self, step: Step, staged: Staged | Failed | None, blobs: Counter[str]) -> Outcome:
+        outcome = self._tried(step, staged, blobs)
+        if not isinstance(outcome, Done):
+            try:
+                self._staging.stand()  # for the next try, if it was this that someone deleted
+            except OSError as error:
+                return failed(error, step.path, _DOING[type(step)])
+        return outcome
+
+    def _tried(self, step: Step, staged: Staged | Failed | None, blobs: Counter[str]) -> Outcome:
         for path in _paths_of(step):
             problem = path_problem(path) or (_RESERVED if reserved_path(path) else None)
             if problem is not None:

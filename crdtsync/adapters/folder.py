@@ -21,6 +21,7 @@ from crdtsync.adapters.replica_store import ReplicaStore, StoreCorrupt
 from crdtsync.adapters.replica_store_beside import StoreBeside
 from crdtsync.adapters.replica_store_database import sound_after_all
 from crdtsync.adapters.scanner import refuse_nested
+from crdtsync.adapters.state_folder import NEEDED, STATE_FILE
 from crdtsync.adapters.trash import Trashed
 from crdtsync.adapters.watcher import Watcher
 from crdtsync.core.replica.effects import LookAt
@@ -32,7 +33,6 @@ from crdtsync.core.values.folding import Folding
 from crdtsync.core.values.ids import printable
 from crdtsync.errors import AlreadyJoined, FolderError, NameTaken, StoreError
 
-STATE_FILE = "state.db"
 ROOM_KEY = "room"
 HUB_KEY = "hub"
 REPLICA_KEY = "replica"
@@ -58,6 +58,8 @@ class JoinedFolder:
             raise
         try:
             self._check_room(room, hub)
+            for name in NEEDED:
+                self.disk.guard.needs(name)
         except BaseException:
             self.store.close()
             self.disk.close()
@@ -167,7 +169,7 @@ class JoinedFolder:
         """Start watching. All three are called from the watcher's threads; ``late_write`` gets the name in
         staging of a displaced file that is being written to."""
         disk = self.disk
-        self._watcher = Watcher(disk.tree, disk.folder.staging_fd, disk.ignores, put, late_write, notice)
+        self._watcher = Watcher(disk.tree, disk.folder, disk.ignores, put, late_write, notice)
         self._watcher.start()
 
     def look(self, paths: Iterable[LookAt]) -> tuple[tuple[str, Seen], ...]:
@@ -218,8 +220,9 @@ class JoinedFolder:
         Raises NameTaken and FolderError; the file is gone then.
         """
         above, last = split(path)
-        tree, calls, staging_fd = self.disk.tree, self.disk.tree.calls, self.disk.folder.staging_fd
+        tree, calls, staging_fd = self.disk.tree, self.disk.tree.calls, self.disk.folder.staging.fd
         try:
+            self.disk.folder.staging.stand()
             with tree.made_folder(above) as fd:
                 try:
                     put_new(calls, staged, staging_fd, last, fd)
@@ -245,7 +248,7 @@ class JoinedFolder:
     def unstage(self, staged: str) -> None:
         """The file of that name in staging is not needed."""
         with suppress(OSError):
-            self.disk.tree.calls.unlink(staged, self.disk.folder.staging_fd)
+            self.disk.tree.calls.unlink(staged, self.disk.folder.staging.fd)
 
     # -- for people ---------------------------------------------------------------------------------
 

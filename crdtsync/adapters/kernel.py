@@ -59,6 +59,10 @@ class Kernel(Protocol):
 
     def close(self, fd: int) -> None: ...
 
+    def move_descriptor(self, fd: int, to_fd: int) -> None:
+        """What is open at ``fd`` is open at ``to_fd`` instead, and what was open there no more."""
+        ...
+
     def read(self, fd: int, size_bytes: int) -> bytes: ...
 
     def pread_into(self, fd: int, view: memoryview, offset: int) -> int:

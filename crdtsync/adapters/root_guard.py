@@ -1,4 +1,7 @@
-"""Notices when the joined folder is no longer the one that was joined; leaves to others what to do then."""
+"""Notices when the joined folder, or what a replica needs in it, is no longer what was joined.
+
+What to do then is left to others.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 class RootGuard:
-    """Remembers device and inode of the folder at ``directory`` (absolute) and of its state folder."""
+    """Remembers device and inode of the folder at ``directory`` (absolute), of its state folder, and of what
+    is needed in that."""
 
     def __init__(self, directory: str, calls: Kernel) -> None:
         self.directory = directory
@@ -28,7 +32,15 @@ class RootGuard:
         self._calls = calls
         self._root = _identity(calls.stat(directory))
         self._state_folder = f"{directory}/{STATE_FOLDER}"
-        self._state = _identity(calls.lstat(self._state_folder))
+        self._needed: dict[str, tuple[int, int]] = {}
+        self._need(self._state_folder)
+
+    def needs(self, name: str) -> None:
+        """A file of the state folder without which nobody may go on: what is told holds for that, too."""
+        self._need(f"{self._state_folder}/{name}")
+
+    def _need(self, path: str) -> None:
+        self._needed[path] = _identity(self._calls.lstat(path))
 
     def check(self) -> None:
         """Raises RootGone when the folder was removed, moved away, replaced or unmounted.
@@ -40,7 +52,7 @@ class RootGuard:
             return
         shown = self._shown
         try:
-            found = self._reached(lambda: self._calls.stat(self.directory), self.directory)
+            found = self._reached(lambda path: self._calls.stat(path), self.directory)
         except OSError as error:
             raise RootGone(
                 f"{shown} is gone ({error.strerror}). Nothing was deleted for others. "
@@ -52,35 +64,36 @@ class RootGuard:
                 f"{shown} was {how} while it was joined. Nothing was deleted for others. "
                 "Bring the original folder back, or join this one anew"
             )
-        kept = self._state_folder
-        try:
-            state = self._reached(lambda: self._calls.lstat(kept), kept)
-        except OSError as error:
-            raise RootGone(
-                f"{shown}/{STATE_FOLDER} is gone ({error.strerror}), so what was agreed is unknown. "
-                "Nothing was deleted for others. Join the folder again: equal files are recognised"
-            ) from error
-        if _identity(state) != self._state:
-            raise RootGone(
-                f"{shown}/{STATE_FOLDER} was replaced while the folder was joined. "
-                "Nothing was deleted for others. Join the folder again"
-            )
+        for path, identity in self._needed.items():
+            try:
+                kept = self._reached(lambda path: self._calls.lstat(path), path)
+            except OSError as error:
+                raise RootGone(
+                    f"{printable(path)} is gone ({error.strerror}), which a replica needs. "
+                    "Nothing was deleted for others. Join the folder again: equal files are recognised"
+                ) from error
+            if _identity(kept) != identity:
+                raise RootGone(
+                    f"{printable(path)} was replaced while the folder was joined. "
+                    "Nothing was deleted for others. Join the folder again"
+                )
 
     def is_there(self) -> bool:
         """Whether it is the folder that was joined, as far as one look tells; waits for no other."""
         try:
-            found = self._calls.stat(self.directory)
-            state = self._calls.lstat(self._state_folder)
+            if _identity(self._calls.stat(self.directory)) != self._root:
+                return False
+            lstat = self._calls.lstat
+            return all(_identity(lstat(path)) == identity for path, identity in self._needed.items())
         except OSError:
             return False
-        return (_identity(found), _identity(state)) == (self._root, self._state)
 
-    def _reached(self, look: Callable[[], os.stat_result], path: str) -> os.stat_result:
+    def _reached(self, look: Callable[[str], os.stat_result], path: str) -> os.stat_result:
         """What a look finds, however many it takes. Raises OSError when nothing is there, and RootGone."""
         pauses_s = iter(limits.ROOT_LOOK_AGAIN_S)
         while True:
             try:
-                return look()
+                return look(path)
             except OSError as error:
                 if error.errno in _GONE:
                     raise

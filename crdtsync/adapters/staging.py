@@ -21,6 +21,7 @@ from typing import Final
 
 from crdtsync.adapters.filesystem import Tree, split
 from crdtsync.adapters.kernel import Kernel
+from crdtsync.adapters.private_folder import PrivateFolder
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId
@@ -108,14 +109,18 @@ class RandomNonces:
 
 
 class Staging:
-    """The folder ``.crdtsync/staging``, open at ``fd``. ``new_nonce`` gives 16 hex digits, new each time."""
+    """The folder ``.crdtsync/staging``, open at ``fd``. ``new_nonce`` gives 16 hex digits, new each time.
 
-    def __init__(self, fd: int, tree: Tree, new_nonce: Callable[[], str]) -> None:
-        self.fd = fd
+    Whoever finds that it fails has it ``stand``: someone may have deleted it.
+    """
+
+    def __init__(self, place: PrivateFolder, tree: Tree, new_nonce: Callable[[], str]) -> None:
+        self.fd = place.fd
+        self.stand = place.stand
         self.new_nonce = new_nonce
         self.tree = tree
         self.calls: Kernel = tree.calls
-        self.device = self.calls.fstat(fd).st_dev
+        self.device = self.calls.fstat(self.fd).st_dev
 
     # -- temporary files: ours alone, incomplete, deleted at a restart ----------------------------------
 
@@ -128,8 +133,12 @@ class Staging:
 
         Nobody else can reach it here, whatever they are. Raises OSError, leaving nothing behind.
         """
-        name = self.temporary(nonce)
-        fd = self.calls.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.fd, mode)
+        name, flags = self.temporary(nonce), os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            fd = self.calls.open(name, flags, self.fd, mode)
+        except FileNotFoundError:
+            self.stand()
+            fd = self.calls.open(name, flags, self.fd, mode)
         try:
             self.calls.write_all(fd, data)
             if durable:

@@ -14,6 +14,7 @@ from typing import Final
 
 from crdtsync.adapters.folder_lock import LOCK, FolderLock
 from crdtsync.adapters.kernel import Kernel
+from crdtsync.adapters.private_folder import PrivateFolder
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.reserved import STATE_FOLDER
 from crdtsync.errors import FolderError
@@ -22,7 +23,9 @@ STAGING: Final = "staging"
 TRASH: Final = "trash"
 CHUNKS: Final = "chunks"
 GIT_IGNORE: Final = ".gitignore"
-_PRIVATE: Final = 0o700
+STATE_FILE: Final = "state.db"
+NEEDED: Final = (LOCK, STATE_FILE)
+"""Without its lock another process may join the folder, too; without its state what is agreed is unknown."""
 
 
 class StateFolder:
@@ -43,10 +46,10 @@ class StateFolder:
             calls.make_folders(str(directory))
             self.directory = calls.real_path(str(directory))
             self.root_fd = self._keep(calls.open_folder(self.directory))
-            self.state_fd = self._made(STATE_FOLDER, self.root_fd)
-            self.staging_fd = self._made(STAGING, self.state_fd)
+            self.state_fd = self._made(STATE_FOLDER, self.root_fd).fd
+            self.staging = self._made(f"{STATE_FOLDER}/{STAGING}", self.state_fd)
             for name in (TRASH, CHUNKS):
-                self._made(name, self.state_fd)
+                self._made(f"{STATE_FOLDER}/{name}", self.state_fd)
             self._ignore_in_git()
             self._check_device()
             self._lock = FolderLock(self.state_fd, self.directory, room, calls)
@@ -83,14 +86,10 @@ class StateFolder:
         self._open.append(fd)
         return fd
 
-    def _made(self, name: str, dir_fd: int) -> int:
-        """The private folder of that name; never one that a link leads to."""
-        with suppress(FileExistsError):
-            self._calls.mkdir(name, dir_fd, _PRIVATE)
-        fd = self._keep(self._calls.open_folder(name, dir_fd))
-        if stat.S_IMODE(self._calls.fstat(fd).st_mode) != _PRIVATE:
-            self._calls.fchmod(fd, _PRIVATE)
-        return fd
+    def _made(self, path: str, above_fd: int) -> PrivateFolder:
+        folder = PrivateFolder(path, above_fd, self._calls)
+        self._keep(folder.fd)
+        return folder
 
     def _ignore_in_git(self) -> None:
         with suppress(FileExistsError):
@@ -101,7 +100,7 @@ class StateFolder:
                 self._calls.close(fd)
 
     def _check_device(self) -> None:
-        if self._calls.fstat(self.staging_fd).st_dev != self._calls.fstat(self.root_fd).st_dev:
+        if self._calls.fstat(self.staging.fd).st_dev != self._calls.fstat(self.root_fd).st_dev:
             raise FolderError(
                 f"{printable(self.directory)} cannot be joined: {STATE_FOLDER} in it is on another file "
                 "system, so files could not be replaced in one step. Unmount it"

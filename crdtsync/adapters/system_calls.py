@@ -84,6 +84,10 @@ class SystemCalls(Kernel):
     def close(self, fd: int) -> None:
         os.close(fd)
 
+    def move_descriptor(self, fd: int, to_fd: int) -> None:
+        os.dup2(fd, to_fd, inheritable=False)
+        os.close(fd)
+
     def read(self, fd: int, size_bytes: int) -> bytes:
         return os.read(fd, size_bytes)
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from crdtsync.adapters.exchange import put_new
 from crdtsync.adapters.filesystem import Blocked, Tree, split
+from crdtsync.adapters.private_folder import PrivateFolder
 from crdtsync.adapters.staging import RandomNonces, Staging
 from crdtsync.adapters.system_calls import SystemCalls
 from crdtsync.adapters.trash import Trash, Trashed
@@ -34,11 +35,13 @@ def open_trash(joined: Path) -> Iterator[tuple[Trash, Tree]]:
             root_fd = calls.open_folder(str(joined))
             stack.callback(calls.close, root_fd)
             tree = Tree(root_fd, calls)
-            staging_fd = stack.enter_context(tree.made_folder(f"{STATE_FOLDER}/staging"))
+            state_fd = stack.enter_context(tree.folder(STATE_FOLDER))
+            place = PrivateFolder(f"{STATE_FOLDER}/staging", state_fd, calls)
+            stack.callback(place.close)
         except OSError as error:
             shown = printable(str(joined))
             raise FolderError(f"The trash of {shown} cannot be opened: {error.strerror}") from error
-        yield Trash(tree, Staging(staging_fd, tree, RandomNonces()), time.time), tree
+        yield Trash(tree, Staging(place, tree, RandomNonces()), time.time), tree
 
 
 def restore(found: Sequence[Trashed], path: str, tree: Tree) -> str:

@@ -27,6 +27,7 @@ from watchdog.observers.inotify_c import (
 
 from crdtsync.adapters.filesystem import Tree, split
 from crdtsync.adapters.ignores import IGNORE_FILES, Ignores
+from crdtsync.adapters.state_folder import NEEDED, StateFolder
 from crdtsync.core.replica.events import Hint, HintKind, HintsLost
 from crdtsync.core.values.ids import printable
 from crdtsync.core.values.paths import is_below
@@ -54,6 +55,13 @@ _MASK: Final = Mask(
 )
 _STAGING_MASK: Final = Mask(
     InotifyConstants.IN_MODIFY | InotifyConstants.IN_CLOSE_WRITE | InotifyConstants.IN_ONLYDIR
+)
+_STATE_MASK: Final = Mask(
+    InotifyConstants.IN_DELETE
+    | InotifyConstants.IN_MOVED_FROM
+    | InotifyConstants.IN_DELETE_SELF
+    | InotifyConstants.IN_MOVE_SELF
+    | InotifyConstants.IN_ONLYDIR
 )
 _WHOLE: Final = (
     InotifyConstants.IN_CLOSE_WRITE
@@ -118,7 +126,7 @@ class Watcher:
     def __init__(
         self,
         tree: Tree,
-        staging_fd: int,
+        state: StateFolder,
         ignores: Ignores,
         on_hint: Callable[[Watched], None],
         on_late_write: Callable[[str], None],
@@ -129,7 +137,7 @@ class Watcher:
     ) -> None:
         """``repeat`` calls what it is given every ``rescan_s`` while that returns True; None: a thread."""
         self._tree = tree
-        self._staging_fd = staging_fd
+        self._state = state
         self._ignores = ignores
         self._on_hint = on_hint
         self._on_late_write = on_late_write
@@ -144,6 +152,8 @@ class Watcher:
         self._descriptor_of: dict[str, WatchDescriptor] = {}
         self._id_of: dict[WatchDescriptor, CallbackId] = {}
         self._staging_descriptor: WatchDescriptor | None = None
+        """Of the first one: in a staging folder that was made anew, polls alone find late writes."""
+        self._state_descriptor: WatchDescriptor | None = None
         self._stopped = threading.Event()
         self._rescanning: threading.Thread | None = None
         self._repeating = False
@@ -160,7 +170,8 @@ class Watcher:
             return
         self._inotify.start()
         with self._lock:
-            self._staging_descriptor = self._add(self._staging_fd, _STAGING_MASK)
+            self._staging_descriptor = self._add(self._state.staging.fd, _STAGING_MASK)
+            self._state_descriptor = self._add(self._state.state_fd, _STATE_MASK)
             self._watch_below("")
 
     def stop(self) -> None:
@@ -203,6 +214,8 @@ class Watcher:
         if folder is None:
             if event.wd == self._staging_descriptor and name[1:2] == "_":
                 self._on_late_write(name)
+            elif event.wd == self._state_descriptor and (not name or name in NEEDED):
+                self._on_hint(HintsLost())  # as of the root
             return
         if not name:
             if folder == "" and event.mask & (

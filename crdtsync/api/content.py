@@ -6,10 +6,12 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from crdtsync.adapters.private_folder import PrivateFolder
+from crdtsync.adapters.system_calls import REAL
 from crdtsync.api.room import Content
 from crdtsync.core.text.classify import classify
 from crdtsync.core.values import limits
@@ -58,8 +60,10 @@ class Staged:
 
     def create(self) -> int:
         """Raises StoreError."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            with closing(PrivateFolder.at(self.path.parent, REAL)) as place:
+                return REAL.open(self.path.name, flags, place.fd, 0o666)
         except OSError as error:
             raise StoreError(f"{printable(str(self.path))} cannot be written: {error.strerror}") from error
 

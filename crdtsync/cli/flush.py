@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     answer_within_s = None if timeout_s is None else timeout_s + _GRACE_S
     told = call(arguments.directory, "flush", answer_within_s=answer_within_s, timeout_s=timeout_s)
     if arguments.json:
-        print_json({"event": "flushed"})
+        print_json({"event": "flushed", "attention": told["attention"]})
     else:
-        say("folder and hub hold the same" + (_BUT if told.get("attention") else ""))
+        say("folder and hub hold the same" + (_BUT if told["attention"] else ""))
     return EXIT_DONE

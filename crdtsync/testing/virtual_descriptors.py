@@ -38,6 +38,10 @@ class Descriptors:
         self._open[fd] = file
         return fd
 
+    def put(self, file: OpenFile, fd: int) -> None:
+        """It is open at that number, which was another's."""
+        self._open[fd] = file
+
     def take(self, fd: int) -> OpenFile:
         """It is open no more."""
         file = self.at(fd)

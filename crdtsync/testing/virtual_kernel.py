@@ -129,6 +129,12 @@ class VirtualKernel(Kernel):
             raise Killed
         self._close(fd)
 
+    def move_descriptor(self, fd: int, to_fd: int) -> None:
+        self._enter("move_descriptor")
+        self._open.at(fd)
+        self._close(to_fd)
+        self._open.put(self._open.take(fd), to_fd)
+
     def _close(self, fd: int) -> None:
         file = self._open.take(fd)
         inode = file.dentry.inode

@@ -101,7 +101,7 @@ class VirtualProcess:
         )
         watcher = Watcher(
             self.disk.tree,
-            self.disk.folder.staging_fd,
+            self.disk.folder,
             self.disk.ignores,
             lambda hint: self._outside(lambda: told(hint)),
             lambda name: self._outside(lambda: self._late_write(name)),
@@ -167,7 +167,7 @@ class VirtualProcess:
 
     def stage_blob(self, digest: Digest, data: bytes) -> None:
         """As a transfer does, once all of the blob has come. Raises OSError."""
-        kernel, staging_fd = self.kernel, self.disk.folder.staging_fd
+        kernel, staging_fd = self.kernel, self.disk.folder.staging.fd
         part = f"part-{digest}"
         fd = kernel.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, staging_fd)
         try:

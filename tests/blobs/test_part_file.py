@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from crdtsync.adapters import part_file
 from crdtsync.adapters.alike import NOT_WORTH_CUTTING, take_alike
 from crdtsync.adapters.blob_staging import KEPT_S, Arrived, BlobStaging, offsets_of
 from crdtsync.adapters.chunker import manifest_of_bytes
+from crdtsync.adapters.filesystem import Blocked
 from crdtsync.adapters.part_file import PartFile
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import Manifest
@@ -206,6 +208,24 @@ def test_a_part_that_will_not_fit_is_refused_before_it_is_fetched(
         part.check_space()
     part.write(cut(DATA).chunks[0].digest, DATA[:10_000])
     part.check_space()
+
+
+def test_blobs_come_into_a_staging_folder_that_someone_deleted(staging: BlobStaging, tmp_path: Path) -> None:
+    data, manifest = b"small", cut(DATA)
+    shutil.rmtree(tmp_path / "staging")
+    staging.finish([Arrived(digest_of(data), data)])
+    assert (tmp_path / "staging" / f"blob-{digest_of(data)}").read_bytes() == data
+    shutil.rmtree(tmp_path / "staging")
+    staging.open_part(manifest, never).close()
+    assert sorted(os.listdir(tmp_path / "staging")) == [f"index-{manifest.digest}", f"part-{manifest.digest}"]
+    shutil.rmtree(tmp_path / "staging")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "staging").symlink_to("outside")
+    with pytest.raises(Blocked):
+        staging.open_part(manifest, never)
+    with pytest.raises(Blocked):
+        BlobStaging(tmp_path / "staging")
+    assert os.listdir(tmp_path / "outside") == []
 
 
 def test_blobs_that_arrived_get_their_names(staging: BlobStaging, tmp_path: Path) -> None:

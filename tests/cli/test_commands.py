@@ -95,11 +95,11 @@ def test_status_asks_about_the_current_folder_by_itself(
 
 
 def test_flush_hands_its_timeout_on_and_ends_with_0(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with served(folder, {"flush": lambda _: {}}) as asked:
+    with served(folder, {"flush": lambda _: {"attention": 0}}) as asked:
         assert main(["flush", str(folder), "--timeout", "2.5"]) == 0
         assert main(["flush", str(folder), "--json"]) == 0
     assert asked == [("flush", {"timeout_s": 2.5}), ("flush", {"timeout_s": None})]
-    assert capsys.readouterr().out == 'folder and hub hold the same\n{"event": "flushed"}\n'
+    assert capsys.readouterr().out == 'folder and hub hold the same\n{"event": "flushed", "attention": 0}\n'
 
 
 @pytest.mark.parametrize(("error", "code"), [(HubUnreachable("away"), 5), (CrdtsyncError("not settled"), 1)])

@@ -135,7 +135,7 @@ class Joined:
         return self.perform(text_step(path, text, expected, trash=trash, executable=executable))
 
     def remove(self, path: str, expected: Expected, trash: str = "deleted by others") -> Outcome:
-        return self.perform(RemoveFile(next(_numbers), ENTRY, path, expected, trash))
+        return self.perform(remove_step(path, expected, trash))
 
     def without_fsync(self) -> None:
         """For tests of many writes, of which none is about a power cut."""
@@ -161,6 +161,10 @@ def text_step(
 ) -> WriteFile:
     content = TextContent(text, digest_of_text(text))
     return WriteFile(number(), ENTRY, path, content, executable, expected, trash)
+
+
+def remove_step(path: str, expected: Expected, trash: str = "deleted by others") -> RemoveFile:
+    return RemoveFile(number(), ENTRY, path, expected, trash)
 
 
 def link_step(path: str, target: str, expected: Expected | None = None) -> WriteFile:

@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from crdtsync.adapters.disk import Disk
+from crdtsync.adapters.folder import JoinedFolder
+from crdtsync.adapters.folder_lock import LOCK
+from crdtsync.adapters.state_folder import STATE_FILE
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.steps import MakeFolder
 from crdtsync.core.values import limits
@@ -138,6 +141,29 @@ def test_a_root_that_is_gone_is_never_seen_as_deletions(joined: Joined, how: str
             work()
     assert not (joined.root / "made").exists()
     assert not (joined.root.parent / "elsewhere/made").exists()
+
+
+@pytest.mark.parametrize("name", [LOCK, STATE_FILE])
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_nothing_goes_on_without_what_is_needed_of_the_state_folder(
+    tmp_path: Path, name: str, how: str
+) -> None:
+    """Someone else could join as well, or all that is agreed would be forgotten at the next start."""
+    folder = JoinedFolder(tmp_path, "notes", "ws://hub")
+    try:
+        (tmp_path / "a").write_text("x")
+        assert folder.glance(LookAt("a", True)) is not None
+        path = tmp_path / ".crdtsync" / name
+        if how == "replaced":
+            shutil.copy(path, path.with_name("copy"))
+            path.with_name("copy").rename(path)
+        else:
+            path.unlink()
+        assert folder.glance(LookAt("a", True)) is None
+        with pytest.raises(RootGone, match=f"{name} (is gone|was replaced).*Nothing was deleted for others"):
+            folder.look([LookAt("a", True)])
+    finally:
+        folder.close()
 
 
 @pytest.mark.parametrize("call", ["stat", "lstat"])

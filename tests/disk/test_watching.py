@@ -76,7 +76,7 @@ class Watched:
         disk = joined.disk
         self.watcher = Watcher(
             disk.tree,
-            disk.folder.staging_fd,
+            disk.folder,
             disk.ignores,
             self._into(self.hints),
             self._into(self.late),

@@ -178,6 +178,23 @@ def test_a_folder_that_was_removed_takes_nothing_in(pairs: Pairs) -> None:
     alike(pairs, deed)
 
 
+def test_a_folder_that_is_made_anew_takes_the_number_of_the_one_before(pairs: Pairs) -> None:
+    def deed(at: Place) -> object:
+        kernel = at.kernel
+        fd, gone = kernel.open_folder("d", at.fd), kernel.open_file("f", at.fd)
+        kernel.close(gone)
+        kernel.rmdir("d", at.fd)
+        kernel.mkdir("d", at.fd)
+        anew = kernel.open_folder("d", at.fd)
+        kernel.move_descriptor(anew, fd)
+        kernel.mkdir("in", fd)
+        said = [outcome(kernel.fstat, anew), outcome(kernel.move_descriptor, gone, fd)]
+        kernel.close(fd)
+        return said
+
+    assert alike(pairs, deed) == ["EBADF", "EBADF"]
+
+
 def test_a_lease_tells_of_writers(pairs: Pairs) -> None:
     def deed(at: Place) -> object:
         kernel = at.kernel

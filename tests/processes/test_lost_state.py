@@ -303,3 +303,34 @@ def test_when_everyone_lost_everything_but_the_files_nothing_doubles(
         else:
             assert found == before
             assert_clean(ann_again, bob_again)
+
+
+@pytest.mark.parametrize("name", ["", "lock", "state.db"])
+def test_who_loses_what_it_needs_of_its_state_ends_at_once_and_says_so(
+    name: str, hub: Hub, pair: Pair
+) -> None:
+    """Though nobody saves; else a second process could join, or the next start would know nothing."""
+    ann, bob = pair
+    share(pair, ROOM)
+    gone = bob.folder / ".crdtsync" / name
+    gone.unlink() if name else shutil.rmtree(gone)
+    assert bob.wait() == 3
+    assert "Nothing was deleted for others. Join the folder again" in bob.errors()
+    (ann.folder / "a.txt").write_text(lines((2, "Ann\n")))
+    with Joined(hub.url, bob.folder, name="Bob") as again:
+        again.wait_for("state", state="settled")
+        settle(ann, again)
+        assert_same(ann.folder, bob.folder)
+        assert (bob.folder / "a.txt").read_text() == lines((2, "Ann\n"))
+
+
+def test_who_tidies_up_in_the_state_folder_stops_nothing(pair: Pair) -> None:
+    """As ``find -type d -empty -delete`` does."""
+    ann, bob = pair
+    share(pair, ROOM)
+    for name in ("staging", "trash", "chunks"):
+        shutil.rmtree(bob.folder / ".crdtsync" / name)
+    work(ann.folder, bob.folder)
+    settle(ann, bob)
+    assert tree(ann.folder) == tree(bob.folder) == WORKED
+    assert_clean(ann, bob)
