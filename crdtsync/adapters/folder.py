@@ -26,6 +26,7 @@ from crdtsync.adapters.trash import Trashed
 from crdtsync.adapters.watcher import Watcher
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.events import Hint, HintsLost, Recovered, Scan
+from crdtsync.core.replica.joining import JOINED_KEY
 from crdtsync.core.replica.records import PutMeta, Remembered
 from crdtsync.core.replica.steps import Displaced, Outcome, Step
 from crdtsync.core.values.files import Seen
@@ -136,10 +137,16 @@ class JoinedFolder:
         meta = self.remembered.meta
         joined = meta.get(ROOM_KEY)
         if joined is not None and joined != room:
-            raise AlreadyJoined(
-                f"{printable(self.disk.directory)} is joined to room {joined} at {meta.get(HUB_KEY)}. "
-                f"Join another folder, or leave that room by removing {printable(str(self.state_folder))}"
-            )
+            if self._has_shared():
+                raise AlreadyJoined(
+                    f"{printable(self.disk.directory)} is joined to room {joined} at {meta.get(HUB_KEY)}. "
+                    f"Join another folder, or leave that room by removing {printable(str(self.state_folder))}"
+                )
+            self.notices.append(f"Nothing was shared with room {joined} yet: it is left")
+            self.store.close()
+            self._delete_store()
+            self.store = self._reopened(self.state_folder / STATE_FILE)
+            meta, joined = self.remembered.meta, None
         self.replica_id = meta.get(REPLICA_KEY) or secrets.token_hex(8)
         self.store.persist(
             [PutMeta(ROOM_KEY, room), PutMeta(HUB_KEY, hub), PutMeta(REPLICA_KEY, self.replica_id)]
@@ -151,12 +158,20 @@ class JoinedFolder:
                 self._leave()
                 raise
 
+    def _has_shared(self) -> bool:
+        """Whether folder and room were ever compared, or someone typed what the hub does not have yet."""
+        found = self.remembered
+        return JOINED_KEY in found.meta or bool(found.synced) or any(head.dirty for head in found.heads)
+
     def _leave(self) -> None:
         """Undo what opening made, since the folder cannot be joined."""
         self.store.close()
+        self._delete_store()
+        self.disk.folder.remove_unused()
+
+    def _delete_store(self) -> None:
         for suffix in ("", "-wal", "-shm"):
             (self.state_folder / (STATE_FILE + suffix)).unlink(missing_ok=True)
-        self.disk.folder.remove_unused()
 
     # -- what the runtime carries out ---------------------------------------------------------------
 

@@ -18,12 +18,16 @@ from crdtsync.adapters.folder import JoinedFolder
 from crdtsync.adapters.folder_lock import LOCK
 from crdtsync.adapters.state_folder import STATE_FILE
 from crdtsync.core.replica.effects import LookAt
+from crdtsync.core.replica.joining import JOINED_KEY
+from crdtsync.core.replica.records import Head, PutHead, PutMeta, PutSynced, Record, Synced
 from crdtsync.core.replica.steps import MakeFolder
 from crdtsync.core.values import limits
-from crdtsync.core.values.files import Present
+from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.files import Kind, Present
+from crdtsync.core.values.ids import DocumentId
 from crdtsync.errors import AlreadyJoined, FolderError, RootGone
 
-from .support import Joined, number, text_step
+from .support import ENTRY, Joined, number, text_step
 
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -141,6 +145,39 @@ def test_a_root_that_is_gone_is_never_seen_as_deletions(joined: Joined, how: str
             work()
     assert not (joined.root / "made").exists()
     assert not (joined.root.parent / "elsewhere/made").exists()
+
+
+SHARED: dict[str, Record] = {
+    "compared": PutMeta(JOINED_KEY, "1"),
+    "agreed on a file": PutSynced(Synced(ENTRY, "a", Kind.TEXT, digest_of(b"x"), False, b"\0", None)),
+    "with what someone typed": PutHead(Head(DocumentId(ENTRY), b"\0", digest_of(b"x"), 1, 0, True)),
+}
+RECEIVED = PutHead(Head(DocumentId(ENTRY), b"\0", digest_of(b"x"), 1, 1, False))
+
+
+@pytest.mark.parametrize("how", SHARED)
+def test_a_folder_belongs_to_the_room_that_it_was_shared_with(tmp_path: Path, how: str) -> None:
+    folder = JoinedFolder(tmp_path, "notes", "ws://hub")
+    folder.store.persist([SHARED[how]])
+    folder.close()
+    with pytest.raises(AlreadyJoined, match="is joined to room notes at ws://hub"):
+        JoinedFolder(tmp_path, "other", "ws://hub")
+    JoinedFolder(tmp_path, "notes", "ws://elsewhere").close()
+
+
+def test_a_room_with_which_nothing_was_shared_yet_is_left_for_another(tmp_path: Path) -> None:
+    """The hub was away, or refused; or the comparison told that it is the wrong room."""
+    folder = JoinedFolder(tmp_path, "wrong", "ws://hub")
+    folder.store.persist([RECEIVED])
+    folder.close()
+    right = JoinedFolder(tmp_path, "notes", "ws://hub")
+    assert right.notices == ["Nothing was shared with room wrong yet: it is left"]
+    assert right.replica_id != folder.replica_id
+    assert not right.take_remembered().heads
+    right.close()
+    again = JoinedFolder(tmp_path, "notes", "ws://hub")
+    assert (again.notices, again.replica_id) == ([], right.replica_id)
+    again.close()
 
 
 @pytest.mark.parametrize("name", [LOCK, STATE_FILE])

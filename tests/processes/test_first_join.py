@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.harness import Hub, Joined, assert_same, settle, texts, tree
+from tests.processes.harness import Hub, Joined, assert_same, run, settle, texts, tree
 
 ROOM = {"text.txt": b"room\n", "blob.bin": b"\0room"}
 MINE = {"text.txt": b"mine\n", "blob.bin": b"\0mine"}
@@ -72,3 +72,15 @@ def test_files_that_are_created_alike_later_follow_no_choice_of_the_first_join(
             settle(again, ann)
             assert_same(tmp_path / "ann", tmp_path / "bob")
             assert {"later, Ann\n", "later, Bob\n"} <= set(texts(tmp_path / "bob"))
+
+
+def test_a_first_join_that_never_reached_its_room_binds_nobody(hub: Hub, tmp_path: Path) -> None:
+    fill(tmp_path / "ann", MINE)
+    away = run("join", "wrong", str(tmp_path / "ann"), "--hub", "ws://127.0.0.1:9", "--once")
+    assert away.returncode == 5
+    with Joined(hub.url, tmp_path / "ann", name="Ann") as ann:
+        ann.wait_for("told", message="Nothing was shared with room wrong yet: it is left")
+        ann.wait_for("state", state="settled")
+        ann.flush()
+    other = run("join", "wrong", str(tmp_path / "ann"), "--hub", hub.url, "--once")
+    assert (other.returncode, "is joined to room notes" in other.stderr) == (1, True)

@@ -19,7 +19,7 @@ from crdtsync.core.replica.housekeeping import Housekeeping
 from crdtsync.core.replica.hub_side import HubSide
 from crdtsync.core.replica.in_step import begin_planning, looks
 from crdtsync.core.replica.ingest import Ingest
-from crdtsync.core.replica.joining import FirstJoin
+from crdtsync.core.replica.joining import JOINED_KEY, FirstJoin
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.observing import IGNORE_FILES, Observing
@@ -39,7 +39,6 @@ from crdtsync.core.values.ids import Randomness
 from crdtsync.core.values.paths import name
 from crdtsync.core.wire.control import Refused
 
-JOINED_KEY = "joined"
 ROUNDS_MAX = 32
 """Plans lead to changes that lead to plans; honest rooms need two or three rounds."""
 

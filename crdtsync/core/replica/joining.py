@@ -10,6 +10,9 @@ from crdtsync.core.replica.events import Scan
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.values.files import Kind
 
+JOINED_KEY = "joined"
+"""There is such a value once it is decided what the first join does: before, nothing is shared."""
+
 
 class FirstJoin:
     """Steps: scanned and caught up → the files on both sides are read → told, or asked → decided."""
