@@ -343,6 +343,7 @@ class HubSession:
             if document in self.held:
                 self.held[document] = not covers(state_vector, self._listener.state_vector(document))
         else:
+            self.held.pop(document, None)
             self._settle(document)
         return len(update)
 
@@ -382,15 +383,9 @@ class HubSession:
             self._settle(document)
 
     def _settle(self, document: DocumentId) -> None:
-        if (
-            document in self.dirty
-            and document not in self._tentative
-            and document not in self._last_batch
-            and document not in self._comparing
-            and document not in self._queued_documents
-        ):
+        waits = (self._tentative, self._last_batch, self._comparing, self._queued_documents, self.held)
+        if document in self.dirty and not any(document in each for each in waits):
             self.dirty.discard(document)
-            self.held.pop(document, None)
             self._listener.on_clean(document)
 
 
