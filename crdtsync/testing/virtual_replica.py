@@ -62,6 +62,8 @@ class VirtualReplica:
         self.race: Callable[[str], None] = lambda path: None
         """Called just before a change of the writer at that path: someone may save just then."""
         self.differing: ev.Differing | None = ev.Differing.BOTH
+        self.asked: Callable[[ef.AskDiffering], None] = lambda question: None
+        """Called when a first join asks what to do with files that differ."""
         self.machine = VirtualMachine(clock, *naming_of(disk))
         self.disk = self.machine.disk
         self.process: VirtualProcess | None = None
@@ -292,6 +294,7 @@ class VirtualReplica:
             case ef.CancelTransfer(digest):
                 self.transfers.cancel(digest)
             case ef.AskDiffering():
+                self.asked(effect)
                 self._life.later(0.05, lambda: self.handle(ev.Decided(self.differing or ev.Differing.BOTH)))
             case ef.Flushed(number):
                 self._trace.note(self.name, f"flushed {number}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from crdtsync.core.replica import effects as ef
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica import status
+from crdtsync.core.replica.steps import Outcome, Raced, Step
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.wire.control import Refused, Welcome, encode_control
@@ -23,8 +24,13 @@ def put(replica: VirtualReplica, path: str, kind: NodeKind, data: bytes) -> None
     replica.disk.put(path, replica.disk.new_inode(kind, data))
 
 
-def rejoined(choice: ev.Differing, *, later: bool = True) -> Scene:
-    """``b`` has other files than the room, and joins as if for the first time; its are newer if ``later``."""
+def rejoined(
+    choice: ev.Differing, *, later: bool = True, asked: Callable[[Scene], None] = lambda scene: None
+) -> Scene:
+    """``b`` has other files than the room, and joins as if for the first time; its are newer if ``later``.
+
+    ``asked``: what happens between the question and the answer.
+    """
     scene = Scene()
     for path, content in (("text.md", "theirs\n"), ("blob.bin", b"\0theirs"), ("kind.x", "a text\n")):
         scene.save(scene.a, path, content)
@@ -43,6 +49,7 @@ def rejoined(choice: ev.Differing, *, later: bool = True) -> Scene:
             scene.save(scene.a, path, content)
         scene.wait(5.0)
     scene.b.differing = choice
+    scene.b.asked = lambda question: asked(scene)
     scene.b.start()
     scene.rest()
     return scene
@@ -88,6 +95,67 @@ def test_who_joins_with_other_files_and_wants_both_has_both_everywhere() -> None
     assert scene.b.engine is not None
     assert sorted(each.path for each in scene.b.engine.conflicts) == copies
     assert sorted(content(scene, path) for path in copies) == [b"\0a blob", b"\0mine", b"blob.bin", b"mine\n"]
+
+
+def test_what_others_wrote_since_the_question_is_not_replaced_by_what_stood_here() -> None:
+    """Whoever chose had not seen it: both are kept."""
+    scene = rejoined(ev.Differing.MINE, asked=lambda scene: scene.save(scene.a, "text.md", "theirs, later\n"))
+    texts = {node.data for path, node in scene.a.disk.files() if path.startswith("text")}
+    assert texts == {b"theirs, later\n", b"mine\n"}
+    assert content(scene, "blob.bin") == b"\0mine"
+
+
+def test_what_was_saved_here_since_the_question_is_kept_beside_the_room_s_file() -> None:
+    scene = rejoined(ev.Differing.HUB, asked=lambda scene: scene.save(scene.b, "text.md", "mine, later\n"))
+    assert content(scene, "text.md") == b"theirs\n" and content(scene, "blob.bin") == b"\0theirs"
+    (copy,) = [path for path in scene.paths(scene.a) if "conflict of b" in path]
+    assert content(scene, copy) == b"mine, later\n"
+
+
+def test_what_others_deleted_since_the_question_comes_back_as_what_stood_here() -> None:
+    def delete(scene: Scene) -> None:
+        scene.a.disk.take("text.md")
+
+    scene = rejoined(ev.Differing.MINE, asked=delete)
+    assert content(scene, "text.md") == b"mine\n"
+
+
+def test_a_choice_for_what_stood_here_outlives_a_kill_and_what_others_add_meanwhile_stays() -> None:
+    def answered(question: ef.AskDiffering) -> None:
+        scene.b.link.unplug()
+
+    scene = Scene()
+    scene.save(scene.a, "text.md", "theirs\nend\n")
+    scene.save(scene.a, "blob.bin", b"\0theirs")
+    scene.rest()
+    scene.b.kill()
+    scene.b.lose_state()
+    scene.save(scene.b, "text.md", "mine\nend\n")
+    scene.save(scene.b, "blob.bin", b"\0mine")
+    scene.b.differing = ev.Differing.MINE
+    scene.b.asked = answered
+    scene.b.start()
+    scene.wait(5.0)
+    scene.b.kill()
+    scene.save(scene.a, "text.md", "theirs\nend\nadded\n")
+    scene.wait(5.0)
+    scene.b.link.online = True
+    scene.b.start()
+    scene.rest()
+    assert scene.files(scene.a) == {"text.md": b"mine\nend\nadded\n", "blob.bin": b"\0mine"}
+
+
+def test_the_room_s_file_is_written_once_over_what_stood_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes: list[Outcome] = []
+    take = VirtualReplica._performed
+
+    def performed(self: VirtualReplica, done: Sequence[tuple[Step, Outcome]]) -> None:
+        outcomes.extend(outcome for _, outcome in done)
+        take(self, done)
+
+    monkeypatch.setattr(VirtualReplica, "_performed", performed)
+    rejoined(ev.Differing.HUB)
+    assert outcomes and not any(isinstance(outcome, Raced) for outcome in outcomes)
 
 
 def test_a_text_is_kept_beside_a_blob_of_the_room() -> None:

@@ -217,7 +217,7 @@ class ReplicaEngine:
     def _decided(self, differing: ev.Differing) -> None:
         if self._first_join is None:
             return
-        self._reconcile.choices.choose(differing, self._first_join.differing)
+        self._reconcile.choices.choose(differing, self._first_join.compared, self._now)
         self._first_join = None
         self._out.record(PutMeta(JOINED_KEY, "1"))
         begin_planning(self._state)

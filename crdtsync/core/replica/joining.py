@@ -5,6 +5,7 @@ A join never deletes or overwrites what is only here; equal files are adopted, s
 
 from __future__ import annotations
 
+from crdtsync.core.replica.choices import Compared
 from crdtsync.core.replica.effects import AskDiffering
 from crdtsync.core.replica.events import Scan
 from crdtsync.core.replica.state import ReplicaState
@@ -23,8 +24,8 @@ class FirstJoin:
         self._both: list[str] = []
         self._reading = False
         self.asked = False
-        self.differing: frozenset[str] = frozenset()
-        """The paths that the answer is about."""
+        self.compared: dict[str, Compared] = {}
+        """What the answer is about, by path."""
 
     def scanned(self, scan: Scan) -> None:
         self._scan = scan
@@ -46,7 +47,6 @@ class FirstJoin:
         if any(state.looking.is_open(path) for path in self._both):
             return False
         differing = [path for path in self._both if not self._equal(path)]
-        self.differing = frozenset(differing)
         self.asked = True
         state.out.effect(
             AskDiffering(
@@ -64,4 +64,7 @@ class FirstJoin:
         entry = state.view.at(path)
         if seen is None or entry is None:
             return False
-        return seen.digest == state.room_digest(entry)
+        theirs = state.room_digest(entry)
+        if seen.digest != theirs:
+            self.compared[path] = Compared(entry, seen, theirs)
+        return seen.digest == theirs

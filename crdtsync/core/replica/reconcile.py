@@ -11,9 +11,8 @@ from crdtsync.core.replica.chains import waits_for_spelling
 from crdtsync.core.replica.choices import Choices
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.doubts import Doubts
-from crdtsync.core.replica.events import Differing
 from crdtsync.core.replica.ignored_places import left_behind, place_here, rests_ignored
-from crdtsync.core.replica.ingest import Ingest, deletion
+from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.links import edited_astray
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.materialise import Materialise
@@ -202,6 +201,8 @@ class Reconcile:
     def _meet(self, placed: Placement, seen: OnDisk, content: Content | None, now: float) -> None:
         """Disk and room both have something at a path, without a common past."""
         state = self._state
+        if placed.entry in state.busy:
+            return  # this is planned again once its step has ended
         if placed.entry in state.leaving:
             state.replan_path(placed.path)  # once it is known whether it stays in the room
             return
@@ -211,40 +212,15 @@ class Reconcile:
             state.agree(self._agreement(placed, seen))
             state.replan([placed.entry])
             return
-        differing = self.choices.of(placed, seen)
-        if state.may_ingest and state.session.read_only and differing is not Differing.HUB:
-            self.reading.step_aside(placed, placed.path, seen)
-            return
         if not state.may_ingest:
             state.deferred.add(placed.path)
-            return
-        match differing:
-            case Differing.BOTH | Differing.NEWEST:
-                if self._ingest.create(placed.path, content, seen, now, beside=placed):
-                    state.replan([placed.entry])
-                    state.replan_path(placed.path)
-            case Differing.HUB:
-                self._materialise.write(placed, None, seen, now, trash="replaced at the first join")
-            case Differing.MINE:
-                self._impose(placed, seen, content, now)
-            case _:
-                assert_never(differing)
-
-    def _impose(self, placed: Placement, seen: OnDisk, content: Content | None, now: float) -> None:
-        """Ours replaces the room's, as an edit of it, so that its history goes on."""
-        state = self._state
-        agreed = self._agreement(placed, seen)._replace(digest=state.room_digest(placed.entry))
-        if seen.kind is not placed.kind:
-            if self._ingest.create(placed.path, content, seen, now):
-                state.operate(deletion(agreed))
-        elif isinstance(content, TextContent):
-            state.agree(agreed)
-            self._ingest.edit_text(agreed, content, seen, now)
-            state.out.notice("sent", agreed.path, "edited")
-        elif placed.kind is Kind.TEXT:
-            state.looking.want(placed.path)
-        else:
-            self._ingest.put_version(agreed, content, seen, now)
+        elif self.choices.gives_up(placed.path, seen):
+            self._materialise.write(placed, None, seen, now, trash="replaced at the first join")
+        elif state.session.read_only:
+            self.reading.step_aside(placed, placed.path, seen)
+        elif self._ingest.create(placed.path, content, seen, now, beside=placed):
+            state.replan([placed.entry])
+            state.replan_path(placed.path)
 
     def _agreement(self, placed: Placement, seen: OnDisk) -> Synced:
         covered = self._state.documents.state_vector(placed.entry) if placed.kind is Kind.TEXT else b""
