@@ -14,8 +14,8 @@ from tests.simulation.scene import Scene
 class Follower(Scene):
     """``a`` writes, ``b`` reads; both hold ``a.txt`` (three lines), ``b.bin`` and ``c/d.txt``."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, disk: str = "plain") -> None:
+        super().__init__(disk_of_b=disk)
         self.save(self.a, "a.txt", "one\ntwo\nthree\n")
         self.save(self.a, "b.bin", b"\0 blob")
         self.save(self.a, "c/d.txt", "deep\n")
@@ -307,3 +307,132 @@ def test_it_never_sends_a_push() -> None:
     scene.rest_apart()
     scene.restart(read_only=True)
     assert pushed == []
+
+
+def test_files_that_changed_names_here_are_renamed_for_nobody() -> None:
+    scene = Follower()
+    scene.b.disk.exchange("a.txt", "b.bin")
+    scene.rest_apart()
+    assert sorted(scene.held) == ["a.txt", "b.bin"]
+    scene.save(scene.a, "a.txt", "one\ntwo\nthree\nfour\n")
+    scene.save(scene.a, "b.bin", b"\0 theirs")
+    scene.rest_apart()
+    there = scene.files(scene.b)
+    assert (there.pop("a.txt"), there.pop("b.bin")) == (b"one\ntwo\nthree\nfour\n", b"\0 theirs")
+    assert sorted(there.values()) == [b"\0 blob", b"deep\n", b"one\ntwo\nthree\n"]
+    assert scene.others_see() == BEFORE | {"a.txt": b"one\ntwo\nthree\nfour\n", "b.bin": b"\0 theirs"}
+
+
+def test_a_folder_of_ones_own_where_the_room_has_a_file_goes_aside_with_what_is_in_it() -> None:
+    scene = Follower()
+    scene.b.disk.take("a.txt")
+    for path in ("a.txt/one.md", "a.txt/deep/two.md"):
+        scene.save(scene.b, path, f"mine {path}\n")
+    scene.b.disk.make_folder("a.txt/empty")
+    scene.rest_apart()
+    scene.save(scene.a, "a.txt", "one\ntwo\nthree\nfour\n")
+    scene.rest_apart()
+    there = scene.files(scene.b)
+    assert there["a.txt"] == b"one\ntwo\nthree\nfour\n"
+    aside = {path.partition("/")[0] for path in there.keys() - BEFORE.keys()}
+    assert len(aside) == 1 and "conflict of b" in aside.pop()
+    assert sorted(scene.held) == sorted(there.keys() - BEFORE.keys())
+    assert {path.partition("/")[2] for path in scene.held} == {"one.md", "deep/two.md"}
+
+
+def test_a_folder_of_ones_own_goes_aside_as_often_as_the_room_has_a_file_there() -> None:
+    scene = Follower()
+    for time in ("first", "second"):
+        scene.b.disk.take("a.txt")
+        scene.save(scene.b, "a.txt/one.md", f"mine, {time}\n")
+        scene.rest_apart()
+        scene.save(scene.a, "a.txt", f"{time}\n")
+        scene.rest_apart()
+        assert scene.read(scene.b, "a.txt") == f"{time}\n"
+    there = scene.files(scene.b)
+    assert sorted(there[path] for path in there.keys() - BEFORE.keys()) == [
+        b"mine, first\n",
+        b"mine, second\n",
+    ]
+
+
+def test_an_empty_folder_of_ones_own_where_the_room_has_a_file_goes() -> None:
+    scene = Follower()
+    scene.b.disk.take("a.txt")
+    scene.b.disk.make_folder("a.txt/empty")
+    scene.rest_apart()
+    scene.save(scene.a, "a.txt", "one\ntwo\nthree\nfour\n")
+    scene.rest()
+
+
+def test_a_file_of_ones_own_in_place_of_a_folder_of_the_room_makes_room_for_what_comes_into_that() -> None:
+    scene = Follower()
+    scene.a.disk.make_folder("empty")
+    scene.rest()
+    scene.b.disk.take("empty")
+    scene.save(scene.b, "empty", "mine\n")
+    scene.rest_apart()
+    scene.save(scene.a, "empty/theirs.md", "theirs\n")
+    scene.rest_apart()
+    assert scene.read(scene.b, "empty/theirs.md") == "theirs\n"
+    (aside,) = scene.files(scene.b).keys() - BEFORE.keys() - {"empty/theirs.md"}
+    assert scene.read(scene.b, aside) == "mine\n" and "conflict of b" in aside
+
+
+@pytest.mark.parametrize("own", ["A.TXT", "C/D.TXT", "A.TXT/mine.md", "A.TXT/"])
+def test_what_is_spelled_otherwise_here_makes_room_on_a_disk_that_takes_both_for_one(own: str) -> None:
+    scene = Follower("case")
+    theirs = "c/d.txt" if own.startswith("C") else "a.txt"
+    scene.b.disk.take(theirs)
+    scene.rest_apart()
+    if own.endswith("/"):
+        scene.b.disk.make_folder(own[:-1])
+    else:
+        scene.save(scene.b, own, "mine\n")
+    scene.rest_apart()
+    scene.save(scene.a, theirs, "theirs\n")
+    scene.rest_apart()
+    there = scene.files(scene.b)
+    assert there[theirs] == b"theirs\n"
+    aside = there.keys() - BEFORE.keys()
+    assert [there[path] for path in aside] == ([] if own.endswith("/") else [b"mine\n"])
+
+
+def test_a_file_made_just_before_it_lost_the_right_is_sent_once_it_has_that_again() -> None:
+    """What others do meanwhile with the tree does not mean that the hub has ours."""
+    scene = Follower()
+    scene.restart(read_only=False)
+    scene.b.link.unplug()
+    scene.b.link.online = True
+    create(scene)
+    assert scene.within(60.0, lambda: scene.b.engine is not None and scene.b.engine.status.pending.send > 0)
+    scene.restart(read_only=True)
+    scene.save(scene.a, "other.txt", "of others\n")
+    scene.rest_apart()
+    assert "new/mine.txt" not in scene.others_see()
+    scene.restart(read_only=False)
+    scene.rest()
+    assert scene.read(scene.a, "new/mine.txt") == "mine\n"
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_what_a_power_cut_tore_off_a_text_was_not_taken_out_here(edited: bool) -> None:
+    scene = Follower()
+    scene.b.kill()
+    scene.b.machine.boots += 1
+    scene.save(scene.b, "a.txt", "")
+    if edited:
+        scene.save(scene.a, "a.txt", "one\ntwo\nthree\nfour\n")
+    scene.b.start()
+    scene.rest()
+    assert not scene.held
+
+
+def test_an_edit_from_before_a_power_cut_stays_here() -> None:
+    scene = Follower()
+    scene.b.kill()
+    scene.b.machine.boots += 1
+    edit_text(scene)
+    scene.b.start()
+    scene.rest_apart()
+    assert list(scene.held) == ["a.txt"] and scene.read(scene.b, "a.txt") == "one\ntwo\nthree\nmine\n"

@@ -162,11 +162,12 @@ class Materialise:
         self._prune(parents(agreed.path), leaving=agreed.path)
 
     def set_aside(self, entry: EntryId, path: str, aside: str, seen: OnDisk) -> None:
-        """Rename a file that stands where ``entry`` belongs."""
+        """Rename a file that stands where ``entry`` belongs, or in a folder there."""
         expected = expected_of(seen)
         assert expected is not None
         step = MoveFile(self._state.take_step_number(), entry, path, aside, expected)
         self._state.begin(step, entry)
+        self._prune(parents(path), leaving=path)
 
     def set_executable(self, agreed: Synced, placed: Placement, seen: OnDisk) -> None:
         state = self._state

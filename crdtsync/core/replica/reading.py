@@ -6,6 +6,7 @@ where that cannot be, ours steps aside under the name of a conflict copy, known 
 
 from __future__ import annotations
 
+from crdtsync.core.replica.bases import Bases
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.planner import Action
@@ -17,13 +18,16 @@ from crdtsync.core.text.rebase import rebase
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import Content, Kind, TextContent
-from crdtsync.core.values.ids import new_entry_id
-from crdtsync.core.values.paths import conflict_path, parents
+from crdtsync.core.values.ids import EntryId, new_entry_id
+from crdtsync.core.values.paths import conflict_path, name, parents
 
 
 class Reading:
-    def __init__(self, state: ReplicaState, materialise: Materialise, deletions: Deletions) -> None:
+    def __init__(
+        self, state: ReplicaState, bases: Bases, materialise: Materialise, deletions: Deletions
+    ) -> None:
         self._state = state
+        self._bases = bases
         self._materialise = materialise
         self._deletions = deletions
 
@@ -54,7 +58,8 @@ class Reading:
                 state.replan_path(agreed.path)
             case Action.INGEST | Action.REPLACE:
                 assert placed is not None and seen is not None
-                if state.room_digest(agreed.entry) == agreed.digest:
+                torn = action is Action.INGEST and agreed.entry in state.rebooted
+                if state.room_digest(agreed.entry) == agreed.digest and not torn:
                     state.give_up(agreed.entry)
                     state.hold(agreed.path)
                 elif action is Action.REPLACE or not self._put_on_top(agreed, placed, seen, content, now):
@@ -66,20 +71,59 @@ class Reading:
 
     def step_aside(self, placed: Placement, path: str, seen: OnDisk) -> None:
         """Rename the file in the place of the room's entry; that is written once the place is free."""
-        state = self._state
-        aside = conflict_path(path, state.name, new_entry_id(state.rng))
+        aside = self._aside(path, new_entry_id(self._state.rng))
         self._materialise.set_aside(placed.entry, path, aside, seen)
 
+    def _aside(self, path: str, identity: EntryId) -> str:
+        return conflict_path(path, self._state.name, identity)
+
     def makes_room(self, placed: Placement) -> bool:
-        """Whether something that is only here stands where the entry belongs, or above, and steps aside."""
+        """Whether a file that is only here stands in the entry's place, above or below, and steps aside."""
         state = self._state
         if not (state.may_ingest and state.session.read_only):
             return False
         for path in (placed.path, *parents(placed.path)):
-            seen = state.disk.get(path)
-            if seen is not None and seen.kind is not Kind.DIR and state.synced.at(path) is None:
-                self.step_aside(placed, path, seen)
+            for each in self._spellings(placed.entry, path):
+                seen = self._only_here(each)
+                if seen is not None:
+                    self.step_aside(placed, each, seen)
+                    return True
+        return placed.kind is not Kind.DIR and any(
+            self._empties(placed, folder) for folder in self._spellings(placed.entry, placed.path)
+        )
+
+    def _spellings(self, entry: EntryId, path: str) -> list[str]:
+        """The path, and what else this disk may take for it if the entry could not be written there."""
+        state, key = self._state, self._state.view.folding.key
+        if not state.view.folding or entry not in state.retries:
+            return [path]
+        found = [""]
+        for part in path.split("/"):
+            beside = [each for folder in found for each in state.disk.within(folder)]
+            found = [each for each in beside if key(name(each)) == key(part)]
+        return found
+
+    def _only_here(self, path: str) -> OnDisk | None:
+        """The file at a path, if it is none of the room, or took the place of something of another kind."""
+        seen, agreed = self._state.disk.get(path), self._state.agreed_at(path)
+        if seen is None or seen.kind is Kind.DIR:
+            return None
+        return seen if agreed is None or agreed.kind is not seen.kind else None
+
+    def _empties(self, placed: Placement, folder: str) -> bool:
+        """Whether a file that is only here stands in that folder, and goes aside with it; else that goes."""
+        disk, below = self._state.disk, self._state.disk.below(folder)
+        for path in below:
+            if (seen := self._only_here(path)) is not None:
+                aside = self._aside(folder, placed.entry) + path.removeprefix(folder)
+                if aside in disk:  # as another one went before
+                    aside = self._aside(path, new_entry_id(self._state.rng))
+                self._materialise.set_aside(placed.entry, path, aside, seen)
                 return True
+        spelled_otherwise = folder != placed.path and disk.get(folder) is not None
+        if (below or spelled_otherwise) and not any(map(self._state.synced.at, (folder, *below))):
+            for path in [*reversed(below), folder]:
+                self._materialise.clear(path)
         return False
 
     def caught_up(self, now: float) -> None:
@@ -108,8 +152,14 @@ class Reading:
         if not isinstance(content, TextContent) or content.digest != seen.digest:
             state.looking.want(agreed.path)
             return True
-        theirs = documents.text(agreed.entry)
-        merged = apply_edits(theirs, rebase(base, content.text, theirs))
+        theirs, mine = documents.text(agreed.entry), content.text
+        if agreed.entry in state.rebooted:
+            mine = self._bases.whole(agreed.entry, base, mine)  # what a power cut tore off stays
+            state.rebooted.discard(agreed.entry)
+        merged = apply_edits(theirs, rebase(base, mine, theirs))
+        if merged == content.text and theirs == base:
+            state.give_up(agreed.entry)
+            return True
         documents.keep_version(agreed.entry, theirs, now)
         both = TextContent(merged, digest_of_text(merged))
         self._materialise.write(placed, agreed, seen, now, both=both)

@@ -43,7 +43,7 @@ class Reconcile:
         self._ingest = ingest
         self._materialise = materialise
         self._deletions = deletions
-        self.reading = Reading(state, materialise, deletions)
+        self.reading = Reading(state, ingest.bases, materialise, deletions)
         self.doubts = Doubts(state, deletions)
         self._mending = Mending(state, ingest, materialise)
         self.choices = Choices(state)

@@ -320,9 +320,19 @@ class Swapping:
         if here is None or not isinstance(seen, Present):
             return None
         origin = state.synced.with_inode(seen.fingerprint)
-        if origin is None or origin.entry == here or not self._owns(origin):
+        if (
+            origin is None
+            or origin.entry == here
+            or not self._owns(origin)
+            or self._stays_apart(origin, path)
+        ):
             return None
         return origin if self._is_of(origin, seen.content, state.synced.get(here)) else None
+
+    def _stays_apart(self, origin: Synced, path: str) -> bool:
+        """Whether the room is never told that the file is there: who may only read renames nothing."""
+        placed = self._state.view.get(origin.entry)
+        return self._state.session.read_only and (placed is None or placed.path != path)
 
     def _owns(self, agreed: Synced) -> bool:
         """Whether no other entry was put where the file had stood."""
