@@ -48,7 +48,9 @@ WHOLE_PROCESSES: Final = (
 MANY_WORLDS: Final = (
     "simulation/test_small_worlds.py",
     "simulation/test_crash_points.py",
+    "simulation/test_newcomers.py",
     "simulation/test_readers.py",
+    "simulation/test_working_readers.py",
     "simulation/test_mutants.py",
     "simulation/test_worlds.py",
     "simulation/test_ignore_files.py",

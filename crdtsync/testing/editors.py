@@ -50,7 +50,7 @@ class Editor(Person):
         self.busy = 0
         self._buffers.clear()
         for data in self._unwritten:
-            self._ledger.deleted(self.name, data)
+            self.ledger.deleted(self.name, data)
         self._unwritten.clear()
 
     def _later(self, delay_s: float, data: bytes, action: Callable[[], None]) -> None:
@@ -120,15 +120,15 @@ class Editor(Person):
         writer = self._disk.open(path)
         self.busy += 1
         writer.write(b"")
-        self._ledger.saved(self.name, seen, data)
+        self.ledger.saved(self.name, seen, data)
 
         def write() -> None:
             self._trace.note(self.name, f"PERSON writes slowly {shown(data)}")
-            self._ledger.overwritten(self.name, node.data, seen, data)
+            self.ledger.overwritten(self.name, node.data, seen, data)
             writer.write(data)
             shared = any(at is node for path, at in self._disk.nodes.items() if not reserved_path(path))
             if not self._holds(node) and not shared:
-                self._ledger.deleted(self.name, data)  # people here replaced or removed the file meanwhile
+                self.ledger.deleted(self.name, data)  # people here replaced or removed the file meanwhile
             self._later(self._rng.uniform(0, 0.2), b"", close)
 
         def close() -> None:
@@ -145,7 +145,7 @@ class Editor(Person):
         seen = node.data
         data = self._edited(seen)
         self._disk.rename(path, path + "~")
-        self._ledger.saved(self.name, seen, data)
+        self.ledger.saved(self.name, seen, data)
         self.busy += 1
 
         def write() -> None:
@@ -154,12 +154,12 @@ class Editor(Person):
             else:  # the place was taken meanwhile: an editor writes over it
                 other = self._disk.get(path)
                 if other is None or other.kind is not NodeKind.FILE:
-                    self._ledger.deleted(self.name, data)
+                    self.ledger.deleted(self.name, data)
                 else:
-                    self._ledger.deleted(self.name, other.data)
+                    self.ledger.deleted(self.name, other.data)
                     self._disk.write_into(other, data)
             if self._disk.get(path + "~") is node:
-                self._ledger.overwritten(self.name, node.data)
+                self.ledger.overwritten(self.name, node.data)
                 self._disk.take(path + "~")
             self.busy -= 1
 

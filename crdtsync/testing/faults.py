@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 from crdtsync.core.values.digests import encode_text
@@ -84,13 +85,15 @@ class Faults:
                 self._forgets(room, replica)
                 replica.kill()
                 contents = [node.data for _, node in replica.disk.files()]
-                room.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
+                room.ledger_at(replica).lost_with_state(replica.name, replica.store.texts(), contents)
                 for data in contents:
-                    room.ledger.froze(data)
+                    room.ledger_at(replica).froze(data)
                 replica.lose_state()
                 room.person_at(replica).close_all()
                 room.unkept.something_went()
                 self._clock.after(back_s, lambda: self._restart(replica))
+            case "rights":
+                self._change_rights(room, back_s)
             case "slow":
                 self._slow_down(rng.choice(self._links), rng.choice([100.0, 1000.0, 10_000.0]), back_s * 3)
             case "half_open":
@@ -154,7 +157,7 @@ class Faults:
         self._forgets(room, replica)
         replica.kill()
         contents = replica.machine.contents()
-        room.ledger.lost_with_state(replica.name, replica.store.texts(), contents)
+        room.ledger_at(replica).lost_with_state(replica.name, replica.store.texts(), contents)
         replica.restore_state(self._states[replica.name])
         room.unkept.something_went()
         self._clock.after(back_s, lambda: self._restart(replica))
@@ -165,7 +168,16 @@ class Faults:
             unaccepted = replica.engine._state.unaccepted
             for entry in replica.engine._state.view.room.placements:
                 for edit in unaccepted.of(entry):
-                    room.ledger.forgot(edit.before, edit.after)
+                    room.ledger_at(replica).forgot(edit.before, edit.after)
+
+    def _change_rights(self, room: Room, back_s: float) -> None:
+        """Whoever may only read may write from now on, or the other way round."""
+        for apart in room.apart:
+            replica = apart.replica
+            replica.kill()
+            apart.change()
+            self._trace.note(replica.name, "may only read" if apart.holds else "may write")
+            self._clock.after(back_s, partial(self._restart, replica))
 
     def _kill(self, replica: VirtualReplica, back_s: float) -> None:
         replica.kill()
@@ -180,17 +192,20 @@ class Faults:
         replica.cut_power()
         room.person_at(replica).lose_power()
         kept = [*replica.machine.contents_to_share(), *map(encode_text, replica.store.texts())]
-        room.ledger.lost_with_power(replica.name, before, kept)
+        room.ledger_at(replica).lost_with_power(replica.name, before, kept)
+        if replica.read_only:  # what is gone from the folder is in no room: its trash may be all that has it
+            for data in replica.machine.trashed():
+                room.ledger_at(replica).gave_up(replica.name, data)
         aside = {dentry.inode for path, dentry in replica.disk.nodes.all().items() if reserved_path(path)}
         for path, node, data in held:
             if node in aside:  # files were changing names: the cut left one under a name that no room has
-                room.ledger.deleted(replica.name, data)
+                room.ledger_at(replica).deleted(replica.name, data)
             for left in {node, replica.disk.get(path) or node}:  # a cut may give a name back to a former file
-                room.ledger.torn(replica.name, data, left.data)
+                room.ledger_at(replica).torn(replica.name, data, left.data)
         standing = {node for _, node in replica.disk.files()} | replica.machine.displaced()
         for node, old, written in unsafe:
             if node in standing:
-                room.ledger.cut_off(replica.name, old, written, node.data)
+                room.ledger_at(replica).cut_off(replica.name, old, written, node.data)
         room.unkept.something_went()
         self._clock.after(back_s, lambda: self._restart(replica))
 

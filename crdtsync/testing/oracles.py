@@ -19,6 +19,8 @@ from crdtsync.testing.tokens import FIRST_TOKEN, TOKEN, is_common, token_name, t
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_replica import VirtualReplica
 
+TOKENS_ASIDE = 0x4000
+"""What stays with whoever wrote it is told from what is in the room."""
 Picture = Mapping[str, tuple[NodeKind, bytes, bool]]
 
 
@@ -50,11 +52,32 @@ class Ledger:
         self.frozen: Counter[bytes] = Counter()
         """How many files were made of a text in which the token stood twice for the moment: what two did at
         once is there twice until the later one took it back, and such a file is one of its own by then."""
-        self._count = first
+        self.given_up: set[bytes] = set()
+        """What may be in the trash only: whoever had it there chose what another has at its path."""
+        self.count = first
+
+    def aside(self) -> Ledger:
+        """One for what is written in the same room, and stays with whoever writes it."""
+        return Ledger(first=self.count + TOKENS_ASIDE)
+
+    def take_over(self, aside: Ledger) -> None:
+        """What stayed with whoever wrote it comes to the room."""
+        for mine, theirs in ((self.born, aside.born), (self.excused, aside.excused)):
+            for token, who in theirs.items():
+                mine.setdefault(token, who)
+        for who, put in aside._put.items():
+            self._put.setdefault(who, set()).update(put)
+        for who, saves in aside._saves.items():
+            self._saves.setdefault(who, set()).update(saves)
+        for torn, before in aside._torn.items():
+            self._torn.setdefault(torn, set()).update(before)
+        self._taken |= aside._taken
+        self.given_up |= aside.given_up
+        self.frozen += aside.frozen
 
     def new_token(self) -> str:
-        self._count += 1
-        return chr(FIRST_TOKEN + self._count)
+        self.count += 1
+        return chr(FIRST_TOKEN + self.count)
 
     def saved(self, who: str, seen: bytes, now: bytes) -> None:
         """``who`` had ``seen`` and made ``now`` of it."""
@@ -98,6 +121,10 @@ class Ledger:
     def moved(self, who: str, data: bytes) -> None:
         """``who`` gave a file another name, or copied it: what stands there is what they put there."""
         self._put.setdefault(who, set()).update(tokens(data))
+
+    def gave_up(self, who: str, data: bytes) -> None:
+        """``who`` wants at its path what others have: what stood there is theirs to find in the trash."""
+        self.given_up |= {token for token in tokens(data) if self.born.get(token) == who}
 
     def deleted(self, who: str, seen: bytes) -> None:
         for token in tokens(seen) | self._torn.get((who, seen), set()):
@@ -282,17 +309,20 @@ def check_nothing_lost(ledger: Ledger, replicas: Sequence[VirtualReplica]) -> No
     check_kept(ledger, picture(replicas[0]), trashed)
 
 
-def check_kept(ledger: Ledger, folder: Picture, trashes: Iterable[bytes]) -> None:
-    """As ``check_nothing_lost``, of the one folder that all have, and the contents of all trashes."""
+def check_kept(
+    ledger: Ledger, folder: Picture, trashes: Iterable[bytes], but: Collection[bytes] = ()
+) -> None:
+    """As ``check_nothing_lost``, of the one folder that all have, and all trashes; ``but`` not of these."""
     contents = [data for _, data, _ in folder.values()]
     there = set().union(*(tokens(data) for data in contents)) if contents else set()
     trashed = {token for data in trashes for token in tokens(data)}
     lost = {token: who for token, who in ledger.born.items() if token not in there | ledger.excused.keys()}
+    lost = {token: who for token, who in lost.items() if token not in but}
     lost = {token: who for token, who in lost.items() if not is_common(token) or _owed(token, contents)}
     for token, who in sorted(lost.items()):
         if token not in trashed:
             raise Broken("lost", f"{token_name(token)} of {who} is nowhere")
-    for token, who in sorted(lost.items()):
+    for token, who in sorted((token, who) for token, who in lost.items() if token not in ledger.given_up):
         raise Broken("trashed", f"{token_name(token)} of {who} is in the trash only, and nobody wanted that")
 
 

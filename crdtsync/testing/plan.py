@@ -62,6 +62,12 @@ READERS_SHARE = 0.1
 TAKES_FROM_READERS = frozenset({"power", "state_lost", "state_restored", "hub_restore"})
 """Faults after which a reader has something of its own, which it keeps, and nobody gets from it."""
 
+EMPTIES_TRASHES = frozenset({"clock"})
+"""Faults after which a trash no longer has what it is to have: what was put there long ago goes."""
+
+RIGHTS_SHARE = 0.3
+"""Of the worlds of readers who work, those in which they may write for a while."""
+
 NEIGHBOURS_SHARE = 0.1
 """Of worlds with another room on the same hub, in which as much is done."""
 
@@ -73,7 +79,8 @@ class Plan:
     ``disks``: which names each replica's disk takes for one (``folding.MODES``), in turn; empty: none does.
     ``typists``: how many type in pages of their own; ``hocuspocus``: how many more at one connection.
     ``bots``: how many have programs in the room. ``readers``: how many more replicas may only read; nobody
-    changes anything there.
+    changes anything there, unless they are ``working``.
+    ``newcomer``: what someone chooses (``Differing``) who joins late with files of their own; empty: nobody.
     ``neighbours``: how many replicas another room has, and no such room if none.
     """
 
@@ -89,6 +96,8 @@ class Plan:
     hocuspocus: int = 0
     neighbours: int = 0
     readers: int = 0
+    working: bool = False
+    newcomer: str = ""
 
     def __str__(self) -> str:
         groups, faults = "+".join(sorted(self.groups)), "+".join(sorted(self.faults))
@@ -96,7 +105,8 @@ class Plan:
             f"replicas={self.replicas},acts={self.acts},pause_s={self.pause_s:g},"
             f"groups={groups},faults={faults},turns={self.turns},disks={'+'.join(self.disks)},"
             f"typists={self.typists},bots={self.bots},hocuspocus={self.hocuspocus},"
-            f"neighbours={self.neighbours},readers={self.readers}"
+            f"neighbours={self.neighbours},readers={self.readers},"
+            f"working={self.working:d},newcomer={self.newcomer}"
         )
 
     @staticmethod
@@ -116,6 +126,35 @@ class Plan:
             hocuspocus=int(found.get("hocuspocus", "0")),
             neighbours=int(found.get("neighbours", "0")),
             readers=int(found.get("readers", "0")),
+            working=found.get("working") == "1",
+            newcomer=found.get("newcomer", ""),
+        )
+
+    @staticmethod
+    def with_newcomer(seed: int) -> Plan:
+        """The seed's own, in which someone joins late with files of their own."""
+        plan = Plan.of_seed(seed)
+        choice = Streams(seed)["newcomer"].choice(("both", "hub", "mine", "newest"))
+        reads = Streams(seed)["newcomer reads"].random() < READERS_SHARE
+        return replace(
+            plan,
+            newcomer=choice,
+            faults=plan.faults - EMPTIES_TRASHES,
+            groups=plan.groups - {"ignores"},
+            turns=0 if reads else 6,
+            readers=0,
+            working=reads,
+        )
+
+    @staticmethod
+    def with_working_reader(seed: int) -> Plan:
+        """The seed's own, in which people work in the folder of a replica that may only read."""
+        plan = Plan.of_seed(seed)
+        faults = plan.faults
+        if Streams(seed)["rights"].random() < RIGHTS_SHARE:
+            faults = faults - TAKES_FROM_READERS | {"rights"}
+        return replace(
+            plan, readers=1, working=True, faults=faults, groups=plan.groups - {"ignores"}, turns=0
         )
 
     @staticmethod
@@ -143,3 +182,7 @@ class Plan:
         )
         reads = reads and not ignores and not plan.faults & TAKES_FROM_READERS
         return replace(plan, readers=1) if reads else plan
+
+
+WORLDS = {"newcomers": Plan.with_newcomer, "working-readers": Plan.with_working_reader}
+"""Worlds that are run only where they are asked for."""

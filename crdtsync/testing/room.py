@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+from crdtsync.core.replica.events import Differing
+from crdtsync.testing.apart import Apart
 from crdtsync.testing.bots import Bot
 from crdtsync.testing.editors import Editor
 from crdtsync.testing.hocuspocus_page import HocuspocusSocket
+from crdtsync.testing.newcomer import Newcomer
 from crdtsync.testing.oracles import (
     Broken,
+    Ledger,
     check_equal,
+    check_kept,
     check_nothing_doubled,
     check_nothing_lost,
     picture,
@@ -42,6 +47,7 @@ class Room:
         for replica in self.replicas[replicas:]:
             replica.read_only = True
         self.people = [self._person(replica) for replica in self.replicas]
+        self.apart = [self._apart(replica) for replica in self.replicas[replicas:] if plan.working]
         self.unkept = Unkept(setting, self.replicas)
         self.pages = Pages(setting, self.replicas, self.unkept, sockets)
         self.programs = Programs(setting, self.replicas[:replicas], self.unkept)
@@ -51,12 +57,19 @@ class Room:
         writers = [
             person
             for person, replica in zip(self.people, self.replicas, strict=True)
-            if not replica.read_only
+            if not replica.read_only or self._plan.working
         ]
         return [*writers, *self.pages.typists, *self.programs.bots]
 
     def person_at(self, replica: VirtualReplica) -> Editor:
         return self.people[self.replicas.index(replica)]
+
+    def ledger_at(self, replica: VirtualReplica) -> Ledger:
+        """Of the people at that replica."""
+        return self.person_at(replica).ledger
+
+    def _apart(self, replica: VirtualReplica) -> Apart:
+        return Apart(replica, self.person_at(replica), self.ledger, self.ledger.aside())
 
     def _replica(self, number: int) -> VirtualReplica:
         its = self._setting
@@ -100,7 +113,7 @@ class Room:
             replica.machine.holds,
             replica.has_read,
         )
-        if "races" in self._plan.faults and not replica.read_only:
+        if "races" in self._plan.faults and (self._plan.working or not replica.read_only):
             replica.race = lambda path: person.save_racing(path) if rng.random() < 0.2 else None
         return person
 
@@ -110,6 +123,20 @@ class Room:
         """Once its replicas have joined: its pages and programs."""
         self.pages.open(self._plan.typists, self._plan.hocuspocus)
         self.programs.open(self._plan.bots, blobs="hub_restore" not in self._plan.faults)
+
+    def arrive(self, choice: Differing, *, in_ways: bool) -> Newcomer:
+        """One more joins, with a folder of their own."""
+        replica = self._replica(len(self.replicas))
+        self.replicas.append(replica)
+        self.people.append(person := self._person(replica))
+        if self._plan.working:
+            replica.read_only = True
+            self.apart.append(self._apart(replica))
+        rng = self._setting.streams[f"newcomer {replica.name}"]
+        newcomer = Newcomer(replica, person, rng, choice)
+        newcomer.bring(self.replicas[0].disk, in_ways=in_ways)
+        replica.start()
+        return newcomer
 
     def calm(self, until: Until) -> None:
         """From here on nothing fails, and everyone is there."""
@@ -140,6 +167,20 @@ class Room:
             check_nothing_doubled(self.replicas, self.ledger)
         check_nothing_lost(self.ledger, self.replicas)
 
+    def judge_apart(self) -> None:
+        """What holds as long as some may only read, and people work there."""
+        together = [replica for replica in self.replicas if not replica.read_only]
+        check_equal(together)
+        check_nothing_doubled(together, self.ledger)
+        everywhere = {
+            f"{each.name}/{path}": node for each in self.replicas for path, node in picture(each).items()
+        }
+        trashed = [data for each in self.replicas for data in each.machine.trashed()]
+        taken_back = set().union(*(apart.taken_back for apart in self.apart))
+        check_kept(self.ledger, everywhere, trashed, taken_back)
+        for apart in filter(lambda apart: apart.holds, self.apart):
+            apart.check(picture(together[0]), self._contents(apart.replica))
+
     def here(self) -> Here:
         """Who is told of whom, at rest."""
         members = self.programs.told_who_is_here()
@@ -161,8 +202,10 @@ class Room:
             if met := theirs & {peer.name for peer in replica.engine.status.peers}:
                 raise Broken("apart", f"{replica.name} meets {sorted(met)} of {other.name}")
 
-    def _contents(self) -> Iterator[tuple[str, bytes]]:
+    def _contents(self, but: VirtualReplica | None = None) -> Iterator[tuple[str, bytes]]:
         for replica in self.replicas:
+            if replica is but:
+                continue
             yield from (("a file", data) for data in replica.machine.contents())
             yield from (("a state", text.encode()) for text in replica.store.texts())
         yield from (("the log", text.text.encode()) for _, text in self._setting.hub.store.texts(self.name))

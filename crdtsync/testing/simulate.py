@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from crdtsync.testing.campaign import Told, campaign, options_of, promise_of, told_of
-from crdtsync.testing.plan import Plan
+from crdtsync.testing.plan import WORLDS, Plan
 from crdtsync.testing.world import Result, World
 
 
@@ -50,7 +50,9 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
     if plan.typists:
         yield replace(plan, typists=plan.typists - 1)
     if plan.readers:
-        yield replace(plan, readers=0)
+        yield replace(plan, readers=0, working=False)
+    if plan.newcomer:
+        yield replace(plan, newcomer="")
     if plan.bots:
         yield replace(plan, bots=plan.bots - 1)
     if plan.hocuspocus:
@@ -69,11 +71,14 @@ def _broken(seed: int, plan: Plan) -> str | None:
 
 def _told(seed: int, options: argparse.Namespace) -> Told:
     plan = Plan.parse(options.plan) if options.plan else None
+    if options.worlds:
+        plan = WORLDS[options.worlds](seed)
     world = World(seed, plan, shown=print if options.trace else None)
     try:
         result = world.run()
     except Exception as error:
         replay = f"python -m crdtsync.testing.simulate --seeds 1 --first-seed {seed} --trace"
+        replay += f" --worlds {options.worlds}" if options.worlds and not options.shrink else ""
         if options.shrink:
             replay += f' --plan "{shrunk(seed, world.plan, promise_of(error))}"'
         return told_of(seed, error, str(world.plan), replay, trace=options.trace)
@@ -85,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = options_of("crdtsync.testing.simulate", "Worlds of people, tools, disks and faults.")
     parser.add_argument("--shrink", action="store_true", help="look for a smaller plan that breaks the same")
     parser.add_argument("--plan", help="a plan to use instead of the seed's own, as a shrink printed it")
+    parser.add_argument("--worlds", choices=sorted(WORLDS), help="worlds that are run only where asked for")
     parser.add_argument("--digests", action="store_true", help="print the digest of each world's trace")
     return campaign(_told, parser.parse_args(arguments))
 

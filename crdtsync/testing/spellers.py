@@ -49,6 +49,6 @@ class Speller(Editor):
         if last == name(path) or reserved_name(last) or self._disk.get(target) not in (None, node):
             raise FileExistsError(target)
         if not self._disk.is_folder(path):
-            self._ledger.moved(self.name, node.data)
+            self.ledger.moved(self.name, node.data)
         self._disk.rename(path, target)
         return f"{path} to {target}"

@@ -39,7 +39,7 @@ class Person:
         self._rng = rng
         self._trace = trace
         self._disk = disk
-        self._ledger = ledger
+        self.ledger = ledger
         self._actions = actions
         self.done = 0
 
@@ -99,7 +99,7 @@ class Person:
         nodes = self._disk.nodes
         found = [path for path in nodes if name(path) in IGNORE_FILES and not self._disk.is_folder(path)]
         for path in found:
-            self._ledger.deleted(self.name, self._disk.nodes[path].data)
+            self.ledger.deleted(self.name, self._disk.nodes[path].data)
             self._disk.take(path)
             self._trace.note(self.name, f"PERSON ignores nothing by {path}")
         return bool(found)
@@ -107,7 +107,7 @@ class Person:
     # -- contents ---------------------------------------------------------------------------------------
 
     def _token(self) -> str:
-        return self._ledger.new_token()
+        return self.ledger.new_token()
 
     def _text(self) -> bytes:
         return "".join(line(self._token()) for _ in range(self._rng.randint(1, 5))).encode()
@@ -122,9 +122,9 @@ class Person:
         """A save in one of the ways that take no time."""
         disk = self._disk
         node = disk.get(path)
-        self._ledger.saved(self.name, seen, data)
+        self.ledger.saved(self.name, seen, data)
         if node is not None and node.data != seen:
-            self._ledger.overwritten(self.name, node.data, seen, data)
+            self.ledger.overwritten(self.name, node.data, seen, data)
         way = self._rng.randrange(3)
         if node is not None and node.kind is NodeKind.FILE and way:
             disk.write_into(node, data)
@@ -159,7 +159,7 @@ class Person:
         return path
 
     def _move(self, path: str, target: str) -> None:
-        self._ledger.moved(self.name, self._disk.nodes[path].data)
+        self.ledger.moved(self.name, self._disk.nodes[path].data)
         self._disk.rename(path, target)
 
     # -- deeds ------------------------------------------------------------------------------------------
@@ -197,23 +197,23 @@ class Person:
         target = self._token()
         if self._rng.random() < 0.4:
             path = self._pick_leaf()
-            self._ledger.deleted(self.name, self._disk.nodes[path].data)
+            self.ledger.deleted(self.name, self._disk.nodes[path].data)
         else:
             path = self._free_path()
-        self._ledger.saved(self.name, b"", target.encode())
+        self.ledger.saved(self.name, b"", target.encode())
         self._disk.put(path, self._disk.new_inode(NodeKind.LINK, target.encode()))
         return f"{path} -> {shown(target.encode())}"
 
     def _delete(self) -> str:
         path = self._pick_leaf()
-        self._ledger.deleted(self.name, self._disk.nodes[path].data)
+        self.ledger.deleted(self.name, self._disk.nodes[path].data)
         self._disk.take(path)
         return path
 
     def _delete_tree(self) -> str:
         folder = self._pick(self._disk.is_folder)
         for path in [*reversed(self._disk.inside(folder)), folder]:
-            self._ledger.deleted(self.name, self._disk.nodes[path].data)
+            self.ledger.deleted(self.name, self._disk.nodes[path].data)
             self._disk.take(path)
         return folder
 
@@ -226,8 +226,8 @@ class Person:
         path, target = self._pick_leaf(), self._pick_leaf()
         if path == target:
             raise FileExistsError
-        self._ledger.deleted(self.name, self._disk.nodes[target].data)
-        self._ledger.froze(self._disk.nodes[path].data)  # to the other file's history that is an edit
+        self.ledger.deleted(self.name, self._disk.nodes[target].data)
+        self.ledger.froze(self._disk.nodes[path].data)  # to the other file's history that is an edit
         self._move(path, target)
         return f"{path} over {target}"
 
@@ -278,7 +278,7 @@ class Person:
         """A file becomes a folder with a file in it, or a folder becomes a file."""
         path = self._pick(lambda path: True)
         for each in [*reversed(self._disk.inside(path)), path]:
-            self._ledger.deleted(self.name, self._disk.nodes[each].data)
+            self.ledger.deleted(self.name, self._disk.nodes[each].data)
             was_folder = self._disk.is_folder(each)
             self._disk.take(each)
         if was_folder:
@@ -303,6 +303,6 @@ class Person:
     def _copy(self) -> str:
         path, target = self._pick(self._is_file), self._free_path()
         data = self._disk.nodes[path].data
-        self._ledger.froze(data)
+        self.ledger.froze(data)
         self._disk.put(target, self._disk.new_inode(NodeKind.FILE, data))
         return f"{path} as {target}"

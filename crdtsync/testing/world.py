@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import permutations
 
-from crdtsync.core.replica.events import ConfirmRequested, RestoreRequested
+from crdtsync.core.replica.events import ConfirmRequested, Differing, RestoreRequested
 from crdtsync.testing.bots import Bot
 from crdtsync.testing.clock import Clock, Streams, Trace
 from crdtsync.testing.editors import Editor
@@ -75,7 +75,10 @@ class World:
     def _run(self) -> Result:
         self.hub.start()
         self._join()
-        for _ in range(self.plan.acts):
+        arrival = self._arrival()
+        for number in range(self.plan.acts):
+            if number == arrival:
+                self.rooms[0].arrive(Differing(self.plan.newcomer), in_ways=True)
             self._wait(self._rng.expovariate(1 / self.plan.pause_s))
             self._rng.choice(self._actors).act()
             if self.plan.faults and self._rng.random() < 0.25:
@@ -84,7 +87,11 @@ class World:
         self.settle()
         if "ignores" in self.plan.groups:
             self._ignore_nothing()
+        if self.plan.working:
+            self._judge_apart()
         self._judge()
+        if arrival == self.plan.acts and not self.plan.working:
+            self._arrive_at_rest()
         for _ in range(self.plan.turns):
             self._take_turn()
         return Result(
@@ -154,7 +161,7 @@ class World:
             asked = {each.path: each.kind for each in replica.engine.status.attention}
             for path in [path for path, kind in asked.items() if kind == "failed"]:
                 person.make_way(path)
-            if "held" in asked.values():
+            if "held" in asked.values() and not (replica.read_only and self.plan.working):
                 restore = replica.read_only or self._rng.random() < 0.3
                 self.trace.note(replica.name, "PERSON " + ("restores" if restore else "confirms"))
                 replica.handle(RestoreRequested() if restore else ConfirmRequested())
@@ -190,6 +197,39 @@ class World:
         while found := [person.name for person in self._people if person.ignore_nothing()]:
             self.trace.note("----", f"{' '.join(found)} ignore nothing")
             self.settle()
+
+    def _arrival(self) -> int | None:
+        """After how many acts someone joins late; after all of them: once all is at rest."""
+        acts = self.plan.acts
+        if not self.plan.newcomer:
+            return None
+        last = acts - 1 if self.plan.working else 2 * acts
+        return min(self.streams["arrival"].randint(0, max(last, 0)), acts)
+
+    def _arrive_at_rest(self) -> None:
+        """Nobody else does anything: what was chosen is what all have, to the letter."""
+        room = self.rooms[0]
+        before = picture(room.replicas[0])
+        newcomer = room.arrive(Differing(self.plan.newcomer), in_ways=bool(self.plan.disks))
+        self._faults.end()
+        self._wait(5.0)
+        self.settle()
+        check_equal(room.replicas)
+        if not self.plan.disks:
+            newcomer.check_joined(before)
+
+    def _judge_apart(self) -> None:
+        """What is done where one may only read stays there; then all may write, and it comes to all."""
+        for room in self.rooms:
+            room.judge_apart()
+            for apart in room.apart:
+                if apart.holds:
+                    self.trace.note(apart.replica.name, "may write")
+                    apart.replica.kill()
+                    apart.change()
+                    apart.replica.start()
+        self._wait(2.0)
+        self.settle()
 
     def _check_present(self) -> None:
         """Whose end is not noticed yet is still shown; who was away is shown again once they are renewed."""
