@@ -150,6 +150,20 @@ def test_a_log_that_grew_long_is_made_one_update() -> None:
     assert TextDocument(0, log).text == kept.documents.text(ENTRY) == text
 
 
+def test_a_log_may_grow_twice_as_long_while_the_disk_holds_another_text() -> None:
+    kept = Kept(_agreed("one\n"))
+    kept.documents.create(ENTRY, "one\n", 1.0)
+    kept.write()
+    most = 2 * limits.COMPACT_AFTER_UPDATES
+    for _ in range(most - 2):
+        kept.documents.edit(ENTRY, [Edit(0, 0, "x")], 1.0)
+    kept.write()
+    assert len(kept.store.updates(DocumentId(ENTRY))) == most - 1
+    kept.documents.edit(ENTRY, [Edit(0, 0, "x")], 1.0)
+    kept.write()
+    assert len(kept.store.updates(DocumentId(ENTRY))) == 1
+
+
 def test_a_log_is_not_made_one_while_edits_in_it_have_to_be_told_apart() -> None:
     kept = Kept()
     kept.documents.unplaced = unplaced = {ENTRY}

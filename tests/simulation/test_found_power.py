@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from crdtsync.core.values import limits
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
@@ -251,8 +252,12 @@ def test_a_torn_file_that_was_taken_from_its_path_lacks_nothing_at_its_end() -> 
     assert scene.read(scene.a, "note.md") == LINES + "four of ann\n"
 
 
+@pytest.mark.parametrize("rows", [limits.COMPACT_AFTER_UPDATES, 3])
 @pytest.mark.parametrize("edited", [False, True])
-def test_a_disk_that_is_ahead_of_what_its_replica_remembers_brings_nothing_twice(edited: bool) -> None:
+def test_a_disk_that_is_ahead_of_what_its_replica_remembers_brings_nothing_twice(
+    edited: bool, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``rows``: of so many a log is made one update, maybe just as the hub has told of the last of them."""
     scene = Scene()
     scene.save(scene.a, "note.md", LINES)
     scene.rest()
@@ -268,6 +273,7 @@ def test_a_disk_that_is_ahead_of_what_its_replica_remembers_brings_nothing_twice
     last = later.replace("by ann", "byann").replace("half", "1half")
     scene.save(scene.a, "note.md", last)
     scene.wait(2.0)
+    monkeypatch.setattr(limits, "COMPACT_AFTER_UPDATES", rows)
     scene.b.start()
     scene.rest()
     assert scene.read(scene.a, "note.md") == ("zero of bob\n" if edited else "") + last

@@ -12,6 +12,7 @@ from typing import Final
 from crdtsync.core.replica.taking_back import taken_back
 from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.needs import with_needed
 from crdtsync.core.text.statevector import encode
 from crdtsync.core.text.update import check_update
 from crdtsync.core.values.late import dataclass
@@ -39,15 +40,25 @@ class Judgement:
         return len(self.others) + len(self.log) // 8
 
     def twice(self) -> bytes:
-        """What takes out of a text that has the others what the update brings into it a second time."""
-        needed = _needed(self.update, self.log[: self.log.index(self.update)])
-        document = TextDocument(0, needed)
+        """What takes out of a text that has the others what the update brings into it a second time.
+
+        Whoever made it had at least what it builds on. They may have had all that came here before it as
+        well, be it the same change; or next to that.
+        """
+        before = self.log[: self.log.index(self.update)]
+        least = with_needed([*before, self.update], [self.update])[:-1]
+        most = [update for update in before if update in least or update in self.others]
+        return self._made_from(least) or (self._made_from(most) if most != least else b"")
+
+    def _made_from(self, had: Sequence[bytes]) -> bytes:
+        """The same, if whoever made it had that of the text."""
+        document = TextDocument(0, had)
         text = document.text
         document.apply_update(self.update)
         if document.pending:
             return b""
         step = Unaccepted(text, document.text, self.update, self.update)
-        return taken_back(_that_can_be([*self.others, *needed]), [step])
+        return taken_back(_that_can_be([*self.others, *had]), [step])
 
 
 class Bringing:
@@ -127,23 +138,6 @@ def _that_can_be(updates: Sequence[bytes]) -> list[bytes]:
             clocks.get(client, 0) >= ranges[-1][1] for client, ranges in check_update(update).deletes.items()
         )
     ]
-
-
-def _needed(update: bytes, updates: Sequence[bytes]) -> list[bytes]:
-    """Those of the updates on which this one builds."""
-    needed: list[bytes] = []
-    needs: dict[int, int] = {}
-    for row in (update, *reversed(updates)):
-        shape = check_update(row)
-        if row is update or any(first < needs.get(client, 0) for client, (first, _) in shape.structs.items()):
-            needed.insert(0, row)
-            for client, clock in (
-                *shape.needs.items(),
-                *((c, first) for c, (first, _) in shape.structs.items()),
-                *((c, ranges[-1][1]) for c, ranges in shape.deletes.items()),
-            ):
-                needs[client] = max(clock, needs.get(client, 0))
-    return needed[:-1]
 
 
 def is_held(update: bytes, clocks: Mapping[int, int]) -> bool:

@@ -365,9 +365,14 @@ class Documents:
         return document
 
     def _cool(self) -> None:
-        """Compact long logs, and let go of the documents that were not used for the longest time."""
-        for entry in [e for e, length in self._log_lengths.items() if length >= limits.COMPACT_AFTER_UPDATES]:
-            if entry in self.unplaced:
+        """Compact long logs, and let go of the documents that were not used for the longest time.
+
+        As long as the disk holds another text of it, only the log may tell what a save there was made from,
+        and may get twice as long.
+        """
+        most = limits.COMPACT_AFTER_UPDATES
+        for entry, length in [each for each in self._log_lengths.items() if each[1] >= most]:
+            if entry in self.unplaced or (length < 2 * most and self._stands_otherwise(entry)):
                 continue
             self._out.record(ReplaceUpdates(DocumentId(entry), self._document(entry).encode_log()))
             self._log_lengths[entry] = 1
@@ -379,6 +384,10 @@ class Documents:
             self._log_lengths.pop(entry, None)
             size_bytes -= len(document.text)
             self._keep_unwritten(entry, document.text)
+
+    def _stands_otherwise(self, entry: EntryId) -> bool:
+        agreed = self._synced.get(entry)
+        return agreed is not None and agreed.digest != self.text_digest(entry)
 
     def _keep_unwritten(self, entry: EntryId, text: str) -> None:
         """Of a cold document: the text, if the disk does not have it."""

@@ -14,10 +14,11 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.base import keeps_insertions
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.lineage import Lineage
+from crdtsync.core.text.needs import with_needed
 from crdtsync.core.text.offsets import utf8_length
 from crdtsync.core.text.rebase import includes
 from crdtsync.core.text.slices import sliced
-from crdtsync.core.text.statevector import covers
+from crdtsync.core.text.statevector import covers, decode, with_clock
 from crdtsync.core.text.torn import looks_torn
 from crdtsync.core.text.update import check_update
 from crdtsync.core.text.words import telling_chars, words
@@ -47,9 +48,10 @@ def moment_of(
     """The last moment since the agreement whose text was saved, or was changed and then saved.
 
     ``log`` are all updates of the text in the order in which they came; who made one may not have had what
-    others did at once. ``stood``: the agreed text, if it is known. ``torn``: a power cut may have left only
+    others did at once, nor more of what came before the agreement than that covers. ``stood``: the agreed text, if it is known. ``torn``: a power cut may have left only
     the beginning. None if there was no such moment, or nobody can tell: a log may be one update by now.
     """
+    log = [update for update in log if _is_read(update)]
     since: list[tuple[int, Moment]] = []
     merged: list[tuple[int, Moment]] = []
     for at, moment in _moments(log):
@@ -68,14 +70,20 @@ def moment_of(
     if not covers(base.state_vector, agreed.state_vector):
         return None
     latest = [moment for _, moment in reversed(after)]
-    for moment in chain(latest, _alone(log[: agreed_at + 1], log[agreed_at + 1 :])):
+    before = log[: agreed_at + 1]
+    starts = [before]
+    if (covered := _just(base, before)) not in (before, None):
+        starts.append(covered)
+    moments: list[Moment] = []
+    for moment in chain(latest, *(_alone(start, log) for start in starts)):
+        moments.append(moment)
         if moment.text == saved:
             return moment
         if torn and saved and moment.text.startswith(saved) and looks_torn(moment.text, saved):
             return moment
     known, there = set(words(base.text)), set(words(saved))
     compared_chars = 0
-    for moment in latest:
+    for moment in moments:
         compared_chars += len(moment.text)
         if compared_chars > _COMPARED_MAX_CHARS:
             break
@@ -86,8 +94,27 @@ def moment_of(
             if has_all or includes(base.text, moment.text, saved):
                 return moment
     if torn and looks_torn(base.text, saved):
-        return _begun(_alone(log[: agreed_at + 1], log[agreed_at + 1 :]), base.text, saved)
+        return _begun(moments[len(latest) :], base.text, saved)
     return None
+
+
+def _is_read(update: bytes) -> bool:
+    """What cannot be is left out of the document."""
+    try:
+        return check_update(update) is not None
+    except MalformedUpdate:
+        return False
+
+
+def _just(agreed: Moment, log: Iterable[bytes]) -> list[bytes] | None:
+    """Those of the updates that the agreement covers, if they made the text and no more."""
+    clocks = decode(agreed.state_vector)
+    covered = [
+        update
+        for update in log
+        if all(clocks.get(client, 0) >= end for client, (_, end) in check_update(update).structs.items())
+    ]
+    return covered if TextDocument(0, covered).text == agreed.text else None
 
 
 def _begun(alone: Iterable[Moment], base: str, saved: str) -> Moment | None:
@@ -154,21 +181,43 @@ def _moments(log: Iterable[bytes]) -> Iterator[tuple[int, Moment]]:
         yield at, Moment(document.text, document.state_vector)
 
 
-def _alone(before: Sequence[bytes], since: Iterable[bytes]) -> Iterator[Moment]:
+def _alone(before: Sequence[bytes], log: Iterable[bytes]) -> Iterator[Moment]:
     """What each author made of the text, without what others did since then: the last moments first.
 
     What a hub or a merge made one update of is looked at struct by struct. Of what only deletes nobody knows
     the author.
     """
-    by_author: dict[int, list[bytes]] = {}
-    for update in since:
-        try:
-            several = len(check_update(update).structs) > 1
-        except MalformedUpdate:
+    there, parts = set(before), list[tuple[int, bytes]]()
+    for update in log:
+        if update in there:
             continue
+        several = len(check_update(update).structs) > 1
         for part in sliced(update, 1) if several else (update,):
-            for author in check_update(part).structs:
-                by_author.setdefault(author, []).append(part)
-    state = TextDocument(0, before).encode_state()
-    for updates in by_author.values():
-        yield from reversed([moment for at, moment in _moments([state, *updates]) if at])
+            parts += ((author, part) for author in check_update(part).structs)
+    left_chars = _READ_MAX_CHARS
+    for author in dict(parts):
+        made: list[Moment] = []
+        for moment in _made_by(author, before, parts):
+            left_chars -= len(moment.text)
+            if left_chars < 0:
+                break
+            made.append(moment)
+        yield from reversed(made)
+
+
+def _made_by(author: int, before: Sequence[bytes], parts: Iterable[tuple[int, bytes]]) -> Iterator[Moment]:
+    """What the author made of it, step by step. What others put there at once, and the author next to that,
+    counts as not there."""
+    own = {part for by, part in parts if by == author}
+    bare = [part if by == author else sliced(part, 1)[0] for by, part in parts]
+    document = TextDocument(0, before)
+    characters, stood = [*document.text], document.state_vector
+    for part in with_needed(bare, own):
+        edits = document.apply_telling(part)
+        if edits is None:
+            return  # it waits for others, or is no text
+        for edit in reversed(edits):
+            characters[edit.start : edit.end] = edit.text if part in own else [""] * len(edit.text)
+        if part in own:
+            clock = decode(document.state_vector)[author]
+            yield Moment("".join(characters), with_clock(stood, author, clock))
