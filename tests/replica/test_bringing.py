@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from crdtsync.core.replica.bringing import Bringing, Judgement, brought, with_inserts
-from crdtsync.core.text.diff import diff
+from crdtsync.core.text.diff import Edit, diff
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.statevector import encode
 
@@ -147,3 +147,18 @@ def test_who_brought_a_line_back_after_it_was_replaced_has_it_once() -> None:
     for update in log[2:]:
         again += twice(bringing.place(update, [], ours=True))
     assert text_of(*log, *again) == there
+
+
+def test_what_was_saved_within_a_line_that_another_had_broken_is_there_once() -> None:
+    """What it was put next to is of before that."""
+    page = TextDocument(2)
+    first = page.edit(diff("", "breakfast of text\n"))
+    broken = page.edit([Edit(5, 5, "\n- ")])
+    saves = [
+        TextDocument(client, [first, broken]).edit(diff(page.text, "break\n- line of bread t\n"))
+        for client in (3, 4)
+    ]
+    log = [first, broken, *saves]
+    assert text_of(*log) == "break\n- line of bread line of bread t\n"
+    again = Judgement(saves[0], [first, broken, saves[1]], log).twice()
+    assert text_of(*log, again) == "break\n- line of bread t\n"
