@@ -12,9 +12,11 @@ from crdtsync.core.replica.passed import Moment, lineage_of, moment_of, was_text
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.diff import Edit, diff
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.statevector import decode, with_clock
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId
+from crdtsync.errors import MalformedUpdate
 
 FIRST, SECOND, THIRD = "one here\n", "one here\ntwo there\n", "one here\ntwo there\nthree more\n"
 
@@ -61,6 +63,10 @@ def test_of_a_very_long_log_nobody_can_tell(monkeypatch: pytest.MonkeyPatch) -> 
     assert found(SECOND) == Moment(SECOND, VECTORS[1])
     assert found(THIRD) == Moment(SECOND, VECTORS[1]), "an edit of it, for all that is known"
     assert not was_text(LOG, digest_of_text(THIRD))
+    author, other = TextDocument(2, LOG[:1]), TextDocument(3, LOG[:1])
+    log = [LOG[0], other.edit([Edit(0, 0, "0\n")]), *(author.edit([Edit(0, 0, end)]) for end in "ab")]
+    assert found("a" + FIRST, log=log) is not None
+    assert found("ba" + FIRST, log=log) is None, "nobody reads as far"
 
 
 def test_what_was_before_the_agreement_or_is_not_of_its_past_is_not_found() -> None:
@@ -103,6 +109,39 @@ def test_after_such_a_save_too_what_its_author_had_is_found_though_others_change
     ]
     there = Moment(author.text, author.state_vector)
     assert moment_of(log, agreed, stood, author.text, torn=False) == there
+
+
+def test_what_an_author_had_is_found_though_they_put_it_next_to_what_their_disk_did_not_have_yet() -> None:
+    saver, other = TextDocument(1), TextDocument(3)
+    log = [saver.edit(diff("", FIRST))]
+    other.apply_update(log[0])
+    stood = SECOND
+    log.append(other.edit([Edit(0, 0, "zero\n")]))
+    log.append(saver.edit(diff(FIRST, stood)))
+    agreed = AGREED._replace(digest=digest_of_text(stood), state_vector=saver.state_vector)
+    saver.apply_update(log[1])
+    log.append(saver.edit([Edit(5, 5, "a line of theirs\n")]))
+    other.apply_update(log[2])
+    other.apply_update(log[3])
+    log.append(other.edit([Edit(10, 10, "typed")]))
+    had = "a line of theirs\n" + stood
+    vector = with_clock(agreed.state_vector, 1, decode(saver.state_vector)[1])
+    assert moment_of(log, agreed, stood, had, torn=False) == Moment(had, vector)
+    assert moment_of(log, agreed, stood, had + "and more\n", torn=False) == Moment(had, vector)
+    waiting = saver.edit([Edit(0, 0, "gone\n")]) and saver.edit([Edit(0, 0, "waits for that\n")])
+    assert moment_of([*log, waiting], agreed, stood, had, torn=False) == Moment(had, vector)
+
+
+def test_of_what_no_document_takes_nobody_can_tell_what_its_author_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuses(document: TextDocument, update: bytes) -> None:
+        raise MalformedUpdate("no document takes it")
+
+    log = [LOG[0], TextDocument(3, LOG[:1]).edit([Edit(0, 0, "zero\n")]), LOG[1]]
+    assert found(SECOND, log=log) == Moment(SECOND, VECTORS[1])
+    monkeypatch.setattr(TextDocument, "apply_telling", refuses)
+    assert found(SECOND, log=log) is None
 
 
 def test_a_save_that_only_adds_to_a_text_was_made_from_that_though_a_short_line_goes_on_in_it() -> None:

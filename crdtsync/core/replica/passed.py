@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.base import keeps_insertions
@@ -48,8 +48,9 @@ def moment_of(
     """The last moment since the agreement whose text was saved, or was changed and then saved.
 
     ``log`` are all updates of the text in the order in which they came; who made one may not have had what
-    others did at once, nor more of what came before the agreement than that covers. ``stood``: the agreed text, if it is known. ``torn``: a power cut may have left only
-    the beginning. None if there was no such moment, or nobody can tell: a log may be one update by now.
+    others did at once, nor more of what came before the agreement than that covers. ``stood``: the agreed
+    text, if it is known. ``torn``: a power cut may have left only the beginning. None if there was no such
+    moment, or nobody can tell: a log may be one update by now.
     """
     log = [update for update in log if _is_read(update)]
     since: list[tuple[int, Moment]] = []
@@ -187,15 +188,17 @@ def _alone(before: Sequence[bytes], log: Iterable[bytes]) -> Iterator[Moment]:
     What a hub or a merge made one update of is looked at struct by struct. Of what only deletes nobody knows
     the author.
     """
-    there, parts = set(before), list[tuple[int, bytes]]()
+    there, parts = set(before), list[_Part]()
     for update in log:
         if update in there:
             continue
-        several = len(check_update(update).structs) > 1
-        for part in sliced(update, 1) if several else (update,):
-            parts += ((author, part) for author in check_update(part).structs)
+        slices = sliced(update, 1)
+        if len(check_update(update).structs) > 1:
+            parts += (_Part(author, each, each) for each in slices for author in check_update(each).structs)
+        else:
+            parts += (_Part(author, update, slices[0]) for author in check_update(update).structs)
     left_chars = _READ_MAX_CHARS
-    for author in dict(parts):
+    for author in dict.fromkeys(part.author for part in parts):
         made: list[Moment] = []
         for moment in _made_by(author, before, parts):
             left_chars -= len(moment.text)
@@ -205,19 +208,30 @@ def _alone(before: Sequence[bytes], log: Iterable[bytes]) -> Iterator[Moment]:
         yield from reversed(made)
 
 
-def _made_by(author: int, before: Sequence[bytes], parts: Iterable[tuple[int, bytes]]) -> Iterator[Moment]:
+class _Part(NamedTuple):
+    """What an author inserted at once, with and without what went for it."""
+
+    author: int
+    update: bytes
+    inserts: bytes
+
+
+def _made_by(author: int, before: Sequence[bytes], parts: Sequence[_Part]) -> Iterator[Moment]:
     """What the author made of it, step by step. What others put there at once, and the author next to that,
     counts as not there."""
-    own = {part for by, part in parts if by == author}
-    bare = [part if by == author else sliced(part, 1)[0] for by, part in parts]
+    own = {part.update for part in parts if part.author == author}
     document = TextDocument(0, before)
     characters, stood = [*document.text], document.state_vector
-    for part in with_needed(bare, own):
-        edits = document.apply_telling(part)
+    rows = [part.update if part.author == author else part.inserts for part in parts]
+    for update in with_needed(rows, own):
+        try:
+            edits = document.apply_telling(update)
+        except MalformedUpdate:
+            return  # as it is left out of the document
         if edits is None:
             return  # it waits for others, or is no text
         for edit in reversed(edits):
-            characters[edit.start : edit.end] = edit.text if part in own else [""] * len(edit.text)
-        if part in own:
+            characters[edit.start : edit.end] = edit.text if update in own else [""] * len(edit.text)
+        if update in own:
             clock = decode(document.state_vector)[author]
             yield Moment("".join(characters), with_clock(stood, author, clock))
