@@ -86,6 +86,8 @@ class Ledger:
         self._saves.setdefault(who, set()).add(now)
         for token in after - before:
             self.born.setdefault(token, who)
+        # of two lines that are equal a tool marks both
+        self.frozen.update(token for token in after - before if is_common(token) and _marks(now, token) > 1)
         self._taken |= before - after
         for token in (before | self._torn.get((who, seen), set())) - after:
             self.excused.setdefault(token, f"taken out by {who}")

@@ -191,6 +191,15 @@ def test_a_mark_of_a_tool_may_stand_once_at_its_line(marked: str, is_fault: bool
         check_nothing_doubled([scene.a])
 
 
+@pytest.mark.parametrize(("lines", "is_fault"), [(2, False), (1, True)])
+def test_a_tool_marks_each_of_two_equal_lines_in_one_save(lines: int, is_fault: bool) -> None:
+    scene, ledger, line = Scene(), Ledger(), "a line\n"
+    ledger.saved("a", line.encode() * lines, formatted(line).encode() * lines)
+    scene.save(scene.a, "note.md", formatted(line) * 2)
+    with pytest.raises(Broken, match="twice") if is_fault else nullcontext():
+        check_nothing_doubled([scene.a], ledger)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "left", "there", "is_fault"),
     [
