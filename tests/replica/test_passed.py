@@ -60,13 +60,17 @@ def test_of_very_long_texts_the_latest_are_compared(monkeypatch: pytest.MonkeyPa
 
 def test_of_a_very_long_log_nobody_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passed, "_READ_MAX_CHARS", len(FIRST) + len(SECOND))
+    monkeypatch.setattr(passed, "_STEPS_MAX", 1)
     assert found(SECOND) == Moment(SECOND, VECTORS[1])
     assert found(THIRD) == Moment(SECOND, VECTORS[1]), "an edit of it, for all that is known"
     assert not was_text(LOG, digest_of_text(THIRD))
     author, other = TextDocument(2, LOG[:1]), TextDocument(3, LOG[:1])
     log = [LOG[0], other.edit([Edit(0, 0, "0\n")]), *(author.edit([Edit(0, 0, end)]) for end in "ab")]
+    monkeypatch.setattr(passed, "_STEPS_MAX", 2)
     assert found("a" + FIRST, log=log) is not None
-    assert found("ba" + FIRST, log=log) is None, "nobody reads as far"
+    assert found("ba" + FIRST, log=log) is None
+    monkeypatch.setattr(passed, "_SHAPES_PER_STEP", 1)
+    assert found("a" + FIRST, log=log) is None
 
 
 def test_what_was_before_the_agreement_or_is_not_of_its_past_is_not_found() -> None:
@@ -142,6 +146,22 @@ def test_of_what_no_document_takes_nobody_can_tell_what_its_author_had(
     assert found(SECOND, log=log) == Moment(SECOND, VECTORS[1])
     monkeypatch.setattr(TextDocument, "apply_telling", refuses)
     assert found(SECOND, log=log) is None
+
+
+def test_a_save_with_a_line_that_was_put_there_from_here_was_made_from_that_whatever_else_it_lacks() -> None:
+    second = "two there\nand a half here\n"
+    log, vectors = history(FIRST, second, second + "three more\n")
+    there = Moment(second, vectors[1]), Moment(second + "three more\n", vectors[2])
+    for own, saved, moment in (
+        ([1], "three more\nand something else\n", there[1]),
+        ([1], "two there\nand something else\n", there[0]),
+        ([1], "and something else\n", None),
+        ([2], "three more\nand something else\n", None),
+    ):
+        assert moment_of(log, AGREED, FIRST, saved, torn=False, own=own) == moment
+        assert moment_of(log, AGREED, FIRST, saved, torn=True, own=own) is None, (
+            "it may lack what was torn off"
+        )
 
 
 def test_a_save_that_only_adds_to_a_text_was_made_from_that_though_a_short_line_goes_on_in_it() -> None:

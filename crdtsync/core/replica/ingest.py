@@ -5,6 +5,7 @@ Each is called only when the session is live and the plan says so; none touches 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from crdtsync.core.replica.bases import Bases
@@ -41,12 +42,13 @@ from crdtsync.core.values.paths import conflict_path
 
 
 class Ingest:
-    def __init__(self, state: ReplicaState, client_id: int, live: LiveTexts) -> None:
+    def __init__(self, state: ReplicaState, runs: Sequence[int], live: LiveTexts) -> None:
+        """``runs``: the Yjs clients that this replica writes as: the last one now, the others before."""
         self._state = state
         self._live = live
         live.take_save = self.take_save
-        self._client_id = client_id
-        self.bases = Bases(state, live)
+        self._client_id = runs[-1]
+        self.bases = Bases(state, live, runs)
 
     # -- texts --------------------------------------------------------------------------------------
 

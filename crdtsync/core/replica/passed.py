@@ -6,19 +6,20 @@ anew: then the disk is ahead of the agreement. Pure reading of logs; what follow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
 from crdtsync.core.replica.records import Synced
-from crdtsync.core.text.base import keeps_insertions
+from crdtsync.core.text.align import Budget
+from crdtsync.core.text.base import has_line_of, keeps_insertions
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.lineage import Lineage
 from crdtsync.core.text.needs import with_needed
 from crdtsync.core.text.offsets import utf8_length
 from crdtsync.core.text.rebase import includes
 from crdtsync.core.text.slices import sliced
-from crdtsync.core.text.statevector import covers, decode, with_clock
+from crdtsync.core.text.statevector import covers, decode, encode
 from crdtsync.core.text.torn import looks_torn
 from crdtsync.core.text.update import check_update
 from crdtsync.core.text.words import telling_chars, words
@@ -30,6 +31,11 @@ _READ_MAX_CHARS: Final = 8 << 20
 """Of all texts looked at; costs 0.05 s."""
 _TELLING_CHARS: Final = 8
 """New words of at least this many characters in all do not stand in a save by chance."""
+_STEPS_MAX: Final = 4096
+"""Of updates that are told apart by who made them; costs 0.5 s."""
+_CHARS_PER_STEP: Final = 1 << 12
+_SHAPES_PER_STEP: Final = 16
+"""Characters of the text, or updates that are looked at only, which cost as much as one of those."""
 _COMPARED_MAX_CHARS: Final = 1 << 20
 """Of those that are compared word by word, the latest ones; costs 0.2 s."""
 
@@ -43,14 +49,22 @@ class Moment:
 
 
 def moment_of(
-    log: Sequence[bytes], agreed: Synced, stood: str | None, saved: str, *, torn: bool
+    log: Sequence[bytes],
+    agreed: Synced,
+    stood: str | None,
+    saved: str,
+    *,
+    torn: bool,
+    own: Collection[int] = (),
 ) -> Moment | None:
     """The last moment since the agreement whose text was saved, or was changed and then saved.
 
     ``log`` are all updates of the text in the order in which they came; who made one may not have had what
     others did at once, nor more of what came before the agreement than that covers. ``stood``: the agreed
     text, if it is known. ``torn``: a power cut may have left only the beginning. None if there was no such
-    moment, or nobody can tell: a log may be one update by now.
+    moment, or nobody can tell: a log may be one update by now. ``own``: as whom this replica typed; what it
+    put there since the agreement did stand here, so a save with a line of that was made from it, whatever
+    else it lacks: unless a power cut may have taken that.
     """
     log = [update for update in log if _is_read(update)]
     since: list[tuple[int, Moment]] = []
@@ -76,7 +90,8 @@ def moment_of(
     if (covered := _just(base, before)) not in (before, None):
         starts.append(covered)
     moments: list[Moment] = []
-    for moment in chain(latest, *(_alone(start, log) for start in starts)):
+    budget = Budget(_STEPS_MAX)
+    for moment in chain(latest, *(_alone(start, log, budget) for start in starts)):
         moments.append(moment)
         if moment.text == saved:
             return moment
@@ -93,6 +108,11 @@ def moment_of(
         if new and new <= there:
             has_all = tells and keeps_insertions(saved, moment.text, base.text)
             if has_all or includes(base.text, moment.text, saved):
+                return moment
+    for start in () if torn else starts:
+        mine = [base, *_made_by(own, start, _parts(start, log), Budget(_STEPS_MAX))]
+        for earlier, moment in reversed([*pairwise(mine)]):
+            if has_line_of(saved, moment.text, earlier.text):
                 return moment
     if torn and looks_torn(base.text, saved):
         return _begun(moments[len(latest) :], base.text, saved)
@@ -182,12 +202,19 @@ def _moments(log: Iterable[bytes]) -> Iterator[tuple[int, Moment]]:
         yield at, Moment(document.text, document.state_vector)
 
 
-def _alone(before: Sequence[bytes], log: Iterable[bytes]) -> Iterator[Moment]:
+def _alone(before: Sequence[bytes], log: Iterable[bytes], budget: Budget) -> Iterator[Moment]:
     """What each author made of the text, without what others did since then: the last moments first.
 
     What a hub or a merge made one update of is looked at struct by struct. Of what only deletes nobody knows
     the author.
     """
+    parts = _parts(before, log)
+    for author in dict.fromkeys(part.author for part in parts):
+        yield from reversed([*_made_by((author,), before, parts, budget)])
+
+
+def _parts(before: Sequence[bytes], log: Iterable[bytes]) -> list[_Part]:
+    """What was inserted since, by whom."""
     there, parts = set(before), list[_Part]()
     for update in log:
         if update in there:
@@ -197,15 +224,7 @@ def _alone(before: Sequence[bytes], log: Iterable[bytes]) -> Iterator[Moment]:
             parts += (_Part(author, each, each) for each in slices for author in check_update(each).structs)
         else:
             parts += (_Part(author, update, slices[0]) for author in check_update(update).structs)
-    left_chars = _READ_MAX_CHARS
-    for author in dict.fromkeys(part.author for part in parts):
-        made: list[Moment] = []
-        for moment in _made_by(author, before, parts):
-            left_chars -= len(moment.text)
-            if left_chars < 0:
-                break
-            made.append(moment)
-        yield from reversed(made)
+    return parts
 
 
 class _Part(NamedTuple):
@@ -216,14 +235,20 @@ class _Part(NamedTuple):
     inserts: bytes
 
 
-def _made_by(author: int, before: Sequence[bytes], parts: Sequence[_Part]) -> Iterator[Moment]:
-    """What the author made of it, step by step. What others put there at once, and the author next to that,
+def _made_by(
+    authors: Collection[int], before: Sequence[bytes], parts: Sequence[_Part], budget: Budget
+) -> Iterator[Moment]:
+    """What the authors made of it, step by step. What others put there at once, and they next to that,
     counts as not there."""
-    own = {part.update for part in parts if part.author == author}
+    own = {part.update for part in parts if part.author in authors}
+    if not own or not budget.spend(len(parts) // _SHAPES_PER_STEP):
+        return
     document = TextDocument(0, before)
     characters, stood = [*document.text], document.state_vector
-    rows = [part.update if part.author == author else part.inserts for part in parts]
+    rows = [part.update if part.author in authors else part.inserts for part in parts]
     for update in with_needed(rows, own):
+        if not budget.spend(1 + len(characters) // _CHARS_PER_STEP):
+            return
         try:
             edits = document.apply_telling(update)
         except MalformedUpdate:
@@ -233,5 +258,6 @@ def _made_by(author: int, before: Sequence[bytes], parts: Sequence[_Part]) -> It
         for edit in reversed(edits):
             characters[edit.start : edit.end] = edit.text if update in own else [""] * len(edit.text)
         if update in own:
-            clock = decode(document.state_vector)[author]
-            yield Moment("".join(characters), with_clock(stood, author, clock))
+            clocks = decode(document.state_vector)
+            theirs = {author: clocks[author] for author in authors if author in clocks}
+            yield Moment("".join(characters), encode({**decode(stood), **theirs}))
