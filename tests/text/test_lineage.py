@@ -111,6 +111,20 @@ def test_a_line_of_which_a_word_is_left_goes_on_unless_something_else_was_put_in
     assert told == untold
 
 
+def test_a_line_of_which_half_is_left_goes_on_whatever_was_put_before_it() -> None:
+    base = "big apples are ripe\n"
+    typed_in = [Edit(base.index(word) + 2, base.index(word) + 2, " and ") for word in ("apples", "ripe")]
+    ours, theirs = (
+        base.replace("ripe", "ripe indeed"),
+        [Edit(0, 4, "white fruit\nand sorts that we call dark "), *typed_in],
+    )
+    told, untold = both_ways(base, ours, theirs)
+    assert told == "white fruit\nand sorts that we call dark ap and ples are ri and pe indeed\n"
+    assert untold != told
+    of_two, _ = both_ways(base, ours, [Edit(0, 15, "white fruit"), *typed_in[1:]])
+    assert of_two.endswith(ours), "less than half"
+
+
 def test_what_is_put_where_two_lines_met_makes_it_another_line() -> None:
     base = "one = alpha()\ntwo = beta()\n"
     theirs = edits_of(base, ("one =", "return"), ("\ntwo =", " +"))

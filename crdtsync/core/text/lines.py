@@ -168,12 +168,15 @@ class Known:
         return runs if any(self._left(line, runs)) else ()
 
     def lives_in(self, line: str, version: str) -> int:
-        """How much those words tell that no text has twice and that live on as a whole, where something was
-        erased and nothing put in its place; 0 if that is too little to come by chance."""
-        if self._lineage is None or self._lineage.is_replaced(line):
+        """How much those words tell that no text has twice and that live on as a whole; 0 if that is too little
+        to come by chance, or less than half of what tells a line in which something else was put in a place."""
+        if self._lineage is None:
             return 0
         there = [word for word, left in self._left(line, self.living(line, version)) if left == len(word)]
-        return sum(map(self._weight, there)) if telling_chars(there) >= _LIVING_CHARS else 0
+        told = sum(map(self._weight, there))
+        if self._lineage.is_replaced(line) and 2 * told < sum(self.weights(line).values()):
+            return 0
+        return told if telling_chars(there) >= _LIVING_CHARS else 0
 
     def _left(self, line: str, runs: Sequence[Run]) -> Iterator[tuple[str, int]]:
         """The words of the line that no text has twice, and how many characters of each are in the runs."""
