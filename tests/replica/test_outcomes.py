@@ -121,6 +121,19 @@ def test_a_swap_that_fails_when_nothing_is_agreed_any_more_holds_up_nothing() ->
     assert {b"one\ntwo\n", b"other\n"} == set(contents)
 
 
+def test_a_file_that_a_write_met_before_a_kill_is_no_edit_of_what_was_to_be_written() -> None:
+    scene = shared()
+    scene.b.pace.watch_delay_s = 1e6
+    scene.save(scene.b, "n.md", "one\ntwo\n")
+    scene.save(scene.a, "n.md", "new\none\ntwo\n")
+    assert scene.within(5.0, lambda: bool(state_of(scene.b).retries))
+    scene.b.kill()
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "n.md") == "new\none\ntwo\n"
+    assert sorted(scene.files(scene.a).values()) == sorted([b"one\ntwo\n"] * 2 + [b"new\none\ntwo\n"])
+
+
 def test_a_file_whose_removal_is_told_after_it_was_forgotten_stays_forgotten() -> None:
     scene = shared()
     [entry] = state_of(scene.b).view.placements

@@ -298,7 +298,8 @@ class Materialise:
             state.busy.discard(entry)
             # A step that failed may have failed late.
             state.documents.intention_ended(entry, stood=not isinstance(outcome, Raced))
-            state.intended.pop(entry, None)
+            if state.intended.pop(entry, None) is not None and isinstance(outcome, Raced):
+                state.remember(entry)  # nothing was changed: the next start need not doubt it
             state.replan([entry])
         if isinstance(under_way.step, WriteFile) and isinstance(under_way.step.content, BlobContent):
             state.replan(state.taken.pop(under_way.step.content.digest, ()))

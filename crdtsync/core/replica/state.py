@@ -202,10 +202,9 @@ class ReplicaState:
         later: Synced | None = None
         for row in reversed(rows):
             later = later if row is None else row.then(later)
-        assert later is not None
-        if durable is None:
+        if later is not None and durable is None:
             later = later._replace(digest=None, fingerprint=None, provisional=later)
-        self.out.record(PutSynced(later))
+        self.out.record(DropSynced(entry) if later is None else PutSynced(later))
 
     def doubt(self, agreements: tuple[Synced, ...]) -> None:
         """After a crash: any of these may be what the disk holds."""

@@ -168,8 +168,8 @@ class Known:
         return runs if any(self._left(line, runs)) else ()
 
     def lives_in(self, line: str, version: str) -> int:
-        """How much those words tell that no text has twice and that live on as a whole; 0 if that is too little
-        to come by chance, or less than half of what tells a line in which something else was put in a place."""
+        """How much those words tell that no text has twice and that live on as a whole; 0 if that is too
+        little to come by chance, or less than half of a line where something was put in a place of it."""
         if self._lineage is None:
             return 0
         there = [word for word, left in self._left(line, self.living(line, version)) if left == len(word)]
