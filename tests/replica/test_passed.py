@@ -240,6 +240,20 @@ def test_the_log_tells_what_became_of_the_characters_of_a_text() -> None:
     assert lineage.runs("two there", " there") == [(3, 0, 6)]
 
 
+def test_the_log_tells_what_stands_as_one_update_inserted_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def steps(log: list[bytes], end: int = len(THIRD)) -> list[str]:
+        lineage = lineage_of(log, FIRST)
+        assert lineage is not None
+        return [*lineage.steps(0, end)]
+
+    assert steps([LOG[0], b"broken", *LOG[1:]]) == ["two there\n", "three more\n"]
+    assert steps(LOG, len(SECOND) + 1) == ["two there\n"]
+    assert steps([*LOG, *erasing("one ", "two")]) == ["three more\n"]
+    assert steps([LOG[0], LOG[2], LOG[1]]) == [], "one waited for the other"
+    monkeypatch.setattr(passed, "_READ_MAX_CHARS", len(THIRD))
+    assert steps(LOG) == [], "too much to be read"
+
+
 def test_of_a_text_that_the_room_never_had_the_log_tells_nothing() -> None:
     assert lineage_of(LOG, "one more\n") is None, "though one was as long"
     assert lineage_of(LOG, "another\n") is None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, pairwise
 from random import Random
 
 import pytest
 
-from crdtsync.core.text.diff import Edit, apply_edits
+from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.text.lineage import Lineage
+from crdtsync.core.text.lineage import Lineage, stepped
 from crdtsync.core.text.rebase import rebase
 
 FRUIT = "red apples are ripe\ngreen pears are hard\nblue plums are sweet\n"
@@ -96,6 +96,60 @@ def test_who_writes_in_lines_of_which_others_left_something_in_one_finds_each_on
     told, untold = both_ways(FRUIT, ours, edits_of(FRUIT, *changes))
     assert told == result
     assert untold != result, "the texts alone tell less"
+
+
+def by_steps(ours: str, *texts: str) -> str:
+    """What a save becomes where the first of the texts became the last one in so many steps."""
+    steps = list[tuple[int, int]]()
+    for before, after in pairwise(texts):
+        steps = stepped(steps, diff(before, after))
+    base, theirs = texts[0], texts[-1]
+    lineage = Lineage.of(base, diff(base, theirs), steps)
+    return apply_edits(theirs, rebase(base, ours, theirs, lineage=lambda: lineage))
+
+
+@pytest.mark.parametrize(
+    ("ours", "steps", "result"),
+    [
+        (
+            " [all checked] we say",
+            [" [all checked]", " [all checked] and kiwis"],
+            " [all checked] and kiwis we say",
+        ),
+        (
+            " [all checked] we say",
+            [" and kiwis", " and kiwis [all checked]"],
+            " and kiwis [all checked] we say",
+        ),
+        (
+            " we say [all checked]",
+            [" [all checked]", " [all checked] and kiwis"],
+            " we say [all checked] and kiwis",
+        ),
+        (" we [all checked] say", [" [all checked]", " [all checked] and kiwis"], None),
+        (" [all checked] we say", [" [all checked] and kiwis"], None),
+        (" [all checked] we say", [" [all checked]", " [all now checked] and kiwis"], None),
+        (" [all checked] we say", [" [all checked]\nand", " [all checked]\nand kiwis"], None),
+        (" [ok] we say so here", [" [ok]", " [ok] and say so here"], None),
+    ],
+)
+def test_what_both_put_in_a_line_before_they_went_on_is_there_once_if_it_was_a_step_of_its_own(
+    ours: str, steps: list[str], result: str | None
+) -> None:
+    line = "green pears are hard"
+    theirs = [f"one\n{line}{step}\ntwo\n" for step in ("", *steps)]
+    save = f"one\n{line}{ours}\ntwo\n"
+    told = by_steps(save, *theirs)
+    assert told == (f"one\n{line}{result}\ntwo\n" if result else by_steps(save, theirs[0], theirs[-1]))
+    assert not result or told != by_steps(save, theirs[0], theirs[-1]), "the texts alone tell less"
+
+
+def test_what_both_put_at_the_beginning_of_a_new_line_is_there_as_often_as_they_went_on_with_it() -> None:
+    ours, theirs = (
+        "from the garden come pears\n",
+        ["one\n", "one\nfrom the garden", "one\nfrom the garden, kiwis\n"],
+    )
+    assert by_steps(f"one\n{ours}", *theirs) == f"{theirs[-1]}{ours}"
 
 
 KIWIS = "the kiwis, some plums and all other fruit of our summers\nbread\n"

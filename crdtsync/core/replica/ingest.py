@@ -6,6 +6,7 @@ Each is called only when the session is live and the plan says so; none touches 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import assert_never
 
 from crdtsync.core.replica.bases import Bases
@@ -152,6 +153,7 @@ class Ingest:
         """What was saved, as edits of what the text is by now."""
         documents = self._state.documents
 
+        @cache
         def lineage() -> Lineage | None:
             return lineage_of(documents.log(entry), base)
 

@@ -14,7 +14,7 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.align import Budget
 from crdtsync.core.text.base import has_line_of, keeps_insertions
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.text.lineage import Lineage
+from crdtsync.core.text.lineage import Lineage, stepped
 from crdtsync.core.text.needs import with_needed
 from crdtsync.core.text.offsets import utf8_length
 from crdtsync.core.text.rebase import includes
@@ -175,7 +175,23 @@ def lineage_of(log: Sequence[bytes], base: str) -> Lineage | None:
         return None
     stood = TextDocument(0, log[: last + 1])
     edits = stood.apply_telling(document.diff_update(stood.state_vector))
-    return None if edits is None else Lineage.of(base, edits)
+    return None if edits is None else Lineage.of(base, edits, _steps(log[: last + 1], log[last + 1 :]))
+
+
+def _steps(before: Sequence[bytes], since: Iterable[bytes]) -> Sequence[tuple[int, int]]:
+    """Where something stands as one of the later updates inserted it; nothing, if that costs too much."""
+    document, steps = TextDocument(0, before), list[tuple[int, int]]()
+    read_chars = 0
+    for update in since:
+        try:
+            edits = document.apply_telling(update)
+        except MalformedUpdate:
+            continue  # as it is left out of the document
+        read_chars += len(document.text)
+        if edits is None or read_chars > _READ_MAX_CHARS:
+            return ()
+        steps = stepped(steps, edits)
+    return steps
 
 
 def vector_of(log: Iterable[bytes], digest: Digest) -> bytes:

@@ -6,24 +6,37 @@ still that line, or another one. What follows for a merge is left to ``lines`` a
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
+from itertools import accumulate
 
 from crdtsync.core.text.align import Run
 from crdtsync.core.text.diff import Edit, apply_edits
 
 
 class Lineage:
-    """By lines, which are told by their texts; of those that stand as they stood it knows nothing."""
+    """By lines, which are told by their texts; of those that stand as they stood it knows nothing.
 
-    def __init__(self, base: str, theirs: str, left: Sequence[Run], replaced: Set[str]) -> None:
+    ``steps``: where in theirs something stands as one update inserted it, ascending.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        theirs: str,
+        left: Sequence[Run],
+        replaced: Set[str],
+        steps: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self._base, self._theirs = base, theirs
         self._left = left
         self._replaced = replaced
+        self._steps = steps
 
     @classmethod
-    def of(cls, base: str, edits: Sequence[Edit]) -> Lineage:
+    def of(cls, base: str, edits: Sequence[Edit], steps: Sequence[tuple[int, int]] = ()) -> Lineage:
         """``edits`` are what the operations made of ``base``, not what a comparison of texts found."""
         replaced = {
             line
@@ -31,7 +44,7 @@ class Lineage:
             if edit.text.strip() and base[edit.start : edit.end].strip()
             for line in (_line(base, edit.start), _line(base, edit.end))
         }
-        return cls(base, apply_edits(base, edits), [*_left_by(edits, len(base))], replaced)
+        return cls(base, apply_edits(base, edits), [*_left_by(edits, len(base))], replaced, steps)
 
     def edited(self, base: Sequence[Edit], theirs: Sequence[Edit] = ()) -> Lineage:
         """The same of texts in which these edits were made."""
@@ -48,6 +61,13 @@ class Lineage:
     def is_replaced(self, line: str) -> bool:
         """Whether in a part of the line something else was put in the place of what stood there."""
         return _unended(line) in self._replaced
+
+    def steps(self, start: int, end: int) -> Iterator[str]:
+        """What stands between these in theirs as one update inserted it; of edited texts nobody knows."""
+        for first, last in self._steps[bisect_left(self._steps, (start, start)) :]:
+            if last > end:
+                return
+            yield self._theirs[first:last]
 
     def _replaced_in(self, edited: str, edits: Iterable[Edit]) -> Iterator[str]:
         """The lines that those which are replaced have become by the edits."""
@@ -72,6 +92,20 @@ class Lineage:
                     begin = start - _start(self._base, start), there - _start(self._theirs, there)
                     runs[lines].append((*begin, stop - start))
         return runs
+
+
+def stepped(steps: Sequence[tuple[int, int]], edits: Sequence[Edit]) -> list[tuple[int, int]]:
+    """Where what was inserted in earlier steps stands, but for those in which the edits change something, and
+    what these insert."""
+    ends = [edit.end for edit in edits]
+    shifts = [0, *accumulate(len(edit.text) - (edit.end - edit.start) for edit in edits)]
+    inserted = [(edit.start + by, edit.text) for edit, by in zip(edits, shifts, strict=False) if edit.text]
+    whole = [(start, start + len(text)) for start, text in inserted]
+    for start, end in steps:
+        before = bisect_right(ends, start)
+        if before == len(edits) or edits[before].start >= end:
+            whole.append((start + shifts[before], end + shifts[before]))
+    return sorted(whole)
 
 
 def _left_by(edits: Iterable[Edit], length: int) -> Iterator[Run]:

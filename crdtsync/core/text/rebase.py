@@ -17,7 +17,7 @@ from crdtsync.core.text.endings import end_undone, ended, is_ended
 from crdtsync.core.text.interleave import interleave, joined_insertions
 from crdtsync.core.text.lineage import Lineage
 from crdtsync.core.text.lines import Known, has_new_lines, merge_lines
-from crdtsync.core.text.meeting import told_alike
+from crdtsync.core.text.meeting import common_steps, told_alike
 from crdtsync.core.text.shared import with_shared_lines
 from crdtsync.core.text.words import WORD_MAX, align_words, gaps, words
 
@@ -70,6 +70,9 @@ def _of_whole_lines(base: str, ours: str, theirs: str, older: bool, lineage: _As
     if theirs == base:
         return our_edits
     their_edits = diff(base, theirs)
+    steps = common_steps(base, our_edits, their_edits, lineage)
+    if steps:
+        return _of_whole_lines(apply_edits(base, steps), ours, theirs, older, _edited(lineage, steps))
     breaks = common_breaks(base, our_edits, their_edits)
     if breaks:
         base, lineage = apply_edits(base, breaks), _edited(lineage, breaks)
