@@ -56,16 +56,20 @@ class Newcomer:
         for _ in range(self._rng.choice([0, 1, 3])):
             self._person.perform("create")
         if not in_ways:
-            self._clear_ways([path for path, _ in room.files()])
+            self._clear_ways([path for path, node in room.files() if node.kind is not NodeKind.FOLDER])
         for path, node in self._disk.files():
             self.brought[path] = node.kind, node.data, node.executable
             if node.mtime_ns > TIMES_NS[0]:
                 self._newer.add(path)
 
     def _clear_ways(self, there: list[str]) -> None:
-        for path, node in list(self._disk.files()):
-            if any(is_below(path, each) or is_below(each, path) for each in there):
-                self._person.ledger.deleted(self._person.name, node.data)
+        def stands_in_way(path: str) -> bool:
+            at_a_file = path in there and self._disk.is_folder(path)
+            return at_a_file or any(is_below(path, each) or is_below(each, path) for each in there)
+
+        while found := [path for path, _ in self._disk.files() if stands_in_way(path)]:
+            for path in found:  # which may leave a folder with nothing in it
+                self._person.ledger.deleted(self._person.name, self._disk.nodes[path].data)
                 self._disk.take(path)
 
     def _have(self, path: str, node: Inode, way: str) -> None:
