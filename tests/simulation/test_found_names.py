@@ -35,6 +35,29 @@ def test_three_files_that_change_names_are_told_whatever_is_looked_at_first(work
         assert scene.read(scene.a, path) == text_of(name) + more
 
 
+def test_files_saved_as_new_ones_are_themselves_though_each_has_the_inode_of_the_one_before() -> None:
+    """Others moved them on meanwhile: one seemed to stand at its new name already."""
+    scene = Scene()
+    for name in "pq":
+        scene.save(scene.a, f"{name}.md", text_of(name))
+    scene.rest()
+    scene.a.link.unplug()
+    scene.b.disk.rename("q.md", "r.md")
+    scene.b.disk.rename("p.md", "q.md")
+    before = scene.a.disk.get("p.md")
+    for name in "pq":
+        saved = scene.a.disk.new_inode(NodeKind.FILE, f"{text_of(name)}more of {name}\n".encode())
+        if name == "q":
+            assert before is not None
+            saved.number = before.number
+        scene.a.disk.put(f"{name}.md", saved)
+    scene.wait(2.0)
+    scene.a.link.online = True
+    scene.rest()
+    wanted = {path: f"{text_of(name)}more of {name}\n" for path, name in (("q.md", "p"), ("r.md", "q"))}
+    assert {path: scene.read(scene.a, path) for path in scene.paths(scene.a)} == wanted
+
+
 def test_files_that_are_swapped_and_edited_at_once_are_swapped_and_edited() -> None:
     scene = Scene()
     for name in "pq":

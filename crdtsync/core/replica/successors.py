@@ -26,7 +26,8 @@ def arrived(state: ReplicaState, agreed: Synced, placed: Placement, seen: OnDisk
     """
     if is_that(seen, agreed):
         return False
-    very = is_that(state.disk.get(placed.path), agreed)
+    reused = state.disk.reused.get(placed.path) == agreed.entry
+    very = is_that(state.disk.get(placed.path), agreed) and not reused
     moved = [(agreed, placed.path)] if very else _row(state, agreed, placed)
     for each, path in moved:
         state.agree(each._replace(path=path))

@@ -135,6 +135,8 @@ class DiskTree:
         """An agreement stands for what it says of the disk: of most files there is no more to be kept."""
         self._index = PathIndex(self._here)
         self.unknown: dict[str, str] = {}
+        self.reused: dict[str, EntryId] = {}
+        """Whose inodes files have, by path, that are not theirs."""
 
     def get(self, path: str) -> OnDisk | None:
         seen = self._here.get(path)
