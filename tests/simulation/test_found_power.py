@@ -29,6 +29,13 @@ def cut_power(replica: VirtualReplica) -> None:
     replica.machine.cut_power(Nothing())
 
 
+def texts_known(replica: VirtualReplica) -> str:
+    """What the store has of all texts."""
+    assert replica.engine is not None
+    state = replica.engine.state
+    return "".join(state.documents.text(entry) for entry in state.view.placements)
+
+
 def test_a_received_file_that_a_power_cut_undid_was_deleted_by_nobody() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", LINES)
@@ -38,6 +45,41 @@ def test_a_received_file_that_a_power_cut_undid_was_deleted_by_nobody() -> None:
     scene.b.start()
     scene.rest()
     assert scene.read(scene.a, "note.md") == scene.read(scene.b, "note.md") == LINES
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_of_a_file_that_a_power_cut_took_as_it_was_saved_nothing_was_deleted_that_was_not_safe(
+    hears: bool,
+) -> None:
+    """Only the memory of the replica has what was saved: an editor had moved the old file out of the way."""
+    scene = Scene()
+    scene.save(scene.b, "note.md", LINES)
+    scene.rest()
+    scene.wait(5.0)
+    scene.save(scene.b, "note.md", LINES + "four of bob\n")
+    sent = (lambda: "four of bob" in (scene.read(scene.a, "note.md") or "")) if hears else None
+    assert scene.within(1.0, sent or (lambda: "four of bob" in texts_known(scene.b)))
+    cut_power(scene.b)
+    scene.b.disk.take("note.md")
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == scene.read(scene.b, "note.md") == LINES + "four of bob\n"
+
+
+def test_a_file_that_was_renamed_right_after_its_save_is_no_file_that_the_power_cut_took() -> None:
+    scene = Scene()
+    scene.save(scene.b, "note.md", LINES)
+    scene.rest()
+    scene.wait(5.0)
+    scene.save(scene.b, "note.md", LINES + "four of bob\n")
+    assert scene.within(1.0, lambda: "four of bob" in texts_known(scene.b))
+    saved = scene.b.disk.nodes["note.md"]
+    cut_power(scene.b)
+    scene.b.disk.take("note.md")
+    scene.b.disk.put("new.md", saved)
+    scene.b.start()
+    scene.rest()
+    assert texts(scene) == {"new.md": LINES + "four of bob\n"}
 
 
 @pytest.mark.parametrize(
