@@ -125,7 +125,7 @@ class Replica:
     _emitted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.staging.parent.mkdir(parents=True, exist_ok=True)  # where the state is kept
         self.start()
 
     @property
