@@ -6,6 +6,8 @@ import pytest
 
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.observing import Observing
+from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.files import Present, TextContent
 from tests.simulation.scene import Scene
 
 PATHS = ("a.bin", "b.bin")
@@ -60,3 +62,19 @@ def test_a_file_that_changed_names_and_was_rewritten_waits_for_another_look_at_w
     state.looking.want("a.bin")  # since something happened to it again
     scene.rest()
     assert [state.synced.at(path) for path in reversed(PATHS)] == entries
+
+
+def test_what_waited_for_a_look_that_nobody_will_answer_any_more_is_believed() -> None:
+    """Else what stands at the path would never be taken in."""
+    scene = Scene()
+    for path in PATHS:
+        scene.save(scene.a, path, f"one of {path}\n")
+    scene.rest()
+    engine = scene.a.engine
+    assert engine is not None
+    other = engine.state.disk.get("b.bin")
+    assert other is not None and other.fingerprint is not None
+    content = TextContent("one of b.bin\n", digest_of(b"one of b.bin\n"))
+    swapping = engine._observing._swapping
+    swapping._held["a.bin"] = seen = Present(other.fingerprint, content)
+    assert swapping.take({}, scene.clock.now_s) == {"a.bin": seen}

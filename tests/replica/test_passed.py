@@ -206,6 +206,12 @@ def test_what_each_author_had_is_found_in_one_update_of_several() -> None:
     assert found("typed here\n" + FIRST, log=[LOG[0], marker.diff_update(VECTORS[0])]) == there
 
 
+def test_an_update_that_no_document_takes_is_left_out_of_what_the_text_was() -> None:
+    document = TextDocument(5)
+    update = document.edit([Edit(0, 0, "one\n")])
+    assert passed.vector_of([b"no update", update], digest_of_text("one\n")) == document.state_vector
+
+
 def test_an_update_that_cannot_be_read_is_left_out() -> None:
     assert found(THIRD, log=[LOG[0], b"\xff\xff", *LOG[1:]]) == Moment(THIRD, VECTORS[2])
     assert was_text([LOG[0], b"\xff\xff"], digest_of_text(FIRST))
