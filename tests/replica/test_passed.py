@@ -148,22 +148,6 @@ def test_of_what_no_document_takes_nobody_can_tell_what_its_author_had(
     assert found(SECOND, log=log) is None
 
 
-def test_a_save_with_a_line_that_was_put_there_from_here_was_made_from_that_whatever_else_it_lacks() -> None:
-    second = "two there\nand a half here\n"
-    log, vectors = history(FIRST, second, second + "three more\n")
-    there = Moment(second, vectors[1]), Moment(second + "three more\n", vectors[2])
-    for own, saved, moment in (
-        ([1], "three more\nand something else\n", there[1]),
-        ([1], "two there\nand something else\n", there[0]),
-        ([1], "and something else\n", None),
-        ([2], "three more\nand something else\n", None),
-    ):
-        assert moment_of(log, AGREED, FIRST, saved, torn=False, own=own) == moment
-        assert moment_of(log, AGREED, FIRST, saved, torn=True, own=own) is None, (
-            "it may lack what was torn off"
-        )
-
-
 def test_a_save_that_only_adds_to_a_text_was_made_from_that_though_a_short_line_goes_on_in_it() -> None:
     log, vectors = history(FIRST, "2\nline of the room\n", "2\nline of the whole room\n")
     assert found("2 with words\nline of the room [checked]\n", log=log) == Moment(

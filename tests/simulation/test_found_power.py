@@ -321,25 +321,6 @@ def test_a_disk_that_is_ahead_of_what_its_replica_remembers_brings_nothing_twice
     assert scene.read(scene.a, "note.md") == ("zero of bob\n" if edited else "") + last
 
 
-def test_a_save_that_keeps_one_line_of_what_a_restored_state_forgot_has_it_once() -> None:
-    """What it lacks of that was rewritten."""
-    scene, kept = Scene(), "and five of bob\n"
-    scene.save(scene.a, "note.md", LINES)
-    scene.rest()
-    backup = scene.b.store.copy()
-    scene.save(scene.b, "note.md", "four of bob\n" + kept)
-    scene.rest()
-    scene.b.kill()
-    scene.b.restore_state(backup)
-    scene.save(scene.b, "note.md", "six and seven\neight and nine\n" + kept)
-    scene.save(scene.a, "note.md", "zero and something\nten and more\n" + kept)
-    scene.wait(2.0)
-    scene.b.start()
-    scene.rest()
-    text = scene.read(scene.a, "note.md") or ""
-    assert text.count(kept) == 1 and len(text.splitlines()) == 5, text
-
-
 def test_a_torn_file_of_a_text_that_the_room_has_and_its_replica_forgot_brings_nothing_twice() -> None:
     scene = Scene()
     scene.save(scene.a, "note.md", LINES)

@@ -16,13 +16,12 @@ from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.base import choose_base, with_saves
 from crdtsync.core.text.torn import cut_short, looks_torn, mended, unspliced
 from crdtsync.core.values.digests import digest_of_text
-from crdtsync.core.values.ids import EntryId, client_id_in
+from crdtsync.core.values.ids import EntryId
 
 
 class Bases:
-    def __init__(self, state: ReplicaState, live: LiveTexts, runs: Sequence[int]) -> None:
+    def __init__(self, state: ReplicaState, live: LiveTexts) -> None:
         self._state = state
-        self._runs = runs
         self._live = live
         self.older = OlderBases()
         """Of saves that wait for the hub, or for a look."""
@@ -52,8 +51,7 @@ class Bases:
             return None
         assert agreed.digest is not None
         stood, torn = documents.version(entry, agreed.digest), entry in self._state.rebooted
-        own = [client_id_in(entry, run) for run in self._runs]
-        return moment_of(documents.log(entry), agreed, stood, saved, torn=torn, own=own)
+        return moment_of(documents.log(entry), agreed, stood, saved, torn=torn)
 
     def whole(self, entry: EntryId, base: str, left: str) -> str:
         """The text that was being saved on top of ``base`` when a power cut left this of it."""

@@ -72,7 +72,7 @@ class ReplicaEngine:
         self._deletions = Deletions()
         self._live = LiveTexts(state, remembered.meta)
         self.taken = self._live.marks.taken
-        self._ingest = Ingest(state, begun.runs, self._live)
+        self._ingest = Ingest(state, begun.client_id, self._live)
         self._materialise = Materialise(state, self._deletions)
         self._reconcile = Reconcile(state, self._ingest, self._materialise, self._deletions, self._live)
         self._observing = Observing(state, self._ingest, self._reconcile, self._deletions)

@@ -5,7 +5,6 @@ Each is called only when the session is live and the plan says so; none touches 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import assert_never
 
@@ -43,13 +42,12 @@ from crdtsync.core.values.paths import conflict_path
 
 
 class Ingest:
-    def __init__(self, state: ReplicaState, runs: Sequence[int], live: LiveTexts) -> None:
-        """``runs``: the Yjs clients that this replica writes as: the last one now, the others before."""
+    def __init__(self, state: ReplicaState, client_id: int, live: LiveTexts) -> None:
         self._state = state
         self._live = live
         live.take_save = self.take_save
-        self._client_id = runs[-1]
-        self.bases = Bases(state, live, runs)
+        self._client_id = client_id
+        self.bases = Bases(state, live)
 
     # -- texts --------------------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ anew: then the disk is ahead of the agreement. Pure reading of logs; what follow
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Final, NamedTuple
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.align import Budget
-from crdtsync.core.text.base import has_line_of, keeps_insertions
+from crdtsync.core.text.base import keeps_insertions
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.lineage import Lineage, stepped
 from crdtsync.core.text.needs import with_needed
@@ -49,22 +49,14 @@ class Moment:
 
 
 def moment_of(
-    log: Sequence[bytes],
-    agreed: Synced,
-    stood: str | None,
-    saved: str,
-    *,
-    torn: bool,
-    own: Collection[int] = (),
+    log: Sequence[bytes], agreed: Synced, stood: str | None, saved: str, *, torn: bool
 ) -> Moment | None:
     """The last moment since the agreement whose text was saved, or was changed and then saved.
 
     ``log`` are all updates of the text in the order in which they came; who made one may not have had what
     others did at once, nor more of what came before the agreement than that covers. ``stood``: the agreed
     text, if it is known. ``torn``: a power cut may have left only the beginning. None if there was no such
-    moment, or nobody can tell: a log may be one update by now. ``own``: as whom this replica typed; what it
-    put there since the agreement did stand here, so a save with a line of that was made from it, whatever
-    else it lacks: unless a power cut may have taken that.
+    moment, or nobody can tell: a log may be one update by now.
     """
     log = [update for update in log if _is_read(update)]
     since: list[tuple[int, Moment]] = []
@@ -108,11 +100,6 @@ def moment_of(
         if new and new <= there:
             has_all = tells and keeps_insertions(saved, moment.text, base.text)
             if has_all or includes(base.text, moment.text, saved):
-                return moment
-    for start in () if torn else starts:
-        mine = [base, *_made_by(own, start, _parts(start, log), Budget(_STEPS_MAX))]
-        for earlier, moment in reversed([*pairwise(mine)]):
-            if has_line_of(saved, moment.text, earlier.text):
                 return moment
     if torn and looks_torn(base.text, saved):
         return _begun(moments[len(latest) :], base.text, saved)

@@ -14,7 +14,6 @@ from crdtsync.core.replica.looking import Looking
 from crdtsync.core.replica.mending import recall_reboot
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.records import Recall, Remembered, confirmed
-from crdtsync.core.replica.runs import runs_with
 from crdtsync.core.replica.session import HubSession, Identity
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import DiskTree, SyncedTree
@@ -29,13 +28,10 @@ from crdtsync.core.values.late import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """``runs``: the Yjs clients that the last runs wrote as, and, the last one, this run writes as.
-
-    ``tree_rows``: how many the tree's log has.
-    """
+    """``client_id``: the Yjs client that this run writes as. ``tree_rows``: how many the tree's log has."""
 
     state: ReplicaState
-    runs: tuple[int, ...]
+    client_id: int
     tree_rows: int
 
 
@@ -85,4 +81,4 @@ def begin(
     last = remembered.meta.get(BOOT_KEY)
     recall_doubts(state, remembered.synced, same_boot=boot is not None and boot == last)
     recall_reboot(state, remembered.synced, boot, last)
-    return Begun(state, runs_with(client_id, remembered.meta, out), len(tree_log))
+    return Begun(state, client_id, len(tree_log))
