@@ -66,6 +66,21 @@ def test_of_a_file_that_a_power_cut_took_as_it_was_saved_nothing_was_deleted_tha
     assert scene.read(scene.a, "note.md") == scene.read(scene.b, "note.md") == LINES + "four of bob\n"
 
 
+def test_a_blob_that_a_power_cut_took_as_it_was_saved_is_not_deleted_either() -> None:
+    scene = Scene()
+    scene.save(scene.b, "x.bin", b"\0one")
+    scene.rest()
+    scene.wait(5.0)
+    scene.save(scene.b, "x.bin", b"\0two and more")
+    assert scene.within(3.0, lambda: scene.a.disk.nodes["x.bin"].data == b"\0two and more")
+    cut_power(scene.b)
+    scene.b.disk.take("x.bin")
+    scene.b.start()
+    scene.rest()
+    for replica in (scene.a, scene.b):
+        assert scene.files(replica) == {"x.bin": b"\0two and more"}
+
+
 def test_a_file_that_was_renamed_right_after_its_save_is_no_file_that_the_power_cut_took() -> None:
     scene = Scene()
     scene.save(scene.b, "note.md", LINES)

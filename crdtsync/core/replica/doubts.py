@@ -213,8 +213,8 @@ class Doubts:
             state.forget(entry)
             for agreed in agreements:
                 state.replan_path(agreed.path)
-        elif gone and entry in state.rebooted and not self._deletions.covers(entry):
-            state.agree(first)  # the cut may have taken the file: nobody deleted more than was safe here
+        elif gone and not self._deletions.covers(entry):
+            state.agree(first)  # nobody deleted more than was safe here: a power cut may have taken the rest
         elif not self._deletions.covers(entry):
             state.sure(entry)  # else it may yet turn up elsewhere, and tell
         return True
