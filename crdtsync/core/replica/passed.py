@@ -6,7 +6,7 @@ anew: then the disk is ahead of the agreement. Pure reading of logs; what follow
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -213,7 +213,7 @@ def _alone(before: Sequence[bytes], log: Iterable[bytes], budget: Budget) -> Ite
     """
     parts = _parts(before, log)
     for author in dict.fromkeys(part.author for part in parts):
-        yield from reversed([*_made_by((author,), before, parts, budget)])
+        yield from reversed([*_made_by(author, before, parts, budget)])
 
 
 def _parts(before: Sequence[bytes], log: Iterable[bytes]) -> list[_Part]:
@@ -239,16 +239,16 @@ class _Part(NamedTuple):
 
 
 def _made_by(
-    authors: Collection[int], before: Sequence[bytes], parts: Sequence[_Part], budget: Budget
+    author: int, before: Sequence[bytes], parts: Sequence[_Part], budget: Budget
 ) -> Iterator[Moment]:
-    """What the authors made of it, step by step. What others put there at once, and they next to that,
+    """What the author made of it, step by step. What others put there at once, and the author next to that,
     counts as not there."""
-    own = {part.update for part in parts if part.author in authors}
+    own = {part.update for part in parts if part.author == author}
     if not own or not budget.spend(len(parts) // _SHAPES_PER_STEP):
         return
     document = TextDocument(0, before)
     characters, stood = [*document.text], document.state_vector
-    rows = [part.update if part.author in authors else part.inserts for part in parts]
+    rows = [part.update if part.author == author else part.inserts for part in parts]
     for update in with_needed(rows, own):
         if not budget.spend(1 + len(characters) // _CHARS_PER_STEP):
             return
@@ -261,6 +261,5 @@ def _made_by(
         for edit in reversed(edits):
             characters[edit.start : edit.end] = edit.text if update in own else [""] * len(edit.text)
         if update in own:
-            clocks = decode(document.state_vector)
-            theirs = {author: clocks[author] for author in authors if author in clocks}
-            yield Moment("".join(characters), encode({**decode(stood), **theirs}))
+            clock = decode(document.state_vector).get(author, 0)
+            yield Moment("".join(characters), encode({**decode(stood), author: clock}))
