@@ -270,10 +270,13 @@ def test_files_that_moved_on_by_one_name_are_not_merged_into_others(latency_s: f
     assert ("saved anew" in others) == power
 
 
+@pytest.mark.parametrize("kept", ["all", "all but the last", "all but the last, and a new one"])
 @pytest.mark.parametrize("here", ["running", "offline", "down"])
 @pytest.mark.parametrize("work_s", [0.0001, 0.002, 0.005])
-def test_files_that_moved_on_one_after_the_other_stay_who_they_are(here: str, work_s: float) -> None:
-    """As logs are rotated; others edit all of them meanwhile."""
+def test_files_that_moved_on_one_after_the_other_stay_who_they_are(
+    here: str, work_s: float, kept: str
+) -> None:
+    """As logs are rotated, in a fixed number also over the oldest; others edit all of them meanwhile."""
     scene = Scene()
     folder = "logs/" if here == "down" else ""
     for name in "pqr":
@@ -281,41 +284,17 @@ def test_files_that_moved_on_one_after_the_other_stay_who_they_are(here: str, wo
     scene.rest()
     scene.b.work_s = work_s
     goes_away(scene, here)
-    disk = scene.b.disk
-    for name, after in ("rs", "qr", "pq"):
-        disk.rename(f"{folder}{name}.md", f"{folder}{after}.md")
-    for name in "pqr":
-        scene.save(scene.a, f"{folder}{name}.md", text_of(name) + f"added to {name}\n")
-    comes_back(scene, here)
-    scene.rest()
-    files = [path for path in scene.paths(scene.a) if path.endswith(".md")]
-    assert files == [f"{folder}{name}.md" for name in "qrs"]
-    for path, name in zip(files, "pqr", strict=True):
-        assert scene.read(scene.a, path) == text_of(name) + f"added to {name}\n"
-
-
-@pytest.mark.parametrize("new", [True, False])
-@pytest.mark.parametrize("here", ["running", "offline", "down"])
-@pytest.mark.parametrize("work_s", [0.0001, 0.002, 0.005])
-def test_files_that_moved_on_over_the_last_stay_who_they_are(here: str, work_s: float, new: bool) -> None:
-    """As logs of a fixed number are rotated: the oldest goes, whatever its text; others edit all of them."""
-    scene = Scene()
-    folder = "logs/" if here == "down" else ""
-    for name in "pqr":
-        scene.save(scene.a, f"{folder}{name}.md", text_of(name))
-    scene.rest()
-    scene.b.work_s = work_s
-    goes_away(scene, here)
-    for name, after in ("qr", "pq"):
+    onward = [("r", "s"), ("q", "r"), ("p", "q")][kept != "all" :]
+    for name, after in onward:
         scene.b.disk.rename(f"{folder}{name}.md", f"{folder}{after}.md")
-    if new:
+    if kept.endswith("new one"):
         scene.save(scene.b, f"{folder}p.md", "something new\n")
-    for name in "pq":
+    for name, _ in onward:
         scene.save(scene.a, f"{folder}{name}.md", text_of(name) + f"added to {name}\n")
     comes_back(scene, here)
     scene.rest()
-    wanted = {f"{folder}{after}.md": text_of(name) + f"added to {name}\n" for name, after in ("pq", "qr")}
-    if new:
+    wanted = {f"{folder}{after}.md": text_of(name) + f"added to {name}\n" for name, after in onward}
+    if kept.endswith("new one"):
         wanted[f"{folder}p.md"] = "something new\n"
     found = scene.files(scene.a)
     assert {path: data.decode() for path, data in found.items() if path.endswith(".md")} == wanted

@@ -58,21 +58,16 @@ def test_what_was_sent_though_it_might_not_be_is_noticed() -> None:
         scene.check()
 
 
-def test_what_a_reader_wrote_and_has_no_more_is_noticed() -> None:
+@pytest.mark.parametrize(("taken", "breaks"), [("mine", "lost"), ("theirs", "follows")])
+def test_what_is_gone_from_a_readers_folder_and_was_not_taken_out_by_it_is_noticed(
+    taken: str, breaks: str
+) -> None:
+    """What the reader wrote, and what the room has."""
     scene = Working()
-    scene.b.disk.take("mine.md")
-    with pytest.raises(Broken, match="lost"):
+    scene.b.disk.take(f"{taken}.md")
+    with pytest.raises(Broken, match=breaks):
         scene.check()
-    scene.apart.own.deleted("b", scene.mine.encode())
-    scene.check()
-
-
-def test_what_the_room_has_and_a_reader_did_not_take_out_is_due_there() -> None:
-    scene = Working()
-    scene.b.disk.take("theirs.md")
-    with pytest.raises(Broken, match="follows"):
-        scene.check()
-    scene.apart.own.deleted("b", scene.theirs.encode())
+    scene.apart.own.deleted("b", getattr(scene, taken).encode())
     scene.check()
 
 
