@@ -28,7 +28,6 @@ from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.reconnecting import Reconnecting
 from crdtsync.core.replica.records import PutMeta, Recall, Remembered
 from crdtsync.core.replica.rehashing import Rehashing
-from crdtsync.core.replica.reused import note_reused
 from crdtsync.core.replica.session import Identity
 from crdtsync.core.replica.starting import begin
 from crdtsync.core.replica.state import ReplicaState
@@ -159,7 +158,6 @@ class ReplicaEngine:
             case ev.HintsLost():
                 self._observing.scan()
             case ev.Looked():
-                note_reused(self._state, event.seen)
                 self._observing.looked(event, now)
             case ev.Scanned(number, scan):
                 self._scanned(number, scan)

@@ -6,7 +6,7 @@ and the last one to a new name, or over one more; what the renames mean for the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.doubts import Doubts
@@ -14,16 +14,11 @@ from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk, on_disk
+from crdtsync.core.replica.whose import EMPTY, Whose
 from crdtsync.core.tree.view import Placement
-from crdtsync.core.values.digests import Digest, digest_of
-from crdtsync.core.values.files import Absent, Content, Fingerprint, Kind, Present, Seen, TextContent
+from crdtsync.core.values.files import Absent, Kind, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.paths import parent
-
-LEFT_MAX_COUNT = 1024
-"""Files that left their paths, remembered in case they turn up at another one."""
-
-_EMPTY = TextContent("", digest_of(b""))
 
 
 class Swapping:
@@ -32,23 +27,15 @@ class Swapping:
         self._ingest = ingest
         self._deletions = deletions
         self._doubts = doubts
-        self._left: dict[tuple[int, int, Digest], str] = {}
-        """Files that were gone from their paths lately, with those."""
-        self._compared: dict[object, bool] = {}
-        """What ``_is_of`` found in the present event."""
+        self._whose = Whose(state)
         self._held: dict[str, Seen] = {}
         """What stands at paths, until the paths that their files came from have been looked at as well."""
         self._awaiting: dict[str, set[str]] = {}
         """Of paths that are held, those where what stood there before may have come to."""
 
-    def note(self, seen: Iterable[tuple[str, Seen]]) -> set[str]:
+    def note(self, seen: Sequence[tuple[str, Seen]]) -> set[str]:
         """Returns the paths, of those looked at, where a file stands that was elsewhere before."""
-        found = list(seen)
-        self._compared.clear()
-        brought = {path for path, each in [*self._held.items(), *found] if self._is_brought(path, each)}
-        for path, each in found:
-            self._leaves(path, each)
-        return brought
+        return self._whose.note(seen, self._held)
 
     def take(self, seen: Mapping[str, Seen], now: float) -> dict[str, Seen]:
         """Take in the files that changed names; returns what else there is to be believed."""
@@ -155,7 +142,7 @@ class Swapping:
             if state.synced.at(last) is not None or not isinstance(there, Present):
                 continue
             origin = state.synced.with_inode(there.fingerprint)
-            if origin is None or not self._owns(origin) or not self._is_of(origin, there.content, None):
+            if origin is None or not self._owns(origin) or not self._whose.is_of(origin, there.content, None):
                 continue
             row = {last: origin}
             while (following := self._next(origin, came, row, seen)) is not None:
@@ -174,12 +161,12 @@ class Swapping:
         very = came.get(here.path) or synced.with_inode(there.fingerprint)
         if very is not None:
             is_other = self._owns(very) and very.entry not in known
-            return very if is_other and self._is_of(very, there.content, here, 1.0) else None
+            return very if is_other and self._whose.is_of(very, there.content, here, 1.0) else None
         agreed = {entry for each in seen if (entry := synced.at(each)) is not None} | self._deletions.covered
         others = [each for entry in sorted(agreed - known) if (each := synced.get(entry)) is not None]
         gone = [each for each in others if self._owns(each) and self._has_left(each, seen)]
-        found = [each for each in gone if self._is_of(each, there.content, here)]
-        return found[0] if len(found) == 1 and there.content != _EMPTY else None
+        found = [each for each in gone if self._whose.is_of(each, there.content, here)]
+        return found[0] if len(found) == 1 and there.content != EMPTY else None
 
     def _follows(self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen]) -> bool:
         """Whether one of those that came stands where the file at the path stood, or none that is known does
@@ -216,7 +203,7 @@ class Swapping:
         """Whether nothing stands at the path of a file, or something else than it and what was made of it."""
         there = seen.get(agreed.path)
         if isinstance(there, Present):
-            return not self._is_of(agreed, there.content, None)
+            return not self._whose.is_of(agreed, there.content, None)
         return self._is_gone(agreed, seen)
 
     def _made_room(self, path: str, seen: Mapping[str, Seen]) -> bool:
@@ -260,7 +247,7 @@ class Swapping:
             very = synced.with_inode(there.fingerprint)
             if very not in (None, origin) or {entry, here} & self._state.unsure.keys():
                 continue
-            if self._is_of(origin, there.content, synced.get(here), 0.5 if very is None else 1.0):
+            if self._whose.is_of(origin, there.content, synced.get(here), 0.5 if very is None else 1.0):
                 came[end] = origin
 
     def _may_close(self, path: str, seen: Seen, came: Mapping[str, Synced]) -> bool:
@@ -280,35 +267,6 @@ class Swapping:
             state.postponed.add(path)
         return state.looking.is_asked(path) or path in state.stepping
 
-    def _is_brought(self, path: str, seen: Seen) -> bool:
-        """Whether a known file stands at a path that was not its own, also if its own has another by now.
-
-        Its content tells: whoever saves several files, each as a new one, has one take the inode of another.
-        """
-        if not isinstance(seen, Present):
-            return False
-        synced = self._state.synced
-        origin, here = synced.with_inode(seen.fingerprint), synced.at(path)
-        if origin is not None and origin.path != path:
-            there = None if here is None else synced.get(here)
-            if self._is_of(origin, seen.content, there):
-                return True
-        return self._left.get(_file_of(seen.fingerprint, seen.content.digest), path) != path
-
-    def _leaves(self, path: str, seen: Seen) -> None:
-        """Remember the file that stood at the path, if it does so no more: it may turn up at another one even
-        after its deletion was told."""
-        entry = self._state.synced.at(path)
-        agreed = None if entry is None else self._state.synced.get(entry)
-        if agreed is None or agreed.fingerprint is None or agreed.digest is None:
-            return
-        file = _file_of(agreed.fingerprint, agreed.digest)
-        other = isinstance(seen, Present) and file[:2] != (seen.fingerprint.device, seen.fingerprint.inode)
-        if other or isinstance(seen, Absent):
-            self._left[file] = path
-            if len(self._left) > LEFT_MAX_COUNT:
-                del self._left[next(iter(self._left))]
-
     def _holds(self, path: str) -> bool:
         """Whether what was seen at the path may still stand there."""
         return not self._state.looking.is_asked(path) and path not in self._state.stepping
@@ -327,7 +285,7 @@ class Swapping:
             or self._stays_apart(origin, path)
         ):
             return None
-        return origin if self._is_of(origin, seen.content, state.synced.get(here)) else None
+        return origin if self._whose.is_of(origin, seen.content, state.synced.get(here)) else None
 
     def _stays_apart(self, origin: Synced, path: str) -> bool:
         """Whether the room is never told that the file is there: who may only read renames nothing."""
@@ -342,21 +300,6 @@ class Swapping:
         """Whether it is in doubt what is agreed of the file that came to the path, or of what stood there."""
         unsure = self._state.unsure
         return origin.entry in unsure or self._state.synced.at(path) in unsure
-
-    def _is_of(self, origin: Synced, content: Content, here: Synced | None, at_most: float = 0.5) -> bool:
-        """Whether it is the content of that file, or an edit of it rather than of what stood ``here``, of
-        which at most that share is another text."""
-        if origin.digest == content.digest or content == _EMPTY:
-            return True
-        there = None if here is None else (here.entry, here.digest)
-        key = origin.entry, origin.digest, there, content.digest, at_most
-        if key not in self._compared:
-            documents = self._state.documents
-            other = None if here is None else documents.apart(here, content)
-            # A tool that writes many files anew gives most of them the inodes of others.
-            apart = documents.apart(origin, content, at_most if other is None else min(at_most, other))
-            self._compared[key] = apart is not None and apart <= at_most and (other is None or apart < other)
-        return self._compared[key]
 
     def _swapped(self, came: Mapping[str, Synced], seen: Mapping[str, Seen], now: float) -> None:
         state = self._state
@@ -407,8 +350,3 @@ class Swapping:
     def _found(self, seen: Seen) -> OnDisk:
         assert isinstance(seen, Present)
         return on_disk(seen)
-
-
-def _file_of(fingerprint: Fingerprint, digest: Digest) -> tuple[int, int, Digest]:
-    """A file with its content: the inode alone is given to another file as soon as its own is deleted."""
-    return fingerprint.device, fingerprint.inode, digest

@@ -1,0 +1,99 @@
+"""Whose file it is that stands at a path, by its inode and by what it holds.
+
+The inode alone does not tell: that of a deleted file is given to the next new one. Who saves several files
+as new ones, one after the other, has each take the inode of the one before, as if they had been renamed onto
+each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from crdtsync.core.replica.records import Synced
+from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.files import Absent, Content, Fingerprint, Present, Seen, TextContent
+
+LEFT_MAX_COUNT = 1024
+"""Files that left their paths, remembered in case they turn up at another one."""
+
+EMPTY = TextContent("", digest_of(b""))
+
+
+class Whose:
+    def __init__(self, state: ReplicaState) -> None:
+        self._state = state
+        self._left: dict[tuple[int, int, Digest], str] = {}
+        """Files that were gone from their paths lately, with those."""
+        self._compared: dict[object, float | None] = {}
+        """How far texts are from each other that were compared in the present event."""
+
+    def note(self, seen: Sequence[tuple[str, Seen]], held: Mapping[str, Seen]) -> set[str]:
+        """Take in what was looked at; returns the paths, of those and of what is held, where a file stands
+        that was elsewhere before."""
+        self._compared.clear()
+        brought = {path for path, each in [*held.items(), *seen] if self._is_brought(path, each)}
+        reused = self._state.disk.reused
+        for path, each in seen:
+            self._leaves(path, each)
+            reused.pop(path, None)
+            if (origin := self._reused(path, each)) is not None:
+                reused[path] = origin.entry
+        return brought
+
+    def is_of(self, origin: Synced, content: Content, here: Synced | None, at_most: float = 0.5) -> bool:
+        """Whether it is the content of that file, or an edit of it rather than of what stood ``here``, of
+        which at most that share is another text."""
+        if origin.digest == content.digest or content == EMPTY:
+            return True
+        other = None if here is None else self._apart(here, content)
+        # A tool that writes many files anew gives most of them the inodes of others.
+        apart = self._apart(origin, content, at_most if other is None else min(at_most, other))
+        return apart is not None and apart <= at_most and (other is None or apart < other)
+
+    def _is_brought(self, path: str, seen: Seen) -> bool:
+        """Whether a known file stands at a path that was not its own, also if its own has another by now."""
+        if not isinstance(seen, Present):
+            return False
+        origin, here = self._state.synced.with_inode(seen.fingerprint), self._state.agreed_at(path)
+        if origin is not None and origin.path != path and self.is_of(origin, seen.content, here):
+            return True
+        return self._left.get(_file_of(seen.fingerprint, seen.content.digest), path) != path
+
+    def _reused(self, path: str, seen: Seen) -> Synced | None:
+        """Whose inode the file has, if by what it holds it is rather the one that stood there."""
+        origin, here = None, self._state.agreed_at(path)
+        if here is not None and isinstance(seen, Present):
+            origin = self._state.synced.with_inode(seen.fingerprint)
+        if origin is None or here is None or origin.entry == here.entry:
+            return None
+        assert isinstance(seen, Present)
+        near = self._apart(here, seen.content)
+        if near is None or near > 0.5:
+            return None
+        far = self._apart(origin, seen.content, near)
+        return origin if far is None or far > near else None
+
+    def _leaves(self, path: str, seen: Seen) -> None:
+        """Remember the file that stood at the path, if it does so no more: it may turn up at another one even
+        after its deletion was told."""
+        agreed = self._state.agreed_at(path)
+        if agreed is None or agreed.fingerprint is None or agreed.digest is None:
+            return
+        file = _file_of(agreed.fingerprint, agreed.digest)
+        other = isinstance(seen, Present) and file[:2] != (seen.fingerprint.device, seen.fingerprint.inode)
+        if other or isinstance(seen, Absent):
+            self._left[file] = path
+            if len(self._left) > LEFT_MAX_COUNT:
+                del self._left[next(iter(self._left))]
+
+    def _apart(self, agreed: Synced, content: Content, at_most: float = 1.0) -> float | None:
+        key = agreed.entry, agreed.digest, content.digest, at_most
+        if key not in self._compared:
+            self._compared[key] = self._state.documents.apart(agreed, content, at_most)
+        return self._compared[key]
+
+
+def _file_of(fingerprint: Fingerprint, digest: Digest) -> tuple[int, int, Digest]:
+    """A file with its content: the inode alone is given to another file as soon as its own is deleted."""
+    return fingerprint.device, fingerprint.inode, digest
