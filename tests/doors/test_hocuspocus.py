@@ -151,6 +151,25 @@ def test_what_a_closed_document_says_late_is_told_to_whoever_opened_it_anew(othe
     assert writer is None or writer.page.text == page.text
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_what_was_typed_before_the_connection_is_told_to_whoever_opened_that_document_since(
+    others: bool,
+) -> None:
+    """A client says it once it has heard something, and goes on before it answers what the hub asks."""
+    bench = Bench()
+    client, former, page = HocuspocusClient(bench), Page(5), Page(6)
+    writer = YjsClient(bench, Page(7)) if others else None
+    client.reads = False
+    client.open(DOC, page)
+    client.say(Named(DOC, SyncUpdate(former.type("it waited "))))
+    client.reads = True
+    client.read()
+    assert page.text == "it waited "
+    client.type(DOC, "long")
+    assert page.text == "it waited long"
+    assert writer is None or writer.page.text == page.text
+
+
 def test_what_the_hub_told_a_closed_document_of_a_file_since_renamed_goes_to_that_file() -> None:
     """On one connection nobody can tell for whom it was: the one that was opened anew has it now."""
     bench = Bench()

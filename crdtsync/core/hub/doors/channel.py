@@ -102,7 +102,11 @@ class Channel:
         self.returns = False
         """Whether it held something already when it opened the text."""
         self.is_shared = False
-        """Who had the document open on this connection before may yet say something: told here, too."""
+        """Who had the document open on this connection before may yet say something."""
+        self.has_shown = False
+        """Whether it has said, once it had opened the document, what it has of that."""
+        self.is_told_own = False
+        """What is said here may be of who had the document open before: it is told here, too."""
         self.shown_later = 0
         """How many updates came before it showed all that it has: they are in that, and answered with it."""
         self.entry: EntryId | None = None

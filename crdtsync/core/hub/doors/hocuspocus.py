@@ -83,7 +83,8 @@ class HocuspocusConnection(Wire):
             match decode_hocuspocus(data):
                 case Named(name, SyncUpdate(update)) if (known := self._channels.get(name)) is not None:
                     channel, desk = known
-                    desk.tell_ahead(channel, update, channel.encode(SyncUpdate(update)))
+                    if channel.has_shown:
+                        desk.tell_ahead(channel, update, channel.encode(SyncUpdate(update)))
 
     def leave(self) -> None:
         channels, self._channels = self._channels, {}
@@ -118,7 +119,12 @@ class HocuspocusConnection(Wire):
             case _:
                 assert not isinstance(message, Authenticated | SyncStatus), "these are not decoded"
                 if known is not None:
-                    known[1].hear(known[0], message, at_ms)
+                    channel, desk = known
+                    if isinstance(message, SyncStep2):
+                        channel.has_shown = True
+                    elif isinstance(message, SyncUpdate) and not channel.has_shown:
+                        channel.is_told_own = True  # it may have waited since before the connection
+                    desk.hear(channel, message, at_ms)
 
     def _open(self, name: str, token: str, first: SyncStep1 | None) -> None:
         closed = self._closed.pop(name, None)
@@ -162,7 +168,7 @@ class HocuspocusConnection(Wire):
             self._say(name, PermissionDenied(desk))
         else:
             channel = Channel(self._take_number(), self, name, room, path, granted)
-            channel.shown_later, channel.is_shared = shown_later, is_shared
+            channel.shown_later, channel.is_shared, channel.is_told_own = shown_later, is_shared, is_shared
             self._channels[name] = (channel, desk)
             if first is not None:
                 self._first[channel.number] = first

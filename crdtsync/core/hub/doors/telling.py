@@ -88,7 +88,7 @@ class Telling:
             return
         groups: dict[str, list[Channel]] = {}
         for channel in channels.values():
-            if channel is not author or channel.is_shared:
+            if channel is not author or channel.is_told_own:
                 if not channel.connection.is_idle:
                     return
                 groups.setdefault(channel.dialect, []).append(channel)
@@ -149,7 +149,7 @@ class Telling:
             authors = set()
         groups: dict[tuple[int, str], list[Channel]] = {}
         for channel in channels.values():
-            spared = channel.number if channel.number in authors and not channel.is_shared else 0
+            spared = channel.number if channel.number in authors and not channel.is_told_own else 0
             groups.setdefault((spared, channel.dialect), []).append(channel)
         messages: dict[int, list[YjsMessage]] = {}
         for (spared, _), group in groups.items():
