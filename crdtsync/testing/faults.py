@@ -184,14 +184,16 @@ class Faults:
         self._clock.after(back_s, lambda: self._restart(replica))
 
     def _cut_power(self, room: Room, replica: VirtualReplica, back_s: float) -> None:
-        """What people there had saved, and is gone, was never safe. Neither was what a program had written
-        aside, if the rename over the real file is gone: that never came to be a save."""
+        """What people there had saved, and is gone, was never safe, unless it had come to others. Neither was
+        what a program had written aside, if the rename over the real file is gone: that never came to be a
+        save."""
         before = replica.machine.contents()
         held = [(path, node, node.data) for path, node in replica.disk.files()]
         unsafe = [(node, node.spared, tuple(node.unspared or ())) for _, node, _ in held]
         replica.cut_power()
         room.person_at(replica).lose_power()
         kept = [*replica.machine.contents_to_share(), *map(encode_text, replica.store.texts())]
+        kept += [node.data for other in room.replicas if other != replica for _, node in other.disk.files()]
         room.ledger_at(replica).lost_with_power(replica.name, before, kept)
         if replica.read_only:  # what is gone from the folder is in no room: its trash may be all that has it
             for data in replica.machine.trashed():

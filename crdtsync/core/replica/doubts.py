@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.records import Synced, chain, confirmed
+from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import Stood
 from crdtsync.core.replica.trees import OnDisk, is_that, on_disk
@@ -17,33 +17,6 @@ from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import BlobContent, Content, Fingerprint, Kind, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
-
-
-def recall_doubts(state: ReplicaState, rows: Iterable[Synced], *, same_boot: bool) -> None:
-    """After a start: which agreements may not hold.
-
-    ``same_boot``: no power was lost since they were written, so what was seen on disk did stay there; only
-    what was merely intended may have been done or not.
-    """
-    for row in rows:
-        stood = confirmed(row)
-        if row.provisional is None and stood is not None:
-            continue
-        agreements = chain(row)
-        never = row.digest is None and row.kind is not Kind.DIR
-        if same_boot and stood is not None:
-            at = agreements.index(stood)
-            if at or row.digest is None:
-                state.undurable[row.entry] = None if never else agreements[0]
-            agreements = agreements[at:]
-        elif never:
-            state.unborn.add(row.entry)
-        if len(agreements) > 1 or stood is None or row.entry in state.unborn:
-            state.doubt(agreements)
-            last = agreements[-1].digest
-            if row.kind is Kind.TEXT and last is not None:
-                # it may stand there, edited: others' changes, which come first, must leave its text known
-                state.documents.intended[row.entry] = last
 
 
 class Doubts:
@@ -130,7 +103,8 @@ class Doubts:
             unsure = state.unsure[entry]
             last = unsure[-1]
             if all(is_that(seen, each) and each.digest == last.digest for each in unsure):
-                self._holds(last._replace(path=path), unsure)
+                fingerprint = seen.fingerprint_of(last.digest)
+                self._holds(last._replace(path=path, fingerprint=fingerprint), unsure)
         if not synced.disputed or not (agreements := synced.all_at(path)):
             return
         very = next((each for each in agreements if is_that(seen, each)), agreements[0])
@@ -200,10 +174,14 @@ class Doubts:
                 state.guessed.add(entry)
                 return True
         unborn = entry in state.unborn
-        for agreed in reversed(agreements):
-            if not unborn and is_that(self.standing(entry, agreed.path), agreed):
-                state.agree(agreed)  # the very file, edited since
-                return True
+        whole = unborn or last.kind is Kind.TEXT or first.fingerprint is None
+        if seen is not None and not whole and not self._deletions.covers(entry):
+            # A power cut tears what was saved here, or takes it back: nobody replaced more than was safe, but
+            # in the very file that we wrote.
+            ours = (each for each in reversed(agreements) if is_that(seen, each) and not each.saved_here)
+            made_from = next(ours, first)
+            state.agree(made_from._replace(path=path, fingerprint=seen.fingerprint_of(made_from.digest)))
+            return True
         gone = all(self.standing(entry, agreed.path) is None for agreed in agreements)
         if (len(agreements) == 1 and (gone or last.fingerprint is None)) or (
             unborn and (gone or not self._torn(last, seen, content))
@@ -269,7 +247,12 @@ class Doubts:
         return [*very, *there, agreements[-1].path][0]
 
     def _holds(self, agreed: Synced, agreements: tuple[Synced, ...]) -> None:
-        """That is what the disk held. If it is not the last one, no save was made from the last one."""
+        """That is what the disk held. If it is not the last one, no save was made from the last one. A bit
+        that a power cut may have taken back was changed by nobody."""
+        bits = {False} if agreed.entry in self._state.unborn else set[bool]()
+        bits.update(each.executable for each in agreements)
+        if agreed.fingerprint is not None and agreed.fingerprint.executable in bits:
+            agreed = agreed._replace(executable=agreed.fingerprint.executable)
         self._state.documents.intention_ended(agreed.entry, stood=agreed.digest == agreements[-1].digest)
         self._state.agree(agreed)
 

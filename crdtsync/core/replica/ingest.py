@@ -268,7 +268,7 @@ class Ingest:
                 executable=seen.executable,
                 state_vector=covered,
                 fingerprint=seen.fingerprint,
-                saved_here=seen.kind is Kind.TEXT,
+                saved_here=True,
             )
         )
         return True
@@ -297,11 +297,11 @@ class Ingest:
             version = self._blob_version(agreed.path, content, seen, now)
         if version is None:
             return False
+        state.rebooted.discard(agreed.entry)
         replaced = () if agreed.digest is None else (agreed.digest,)
         state.operate(PutVersion(agreed.entry, version, replaced))
-        state.agree(
-            agreed._replace(digest=seen.digest, executable=seen.executable, fingerprint=seen.fingerprint)
-        )
+        agreed = agreed._replace(digest=seen.digest, fingerprint=seen.fingerprint, saved_here=True)
+        state.agree(agreed._replace(executable=seen.executable))
         return True
 
     def _blob_version(self, path: str, content: Content | None, seen: OnDisk, now: float) -> Version | None:

@@ -59,7 +59,9 @@ class Reading:
             case Action.INGEST | Action.REPLACE:
                 assert placed is not None and seen is not None
                 torn = action is Action.INGEST and agreed.entry in state.rebooted
+                torn = torn and agreed.kind is Kind.TEXT
                 if state.room_digest(agreed.entry) == agreed.digest and not torn:
+                    state.rebooted.discard(agreed.entry)
                     state.give_up(agreed.entry)
                     state.hold(agreed.path)
                 elif action is Action.REPLACE or not self._put_on_top(agreed, placed, seen, content, now):

@@ -349,6 +349,7 @@ class Reconcile:
         made = self._ingest.create(agreed.path, content, seen, now)
         if made:
             state.undurable.pop(agreed.entry, None)
+            state.rebooted.discard(agreed.entry)
             state.out.record(DropSynced(agreed.entry))
         else:
             state.synced.put(agreed)

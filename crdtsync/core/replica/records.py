@@ -18,7 +18,7 @@ class Synced(NamedTuple):
     ``state_vector`` (texts): what of the document that content covers; a deletion covers just this.
     ``fingerprint`` is of the file when it held ``digest``; None when it was never seen to (a folder).
     ``provisional``: a later agreement that a power cut may still undo; the disk tells which one holds.
-    ``saved_here`` (texts): a program on this disk wrote that content; no editor here can have missed it.
+    ``saved_here``: a program on this disk wrote that content; no editor here can have missed it.
     """
 
     entry: EntryId

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from crdtsync.core.replica.after_crash import recall_doubts, recall_reboot
 from crdtsync.core.replica.documents import Documents
-from crdtsync.core.replica.doubts import recall_doubts
 from crdtsync.core.replica.housekeeping import AHEAD_KEY, BOOT_KEY, cursor_in
 from crdtsync.core.replica.hub_side import TREE_ROWS_KEY
 from crdtsync.core.replica.listener import Listener
 from crdtsync.core.replica.looking import Looking
-from crdtsync.core.replica.mending import recall_reboot
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.records import Recall, Remembered, confirmed
 from crdtsync.core.replica.session import HubSession, Identity

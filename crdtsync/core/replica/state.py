@@ -120,7 +120,7 @@ class ReplicaState:
     intended: dict[EntryId, Synced] = field(default_factory=dict)
     """What is agreed once the step under way is done."""
     rebooted: set[EntryId] = field(default_factory=set)
-    """Texts whose files were not read since the machine started anew: a power cut may have torn them."""
+    """Files that were not read since the machine started anew: a power cut may have torn or emptied them."""
     guessed: set[EntryId] = field(default_factory=set)
     """Texts that were edited after a crash: what their next save was made from is not known for sure."""
     unsure: dict[EntryId, tuple[Synced, ...]] = field(default_factory=dict)
