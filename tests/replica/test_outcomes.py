@@ -15,6 +15,7 @@ from crdtsync.core.replica.steps import (
     Outcome,
     Raced,
     RemoveFile,
+    RemoveFolder,
     Step,
     SwapFiles,
 )
@@ -253,3 +254,21 @@ def test_a_new_file_at_the_name_of_one_that_has_yet_to_come_there_is_kept_beside
     scene.b.link.online = True
     scene.rest()
     assert sorted(node.data for _, node in scene.a.disk.files()) == [b"mine\n", b"one\ntwo\n"]
+
+
+@pytest.mark.parametrize("how", ["removed", "moved"])
+def test_a_folder_that_cannot_be_removed_for_a_moment_does_not_come_back(how: str) -> None:
+    scene = shared()
+    scene.a.disk.make_folder("y")
+    scene.rest()
+    steps = answer(scene.b, RemoveFolder, failed)
+    if how == "removed":
+        scene.a.disk.take("y")
+    else:
+        state_of(scene.a).operate(SetPath(entry_at(scene, "y"), "z"))
+    scene.wait(10.0)
+    scene.rest()
+    assert len(steps) == 1
+    wanted = ["a.md"] if how == "removed" else ["a.md", "z"]
+    assert sorted(scene.a.disk.nodes) == sorted(scene.b.disk.nodes) == wanted
+    assert scene.b.engine is not None and scene.b.engine.status.attention == ()

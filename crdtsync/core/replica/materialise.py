@@ -118,10 +118,11 @@ class Materialise:
         state = self._state
         expected = expected_of(seen)
         if agreed.kind is Kind.DIR or expected is None:
-            state.disk.discard(agreed.path)
             self._prune([agreed.path, *parents(agreed.path)], entry=agreed.entry)
             if agreed.entry not in state.busy:
+                state.disk.discard(agreed.path)
                 state.forget(agreed.entry)
+                state.replan([agreed.entry])
             return
         if is_spared(state, agreed.entry, agreed.path, seen, now):
             return
@@ -134,10 +135,7 @@ class Materialise:
         state = self._state
         expected = expected_of(seen)
         if agreed.kind is Kind.DIR or expected is None:
-            state.forget(agreed.entry)
-            state.disk.discard(agreed.path)
-            state.replan([agreed.entry])
-            self._prune([agreed.path, *parents(agreed.path)])
+            self.remove(agreed, seen, now)  # and is made anew there
             return
         key = state.view.folding.path_key
         source, target = key(agreed.path), key(placed.path)
@@ -249,8 +247,8 @@ class Materialise:
     def _prune(self, folders: list[str], leaving: str | None = None, entry: EntryId | None = None) -> None:
         """Remove the folders that neither room nor disk need any more, innermost first.
 
-        ``entry`` is the first of them, which stays agreed until its step has ended: who is killed before that
-        would take the folder for a new one.
+        ``entry`` is the first of them, which stays agreed until it is gone: who is killed before that, or whose
+        disk fails just then, would take the folder for a new one.
         """
         state = self._state
         for folder in folders:

@@ -77,6 +77,7 @@ class Outcomes:
 
     def _let_go(self, folder: UnderWay) -> None:
         if folder.entry is not None:
+            self._state.disk.discard(folder.step.path)
             self._state.forget(folder.entry)
 
     def _stands(self, agreed: Synced, now: float) -> None:
@@ -107,7 +108,7 @@ class Outcomes:
     def failed(self, under_way: UnderWay, cause: Cause, message: str, now: float) -> None:
         """Nothing was changed; ``message`` tells a person why. It is tried again."""
         state, step = self._state, under_way.step
-        if isinstance(step, RemoveFolder):
+        if isinstance(step, RemoveFolder) and (cause is Cause.NOT_EMPTY or under_way.entry is None):
             self._let_go(under_way)  # something that is not shared lives in it: it stays
             return
         if isinstance(step, KeepCopy):
