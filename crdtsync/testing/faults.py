@@ -86,7 +86,7 @@ class Faults:
                 replica.kill()
                 contents = [node.data for _, node in replica.disk.files()]
                 room.ledger_at(replica).lost_with_state(replica.name, replica.store.texts(), contents)
-                for data in contents:
+                for data in [*contents, *replica.machine.saves_displaced()]:
                     room.ledger_at(replica).froze(data)
                 replica.lose_state()
                 room.person_at(replica).close_all()

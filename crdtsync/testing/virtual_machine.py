@@ -97,6 +97,17 @@ class VirtualMachine:
         found = [] if staging is None else staging.names.values()
         return {dentry.inode for dentry in found if not _was_to_be_written(dentry)}
 
+    def saves_displaced(self) -> list[bytes]:
+        """Of the files in staging what nobody has taken note of yet: a start without a state keeps a copy."""
+        staging = self._state("staging")
+        return [
+            dentry.inode.data
+            for dentry in ([] if staging is None else staging.names.values())
+            if dentry.name[1:2] == "_"
+            and dentry.name.split("_")[2] != dentry.inode.digest
+            and not _was_to_be_written(dentry)
+        ]
+
     def _leaves(self) -> list[Dentry]:
         every = [dentry for _, dentry in self.filesystem.everything()]
         return [dentry for dentry in every if dentry.inode.kind is not NodeKind.FOLDER]

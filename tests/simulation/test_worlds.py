@@ -25,6 +25,7 @@ from crdtsync.testing.oracles import (
     check_kept,
     check_nothing_doubled,
     check_nothing_lost,
+    check_once,
 )
 from crdtsync.testing.plan import LATER_FAULTS, Plan
 from crdtsync.testing.simulate import main, shrunk
@@ -37,6 +38,7 @@ from tests.simulation.plans import plain_plan
 from tests.simulation.scene import Scene
 
 BLOCK = 10
+OLD = digest_of(b"old")
 
 
 @pytest.mark.parametrize("first_seed", range(2001, 2121, BLOCK))
@@ -240,9 +242,33 @@ def test_what_a_power_cut_left_twice_is_there_twice() -> None:
     check_nothing_doubled([scene.a], ledger)
 
 
-def _stage(replica: VirtualReplica, stage: str, data: bytes, new: Digest) -> None:
+@pytest.mark.parametrize(
+    ("stage", "base", "new", "is_fault"),
+    [
+        ("x", b"old", b"new", False),
+        ("d", b"old", b"new", False),
+        ("d", b"twice", b"new", True),  # it was taken in, and no copy is kept
+        ("x", b"old", b"twice", True),  # nobody saved it
+    ],
+)
+def test_a_save_that_a_lost_state_had_not_taken_in_may_have_twice_what_it_was_made_from(
+    stage: str, base: bytes, new: bytes, is_fault: bool
+) -> None:
+    world = World(1, Plan(replicas=2, acts=0, turns=0))
+    world.run()
+    [room] = world.rooms
+    data = f"{room.ledger.new_token()}\n".encode() * 2
+    was, written = (digest_of(data if each == b"twice" else each) for each in (base, new))
+    for replica in room.replicas:
+        _stage(replica, stage, data, written, was)
+    world._faults.happen("state_lost")
+    with pytest.raises(Broken, match="twice") if is_fault else nullcontext():
+        check_once({"note.md": (NodeKind.FILE, data, False)}, room.ledger)
+
+
+def _stage(replica: VirtualReplica, stage: str, data: bytes, new: Digest, base: Digest = OLD) -> None:
     """A file of a step that was to write ``new``, which no power cut takes."""
-    name = f"{stage}_{'5' * 24}_{digest_of(b'old')}_{new}_text=note.md_{'7' * 16}"
+    name = f"{stage}_{'5' * 24}_{base}_{new}_text=note.md_{'7' * 16}"
     filesystem, staging = replica.machine.filesystem, replica.machine._state("staging")
     assert staging is not None
     filesystem.add(staging, name, filesystem.new_inode(NodeKind.FILE, 0o600, data))
