@@ -78,3 +78,38 @@ def test_what_waited_for_a_look_that_nobody_will_answer_any_more_is_believed() -
     swapping = engine._observing._swapping
     swapping._held["a.bin"] = seen = Present(other.fingerprint, content)
     assert swapping.take({}, scene.clock.now_s) == {"a.bin": seen}
+
+
+@pytest.mark.parametrize("again", ["", "put back"])
+def test_a_file_that_was_seen_at_its_new_path_is_still_that_one_though_rewritten_before_it_is_seen_again(
+    again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene()
+    for path in PATHS:
+        scene.save(scene.b, path, f"{path}\nof many\nlines\nthat tell\n")
+    scene.rest()
+    assert scene.a.engine is not None
+    state = scene.a.engine.state
+    monkeypatch.setattr(Observing, "hint", lambda *_: None)
+
+    def looked_at_again() -> bool:
+        """No look is believed, since each time something has happened there meanwhile."""
+        state.looking.want("a.bin")
+        return False
+
+    entries = [state.view.at(path) for path in PATHS]
+    one = scene.a.disk.take("a.bin")
+    scene.save(scene.a, "a.bin", one.data + b"as a new file\n")
+    scene.a.disk.exchange(*PATHS)
+    looked_at_again()
+    scene.a.handle(ev.Tick())
+    scene.within(0.1, looked_at_again)
+    if again:
+        scene.a.disk.exchange(*PATHS)
+        scene.within(0.1, looked_at_again)
+    scene.save(scene.a, "a.bin", "nothing of that\n")
+    state.looking.want("b.bin")
+    scene.within(0.1, looked_at_again)
+    scene.rest()
+    assert [state.view.at(path) for path in PATHS] == (entries if again else entries[::-1])
+    assert scene.read(scene.b, "a.bin") == "nothing of that\n"

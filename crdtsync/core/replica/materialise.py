@@ -247,8 +247,8 @@ class Materialise:
     def _prune(self, folders: list[str], leaving: str | None = None, entry: EntryId | None = None) -> None:
         """Remove the folders that neither room nor disk need any more, innermost first.
 
-        ``entry`` is the first of them, which stays agreed until it is gone: who is killed before that, or whose
-        disk fails just then, would take the folder for a new one.
+        ``entry`` is the first of them, which stays agreed until it is gone: who is killed before that, or
+        whose disk fails just then, would take the folder for a new one.
         """
         state = self._state
         for folder in folders:

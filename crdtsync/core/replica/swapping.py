@@ -252,9 +252,12 @@ class Swapping:
 
     def _may_close(self, path: str, seen: Seen, came: Mapping[str, Synced]) -> bool:
         """Whether it is the very file of another, whatever it holds by now, at whose path a look has yet to
-        tell whether they changed names."""
+        tell whether they changed names; or stands where one was that was seen at such a path."""
         if path in came or not isinstance(seen, Present):
             return False
+        agreed = self._state.agreed_at(path)
+        if agreed is not None and any(map(self._is_awaited, self._whose.came_to(agreed))):
+            return True
         here, very = self._state.synced.at(path), self._state.synced.with_inode(seen.fingerprint)
         if here is None or very is None or very.entry == here or not self._owns(very):
             return False
@@ -285,7 +288,8 @@ class Swapping:
             or self._stays_apart(origin, path)
         ):
             return None
-        return origin if self._whose.is_of(origin, seen.content, state.synced.get(here)) else None
+        known = self._whose.has_come(origin, path)
+        return origin if known or self._whose.is_of(origin, seen.content, state.synced.get(here)) else None
 
     def _stays_apart(self, origin: Synced, path: str) -> bool:
         """Whether the room is never told that the file is there: who may only read renames nothing."""

@@ -8,11 +8,13 @@ each other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Absent, Content, Fingerprint, Present, Seen, TextContent
+from crdtsync.core.values.ids import EntryId
 
 LEFT_MAX_COUNT = 1024
 """Files that left their paths, remembered in case they turn up at another one."""
@@ -25,6 +27,8 @@ class Whose:
         self._state = state
         self._left: dict[tuple[int, int, Digest], str] = {}
         """Files that were gone from their paths lately, with those."""
+        self._came: dict[str, EntryId] = {}
+        """Whose file was seen at another path while it held what it was, and at each look since."""
         self._compared: dict[object, float | None] = {}
         """How far texts are from each other that were compared in the present event."""
 
@@ -35,6 +39,7 @@ class Whose:
         brought = {path for path, each in [*held.items(), *seen] if self._is_brought(path, each)}
         reused = self._state.disk.reused
         for path, each in seen:
+            self._comes(path, each)
             self._leaves(path, each)
             reused.pop(path, None)
             if (origin := self._reused(path, each)) is not None:
@@ -50,6 +55,14 @@ class Whose:
         # A tool that writes many files anew gives most of them the inodes of others.
         apart = self._apart(origin, content, at_most if other is None else min(at_most, other))
         return apart is not None and apart <= at_most and (other is None or apart < other)
+
+    def has_come(self, origin: Synced, path: str) -> bool:
+        """Whether the very file was seen there as it was: what it holds by now is an edit of that."""
+        return self._came.get(path) == origin.entry
+
+    def came_to(self, agreed: Synced) -> list[str]:
+        """The paths where the very file was seen last."""
+        return [path for path, entry in self._came.items() if entry == agreed.entry]
 
     def _is_brought(self, path: str, seen: Seen) -> bool:
         """Whether a known file stands at a path that was not its own, also if its own has another by now."""
@@ -74,6 +87,20 @@ class Whose:
         far = self._apart(origin, seen.content, near)
         return origin if far is None or far > near else None
 
+    def _comes(self, path: str, seen: Seen) -> None:
+        """Also of a look that has to be repeated: the next one may find the file edited."""
+        origin = self._state.synced.with_inode(seen.fingerprint) if isinstance(seen, Present) else None
+        if origin is not None and self.has_come(origin, path):
+            return
+        self._came.pop(path, None)
+        here = self._state.agreed_at(path)
+        if origin is None or here is None or origin.entry == here.entry:
+            return
+        assert isinstance(seen, Present)
+        if self.is_of(origin, seen.content, here):
+            self._came[path] = origin.entry
+            _bound(self._came)
+
     def _leaves(self, path: str, seen: Seen) -> None:
         """Remember the file that stood at the path, if it does so no more: it may turn up at another one even
         after its deletion was told."""
@@ -84,14 +111,18 @@ class Whose:
         other = isinstance(seen, Present) and file[:2] != (seen.fingerprint.device, seen.fingerprint.inode)
         if other or isinstance(seen, Absent):
             self._left[file] = path
-            if len(self._left) > LEFT_MAX_COUNT:
-                del self._left[next(iter(self._left))]
+            _bound(self._left)
 
     def _apart(self, agreed: Synced, content: Content, at_most: float = 1.0) -> float | None:
         key = agreed.entry, agreed.digest, content.digest, at_most
         if key not in self._compared:
             self._compared[key] = self._state.documents.apart(agreed, content, at_most)
         return self._compared[key]
+
+
+def _bound(remembered: dict[Any, Any]) -> None:
+    if len(remembered) > LEFT_MAX_COUNT:
+        del remembered[next(iter(remembered))]
 
 
 def _file_of(fingerprint: Fingerprint, digest: Digest) -> tuple[int, int, Digest]:
