@@ -58,6 +58,8 @@ class HubSide:
         self._told_since: dict[EntryId, dict[int, int]] = {}
         """Of texts that are being compared with the hub's: what it told since it was asked."""
         self.judging = Judging()
+        self._changed: dict[EntryId, None] = {}
+        """Texts that others changed, in which edits of ours have no place yet."""
         self.clean: set[DocumentId] = set()
         """Documents that the hub has, durably, and whose heads still say that it may not."""
 
@@ -110,7 +112,14 @@ class HubSide:
         self._came(entry, update, ours=False)
         # What comes from the log may be here already, from a hub that then lost its place behind ours.
         if (changed or not tentative) and entry in self._state.unaccepted:
-            self._ingest.take_back_doubled(entry, self.now)
+            self._changed[entry] = None
+
+    def on_heard(self) -> None:
+        """All updates of a message are here: what one of them took out, another may have brought back."""
+        changed, self._changed = self._changed, {}
+        for entry in changed:
+            if entry in self._state.unaccepted:
+                self._ingest.take_back_doubled(entry, self.now)
 
     def on_caught_up(self, reseed: bool) -> None:
         """Everything that the hub had is here; now the disk may be ingested."""

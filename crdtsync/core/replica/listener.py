@@ -17,6 +17,10 @@ class Listener(Protocol):
         """An update of someone else. ``tentative``: the hub might still lose it; it is dirty until clean."""
         ...
 
+    def on_heard(self) -> None:
+        """All updates of a message are here."""
+        ...
+
     def on_caught_up(self, reseed: bool) -> None:
         """Everything that the hub had is here. ``reseed``: the hub may have lost what it had of us."""
         ...

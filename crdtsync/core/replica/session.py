@@ -261,6 +261,7 @@ class HubSession:
                         self._tentative[entry.document] = entry.sequence
                         self.dirty.add(entry.document)
                     self._listener.on_update(entry.document, entry.update, entry.at_ms, live)
+                self._listener.on_heard()
             case Accepted(batch, _):
                 self._listener.on_accepted(self._updates.get(batch, ()))
             case Ack(batch, sequence):
@@ -278,6 +279,7 @@ class HubSession:
                     if difference.update:
                         self.ahead = self.ahead or self._epoch
                         self._listener.on_update(difference.document, difference.update, 0, False)
+                        self._listener.on_heard()
                     self._answer(difference.document, difference.state_vector)
             case CaughtUp(sequence):
                 self._caught_up(sequence)

@@ -56,6 +56,9 @@ class HubSide:
         except MalformedUpdate as error:
             self.heard.left_out(document, str(error))
 
+    def on_heard(self) -> None:
+        """Each update stands by itself here."""
+
     def refresh(self, entries: Iterable[EntryId]) -> None:
         """These entries have changed."""
         entries = set(entries)
