@@ -121,6 +121,22 @@ def test_what_a_torn_file_lacks_at_its_end_was_deleted_by_nobody(left: bytes) ->
     assert ("new of bob" in text) == (b"new of bob" in left)
 
 
+def test_what_a_save_after_a_power_cut_has_of_what_others_wrote_counts_as_theirs() -> None:
+    """The cut took the note of the write, not the file; a line of it is gone on with, another is deleted."""
+    scene = Scene()
+    scene.save(scene.a, "note.md", "to buy\nfor all\n")
+    scene.rest()
+    scene.wait(5.0)
+    cut_power(scene.b)
+    for text in ("to buy\ncarrots and onions\nbread of ann\n", "carrots and onions, washed\nbread of ann\n"):
+        scene.save(scene.a, "note.md", text)
+        scene.wait(5.0)
+    scene.save(scene.b, "note.md", "to buy\ncarrots and onions for bob\n")
+    scene.b.start()
+    scene.rest()
+    assert texts(scene) == {"note.md": "carrots and onions, washed for bob\nbread of ann\n"}
+
+
 @pytest.mark.parametrize("more", [b"", b"and more"])
 def test_a_file_that_goes_on_as_it_was_from_within_a_character_lacks_nothing_of_that(more: bytes) -> None:
     """What is no text, and longer than before, was written so by somebody."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from crdtsync.core.replica import records
 from crdtsync.core.replica.live import LiveTexts
 from crdtsync.core.replica.older_bases import OlderBases
-from crdtsync.core.replica.passed import Moment, moment_of
+from crdtsync.core.replica.passed import Moment, moment_of, with_pulled
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.base import choose_base, with_saves
@@ -52,6 +52,10 @@ class Bases:
         assert agreed.digest is not None
         stood, torn = documents.version(entry, agreed.digest), entry in self._state.rebooted
         return moment_of(documents.log(entry), agreed, stood, saved, torn=torn)
+
+    def pulled(self, agreed: Synced, base: str, saved: str) -> str:
+        """The base of a save of a file that a power cut may have taken the note of a write of."""
+        return with_pulled(self._state.documents.log(agreed.entry), agreed, base, saved)
 
     def whole(self, entry: EntryId, base: str, left: str) -> str:
         """The text that was being saved on top of ``base`` when a power cut left this of it."""

@@ -69,6 +69,7 @@ class Ingest:
             base = state.documents.text(entry) if found is None else found
             if entry in state.rebooted:
                 saved = self.bases.whole(entry, base, saved)
+                base = self.bases.pulled(agreed, base, saved)
         older = entry in state.rebooted or entry in state.guessed
         state.rebooted.discard(entry)
         state.guessed.discard(entry)

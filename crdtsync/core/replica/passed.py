@@ -6,8 +6,9 @@ anew: then the disk is ahead of the agreement. Pure reading of logs; what follow
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
 from crdtsync.core.replica.records import Synced
@@ -18,6 +19,7 @@ from crdtsync.core.text.lineage import Lineage, stepped
 from crdtsync.core.text.needs import with_needed
 from crdtsync.core.text.offsets import utf8_length
 from crdtsync.core.text.rebase import includes
+from crdtsync.core.text.shared import with_shared_lines
 from crdtsync.core.text.slices import sliced
 from crdtsync.core.text.statevector import covers, decode, encode
 from crdtsync.core.text.torn import looks_torn
@@ -104,6 +106,20 @@ def moment_of(
     if torn and looks_torn(base.text, saved):
         return _begun(moments[len(latest) :], base.text, saved)
     return None
+
+
+def with_pulled(log: Iterable[bytes], agreed: Synced, base: str, saved: str) -> str:
+    """The base of a save, and in it what that has of the texts that the room has had since the agreement.
+
+    For a save of which no such text is the base for certain: what it lacks of these was deleted by nobody.
+    """
+    texts = [moment.text for _, moment in _moments(log) if covers(moment.state_vector, agreed.state_vector)]
+    read_chars = [*accumulate(map(len, reversed(texts)))]
+    latest = texts[len(texts) - bisect_right(read_chars, _COMPARED_MAX_CHARS) :]
+    budget = Budget()
+    for text in latest:
+        base = with_shared_lines(base, saved, text, {*words(base)}, budget, older=True)
+    return base
 
 
 def _is_read(update: bytes) -> bool:
