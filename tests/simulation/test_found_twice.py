@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from crdtsync.testing.plan import Plan
+from crdtsync.testing.world import World
 from tests.simulation.scene import Scene
 
 LINE = "bread and butter for breakfast"
@@ -55,3 +57,11 @@ def test_the_later_of_two_who_met_compares_what_it_saved(
     scene.save(scene.a, "list.md", text(last))
     scene.rest()
     assert scene.read(scene.a, "list.md") == text(end)
+
+
+def test_a_line_that_one_message_takes_out_and_brings_back_is_not_brought_back_by_its_receiver() -> None:
+    plan = (
+        "replicas=4,acts=14,pause_s=0.05,groups=editors,faults=offline+power,turns=0,disks=,typists=1,"
+        "bots=0,hocuspocus=0,neighbours=0,readers=0,working=0,newcomer="
+    )
+    World(57011478, Plan.parse(plan)).run()
