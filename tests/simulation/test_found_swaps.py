@@ -6,7 +6,7 @@ import pytest
 
 from crdtsync.core.replica import looking
 from crdtsync.testing.virtual_inodes import NodeKind
-from tests.replica.stories import comes_back, goes_away, power_cut, received, texts
+from tests.replica.stories import LINES, comes_back, goes_away, power_cut, received, texts
 from tests.simulation.scene import Scene
 
 CAME_TO = dict(zip("qrp", "pqr", strict=True))
@@ -254,3 +254,24 @@ def test_of_two_files_that_are_alike_and_that_others_swap_one_is_not_known_by_it
     disk.put("p.md", disk.new_inode(NodeKind.FILE, (text_of("p") + "added by bob\n").encode()))
     comes_back(scene, "offline")
     assert texts(scene) == {"p.md": text_of("p"), "q.md": text_of("p") + "added by bob\n"}
+
+
+@pytest.mark.parametrize("others", ["swap them", "rename them in a row"])
+def test_a_file_put_over_one_of_another_kind_that_others_rename_to_there_is_nowhere_deleted(
+    others: str,
+) -> None:
+    """The new entry that it was taken for is one too many for the room, and it was missed at its old path."""
+    scene = Scene()
+    scene.save(scene.a, "p", LINES)
+    scene.save(scene.a, "q", "\0one")
+    scene.rest()
+    scene.wait(5.0)
+    if others == "swap them":
+        scene.a.disk.exchange("p", "q")
+    else:
+        scene.a.disk.rename("q", "r")
+        scene.a.disk.rename("p", "q")
+    scene.wait(0.002)
+    scene.b.disk.rename("p", "q")
+    scene.rest()
+    assert scene.files(scene.a)["q"] == LINES.encode()

@@ -75,11 +75,14 @@ def succeeded(state: ReplicaState, agreed: Synced, disk: Disk, now: float) -> bo
     """
     heir = state.view.at(agreed.path)
     placed = None if heir is None else state.view.get(heir)
-    if placed is None or state.synced.get(placed.entry) is not None or placed.kind is not agreed.kind:
+    if placed is None or placed.kind is not agreed.kind:
         return False
     if placed.entry in state.busy:
         return False  # its own file is being written, elsewhere yet
     related = agreed.digest == state.room_digest(placed.entry)
+    stood = state.synced.get(placed.entry)
+    if stood is not None and not (related and _is_missing(state, stood.path)):
+        return False  # else it is its own file, which came here and was taken for another one
     if disk is not Disk.SAME and not (disk is Disk.EDITED and related):
         return False
     if agreed.kind is Kind.TEXT and not related:
@@ -87,7 +90,12 @@ def succeeded(state: ReplicaState, agreed: Synced, disk: Disk, now: float) -> bo
     state.forget(agreed.entry)
     state.agree(agreed._replace(entry=placed.entry, state_vector=b"\0", provisional=None))
     state.replan([placed.entry])
+    state.looking.want(agreed.path)  # whoever misses the heir's file finds it here
     return True
+
+
+def _is_missing(state: ReplicaState, path: str) -> bool:
+    return state.disk.get(path) is None or state.looking.is_absent(path)
 
 
 def may_have_arrived(state: ReplicaState, agreed: Synced, placed: Placement) -> bool:
