@@ -95,6 +95,15 @@ def test_what_stands_twice_goes_though_the_two_merges_are_of_one_length() -> Non
     assert apply_edits(merged, edits) == " and morex [checked 1234]\n"
 
 
+def test_what_stands_twice_goes_though_the_operations_tore_a_line_by_it_and_so_have_less() -> None:
+    """They typed over some of a line. Our file has that, too, though not our state, and one before it."""
+    before, after = "line 1324 and more\nline 7\n", "line 56\nli\u597d324 and more\nline 7\n"
+    theirs, merged = "li\u597d324 and more\nline 7\n", "li\u597d56\nli\u597d324 and more\nline 7\n"
+    assert len(merged) < len(after)
+    edits = doubled(merged, theirs, [Unaccepted(before, after, b"", b"")], [(3, 9)])
+    assert apply_edits(merged, edits) == after
+
+
 def test_what_two_took_out_one_each_is_given_back_once() -> None:
     twice, once = "one [m] [m]\ntwo\n", "one [m]\ntwo\n"
     ours = Unaccepted(twice, once, b"", b"", takes_back=True)

@@ -40,9 +40,7 @@ def doublings(
         edit if edit.text else _slid_into(merged, edit, ours, end, start)
         for edit, end, start in zip(told, ends, starts, strict=False)
     ]
-    if not any(edit.text for edit in edits) or (
-        moving and len(merged) > len(wanted) and set(words(merged)) == set(words(wanted))
-    ):
+    if not any(edit.text for edit in edits) or (moving and _is_all(merged, wanted)):
         return tuple(edits)
     twice = [edit for edit in edits if not edit.text and _stands_twice(merged, edit, wanted)]
     replaced = _replaced(merged, edits, ours)
@@ -54,6 +52,12 @@ def doublings(
     ):
         twice = sorted([*twice, *find(merged, wanted, ranges, twice)], key=lambda edit: edit.start)
     return tuple(twice)
+
+
+def _is_all(merged: str, wanted: str) -> bool:
+    """Whether both have the same words, and one of these stands in ``merged`` more often."""
+    there, once = Counter(words(merged)), Counter(words(wanted))
+    return there.keys() == once.keys() and any(map(str.strip, there - once))
 
 
 def _replaced(text: str, edits: Sequence[Edit], ours: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
