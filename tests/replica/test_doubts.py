@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.core.replica import events as ev
-from crdtsync.core.replica.doubts import _shows
 from crdtsync.core.replica.records import DropVersions, PutSynced, Synced
+from crdtsync.core.text.base import shows
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.testing.virtual_inodes import NodeKind
 from tests.replica.stories import (
@@ -216,8 +216,8 @@ def test_a_new_file_that_a_power_cut_tore_is_mended_though_it_was_seen_before_th
 
 def test_a_save_with_a_line_that_only_the_older_text_has_was_made_from_that() -> None:
     older, later = "the first heading\nbody\n", "another title\nbody and more\n"
-    assert not _shows("the first heading\nbody and mine\n", later, older, seen=True)
-    assert _shows("another title\nbody and mine\n", later, older, seen=True)
+    assert not shows("the first heading\nbody and mine\n", later, older, seen=True)
+    assert shows("another title\nbody and mine\n", later, older, seen=True)
 
 
 @pytest.mark.parametrize("work_s", [0.001, 0.05, 0.2])

@@ -496,6 +496,25 @@ def test_an_empty_file_that_others_swapped_before_a_power_cut_is_known_where_it_
     assert texts(scene) == {"note.md": LINES, "other.md": "one of eve\n"}
 
 
+@pytest.mark.parametrize("power", [False, True])
+def test_files_are_swapped_whose_replica_was_killed_before_it_knew_that_one_was_written(power: bool) -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.save(scene.a, "other.md", "one of eve\ntwo of eve\n")
+    scene.rest()
+    written = "one of eve\nthree of mallory\n"
+    scene.save(scene.a, "other.md", written)
+    assert scene.within(5.0, lambda: scene.read(scene.b, "other.md") == written)
+    assert scene.writing(scene.b), "it has not been told that this is done"
+    scene.b.kill()
+    if power:
+        scene.b.boot = "after a power cut that took nothing"
+    swap(scene.b)
+    scene.b.start()
+    scene.rest()
+    assert texts(scene) == {"note.md": written, "other.md": LINES}
+
+
 def swap(replica: VirtualReplica) -> None:
     for old, new in [("note.md", "aside"), ("other.md", "note.md"), ("aside", "other.md")]:
         replica.disk.rename(old, new)

@@ -12,7 +12,7 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import Stood
 from crdtsync.core.replica.trees import OnDisk, is_that, on_disk
-from crdtsync.core.text.base import has_line_of, keeps_insertions
+from crdtsync.core.text.base import shows
 from crdtsync.core.text.diff import diff, size_of
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import BlobContent, Content, Fingerprint, Kind, Present, Seen, TextContent
@@ -52,13 +52,23 @@ class Doubts:
         found = {path: on_disk(each) for path, each in files.items()}
         for path, here in found.items():
             assert here.fingerprint is not None
-            last = state.synced.with_inode(here.fingerprint)
+            last = state.synced.with_inode(here.fingerprint) or self._written(here, found)
             if last is None or last.entry not in state.unsure or state.synced.at(path) in (None, last.entry):
                 continue
             own, agreements = found.get(last.path), state.unsure[last.entry]
             if own is None or any(each.path == path or _may_be(own, each) for each in agreements):
                 continue
             self._shown(last, agreements, here, files[path].content)
+
+    def _written(self, here: OnDisk, found: Mapping[str, OnDisk]) -> Synced | None:
+        """What was only about to be written, for all that is known, and stands there to the letter, while the
+        very file of another stands at its own path: it was written, and they changed names."""
+        for entry, (*_, last) in sorted(self._state.unsure.items()):
+            own = found.get(last.path)
+            very = own and own.fingerprint and self._state.synced.with_inode(own.fingerprint)
+            if very and very.entry != entry and last.fingerprint is None and last.digest == here.digest:
+                return last
+        return None
 
     def found_elsewhere(self, agreed: Synced, here: OnDisk, content: Content) -> Synced:
         """What is agreed of a file that turned up under a new name: if that is in doubt, the file tells."""
@@ -340,9 +350,9 @@ class Doubts:
                 found = None  # what was there before is past
             elif agreed.fingerprint is None and 2 * _apart(text, saved) > len(text) + len(saved):
                 # it was only about to be written, and has little in common with what is there
-                if found is None or not _shows(saved, text, found[0], seen=False):
+                if found is None or not shows(saved, text, found[0], seen=False):
                     continue
-            elif found is not None and not _shows(saved, text, found[0], seen=agreed.fingerprint is not None):
+            elif found is not None and not shows(saved, text, found[0], seen=agreed.fingerprint is not None):
                 continue
             found = text, agreed
         return found
@@ -366,16 +376,6 @@ def _is_of(text: str, saved: str) -> bool:
     both = set(text.splitlines()) & set(saved.splitlines())
     most = 0.5 if any(map(str.strip, both)) else 0.25
     return text.startswith(saved) or _apart(text, saved) <= most * (len(text) + len(saved))
-
-
-def _shows(saved: str, later: str, older: str, *, seen: bool) -> bool:
-    """Whether a save was made from the later text; ``seen``: that did stand on disk once."""
-    if has_line_of(saved, older, later):
-        return False
-    if has_line_of(saved, later, older):
-        # Two formatters write the same line: of what never stood on disk for certain, all must be there.
-        return seen or keeps_insertions(saved, later, older)
-    return _apart(later, saved) < _apart(older, saved) and (seen or keeps_insertions(saved, later, older))
 
 
 def _apart(text: str, saved: str) -> int:

@@ -173,6 +173,17 @@ def keeps_insertions(saved: str, later: str, older: str) -> bool:
     return inserted
 
 
+def shows(saved: str, later: str, older: str, *, seen: bool) -> bool:
+    """Whether a save was made from the later text; ``seen``: that did stand on disk once."""
+    if has_line_of(saved, older, later):
+        return False
+    if has_line_of(saved, later, older):
+        # Two formatters write the same line: of what never stood on disk for certain, all must be there.
+        return seen or keeps_insertions(saved, later, older)
+    nearer = size_of(diff(later, saved)) < size_of(diff(older, saved))
+    return nearer and (seen or keeps_insertions(saved, later, older))
+
+
 def _seen(text: str) -> Counter[str]:
     """How often the text has each of its words."""
     return Counter(word for word in words(text) if not word.isspace())
