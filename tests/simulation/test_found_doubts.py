@@ -196,3 +196,23 @@ def test_a_blob_that_was_renamed_after_a_kill_has_what_others_saved_twice_meanwh
     scene.b.start()
     scene.rest()
     assert scene.files(scene.a) == {"new": b"\0third"}
+
+
+def test_a_former_text_of_the_room_is_no_edit_of_one_that_was_only_about_to_be_written_over_it() -> None:
+    scene = Scene()
+    scene.b.kill()
+    remembered = scene.b.store.copy()
+    scene.b.start()
+    scene.save(scene.a, "note.md", OLD)
+    scene.rest()
+    scene.b.kill()
+    scene.save(scene.a, "note.md", OLD + "and more\n")
+    scene.wait(5.0)
+    scene.b.restore_state(remembered)
+    scene.b.work_s = 0.2
+    scene.b.start()
+    assert scene.within(5.0, lambda: scene.writing(scene.b)), "before it has looked there"
+    scene.b.kill()
+    scene.b.start()
+    scene.rest()
+    assert scene.files(scene.a) == {"note.md": f"{OLD}and more\n".encode()}

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from crdtsync.core.replica.deletions import Deletions
+from crdtsync.core.replica.passed import vector_of, was_text
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import Stood
 from crdtsync.core.replica.trees import OnDisk, is_that, on_disk
 from crdtsync.core.text.base import shows
-from crdtsync.core.text.diff import diff, size_of
+from crdtsync.core.text.distance import is_edit_of, is_within
 from crdtsync.core.values import limits
 from crdtsync.core.values.files import BlobContent, Content, Fingerprint, Kind, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
@@ -161,13 +162,11 @@ class Doubts:
         path = self._likeliest(entry, agreements)
         seen = self.standing(entry, path)
         if seen is not None and seen.kind is Kind.TEXT is last.kind and seen.digest is not None:
-            # Killed between two writes: the disk may hold a version between the agreements.
             other = self._other_at(entry, path, seen)
-            for version in state.documents.versions(entry):
-                if version.digest == seen.digest and (other is None or other.digest != seen.digest):
-                    between = first._replace(path=path, digest=seen.digest, saved_here=False)
-                    self._holds(between._replace(fingerprint=seen.fingerprint), agreements)
-                    return True
+            between = self._between(first._replace(path=path), seen)
+            if between is not None and (other is None or other.digest != seen.digest):
+                self._holds(between, agreements)
+                return True
             if not isinstance(content, TextContent) or content.digest != seen.digest:
                 state.looking.want(path)
                 return False
@@ -206,6 +205,18 @@ class Doubts:
         elif not self._deletions.covers(entry):
             state.sure(entry)  # else it may yet turn up elsewhere, and tell
         return True
+
+    def _between(self, agreed: Synced, seen: OnDisk) -> Synced | None:
+        """What is agreed if the disk holds a version between the agreements, since we were killed between
+        two writes; or, where nothing is known to have been written, a former text of the room: that stood
+        there before, and the state that knew of it is gone."""
+        documents, entry, digest = self._state.documents, agreed.entry, seen.digest
+        between = agreed._replace(digest=digest, fingerprint=seen.fingerprint, saved_here=False)
+        if any(version.digest == digest for version in documents.versions(entry)):
+            return between
+        if entry not in self._state.unborn or digest is None or not was_text(documents.log(entry), digest):
+            return None
+        return between._replace(state_vector=vector_of(documents.log(entry), digest))
 
     def _is_anothers(
         self, agreements: tuple[Synced, ...], path: str, seen: OnDisk, content: TextContent
@@ -247,7 +258,7 @@ class Doubts:
             and not any(is_that(seen, e) for e in agreements)
         ):
             return True
-        return not _is_of(text, content.text)
+        return not is_edit_of(text, content.text)
 
     def _likeliest(self, entry: EntryId, agreements: tuple[Synced, ...]) -> str:
         """Where its file may stand, edited: as the very file, or else where it was to be last."""
@@ -325,7 +336,7 @@ class Doubts:
         left = content.text if isinstance(content, TextContent) else None
         if isinstance(content, BlobContent):
             left = content.beginning
-        return text is not None and left is not None and _is_of(text, left)
+        return text is not None and left is not None and is_edit_of(text, left)
 
     def _torn(self, agreed: Synced, seen: OnDisk | None, content: Content | None) -> bool:
         """Whether the file of a text may be one that a power cut tore: ``Mending`` reads it."""
@@ -348,7 +359,7 @@ class Doubts:
                 continue
             if self._was_written(before, agreed):
                 found = None  # what was there before is past
-            elif agreed.fingerprint is None and 2 * _apart(text, saved) > len(text) + len(saved):
+            elif agreed.fingerprint is None and not is_within(0.5, text, saved):
                 # it was only about to be written, and has little in common with what is there
                 if found is None or not shows(saved, text, found[0], seen=False):
                     continue
@@ -366,17 +377,3 @@ class Doubts:
 
 def _may_be(seen: OnDisk, agreed: Synced) -> bool:
     return is_that(seen, agreed) or seen.digest == agreed.digest
-
-
-def _is_of(text: str, saved: str) -> bool:
-    """Whether what was saved is an edit of the text, or the beginning of it, rather than another's.
-
-    Lines of two files may have many words in common: a line that both have tells, or very few edits.
-    """
-    both = set(text.splitlines()) & set(saved.splitlines())
-    most = 0.5 if any(map(str.strip, both)) else 0.25
-    return text.startswith(saved) or _apart(text, saved) <= most * (len(text) + len(saved))
-
-
-def _apart(text: str, saved: str) -> int:
-    return size_of(diff(text, saved))
