@@ -520,9 +520,13 @@ def swap(replica: VirtualReplica) -> None:
         replica.disk.rename(old, new)
 
 
+@pytest.mark.parametrize("more", ["", "and more of all\n"])
 @pytest.mark.parametrize("names", range(4))
-def test_a_file_that_a_power_cut_brought_back_is_no_edit_of_what_was_to_come_to_its_path(names: int) -> None:
-    """It had stepped aside at a first join, and holds what it did before its save."""
+def test_a_file_that_a_power_cut_brought_back_is_no_edit_of_what_was_to_come_to_its_path(
+    names: int, more: str
+) -> None:
+    """It had stepped aside at a first join, and holds what it did before its save, be that a former text of
+    the room or not."""
     scene = Scene()
     for number in range(names):  # the identities of the two come in another order
         scene.save(scene.a, f"{number}.md", f"{number}\n")
@@ -540,7 +544,7 @@ def test_a_file_that_a_power_cut_brought_back_is_no_edit_of_what_was_to_come_to_
     assert scene.within(5.0, lambda: not scene.writing(scene.b))
     assert scene.read(scene.b, "note.md") == theirs
     cut_power(scene.b)
-    scene.save(scene.b, "note.md", first)
+    scene.save(scene.b, "note.md", first + more)
     scene.b.start()
     scene.rest()
     assert theirs in [scene.read(scene.a, path) for path in scene.paths(scene.a)]
