@@ -222,6 +222,22 @@ def test_what_is_held_goes_along_when_others_rename_the_file() -> None:
     assert list(scene.held) == ["moved.txt"]
 
 
+@pytest.mark.parametrize("more", ["", "mine\n"])
+def test_a_file_that_is_renamed_here_as_others_rename_it_goes_where_they_have_it(more: str) -> None:
+    """Nothing of that need be told: the room's name holds."""
+    scene = Follower()
+    scene.b.work_s = 0.5
+    scene.a.disk.rename("a.txt", "moved.txt")
+    assert scene.within(5.0, lambda: scene.writing(scene.b))
+    scene.b.disk.rename("a.txt", "mine.txt")
+    if more:
+        scene.b.disk.write_into(scene.b.disk.nodes["mine.txt"], BEFORE["a.txt"] + more.encode())
+    scene.rest_apart()
+    assert scene.others_see() == {"moved.txt": BEFORE["a.txt"], "b.bin": b"\0 blob", "c/d.txt": b"deep\n"}
+    here = scene.others_see() | {"moved.txt": BEFORE["a.txt"] + more.encode()}
+    assert scene.files(scene.b) == here
+
+
 def test_deleting_everything_here_asks_nobody_and_is_judged_once_it_might_be_sent() -> None:
     scene = Follower()
     for number in range(20):

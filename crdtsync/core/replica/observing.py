@@ -13,6 +13,7 @@ from crdtsync.core.replica.events import Hint, HintKind, Looked, Scan
 from crdtsync.core.replica.in_step import out_of_step, replan_where_it_stands, take_in_step
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.looking import Wait
+from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.rechecking import RECHECK_S, MissingDisk, forget_unknown
 from crdtsync.core.replica.reconcile import Reconcile
 from crdtsync.core.replica.records import Synced
@@ -283,10 +284,12 @@ class Observing:
         return None
 
     def _stays_apart(self, agreed: Synced, path: str) -> bool:
-        """Whether a rename cannot be told to the room: a file is gone, and another one is new."""
-        placed = self._state.view.get(agreed.entry)
-        told = not self._state.session.read_only and not self._reconcile.doubts.may_have_left(agreed)
-        return not told and (placed is None or placed.path != path)
+        """Whether a rename would have to be told and cannot be: a file is gone, and another one is new."""
+        placed, read_only = self._state.view.get(agreed.entry), self._state.session.read_only
+        if placed is not None and placed.path == path:
+            return False
+        told = placed is None or plan_move(agreed.path, path, placed.path) is Move.RENAME_THERE
+        return (told and read_only) or self._reconcile.doubts.may_have_left(agreed)
 
     def _is_gone(self, agreed: Synced) -> bool:
         return self._state.looking.is_absent(agreed.path) or self._deletions.covers(agreed.entry)
