@@ -16,6 +16,7 @@ from crdtsync.core.replica.trees import OnDisk, is_that, on_disk
 from crdtsync.core.text.base import shows
 from crdtsync.core.text.distance import is_edit_of, is_within
 from crdtsync.core.values import limits
+from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import BlobContent, Content, Fingerprint, Kind, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
 
@@ -51,9 +52,10 @@ class Doubts:
             return
         files = {path: each for path, each in seen.items() if isinstance(each, Present)}
         found = {path: on_disk(each) for path, each in files.items()}
+        written = self._written(found)
         for path, here in found.items():
             assert here.fingerprint is not None
-            last = state.synced.with_inode(here.fingerprint) or self._written(here, found)
+            last = state.synced.with_inode(here.fingerprint) or written.get(here.digest)
             if last is None or last.entry not in state.unsure or state.synced.at(path) in (None, last.entry):
                 continue
             own, agreements = found.get(last.path), state.unsure[last.entry]
@@ -61,15 +63,20 @@ class Doubts:
                 continue
             self._shown(last, agreements, here, files[path].content)
 
-    def _written(self, here: OnDisk, found: Mapping[str, OnDisk]) -> Synced | None:
-        """What was only about to be written, for all that is known, and stands there to the letter, while the
-        very file of another stands at its own path: it was written, and they changed names."""
-        for entry, (*_, last) in sorted(self._state.unsure.items()):
-            own = found.get(last.path)
-            very = own and own.fingerprint and self._state.synced.with_inode(own.fingerprint)
-            if very and very.entry != entry and last.fingerprint is None and last.digest == here.digest:
-                return last
-        return None
+    def _written(self, found: Mapping[str, OnDisk]) -> dict[Digest | None, Synced]:
+        """What was only about to be written, for all that is known, by its digest, where the very file of
+        another stands at its own path: if it stands elsewhere to the letter, they changed names."""
+        state = self._state
+        written: dict[Digest | None, Synced] = {}
+        for path, own in found.items():
+            assert own.fingerprint is not None
+            very = state.synced.with_inode(own.fingerprint)
+            for entry in sorted(state.unsure_at.get(path, ())):
+                last = state.unsure[entry][-1]
+                other = very is not None and very.entry != entry
+                if other and last.path == path and last.fingerprint is None:
+                    written.setdefault(last.digest, last)
+        return written
 
     def found_elsewhere(self, agreed: Synced, here: OnDisk, content: Content) -> Synced:
         """What is agreed of a file that turned up under a new name: if that is in doubt, the file tells."""
