@@ -8,7 +8,7 @@ each other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
@@ -22,6 +22,21 @@ LEFT_MAX_COUNT = 1024
 EMPTY = TextContent("", digest_of(b""))
 
 
+class _Look(NamedTuple):
+    """``origin``: what is agreed of the file of that inode; ``here``: of the path."""
+
+    path: str
+    seen: Seen
+    origin: Synced | None
+    here: Synced | None
+
+    @property
+    def brings(self) -> Synced | None:
+        """The origin, if something else is agreed of the path."""
+        origin, here = self.origin, self.here
+        return None if origin is None or here is None or origin.entry == here.entry else origin
+
+
 class Whose:
     def __init__(self, state: ReplicaState) -> None:
         self._state = state
@@ -29,6 +44,8 @@ class Whose:
         """Files that were gone from their paths lately, with those."""
         self._came: dict[str, EntryId] = {}
         """Whose file was seen at another path while it held what it was, and at each look since."""
+        self._paths: dict[EntryId, list[str]] = {}
+        """The same the other way round, as of the present event."""
         self._compared: dict[object, float | None] = {}
         """How far texts are from each other that were compared in the present event."""
 
@@ -36,14 +53,19 @@ class Whose:
         """Take in what was looked at; returns the paths, of those and of what is held, where a file stands
         that was elsewhere before."""
         self._compared.clear()
-        brought = {path for path, each in [*held.items(), *seen] if self._is_brought(path, each)}
+        looks = [self._look(path, each) for path, each in seen]
+        before = [self._look(path, each) for path, each in held.items()]
+        brought = {look.path for look in [*before, *looks] if self._is_brought(look)}
         reused = self._state.disk.reused
-        for path, each in seen:
-            self._comes(path, each)
-            self._leaves(path, each)
-            reused.pop(path, None)
-            if (origin := self._reused(path, each)) is not None:
-                reused[path] = origin.entry
+        for look in looks:
+            self._comes(look)
+            self._leaves(look)
+            reused.pop(look.path, None)
+            if (brings := look.brings) is not None and self._is_reused(look):
+                reused[look.path] = brings.entry
+        self._paths.clear()
+        for path, entry in self._came.items():
+            self._paths.setdefault(entry, []).append(path)
         return brought
 
     def is_of(self, origin: Synced, content: Content, here: Synced | None, at_most: float = 0.5) -> bool:
@@ -60,51 +82,52 @@ class Whose:
         """Whether the very file was seen there as it was: what it holds by now is an edit of that."""
         return self._came.get(path) == origin.entry
 
-    def came_to(self, agreed: Synced) -> list[str]:
+    def came_to(self, agreed: Synced) -> Sequence[str]:
         """The paths where the very file was seen last."""
-        return [path for path, entry in self._came.items() if entry == agreed.entry]
+        return self._paths.get(agreed.entry, ())
 
-    def _is_brought(self, path: str, seen: Seen) -> bool:
+    def _look(self, path: str, seen: Seen) -> _Look:
+        origin = self._state.synced.with_inode(seen.fingerprint) if isinstance(seen, Present) else None
+        return _Look(path, seen, origin, self._state.agreed_at(path))
+
+    def _is_brought(self, look: _Look) -> bool:
         """Whether a known file stands at a path that was not its own, also if its own has another by now."""
+        path, seen, origin, here = look
         if not isinstance(seen, Present):
             return False
-        origin, here = self._state.synced.with_inode(seen.fingerprint), self._state.agreed_at(path)
         if origin is not None and origin.path != path and self.is_of(origin, seen.content, here):
             return True
         return self._left.get(_file_of(seen.fingerprint, seen.content.digest), path) != path
 
-    def _reused(self, path: str, seen: Seen) -> Synced | None:
-        """Whose inode the file has, if by what it holds it is rather the one that stood there."""
-        origin, here = None, self._state.agreed_at(path)
-        if here is not None and isinstance(seen, Present):
-            origin = self._state.synced.with_inode(seen.fingerprint)
-        if origin is None or here is None or origin.entry == here.entry:
-            return None
-        assert isinstance(seen, Present)
+    def _is_reused(self, look: _Look) -> bool:
+        """Whether by what the file holds it is rather the one that stood there than the one whose inode it
+        has."""
+        _, seen, origin, here = look
+        assert isinstance(seen, Present) and origin is not None and here is not None
         near = self._apart(here, seen.content)
         if near is None or near > 0.5:
-            return None
+            return False
         far = self._apart(origin, seen.content, near)
-        return origin if far is None or far > near else None
+        return far is None or far > near
 
-    def _comes(self, path: str, seen: Seen) -> None:
+    def _comes(self, look: _Look) -> None:
         """Also of a look that has to be repeated: the next one may find the file edited."""
-        origin = self._state.synced.with_inode(seen.fingerprint) if isinstance(seen, Present) else None
+        path, seen, origin, here = look
         if origin is not None and self.has_come(origin, path):
             return
         self._came.pop(path, None)
-        here = self._state.agreed_at(path)
-        if origin is None or here is None or origin.entry == here.entry:
-            return
-        assert isinstance(seen, Present)
-        if self.is_of(origin, seen.content, here):
-            self._came[path] = origin.entry
+        if (
+            look.brings is not None
+            and isinstance(seen, Present)
+            and self.is_of(look.brings, seen.content, here)
+        ):
+            self._came[path] = look.brings.entry
             _bound(self._came)
 
-    def _leaves(self, path: str, seen: Seen) -> None:
+    def _leaves(self, look: _Look) -> None:
         """Remember the file that stood at the path, if it does so no more: it may turn up at another one even
         after its deletion was told."""
-        agreed = self._state.agreed_at(path)
+        path, seen, _, agreed = look
         if agreed is None or agreed.fingerprint is None or agreed.digest is None:
             return
         file = _file_of(agreed.fingerprint, agreed.digest)
