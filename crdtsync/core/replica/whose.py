@@ -116,12 +116,9 @@ class Whose:
         if origin is not None and self.has_come(origin, path):
             return
         self._came.pop(path, None)
-        if (
-            look.brings is not None
-            and isinstance(seen, Present)
-            and self.is_of(look.brings, seen.content, here)
-        ):
-            self._came[path] = look.brings.entry
+        brings = look.brings
+        if brings is not None and isinstance(seen, Present) and self.is_of(brings, seen.content, here):
+            self._came[path] = brings.entry
             _bound(self._came)
 
     def _leaves(self, look: _Look) -> None:
