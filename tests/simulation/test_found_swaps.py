@@ -275,3 +275,23 @@ def test_a_file_put_over_one_of_another_kind_that_others_rename_to_there_is_nowh
     scene.b.disk.rename("p", "q")
     scene.rest()
     assert scene.files(scene.a)["q"] == LINES.encode()
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_stale_buffer_of_a_file_that_then_changed_names_with_another_takes_nothing_out(new: bool) -> None:
+    """Others had added most of the file: the buffer looks like neither, but like what the file was before."""
+    scene = with_texts("pq")
+    more = "".join(f"line {number} of ann\n" for number in range(9))
+    scene.save(scene.a, "p.md", text_of("p") + more)
+    scene.rest()
+    disk = scene.b.disk
+    mine = "another text altogether\n" if new else text_of("p") + "added by bob\n"
+    disk.put("p.md", disk.new_inode(NodeKind.FILE, mine.encode()))
+    disk.exchange("p.md", "q.md")
+    scene.rest()
+    found = texts(scene)
+    if new:
+        assert found["q.md"] == mine  # whose it is nothing tells
+    else:
+        assert found["p.md"] == text_of("q")
+        assert set(found["q.md"].splitlines()) == set((more + mine).splitlines())

@@ -247,7 +247,10 @@ class Swapping:
             very = synced.with_inode(there.fingerprint)
             if very not in (None, origin) or {entry, here} & self._state.unsure.keys():
                 continue
-            if self._whose.is_of(origin, there.content, synced.get(here), 0.5 if very is None else 1.0):
+            stood = synced.get(here)
+            if self._whose.is_of(origin, there.content, stood, 0.5 if very is None else 1.0) or (
+                very is None and self._whose.is_older_of(origin, there.content, stood)
+            ):
                 came[end] = origin
 
     def _may_close(self, path: str, seen: Seen, came: Mapping[str, Synced]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.text.distance import apart
 from crdtsync.core.values.digests import Digest, digest_of
 from crdtsync.core.values.files import Absent, Content, Fingerprint, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
@@ -77,6 +78,18 @@ class Whose:
         # A tool that writes many files anew gives most of them the inodes of others.
         apart = self._apart(origin, content, at_most if other is None else min(at_most, other))
         return apart is not None and apart <= at_most and (other is None or apart < other)
+
+    def is_older_of(self, origin: Synced, content: Content, here: Synced | None) -> bool:
+        """Whether it is an edit of what that file was before others' edits, as stale buffers are, rather than
+        of what stood ``here``."""
+        other = None if here is None else self._apart(here, content)
+        if other is None or not isinstance(content, TextContent):
+            return False
+        at_most = min(0.5, other)
+        older = (
+            apart(each.text, content.text, at_most) for each in self._state.documents.versions(origin.entry)
+        )
+        return any(each is not None and each <= 0.5 and each < other for each in older)
 
     def has_come(self, origin: Synced, path: str) -> bool:
         """Whether the very file was seen there as it was: what it holds by now is an edit of that."""
