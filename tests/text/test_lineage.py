@@ -179,6 +179,16 @@ def test_a_line_of_which_half_is_left_goes_on_whatever_was_put_before_it() -> No
     assert of_two.endswith(ours), "less than half"
 
 
+def test_a_last_line_without_its_end_is_merged_as_one_with_it() -> None:
+    base = "line ae18 \u4e06 9e30 of text\n\u4e01 \u4e05"
+    typed = edits_of(
+        base, ("", "line b317 \u4e1c a4a5 of text\n"), (" ae", " \u4e0d ae"), ("30", "3\u4e1b\n0")
+    )
+    theirs = [*typed, *edits_of(base, (" of", " of\u4e09 "), ("\n\u4e01 \u4e05", ""))]
+    told, _ = both_ways(base, "line 52a1 \u4e1e 3d8b of text\n", theirs)
+    assert set("\u4e09\u4e0d\u4e1b\u4e1c\u4e1e") <= set(told)
+
+
 def test_what_is_put_where_two_lines_met_makes_it_another_line() -> None:
     base = "one = alpha()\ntwo = beta()\n"
     theirs = edits_of(base, ("one =", "return"), ("\ntwo =", " +"))

@@ -54,6 +54,10 @@ class Lineage:
         texts = apply_edits(self._base, base), apply_edits(self._theirs, theirs)
         return Lineage(*texts, left, self._replaced | {*self._replaced_in(texts[0], base)})
 
+    def with_ends(self, base: str, theirs: str) -> Lineage:
+        """The same of these texts, which are the same but for an end that their last lines have."""
+        return Lineage(base, theirs, self._left, self._replaced, self._steps)
+
     def runs(self, line: str, version: str) -> Sequence[Run]:
         """Where in the line, and where in the version, characters of the line stand; empty if none does."""
         return self._runs.get((_unended(line), _unended(version)), ())

@@ -59,7 +59,12 @@ def rebase(
     if all(map(is_ended, (base, ours, theirs))):
         return _of_whole_lines(base, ours, theirs, older, lineage)
     was, mine, yours = ended(base, ours, theirs)
-    return end_undone(base, ours, theirs, _of_whole_lines(was, mine, yours, older, lineage))
+
+    def of_ended() -> Lineage | None:
+        found = lineage()
+        return None if found is None else found.with_ends(was, yours)
+
+    return end_undone(base, ours, theirs, _of_whole_lines(was, mine, yours, older, of_ended))
 
 
 def _of_whole_lines(base: str, ours: str, theirs: str, older: bool, lineage: _Asked) -> tuple[Edit, ...]:
