@@ -116,8 +116,13 @@ class HubSide:
 
     def on_heard(self) -> None:
         """All updates of a message are here: what one of them took out, another may have brought back."""
-        changed, self._changed = self._changed, {}
-        for entry in changed:
+        for entry in list(self._changed):
+            self._take_back(entry)
+
+    def _take_back(self, entry: EntryId) -> None:
+        """Before edits of ours get their place, too: what came before them was first."""
+        if entry in self._changed:
+            del self._changed[entry]
             if entry in self._state.unaccepted:
                 self._ingest.take_back_doubled(entry, self.now)
 
@@ -206,6 +211,7 @@ class HubSide:
     def _placed(self, entry: EntryId, updates: Sequence[bytes], *, stored: bool) -> None:
         if not updates:
             return
+        self._take_back(entry)
         self._state.unaccepted.accepted(entry, updates, stored=stored)
         self._state.documents.placed.place(entry, updates, last=entry not in self._state.unaccepted)
 
