@@ -123,8 +123,7 @@ class HubSide:
         """Before edits of ours get their place, too: what came before them was first."""
         if entry in self._changed:
             del self._changed[entry]
-            if entry in self._state.unaccepted:
-                self._ingest.take_back_doubled(entry, self.now)
+            self._ingest.take_back_doubled(entry, self.now)
 
     def on_caught_up(self, reseed: bool) -> None:
         """Everything that the hub had is here; now the disk may be ingested."""
