@@ -16,7 +16,7 @@ from crdtsync.adapters.chunker import manifest_of_file, read_chunk
 from crdtsync.adapters.compression import unseal
 from crdtsync.adapters.part_file import PartFile
 from crdtsync.core.values import limits
-from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.digests import EMPTY_DIGEST, Digest, digest_of
 from crdtsync.core.values.files import Chunk, Manifest
 from crdtsync.core.values.manifests import INDEX_BYTES_PER_CHUNK, Describes, decode_manifest
 from crdtsync.core.wire.blobs import Sealed
@@ -65,7 +65,7 @@ async def _whole(job: FetchJob, tools: Tools) -> None:
             data = await tools.workers.run(_find_whole, job, tools.opener)
         if data is None:
             data = await _chunk(job.digest, tools)
-        if len(data) != job.size_bytes or (not data and job.digest != digest_of(b"")):
+        if len(data) != job.size_bytes or (not data and job.digest != EMPTY_DIGEST):
             raise PeerError(f"it has another size than the {job.size_bytes} bytes that the room says")
         await tools.arrivals.commit([Arrived(job.digest, data)])
 

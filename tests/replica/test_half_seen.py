@@ -6,6 +6,7 @@ import pytest
 
 from crdtsync.core.replica import events as ev
 from crdtsync.core.replica.observing import Observing
+from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.values.digests import digest_of
 from crdtsync.core.values.files import Present, TextContent
 from tests.simulation.scene import Scene
@@ -13,17 +14,22 @@ from tests.simulation.scene import Scene
 PATHS = ("a.bin", "b.bin")
 
 
+def followed(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Scene, ReplicaState]:
+    """Both have both files, with that text after the path; ``a`` is told of nothing that happens to them."""
+    scene = Scene()
+    for path in PATHS:
+        scene.save(scene.b, path, text.format(path))
+    scene.rest()
+    assert scene.a.engine is not None
+    monkeypatch.setattr(Observing, "hint", lambda *_: None)
+    return scene, scene.a.engine.state
+
+
 def test_what_one_look_found_is_not_asked_for_again_before_the_other_is_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene = Scene()
-    for path in PATHS:
-        scene.save(scene.b, path, f"\0{path}")
-    scene.rest()
-    assert scene.a.engine is not None
-    state = scene.a.engine.state
+    scene, state = followed("\0{}", monkeypatch)
     entries = [entry for path in PATHS if (entry := state.synced.at(path)) is not None]
-    monkeypatch.setattr(Observing, "hint", lambda *_: None)
     scene.a.disk.exchange(*PATHS)
     seen = [state.disk.get(path) for path in PATHS]
     for path, other in zip(reversed(PATHS), seen, strict=True):
@@ -45,14 +51,8 @@ def test_what_one_look_found_is_not_asked_for_again_before_the_other_is_answered
 def test_a_file_that_changed_names_and_was_rewritten_waits_for_another_look_at_where_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene = Scene()
-    for path in PATHS:
-        scene.save(scene.b, path, f"{path}\n")
-    scene.rest()
-    assert scene.a.engine is not None
-    state = scene.a.engine.state
+    scene, state = followed("{}\n", monkeypatch)
     entries = [state.synced.at(path) for path in PATHS]
-    monkeypatch.setattr(Observing, "hint", lambda *_: None)
     scene.a.disk.exchange(*PATHS)
     scene.save(scene.a, "b.bin", "a.bin\nand much more than it had held before\n")
     state.looking.want("a.bin")
@@ -84,13 +84,7 @@ def test_what_waited_for_a_look_that_nobody_will_answer_any_more_is_believed() -
 def test_a_file_that_was_seen_at_its_new_path_is_still_that_one_though_rewritten_before_it_is_seen_again(
     again: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = Scene()
-    for path in PATHS:
-        scene.save(scene.b, path, f"{path}\nof many\nlines\nthat tell\n")
-    scene.rest()
-    assert scene.a.engine is not None
-    state = scene.a.engine.state
-    monkeypatch.setattr(Observing, "hint", lambda *_: None)
+    scene, state = followed("{}\nof many\nlines\nthat tell\n", monkeypatch)
 
     def looked_at_again() -> bool:
         """No look is believed, since each time something has happened there meanwhile."""

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from crdtsync.core.replica import events as ev
-from crdtsync.core.replica import whose
+from crdtsync.core.replica import file_identity
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.trees import DiskTree, OnDisk, SyncedTree
 from crdtsync.core.values.digests import digest_of_text
@@ -158,14 +158,14 @@ def test_of_three_names_one_that_holds_something_else_now_closes_no_circle() -> 
 def test_of_very_many_files_whose_places_others_took_the_latest_are_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(whose, "LEFT_MAX_COUNT", 1)
+    monkeypatch.setattr(file_identity, "LEFT_MAX_COUNT", 1)
     scene = Scene()
     before = three(scene)
     for path, text in before.items():
         put(scene, path, text + "saved anew\n")
         scene.rest()
     assert scene.b.engine is not None
-    assert list(scene.b.engine._observing._swapping._whose._left.values()) == ["z.md"]
+    assert list(scene.b.engine._observing._swapping._identity._left.values()) == ["z.md"]
     assert texts(scene) == {path: text + "saved anew\n" for path, text in before.items()}
 
 

@@ -31,13 +31,12 @@ from crdtsync.core.text.distance import apart
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.first import FirstText, read_first, write_first
 from crdtsync.core.values import limits
-from crdtsync.core.values.digests import Digest, digest_of, digest_of_text
+from crdtsync.core.values.digests import EMPTY_DIGEST, Digest, digest_of_text
 from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import DocumentId, EntryId, client_id_in
 
 EMPTY_STATE_VECTOR = b"\0"
 EMPTY_UPDATE = b"\0\0"
-_EMPTY_TEXT = digest_of(b"")
 
 
 class Documents:
@@ -98,7 +97,7 @@ class Documents:
         if entry in self._changed:
             return digest_of_text(self._holding(entry).text)
         head = self.heads.get(DocumentId(entry))
-        return _EMPTY_TEXT if head is None or head.digest is None else head.digest
+        return EMPTY_DIGEST if head is None or head.digest is None else head.digest
 
     def at_ms(self, entry: EntryId) -> int:
         head = self.heads.get(DocumentId(entry))
@@ -268,7 +267,7 @@ class Documents:
 
     def version(self, entry: EntryId, digest: Digest) -> str | None:
         """The text with that digest, if the document holds it now or it is kept as a recent version."""
-        if digest == _EMPTY_TEXT:
+        if digest == EMPTY_DIGEST:
             return ""
         if self.text_digest(entry) == digest:
             return self.text(entry)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from crdtsync.core.replica.deletions import Deletions
-from crdtsync.core.replica.passed import vector_of, was_text
+from crdtsync.core.replica.passed import vector_of
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import Stood
 from crdtsync.core.replica.trees import OnDisk, is_that, on_disk
+from crdtsync.core.text import statevector
 from crdtsync.core.text.base import shows
 from crdtsync.core.text.distance import is_edit_of, is_within
 from crdtsync.core.values import limits
@@ -221,9 +222,10 @@ class Doubts:
         between = agreed._replace(digest=digest, fingerprint=seen.fingerprint, saved_here=False)
         if any(version.digest == digest for version in documents.versions(entry)):
             return between
-        if entry not in self._state.unborn or digest is None or not was_text(documents.log(entry), digest):
+        if entry not in self._state.unborn or digest is None:
             return None
-        return between._replace(state_vector=vector_of(documents.log(entry), digest))
+        vector = vector_of(documents.log(entry), digest)
+        return None if vector == statevector.EMPTY else between._replace(state_vector=vector)
 
     def _is_anothers(
         self, agreements: tuple[Synced, ...], path: str, seen: OnDisk, content: TextContent

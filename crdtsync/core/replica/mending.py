@@ -11,9 +11,8 @@ from crdtsync.core.replica.materialise import Materialise
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
-from crdtsync.core.replica.whose import EMPTY
 from crdtsync.core.tree.view import Placement
-from crdtsync.core.values.digests import encode_text
+from crdtsync.core.values.digests import EMPTY_DIGEST, encode_text
 from crdtsync.core.values.files import BlobContent, Content, Kind
 
 TORN = "torn by a power cut"
@@ -33,7 +32,7 @@ class Mending:
         state = self._state
         if agreed.entry not in state.rebooted or placed is None:
             return False
-        if agreed.kind is Kind.BLOB and seen.digest == EMPTY.digest:
+        if agreed.kind is Kind.BLOB and seen.digest == EMPTY_DIGEST:
             self._materialise.write(placed, agreed, seen, now, trash=TORN)
             return True
         if agreed.kind is not Kind.TEXT or seen.kind is not Kind.BLOB:

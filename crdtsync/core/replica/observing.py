@@ -22,7 +22,7 @@ from crdtsync.core.replica.successors import steps_hide
 from crdtsync.core.replica.swapping import Swapping
 from crdtsync.core.replica.trees import OnDisk
 from crdtsync.core.values import limits
-from crdtsync.core.values.digests import digest_of
+from crdtsync.core.values.digests import EMPTY_DIGEST
 from crdtsync.core.values.files import (
     IGNORED,
     Absent,
@@ -41,8 +41,6 @@ from crdtsync.core.values.files import (
 from crdtsync.core.values.paths import is_below, name, parent
 
 IGNORE_FILES = frozenset({".gitignore", ".crdtsyncignore"})
-
-_EMPTY = digest_of(b"")
 
 
 class Observing:
@@ -219,9 +217,10 @@ class Observing:
         seen = OnDisk(kind_of(content), content.digest, fingerprint)
         self._reconcile.doubts.recognise(path, seen)
         agreed = state.agreed_at(path)
-        emptied = agreed is not None and seen.digest == _EMPTY and agreed.digest not in (None, _EMPTY)
+        held_something = agreed is not None and agreed.digest not in (None, EMPTY_DIGEST)
         before = state.disk.get(path)
-        emptied = emptied and (before is None or before.digest != _EMPTY)  # else it was waited for already
+        waited = before is not None and before.digest == EMPTY_DIGEST
+        emptied = held_something and seen.digest == EMPTY_DIGEST and not waited
         if emptied and not state.looking.settle(path, Wait.EMPTIED, now):
             return
         state.looking.settled(path)
@@ -276,7 +275,7 @@ class Observing:
 
     def _same_content_gone(self, seen: OnDisk) -> Synced | None:
         """An entry with the same content whose own file is gone: moved by copy and delete."""
-        if seen.digest is None or seen.digest == _EMPTY:
+        if seen.digest is None or seen.digest == EMPTY_DIGEST:
             return None
         origin = self._state.synced.with_digest(seen.digest)
         if origin is not None and origin.kind is seen.kind and self._is_gone(origin):

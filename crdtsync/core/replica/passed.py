@@ -113,11 +113,11 @@ def with_pulled(log: Iterable[bytes], agreed: Synced, base: str, saved: str) -> 
 
     For a save of which no such text is the base for certain: what it lacks of these was deleted by nobody.
     """
-    texts = [moment.text for _, moment in _moments(log) if covers(moment.state_vector, agreed.state_vector)]
-    read_chars = [*accumulate(map(len, reversed(texts)))]
-    latest = texts[len(texts) - bisect_right(read_chars, _COMPARED_MAX_CHARS) :]
+    since = [moment for _, moment in _moments(log) if covers(moment.state_vector, agreed.state_vector)]
+    texts = [*dict.fromkeys(moment.text for moment in since)]
+    read_chars = [*accumulate(len(base) + len(saved) + len(text) for text in reversed(texts))]
     budget = Budget()
-    for text in latest:
+    for text in texts[len(texts) - bisect_right(read_chars, _COMPARED_MAX_CHARS) :]:
         base = with_shared_lines(base, saved, text, {*words(base)}, budget, older=True)
     return base
 

@@ -58,8 +58,8 @@ class Reading:
                 state.replan_path(agreed.path)
             case Action.INGEST | Action.REPLACE:
                 assert placed is not None and seen is not None
-                torn = action is Action.INGEST and agreed.entry in state.rebooted
-                torn = torn and agreed.kind is Kind.TEXT
+                is_text = action is Action.INGEST and agreed.kind is Kind.TEXT
+                torn = is_text and agreed.entry in state.rebooted
                 if state.room_digest(agreed.entry) == agreed.digest and not torn:
                     state.rebooted.discard(agreed.entry)
                     state.give_up(agreed.entry)

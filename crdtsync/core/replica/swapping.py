@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.doubts import Doubts
+from crdtsync.core.replica.file_identity import FileIdentity
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk, on_disk
-from crdtsync.core.replica.whose import EMPTY, Whose
 from crdtsync.core.tree.view import Placement
+from crdtsync.core.values.digests import EMPTY_DIGEST
 from crdtsync.core.values.files import Absent, Kind, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.paths import parent
@@ -27,7 +28,7 @@ class Swapping:
         self._ingest = ingest
         self._deletions = deletions
         self._doubts = doubts
-        self._whose = Whose(state)
+        self._identity = FileIdentity(state)
         self._held: dict[str, Seen] = {}
         """What stands at paths, until the paths that their files came from have been looked at as well."""
         self._awaiting: dict[str, set[str]] = {}
@@ -35,7 +36,7 @@ class Swapping:
 
     def note(self, seen: Sequence[tuple[str, Seen]]) -> set[str]:
         """Returns the paths, of those looked at, where a file stands that was elsewhere before."""
-        return self._whose.note(seen, self._held)
+        return self._identity.note(seen, self._held)
 
     def take(self, seen: Mapping[str, Seen], now: float) -> dict[str, Seen]:
         """Take in the files that changed names; returns what else there is to be believed."""
@@ -142,7 +143,11 @@ class Swapping:
             if state.synced.at(last) is not None or not isinstance(there, Present):
                 continue
             origin = state.synced.with_inode(there.fingerprint)
-            if origin is None or not self._owns(origin) or not self._whose.is_of(origin, there.content, None):
+            if (
+                origin is None
+                or not self._owns(origin)
+                or not self._identity.is_of(origin, there.content, None)
+            ):
                 continue
             row = {last: origin}
             while (following := self._next(origin, came, row, seen)) is not None:
@@ -161,12 +166,12 @@ class Swapping:
         very = came.get(here.path) or synced.with_inode(there.fingerprint)
         if very is not None:
             is_other = self._owns(very) and very.entry not in known
-            return very if is_other and self._whose.is_of(very, there.content, here, 1.0) else None
+            return very if is_other and self._identity.is_of(very, there.content, here, 1.0) else None
         agreed = {entry for each in seen if (entry := synced.at(each)) is not None} | self._deletions.covered
         others = [each for entry in sorted(agreed - known) if (each := synced.get(entry)) is not None]
         gone = [each for each in others if self._owns(each) and self._has_left(each, seen)]
-        found = [each for each in gone if self._whose.is_of(each, there.content, here)]
-        return found[0] if len(found) == 1 and there.content != EMPTY else None
+        found = [each for each in gone if self._identity.is_of(each, there.content, here)]
+        return found[0] if len(found) == 1 and there.content.digest != EMPTY_DIGEST else None
 
     def _follows(self, path: str, came: Mapping[str, Synced], seen: Mapping[str, Seen]) -> bool:
         """Whether one of those that came stands where the file at the path stood, or none that is known does
@@ -203,7 +208,7 @@ class Swapping:
         """Whether nothing stands at the path of a file, or something else than it and what was made of it."""
         there = seen.get(agreed.path)
         if isinstance(there, Present):
-            return not self._whose.is_of(agreed, there.content, None)
+            return not self._identity.is_of(agreed, there.content, None)
         return self._is_gone(agreed, seen)
 
     def _made_room(self, path: str, seen: Mapping[str, Seen]) -> bool:
@@ -248,8 +253,8 @@ class Swapping:
             if very not in (None, origin) or {entry, here} & self._state.unsure.keys():
                 continue
             stood = synced.get(here)
-            if self._whose.is_of(origin, there.content, stood, 0.5 if very is None else 1.0) or (
-                very is None and self._whose.is_older_of(origin, there.content, stood)
+            if self._identity.is_of(origin, there.content, stood, 0.5 if very is None else 1.0) or (
+                very is None and self._identity.is_older_of(origin, there.content, stood)
             ):
                 came[end] = origin
 
@@ -259,7 +264,7 @@ class Swapping:
         if path in came or not isinstance(seen, Present):
             return False
         agreed = self._state.agreed_at(path)
-        if agreed is not None and any(map(self._is_awaited, self._whose.came_to(agreed))):
+        if agreed is not None and any(map(self._is_awaited, self._identity.came_to(agreed))):
             return True
         here, very = self._state.synced.at(path), self._state.synced.with_inode(seen.fingerprint)
         if here is None or very is None or very.entry == here or not self._owns(very):
@@ -291,8 +296,8 @@ class Swapping:
             or self._stays_apart(origin, path)
         ):
             return None
-        known = self._whose.has_come(origin, path)
-        return origin if known or self._whose.is_of(origin, seen.content, state.synced.get(here)) else None
+        known = self._identity.has_come(origin, path)
+        return origin if known or self._identity.is_of(origin, seen.content, state.synced.get(here)) else None
 
     def _stays_apart(self, origin: Synced, path: str) -> bool:
         """Whether the room is never told that the file is there: who may only read renames nothing."""

@@ -18,6 +18,10 @@ def digest_of(data: bytes | bytearray | memoryview) -> Digest:
     return Digest(blake3(data).hexdigest())
 
 
+EMPTY_DIGEST = digest_of(b"")
+"""Of a file with nothing in it."""
+
+
 def digest_of_text(text: str) -> Digest:
     """The digest of the file that holds ``text``; a lone surrogate counts as U+FFFD, as Yjs stores it."""
     return digest_of(encode_text(text))

@@ -1,4 +1,4 @@
-"""Whose file it is that stands at a path, by its inode and by what it holds.
+"""Tells which file it is that stands at a path, by its inode and by what it holds.
 
 The inode alone does not tell: that of a deleted file is given to the next new one. Who saves several files
 as new ones, one after the other, has each take the inode of the one before, as if they had been renamed onto
@@ -8,19 +8,20 @@ each other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.distance import apart
-from crdtsync.core.values.digests import Digest, digest_of
+from crdtsync.core.values.digests import EMPTY_DIGEST, Digest
 from crdtsync.core.values.files import Absent, Content, Fingerprint, Present, Seen, TextContent
 from crdtsync.core.values.ids import EntryId
 
 LEFT_MAX_COUNT = 1024
 """Files that left their paths, remembered in case they turn up at another one."""
 
-EMPTY = TextContent("", digest_of(b""))
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class _Look(NamedTuple):
@@ -38,7 +39,7 @@ class _Look(NamedTuple):
         return None if origin is None or here is None or origin.entry == here.entry else origin
 
 
-class Whose:
+class FileIdentity:
     def __init__(self, state: ReplicaState) -> None:
         self._state = state
         self._left: dict[tuple[int, int, Digest], str] = {}
@@ -72,7 +73,7 @@ class Whose:
     def is_of(self, origin: Synced, content: Content, here: Synced | None, at_most: float = 0.5) -> bool:
         """Whether it is the content of that file, or an edit of it rather than of what stood ``here``, of
         which at most that share is another text."""
-        if origin.digest == content.digest or content == EMPTY:
+        if origin.digest == content.digest or content.digest == EMPTY_DIGEST:
             return True
         other = None if here is None else self._apart(here, content)
         # A tool that writes many files anew gives most of them the inodes of others.
@@ -153,7 +154,7 @@ class Whose:
         return self._compared[key]
 
 
-def _bound(remembered: dict[Any, Any]) -> None:
+def _bound(remembered: dict[K, V]) -> None:
     if len(remembered) > LEFT_MAX_COUNT:
         del remembered[next(iter(remembered))]
 
