@@ -38,7 +38,7 @@ class Tree:
     def __init__(self, root_fd: int, calls: Kernel, folding: Folding = PLAIN) -> None:
         self.root_fd = root_fd
         self.folding = folding
-        self.respell: Callable[[str, int, str], None] | None = None
+        self.respell: Callable[[str, int, str], object] | None = None
         self.calls = calls
         self.device = calls.fstat(root_fd).st_dev
 

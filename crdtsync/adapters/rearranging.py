@@ -78,7 +78,8 @@ class Rearranging:
                     return self._raced(step.path)
                 with self._tree.made_folder(new_folder) as new_dir_fd:
                     if self._spelling.is_one(name, dir_fd, new_name, new_dir_fd):
-                        self._spelling.respell(new_name, new_dir_fd, step.target)
+                        if not self._spelling.respell(new_name, new_dir_fd, step.target, was=name):
+                            return self._raced(step.path)
                         moved = fingerprint_of(calls.lstat(new_name, new_dir_fd))
                         # A save in between has been respelled with it: it shows against what was expected.
                         unchanged = moved.same_file(step.expected.fingerprint)

@@ -23,6 +23,7 @@ from crdtsync.core.values.ids import EntryId, printable
 
 _NO_ENTRY: Final = EntryId("0" * 24)
 _PROBE: Final = "probe-"
+_LOOKS_MAX: Final = 3
 
 
 def probe(calls: Kernel, dir_fd: int, nonce: str) -> Folding:
@@ -105,19 +106,22 @@ class Spelling:
             return False
         return _identity(*files) and _identity(calls.fstat(dir_fd), calls.fstat(new_dir_fd))
 
-    def respell(self, name: str, dir_fd: int, path: str) -> None:
+    def respell(self, name: str, dir_fd: int, path: str, was: str | None = None) -> bool:
         """Have what a lookup of ``name`` finds in the open folder listed as just that; ``path`` is its path.
 
-        Raises OSError, with nothing moved or with the file in staging, from where the next start brings it.
+        Returns False where someone else has just given it another name than that, and than it ``was``; that
+        stays. Raises OSError, with nothing moved or with the file in staging, from where the next start
+        brings it.
         """
         calls, staging = self._calls, self._staging
         given = self._given(name, dir_fd)
         if given is None or self._folding.spelled(given) == name:
-            return
+            return True
+        if was not in (None, self._folding.spelled(given)):
+            return False
         calls.rename(given, dir_fd, name, dir_fd)
-        given = self._given(name, dir_fd)
-        if given is None or self._folding.spelled(given) == name:
-            return
+        if self._given(name, dir_fd) != given:
+            return True  # it has the name, or had it and somebody has respelled it since
         # RACE: to Linux a rename between two names of one file is no rename, so it goes by way of staging,
         # and for an instant a reader finds nothing. Nothing is lost: what someone makes there meanwhile
         # stays, and ours waits in staging for the next start.
@@ -137,6 +141,7 @@ class Spelling:
             staging.forget(held)
             raise
         staging.forget(held)
+        return True
 
     def taken(self, path: str, seen: Seen) -> Outcome:
         """The outcome of a step that found a name taken, where a look then found ``seen``."""
@@ -151,15 +156,16 @@ class Spelling:
     def _given(self, name: str, dir_fd: int) -> str | None:
         """The name in the listing of what a lookup of ``name`` finds; None when it finds nothing."""
         calls, key = self._calls, self._folding.key
-        try:
-            status = calls.lstat(name, dir_fd)
-        except FileNotFoundError:
-            return None
-        listed = [entry.name for entry in calls.entries(dir_fd) if key(entry.name) == key(name)]
-        for given in sorted(listed, key=lambda each: self._folding.spelled(each) != name):
-            with suppress(FileNotFoundError):
-                if _identity(calls.lstat(given, dir_fd), status):
-                    return given
+        for _ in range(_LOOKS_MAX):  # it may be renamed between being found and being listed
+            try:
+                status = calls.lstat(name, dir_fd)
+            except FileNotFoundError:
+                return None
+            listed = [entry.name for entry in calls.entries(dir_fd) if key(entry.name) == key(name)]
+            for given in sorted(listed, key=lambda each: self._folding.spelled(each) != name):
+                with suppress(FileNotFoundError):
+                    if _identity(calls.lstat(given, dir_fd), status):
+                        return given
         raise OSError(errno.ESTALE, "its name is not in the listing of its folder", name)
 
 

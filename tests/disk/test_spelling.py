@@ -206,6 +206,48 @@ def test_a_save_that_races_a_change_of_case_stays(folding: Joined) -> None:
     assert (folding.root / "ReadMe").read_text() == "saved meanwhile"
 
 
+@pytest.mark.parametrize("target", ["docs/README", "Docs/readme"])
+def test_what_someone_has_just_respelled_is_not_respelled(folding: Joined, target: str) -> None:
+    done(folding.write("docs/readme", "text"))
+    expected = folding.expected("docs/readme")
+    os.rename(folding.root / "docs/readme", folding.root / "docs/ReadMe")
+    outcome = folding.perform(MoveFile(number(), ENTRY, "docs/readme", target, expected))
+    assert isinstance(outcome, Raced) and isinstance(outcome.seen, Absent)
+    assert [path.name for path in folding.root.glob("*/*") if path.parent.name != ".crdtsync"] == ["ReadMe"]
+
+
+def test_what_someone_respells_right_after_us_keeps_their_name(tmp_path: Path) -> None:
+    joined = Joined(tmp_path / "root", calls=FoldingCalls(BOTH, renames_case=True))
+    done(joined.write("readme", "text"))
+    expected = joined.expected("readme")
+
+    def respell(*_: object) -> None:
+        del joined.calls.after["rename"]
+        os.rename(joined.root / "README", joined.root / "ReadMe")
+
+    joined.calls.after["rename"] = respell
+    done(joined.perform(MoveFile(number(), ENTRY, "readme", "README", expected)))
+    assert names(joined.root) == ["ReadMe"]
+    assert joined.staged() == []
+    joined.disk.close()
+
+
+def test_what_is_renamed_away_while_its_name_is_asked_for_is_not_there(tmp_path: Path) -> None:
+    joined = Joined(tmp_path / "root", calls=FoldingCalls(BOTH))
+    done(joined.write("readme", "text"))
+    expected = joined.expected("readme")
+    joined.calls.before["entries"] = lambda *_: _once_away(joined)
+    outcome = joined.perform(MoveFile(number(), ENTRY, "readme", "README", expected))
+    assert isinstance(outcome, Raced) and isinstance(outcome.seen, Absent)
+    assert names(joined.root) == ["elsewhere"]
+    joined.disk.close()
+
+
+def _once_away(joined: Joined) -> None:
+    del joined.calls.before["entries"]
+    os.rename(joined.root / "readme", joined.root / "elsewhere")
+
+
 def _once(joined: Joined, path: str, text: str) -> None:
     del joined.calls.before["rename"]
     (joined.root / path).write_text(text)

@@ -194,13 +194,11 @@ def tree(folder: Path) -> dict[str, bytes | str | None]:
         for name in [*folders, *files]:
             path = Path(at) / name
             shown = str(path.relative_to(folder))
-            if path.is_symlink():
-                found[shown] = f"-> {os.readlink(path)}"
-            elif path.is_dir():
-                found[shown] = None
-            else:
-                with contextlib.suppress(FileNotFoundError):  # it has just gone
-                    found[shown] = path.read_bytes()
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # it has just gone, or come back
+                if path.is_symlink():
+                    found[shown] = f"-> {os.readlink(path)}"
+                else:
+                    found[shown] = None if path.is_dir() else path.read_bytes()
     return found
 
 

@@ -79,9 +79,16 @@ def test_contradicting_facts_are_refused() -> None:
         ("a", "a", "b", Move.RENAME_HERE),
         ("a", "b", "b", Move.STAY),
         ("a", "b", "c", Move.RENAME_HERE),
+        ("d/a", "D/b", "D/a", Move.RENAME_THERE),
+        ("d/a", "e/b", "d/b", Move.RENAME_THERE),
+        ("d/a", "d/b", "D/a", Move.RENAME_HERE),
+        ("d/a", "D/b", "D/c", Move.RENAME_HERE),
+        ("d/a", "D/b/a", "D/a", Move.RENAME_HERE),
     ],
 )
-def test_a_name_changed_on_both_sides_is_the_rooms(agreed: str, disk: str, room: str, move: Move) -> None:
+def test_a_name_changed_on_both_sides_is_the_rooms_unless_the_disk_has_that_change(
+    agreed: str, disk: str, room: str, move: Move
+) -> None:
     assert plan_move(agreed, disk, room) is move
 
 

@@ -244,6 +244,33 @@ def test_a_rename_of_case_alone_on_a_disk_that_folds_case_reaches_the_others(dis
     assert scene.a.disk.nodes["DOCS/ReadMe"] is inode
 
 
+@pytest.mark.parametrize("disk", ["case", "decomposing"])
+@pytest.mark.parametrize("seed", [2, 3])
+def test_who_respells_a_file_as_soon_as_its_folder_shows_a_new_name_is_not_overruled(
+    disk: str, seed: int
+) -> None:
+    raced = 0
+    for after in range(30, 60):
+        scene = Scene("plain", disk, seed)
+        scene.save(scene.a, "docs/README", "text\n")
+        scene.save(scene.a, "docs/other", "other\n")
+        scene.rest()
+        scene.a.disk.rename("docs", "Docs")
+        seen: list[str] = []
+
+        def act(scene: Scene = scene, seen: list[str] = seen) -> None:
+            seen += [path for path in scene.paths(scene.b) if path == "Docs/README"]
+            for path in seen:
+                respell(scene.b, path, "README.tmp")
+                respell(scene.b, f"{path}.tmp", "ReadMe")
+
+        scene.clock.after_events(after, act)
+        scene.rest()
+        assert not seen or scene.paths(scene.b) == scene.paths(scene.a) == ["Docs/ReadMe", "Docs/other"]
+        raced += len(seen)
+    assert raced > 3
+
+
 def test_two_files_that_swap_names_but_for_case_do_so_on_a_disk_that_folds_case() -> None:
     scene = Scene("plain", "case")
     scene.save(scene.a, "a", "first\n")

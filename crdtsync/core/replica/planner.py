@@ -107,10 +107,20 @@ class Move(Enum):
 
 
 def plan_move(agreed: str, disk: str, room: str) -> Move:
-    """Decide on the name. Renamed on both sides: the room's name holds, everywhere the same."""
+    """Decide on the name. Renamed on both sides: the room's name holds, everywhere the same, unless it was
+    renamed here on top of that: where all has the room's name that the room has renamed."""
     if disk == room:
         return Move.STAY
-    return Move.RENAME_HERE if room != agreed else Move.RENAME_THERE
+    return Move.RENAME_THERE if _has_renames(agreed, room, disk) else Move.RENAME_HERE
+
+
+def _has_renames(agreed: str, room: str, disk: str) -> bool:
+    """Whether every name on the way that is another in the room is the same on the disk."""
+    if room == agreed:
+        return True
+    names = agreed.split("/"), room.split("/"), disk.split("/")
+    same_depth = len(names[0]) == len(names[1]) == len(names[2])
+    return same_depth and all(there in (before, here) for before, there, here in zip(*names, strict=True))
 
 
 def plan_executable(agreed: bool, disk: bool, room: bool) -> bool:
