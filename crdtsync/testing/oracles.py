@@ -86,8 +86,8 @@ class Ledger:
         self._saves.setdefault(who, set()).add(now)
         for token in after - before:
             self.born.setdefault(token, who)
-        # of two lines that are equal a tool marks both
-        self.frozen.update(token for token in after - before if is_common(token) and _marks(now, token) > 1)
+        # of two lines that are equal a tool marks both, be one of them marked already
+        self.frozen.update(t for t in after if is_common(t) and _marks(seen, t) < 2 <= _marks(now, t))
         self._taken |= before - after
         for token in (before | self._torn.get((who, seen), set())) - after:
             self.excused.setdefault(token, f"taken out by {who}")

@@ -193,10 +193,20 @@ def test_a_mark_of_a_tool_may_stand_once_at_its_line(marked: str, is_fault: bool
         check_nothing_doubled([scene.a])
 
 
-@pytest.mark.parametrize(("lines", "is_fault"), [(2, False), (1, True)])
-def test_a_tool_marks_each_of_two_equal_lines_in_one_save(lines: int, is_fault: bool) -> None:
+@pytest.mark.parametrize(
+    ("seen", "is_fault"),
+    [
+        ("{line}{line}", False),
+        ("{marked}{line}", False),
+        ("{line}", True),
+        ("{marked}{marked}", True),
+    ],
+)
+def test_a_tool_marks_each_of_two_equal_lines_in_one_save(seen: str, is_fault: bool) -> None:
     scene, ledger, line = Scene(), Ledger(), "a line\n"
-    ledger.saved("a", line.encode() * lines, formatted(line).encode() * lines)
+    before = seen.format(line=line, marked=formatted(line))
+    after = "".join(map(formatted, before.splitlines(keepends=True)))
+    ledger.saved("a", before.encode(), after.encode())
     scene.save(scene.a, "note.md", formatted(line) * 2)
     with pytest.raises(Broken, match="twice") if is_fault else nullcontext():
         check_nothing_doubled([scene.a], ledger)
