@@ -130,3 +130,13 @@ def test_what_we_inserted_at_places_that_touch_by_now_is_looked_at_piece_by_piec
     edit = Unaccepted(before, after, update, update)
     out = doubled(document.text, others.text, [edit], inserted_ranges([], edits))
     assert apply_edits(document.text, out) == "milk and honey [checked two] [checked one], too\n"
+
+
+def test_what_we_added_to_a_line_is_looked_at_apart_from_the_line_that_we_put_below() -> None:
+    """Both marked the line and put one below it. Of these the merge of the texts has theirs first, with a
+    mark that is like ours."""
+    before, after = "milk and honey\n", "milk and honey [checked one]\nbread and butter\n"
+    theirs = "milk and honey [checked one]\njam [checked two]\n"
+    merged = "milk and honey [checked one] [checked one]\nbread and butter\njam [checked two]\n"
+    edits = doubled(merged, theirs, [Unaccepted(before, after, b"", b"")], [(28, 59)], moving=False)
+    assert apply_edits(merged, edits) == after + "jam [checked two]\n"

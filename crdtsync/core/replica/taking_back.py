@@ -39,9 +39,10 @@ def doubled(
 def _at_once(
     merged: str, ours: Sequence[tuple[int, int]], flying: Iterable[Unaccepted]
 ) -> Sequence[tuple[int, int]]:
-    """The ranges, cut where we inserted at several places and others took out what stood between these."""
-    edits = (diff(edit.before, edit.after) for edit in flying if not edit.takes_back)
-    inserted = [edit.text for each in edits for edit in each if edit.text]
+    """The ranges, cut where we inserted at several places and others took out what stood between these, and
+    where what we added to a line ends and lines below it begin."""
+    saves = ((edit.before, diff(edit.before, edit.after)) for edit in flying if not edit.takes_back)
+    inserted = [part for before, edits in saves for edit in edits for part in _parts(before, edit) if part]
     if "".join(inserted) != "".join(merged[start:end] for start, end in ours):
         return ours  # others wrote or erased within it
     lengths = set(accumulate(map(len, inserted)))
@@ -52,6 +53,13 @@ def _at_once(
         cut += pairwise([start, *ends, end])
         done += end - start
     return cut
+
+
+def _parts(before: str, edit: Edit) -> tuple[str, ...]:
+    """What an edit inserts, told apart into what it adds to a line and what it puts below."""
+    end = edit.text.find("\n")
+    within = end > 0 and edit.start > 0 and before[edit.start - 1] != "\n"
+    return (edit.text[:end], edit.text[end:]) if within else (edit.text,)
 
 
 def given_back(merged: str, untaken: str, flying: Iterable[Unaccepted]) -> tuple[Edit, ...]:
