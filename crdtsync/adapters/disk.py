@@ -22,7 +22,7 @@ from crdtsync.adapters.root_guard import RootGuard
 from crdtsync.adapters.scanner import Scanner
 from crdtsync.adapters.spelling import Spelling, probe
 from crdtsync.adapters.staging import RandomNonces, Staging
-from crdtsync.adapters.state_folder import StateFolder
+from crdtsync.adapters.state_folder import StateFolder, unjoinable
 from crdtsync.adapters.system_calls import REAL
 from crdtsync.adapters.trash import Trash
 from crdtsync.core.replica.effects import LookAt
@@ -54,8 +54,12 @@ class Disk:
         self.directory = self.folder.directory
         self.guard = RootGuard(self.directory, calls)
         new_nonce = new_nonce or RandomNonces()
-        self.folding = probe(calls, self.folder.state_fd, new_nonce())
-        """What the folder's file system takes for one name."""
+        try:
+            self.folding = probe(calls, self.folder.state_fd, new_nonce())
+            """What the folder's file system takes for one name."""
+        except OSError as error:
+            self.folder.close()
+            raise unjoinable(self.directory, error) from error
         tree = Tree(self.folder.root_fd, calls, self.folding)
         self.tree = tree
         staging = Staging(self.folder.staging, tree, new_nonce)

@@ -23,11 +23,15 @@ from crdtsync.core.values.ids import EntryId, printable
 
 _NO_ENTRY: Final = EntryId("0" * 24)
 _PROBE: Final = "probe-"
+_NO_SUCH_NAME: Final = frozenset({errno.ENOENT, errno.EINVAL, errno.EILSEQ})
+"""How a file system says that it does not have a name, or cannot."""
 _LOOKS_MAX: Final = 3
 
 
 def probe(calls: Kernel, dir_fd: int, nonce: str) -> Folding:
-    """What the file system of the open folder folds; what cannot be tried there does not count as folded.
+    """What the file system of the open folder folds; a name that it does not take does not count as folded.
+
+    Raises OSError where nothing can be made there now: to take two names for two files then would double one.
 
     ext4 and f2fs fold folder by folder, and a new folder does as the one around it: what holds of the state
     folder holds of the joined one. A folder in it that was made to differ is not found out.
@@ -41,19 +45,19 @@ def probe(calls: Kernel, dir_fd: int, nonce: str) -> Folding:
 
 
 def _same(calls: Kernel, dir_fd: int, name: str, other: str) -> bool:
-    """Whether a file of the one name is found by the other."""
+    """Whether a file of the one name is found by the other. Raises OSError."""
     try:
         calls.close(calls.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd))
-    except OSError:
+        try:
+            one, two = calls.lstat(name, dir_fd), calls.lstat(other, dir_fd)
+            return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
+        finally:
+            with suppress(OSError):
+                calls.unlink(name, dir_fd)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_NAME:
+            raise
         return False
-    try:
-        one, two = calls.lstat(name, dir_fd), calls.lstat(other, dir_fd)
-        return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
-    except OSError:
-        return False
-    finally:
-        with suppress(OSError):
-            calls.unlink(name, dir_fd)
 
 
 class Listings:

@@ -40,7 +40,7 @@ class StateFolder:
         self._calls = calls
         self._open: list[int] = []
         self._lock: FolderLock | None = None
-        given = printable(str(directory))
+        given = str(directory)
         try:
             self._refuse_inside(calls.real_path(str(directory)))
             calls.make_folders(str(directory))
@@ -55,7 +55,7 @@ class StateFolder:
             self._lock = FolderLock(self.state_fd, self.directory, room, calls)
         except OSError as error:
             self.close()
-            raise FolderError(f"{given} cannot be joined: {_why(error)}") from error
+            raise unjoinable(given, error) from error
         except FolderError:
             self.close()
             raise
@@ -141,5 +141,7 @@ _REASONS: Final[dict[int, str]] = {
 }
 
 
-def _why(error: OSError) -> str:
-    return _REASONS.get(error.errno or 0, str(error.strerror or error))
+def unjoinable(directory: str, error: OSError) -> FolderError:
+    """What says why the folder cannot be joined."""
+    why = _REASONS.get(error.errno or 0, str(error.strerror or error))
+    return FolderError(f"{printable(directory)} cannot be joined: {why}")

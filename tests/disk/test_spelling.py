@@ -10,6 +10,7 @@ from unicodedata import normalize
 
 import pytest
 
+from crdtsync.adapters.disk import Disk
 from crdtsync.core.replica.effects import LookAt
 from crdtsync.core.replica.steps import (
     Failed,
@@ -20,6 +21,7 @@ from crdtsync.core.replica.steps import (
 )
 from crdtsync.core.values.files import Absent, Folder, Present
 from crdtsync.core.values.folding import PLAIN, Folding
+from crdtsync.errors import FolderError
 
 from .support import ENTRY, HookedCalls, Joined, done, number
 
@@ -115,6 +117,39 @@ def test_what_a_file_system_folds_is_found_out_and_no_trace_left(joined: Joined,
         assert other.disk.folding == folding
         assert not [name for name in os.listdir(other.root / ".crdtsync") if name.startswith("probe")]
         other.disk.close()
+
+
+@pytest.mark.parametrize("call", ["open", "lstat"])
+def test_what_a_file_system_folds_is_not_guessed_where_that_cannot_be_tried(
+    tmp_path: Path, call: str
+) -> None:
+    calls = FoldingCalls(BOTH)
+
+    def fail(name: str, *rest: object) -> None:
+        if name.startswith("probe"):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    calls.before[call] = fail
+    for _ in range(2):
+        with pytest.raises(FolderError, match="cannot be joined: permission denied"):
+            Disk(tmp_path, "notes", calls=calls)
+    calls.before.clear()
+    disk = Disk(tmp_path, "notes", calls=calls)
+    assert disk.folding == BOTH
+    disk.close()
+
+
+def test_a_name_that_a_file_system_does_not_take_is_not_folded_there(tmp_path: Path) -> None:
+    calls = FoldingCalls(BOTH)
+
+    def refuse(name: str, *rest: object) -> None:
+        if not name.isascii():
+            raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ))
+
+    calls.before["open"] = refuse
+    disk = Disk(tmp_path, "notes", calls=calls)
+    assert disk.folding == Folding(case=True)
+    disk.close()
 
 
 def test_what_is_there_under_another_spelling_is_not_at_the_path(folding: Joined) -> None:
