@@ -7,6 +7,8 @@ import pytest
 from crdtsync.core.replica import judging
 from crdtsync.core.replica.bringing import Bringing
 from crdtsync.core.replica.judging import Judging
+from crdtsync.core.text.diff import diff
+from crdtsync.core.text.document import TextDocument
 from crdtsync.core.values.ids import EntryId
 from tests.replica.test_bringing import FIRST, MARKED, MINE, THEIRS, clocks, text_of
 
@@ -57,6 +59,28 @@ def test_what_was_on_its_way_to_a_hub_that_is_gone_has_no_place() -> None:
     judging.away()
     judging.came(ENTRIES[0], MINE, (), ours=True)
     assert not judging.waiting
+
+
+def test_what_others_bring_is_judged_against_what_a_file_had_left_of_it_unless_they_had_that() -> None:
+    judging = Judging()
+    later = TextDocument(3, [FIRST, MINE])
+    on_top = later.edit(diff(MARKED, MARKED.replace("one [marked", "one [marked by them")))
+    log = [FIRST, MINE, THEIRS, on_top]
+    judging.again(ENTRIES[0], MINE, on_top, log)
+    judging.again(ENTRIES[0], MINE, THEIRS, [FIRST, THEIRS])
+    assert turns(judging) == []
+    judging.again(ENTRIES[0], MINE, THEIRS, log[:3])
+    [[(entry, again)]] = turns(judging)
+    assert entry == ENTRIES[0] and text_of(*log[:3], again) == MARKED
+
+
+def test_not_all_that_others_bring_is_judged_against_what_a_file_had_left() -> None:
+    judging = Judging()
+    assert not judging.may_have(ENTRIES[0], TextDocument(3).edit(diff("", "typed")))
+    for _ in range(16):
+        assert judging.may_have(ENTRIES[0], THEIRS)
+        judging.again(ENTRIES[0], MINE, THEIRS, [])
+    assert not judging.may_have(ENTRIES[0], THEIRS)
 
 
 @pytest.mark.usefixtures("each_a_turn")

@@ -6,7 +6,7 @@ import pytest
 
 from crdtsync.core.replica import told, unaccepted
 from crdtsync.core.replica.outbox import Outbox
-from crdtsync.core.replica.taking_back import doubled, given_back, taken_back
+from crdtsync.core.replica.taking_back import doubled, found_again, given_back, taken_back
 from crdtsync.core.replica.told import ToldOrder
 from crdtsync.core.replica.unaccepted import Save, Unaccepted, UnacceptedEdits
 from crdtsync.core.text.deltas import inserted_ranges
@@ -68,6 +68,33 @@ def test_nothing_is_taken_back_of_what_waits_for_others_or_cannot_be_read() -> N
         "they built on it"
     )
     assert taken_back(LOG[:2], [Unaccepted("", "", b"\xff\xff", b"\xff\xff")]) == b""
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "left"),
+    [
+        ("line of others\nof us\n", "line of oth+ers\n", "line of oth+ers\nof us\n"),
+        ("line of others\n", "of them\nline of others, and more\n", "of them\nline of others, and more\n"),
+        ("line of others\n", "line of others\n", "line of others\n"),
+        ("line of others\nof us\n", "line of oth+ers\nof them\n", "line of oth+ers\nof us\nof them\n"),
+        ("short\n", "sho+rt\n", None),
+        ("line of others\n", "line of theirs\n", None),
+    ],
+)
+def test_what_a_file_had_left_of_others_goes_where_they_bring_it_with_what_they_typed_in_it(
+    here: str, there: str, left: str | None
+) -> None:
+    base = log_of("first\n")[0]
+    ours, theirs = TextDocument(2, [base]), TextDocument(3, [base])
+    edit = ours.edit(diff("first\n", here + "first\n"))
+    update = theirs.edit(diff("first\n", there + "first\n"))
+    out = found_again([base, update], Unaccepted("first\n", here + "first\n", edit, edit))
+    kept = TextDocument(0, [base, update, edit] + ([out] if out else [])).text
+    if left is None:
+        assert out == b"" and here in kept and there in kept
+    else:
+        assert sorted(kept.splitlines()) == sorted([*left.splitlines(), "first"])
+    assert found_again([], Unaccepted("first\n", "", edit, edit)) == b""
 
 
 @pytest.mark.parametrize("followed", [False, True])

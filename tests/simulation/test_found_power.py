@@ -10,6 +10,7 @@ from crdtsync.core.values import limits
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
+from crdtsync.testing.yjs_page import YjsPage
 from tests.replica.stories import power_cut, received, texts
 from tests.simulation.scene import Scene
 
@@ -572,3 +573,41 @@ def test_a_save_that_raced_a_write_is_taken_in_again_where_a_power_cut_took_what
     scene.b.start()
     scene.rest()
     assert texts(scene) == {"note.md": "of ann\none\nof bob\n"}
+
+
+@pytest.mark.parametrize("typed", [None, "a ", "a line th", "a line "])
+def test_what_only_a_file_had_left_of_what_a_page_had_typed_is_there_once_as_the_page_brings_it(
+    typed: str | None,
+) -> None:
+    """A power cut takes it from the store, and the hub is restored to before it. ``typed``: after so much
+    of the line, a sign, with the hub away."""
+    line, first = "a line that a page has\n", "first line of text\n"
+    scene = Scene()
+    scene.save(scene.b, "x.md", first)
+    scene.rest()
+    scene.wait(5.0)
+    page = YjsPage("p", scene.clock, Random(1), scene.trace, scene.hub, "room", "x.md", 0.01)
+    page.go_online()
+    scene.wait(3.0)
+    scene.a.kill()
+    backup, older = scene.hub.backup(), scene.b.store.copy()
+    page.replace(0, 0, line)
+    assert scene.within(5.0, lambda: scene.read(scene.b, "x.md") == line + first)
+    scene.wait(0.02)
+    power_cut(scene)
+    scene.b._keep_store(older)
+    scene.hub.kill()
+    scene.hub.restore(backup)
+    page.go_offline()
+    scene.hub.start()
+    scene.b.start()
+    scene.wait(5.0)
+    if typed is not None:
+        page.replace(len(typed), len(typed), "+")
+        line = line.replace(typed, f"{typed}+", 1)
+    page.go_online()
+    scene.wait(10.0)
+    page.replace(0, 0, "something else that is typed later\n")  # not judged: it was typed into what is there
+    scene.wait(5.0)
+    assert page.text == scene.read(scene.b, "x.md") == f"something else that is typed later\n{line}{first}"
+    page.close()

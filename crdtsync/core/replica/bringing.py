@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from crdtsync.core.replica.taking_back import taken_back
+from crdtsync.core.replica.taking_back import found_again, taken_back
 from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.needs import with_needed
@@ -27,12 +27,14 @@ _TELLING_CHARS: Final = 8
 class Judgement:
     """Whether what an update brings into a text stands there by others' updates already.
 
-    ``log`` has all of the text; ``others`` came before the update.
+    ``log`` has all of the text; ``others`` came before the update, or have what it is the rest of
+    (``again``).
     """
 
     update: bytes
     others: Sequence[bytes]
     log: Sequence[bytes]
+    again: bool = False
 
     @property
     def cost(self) -> int:
@@ -58,7 +60,8 @@ class Judgement:
         if document.pending:
             return b""
         step = Unaccepted(text, document.text, self.update, self.update)
-        return taken_back(_that_can_be([*self.others, *had]), [step])
+        held = _that_can_be([*self.others, *had])
+        return found_again(held, step) if self.again else taken_back(held, [step])
 
 
 class Bringing:
@@ -107,7 +110,7 @@ class Bringing:
         self._waiting = [row for row in self._waiting if row not in there]
         judged: list[Judgement] = []
         for row in there:
-            if row not in own and is_held(row, ends) and _inserted(row) >= _TELLING_CHARS:
+            if row not in own and is_held(row, ends) and tells(row):
                 judged.append(Judgement(row, tuple(self._placed), self._log))
             if ours:
                 self._placed.append(row)
@@ -117,11 +120,7 @@ class Bringing:
 
 def brought(log: Sequence[bytes], own: Sequence[bytes], clocks: Mapping[int, int]) -> Bringing | None:
     """All that a hub lacks of a text, ours first; None if that is ours alone."""
-    others = [
-        each
-        for each in log
-        if each not in own and _inserted(each) >= _TELLING_CHARS and not is_held(each, clocks)
-    ]
+    others = [each for each in log if each not in own and tells(each) and not is_held(each, clocks)]
     return Bringing(log, [*own, *others[-_OTHERS_MAX:]], clocks) if others else None
 
 
@@ -150,6 +149,11 @@ def with_inserts(clocks: Mapping[int, int], update: bytes) -> dict[int, int]:
     """The clocks of a document with these that has taken in the update, too."""
     ends = {client: ranges[-1][1] for client, ranges in check_update(update).inserts.items()}
     return {client: max(clocks.get(client, 0), ends.get(client, 0)) for client in (*clocks, *ends)}
+
+
+def tells(update: bytes) -> bool:
+    """Whether it inserts more than someone who is typing does at once."""
+    return _inserted(update) >= _TELLING_CHARS
 
 
 def _inserted(update: bytes) -> int:

@@ -383,6 +383,10 @@ class Doubts:
             return False
         return Stood(agreed.entry, before.digest, agreed.digest) in self.stood
 
+    def wrote(self, entry: EntryId, digest: Digest) -> bool:
+        """Whether that was put into the entry's file by a former run: it is what others had made."""
+        return any((each.entry, each.digest) == (entry, digest) for each in self.stood)
+
 
 def _may_be(seen: OnDisk, agreed: Synced) -> bool:
     return is_that(seen, agreed) or seen.digest == agreed.digest

@@ -110,6 +110,8 @@ class HubSide:
         if entry in self._state.unaccepted:
             self._found(entry, update, stored=not tentative)
         self._came(entry, update, ours=False)
+        if (found := self._state.found_again.get(entry)) is not None and self.judging.may_have(entry, update):
+            self.judging.again(entry, found, update, documents.log(entry))
         # What comes from the log may be here already, from a hub that then lost its place behind ours.
         if (changed or not tentative) and entry in self._state.unaccepted:
             self._changed[entry] = None

@@ -51,8 +51,11 @@ class Ingest:
 
     # -- texts --------------------------------------------------------------------------------------
 
-    def edit_text(self, agreed: Synced, content: TextContent, seen: OnDisk, now: float) -> None:
-        """A save of a text: its edits are taken against the version that it was made from."""
+    def edit_text(self, agreed: Synced, content: TextContent, seen: OnDisk, now: float) -> bytes:
+        """A save of a text: its edits are taken against the version that it was made from.
+
+        Returns the update that they are; ``b""`` if there are none.
+        """
         state = self._state
         entry = agreed.entry
         saved = content.text
@@ -74,7 +77,7 @@ class Ingest:
         state.rebooted.discard(entry)
         state.guessed.discard(entry)
         self.bases.older.forget(entry)
-        self._merge(entry, base, saved, now, older=older)
+        update = self._merge(entry, base, saved, now, older=older)
         state.documents.saved.here(entry, content.digest)
         merged = state.documents.text_digest(entry)
         covered = state.documents.state_vector(entry)
@@ -89,6 +92,7 @@ class Ingest:
                 digest=content.digest, state_vector=covered, fingerprint=seen.fingerprint, saved_here=True
             )
         )
+        return update
 
     def take_save(self, entry: EntryId, shown: str, now: float) -> bool:
         """With the hub away: a save that an editor shows becomes an edit, like those that it makes."""
@@ -135,18 +139,19 @@ class Ingest:
         lacking = set(saved.splitlines()).difference(stood.splitlines(), merged.splitlines())
         return any(map(str.strip, lacking))
 
-    def _merge(self, entry: EntryId, base: str, saved: str, now: float, *, older: bool = False) -> None:
+    def _merge(self, entry: EntryId, base: str, saved: str, now: float, *, older: bool = False) -> bytes:
         state = self._state
         documents = state.documents
         before = documents.text(entry)
         update = documents.edit(entry, self._carried(entry, base, saved, older=older), now)
         if not update:
-            return
+            return b""
         state.session.push(DocumentId(entry), update)
         after = documents.text(entry)
         save = None if base == before else Save(base, saved, older)
         state.unaccepted.add(entry, Unaccepted(before, after, update, update, save=save))
         state.replan([entry])
+        return update
 
     def _carried(self, entry: EntryId, base: str, saved: str, *, older: bool) -> tuple[Edit, ...]:
         """What was saved, as edits of what the text is by now."""

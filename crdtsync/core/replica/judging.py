@@ -5,13 +5,16 @@ Knows of which texts a hub lacked something; what it has and is sent is left to 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterator
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from crdtsync.core.replica.bringing import Bringing, Judgement
+from crdtsync.core.replica.bringing import Bringing, Judgement, tells
+from crdtsync.core.text.needs import with_needed
 from crdtsync.core.values.ids import EntryId
 
+_ASKED_MAX: Final = 16
+"""Of updates of one text; whoever has its history brings that at their return."""
 _COST_MAX: Final = 256
 """Of judgements in one event, before they wait for the next one; 0.1 s where the text has 100 kB."""
 
@@ -23,6 +26,8 @@ class Judging:
         self.waiting: deque[tuple[EntryId, Judgement]] = deque()
         """What has yet to be judged."""
         self._cost = 0
+        self._asked: Counter[EntryId] = Counter()
+        """How often others brought something of texts that only a file had left."""
 
     def begin(self) -> None:
         """Another event begins."""
@@ -49,6 +54,20 @@ class Judging:
             self.waiting += ((entry, each) for each in bringing.place(update, own, ours=ours))
             if bringing.ended:
                 del self._bringing[entry]
+
+    def may_have(self, entry: EntryId, came: bytes) -> bool:
+        """Whether others bring so much of a text that it may be what only its file had left of it."""
+        return tells(came) and self._asked[entry] < _ASKED_MAX
+
+    def again(self, entry: EntryId, update: bytes, came: bytes, log: Sequence[bytes]) -> None:
+        """Others brought something of a text; the update is what its file had left of what others had made.
+
+        Nothing is judged if they had that update: then they made something else.
+        """
+        self._asked[entry] += 1
+        others = with_needed(log, [came])
+        if update in log and update not in others:
+            self.waiting.append((entry, Judgement(update, others, log, again=True)))
 
     def advance(self) -> Iterator[tuple[EntryId, bytes]]:
         """What takes out of texts what stands there twice by now, as far as it could be judged."""

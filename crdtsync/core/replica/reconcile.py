@@ -333,7 +333,9 @@ class Reconcile:
                     state.forget(agreed.entry)
                     self._meet(placed, seen, content, now)
                     return
-                self._ingest.edit_text(agreed, content, seen, now)
+                update = self._ingest.edit_text(agreed, content, seen, now)
+                if update and self.doubts.wrote(agreed.entry, content.digest):
+                    state.found_again[agreed.entry] = update
                 state.out.notice("sent", agreed.path, "edited")
                 if placed is None:
                     state.replan([agreed.entry])

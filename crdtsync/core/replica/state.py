@@ -123,6 +123,9 @@ class ReplicaState:
     """Files that were not read since the machine started anew: a power cut may have torn or emptied them."""
     guessed: set[EntryId] = field(default_factory=set)
     """Texts that were edited after a crash: what their next save was made from is not known for sure."""
+    found_again: dict[EntryId, bytes] = field(default_factory=dict)
+    """What others had made of a text and only its file had left, as the update that it is now: whoever
+    brings that themselves was first."""
     unsure: dict[EntryId, tuple[Synced, ...]] = field(default_factory=dict)
     """After a crash: the agreements that may hold, the oldest first; the disk tells which one does."""
     unborn: set[EntryId] = field(default_factory=set)
@@ -227,6 +230,7 @@ class ReplicaState:
         self.sure(entry)
         self.rebooted.discard(entry)
         self.guessed.discard(entry)
+        self.found_again.pop(entry, None)
         self.undurable.pop(entry, None)
         old = self.synced.discard(entry)
         if old is not None or doubtful:

@@ -5,7 +5,7 @@ Pure judgement on texts and logs: who of the two takes it out again is known to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 from crdtsync.core.replica.unaccepted import Save, Unaccepted, without_taken_back
@@ -14,6 +14,7 @@ from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.doubling import doublings
 from crdtsync.core.text.rebase import rebase
+from crdtsync.core.text.standing import is_gone_on_with
 from crdtsync.errors import MalformedUpdate
 
 
@@ -85,16 +86,60 @@ def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
     """
     document = TextDocument(0, held)
     theirs = without_taken_back(document, flying)
+    ranges = _applied(document, flying)
+    if ranges is None:
+        return b""
+    return document.edit(doubled(document.text, theirs, flying, ranges, moving=False))
+
+
+def found_again(held: Iterable[bytes], edit: Unaccepted) -> bytes:
+    """As ``taken_back``, of what is known to be others': also lines in which they have typed since."""
+    document = TextDocument(0, held)
+    theirs = document.text
+    ranges = _applied(document, [edit])
+    if ranges is None:
+        return b""
+    edits = doubled(document.text, theirs, [edit], ranges, moving=False)
+    gone_on = _gone_on_with(edit.before, document.text, ranges)
+    apart = [
+        line for line in gone_on if all(line.end <= each.start or each.end <= line.start for each in edits)
+    ]
+    return document.edit(sorted([*edits, *apart], key=lambda each: each.start))
+
+
+def _gone_on_with(before: str, merged: str, ours: Sequence[tuple[int, int]]) -> Iterator[Edit]:
+    """Our whole lines beside which theirs stand with something typed in them: with nothing in between that
+    was there before."""
+    known = set(before.splitlines(keepends=True))
+    left: list[str] = []
+    inserted: list[Edit] = []
+    at = 0
+    for line in [*merged.splitlines(keepends=True), ""]:
+        start, at = at, at + len(line)
+        if any(first <= start < at <= last for first, last in ours):
+            inserted.append(Edit(start, at, line))
+        elif line and line not in known:
+            left.append(line)
+        else:
+            for each in inserted:
+                if found := next((other for other in left if is_gone_on_with(each.text, other)), ""):
+                    left.remove(found)
+                    yield Edit(each.start, each.end, "")
+            left, inserted = [], []
+
+
+def _applied(document: TextDocument, flying: Iterable[Unaccepted]) -> list[tuple[int, int]] | None:
+    """The ranges that these have inserted into it; None if one of them cannot be read there."""
     ranges: list[tuple[int, int]] = []
     for edit in flying:
         try:
             edits = document.apply_telling(edit.update)
         except MalformedUpdate:
-            return b""
+            return None
         if edits is None:
-            return b""
+            return None
         ranges = inserted_ranges(ranges, edits)
-    return document.edit(doubled(document.text, theirs, flying, ranges, moving=False))
+    return ranges
 
 
 def _saves(flying: Sequence[Unaccepted]) -> list[Save]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from crdtsync.core.text.align import common_prefix, common_suffix
 from crdtsync.core.text.words import words
 
 _TELLING_CHARS: Final = 8
@@ -18,6 +19,18 @@ def stand_in(lines: Sequence[str], others: Sequence[str]) -> bool:
     """
     left = iter(others)
     return all(any(_is_one(line, other) for other in left) for line in lines)
+
+
+def is_gone_on_with(line: str, other: str) -> bool:
+    """Whether the other one may be that line with something typed in it, be it within a word.
+
+    Only for who knows that others had it: "item 1 of all" and "item 10 of all" are two.
+    """
+    if sum(map(len, line.split())) < _TELLING_CHARS:
+        return False
+    begun = common_prefix(line, other)
+    ended = common_suffix(line, other, min(len(line), len(other)) - begun)
+    return begun + ended == len(line) or _is_one(line, other)
 
 
 def _is_one(line: str, other: str) -> bool:
