@@ -80,3 +80,18 @@ def test_a_buffer_from_before_a_save_here_that_others_took_out_takes_nothing_els
     scene.save(scene.b, "a.md", loaded + "four comes from an old buffer\n")
     scene.rest()
     assert scene.read(scene.a, "a.md") == "added by a\n" + loaded + "four comes from an old buffer\n"
+
+
+def test_a_buffer_from_before_a_save_here_does_not_bring_back_what_others_had_kept() -> None:
+    walk, hour, last = "a walk in the park\n", "an hour at the sea", "the last line of all\n"
+    scene = shared(f"{walk}{hour}\n{last}")
+    scene.b.link.unplug()
+    scene.save(scene.b, "a.md", "a day at home\n")
+    scene.save(scene.a, "a.md", f"{walk}{hour} with others\n{last}")
+    scene.wait(2.0)
+    scene.b.link.online = True
+    scene.rest()
+    assert scene.read(scene.b, "a.md") == f"a day at home\n{hour} with others\n"
+    scene.save(scene.b, "a.md", f"{walk}{hour} in spring\n{last}")
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == f"{walk}{hour} with others in spring\n{last}"

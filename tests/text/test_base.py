@@ -149,10 +149,18 @@ def test_only_a_save_that_has_a_line_of_it_takes_out_what_was_merged_from_anothe
 
 
 def test_an_older_version_with_what_programs_here_saved_since_has_nothing_of_what_we_wrote_since() -> None:
-    assert with_saves(FIRST, []) == FIRST
-    assert with_saves(FIRST, [(SECOND, False), (THIRD, True)]) == FIRST + "four\n"
-    assert with_saves(FIRST, [(SECOND, True), (THIRD, False)]) == SECOND
-    assert with_saves(FIRST, [(SECOND, True), (THIRD, True)]) == THIRD
+    assert with_saves(FIRST, [], FIRST) == FIRST
+    assert with_saves(FIRST, [(SECOND, False), (THIRD, True)], THIRD) == FIRST + "four\n"
+    assert with_saves(FIRST, [(SECOND, True), (THIRD, False)], THIRD) == SECOND
+    assert with_saves(FIRST, [(SECOND, True), (THIRD, True)], THIRD) == THIRD
+
+
+def test_a_line_that_a_save_here_took_out_and_others_kept_is_in_an_older_version() -> None:
+    version = "a walk in the park\nan hour at the sea\n"
+    merged = "a day at home\nan hour at the sea, with others\n"
+    saved = "a day at home\n"
+    assert with_saves(version, [(saved, True)], merged) == saved + "an hour at the sea\n"
+    assert with_saves(version, [(saved, True)], saved) == saved
 
 
 @given(st.data())

@@ -119,8 +119,9 @@ class Bases:
             since.append(older.pop(0))  # what was saved here, no editor here can have missed
         if not older:
             return current
-        chosen = choose_base(saved, current, [text for text, _ in older], merged=documents.text(entry))
+        merged = documents.text(entry)
+        chosen = choose_base(saved, current, [text for text, _ in older], merged=merged)
         if chosen is None:
             return current
         self._state.trashed_at.pop(entry, None)  # it may be wrong: what it takes out is kept
-        return with_saves(older[chosen][0], reversed([*since, *older[:chosen]]))
+        return with_saves(older[chosen][0], reversed([*since, *older[:chosen]]), merged)

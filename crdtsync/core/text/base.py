@@ -29,8 +29,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final, TypeAlias
 
+from crdtsync.core.text.align import Budget
 from crdtsync.core.text.diff import Edit, apply_edits, diff, size_of
 from crdtsync.core.text.rebase import rebase
+from crdtsync.core.text.shared import with_shared_lines
 from crdtsync.core.text.words import begins_with, inside_word, telling_chars, word_end, word_start, words
 
 _TELLING_CHARS: Final = 8
@@ -79,15 +81,27 @@ def _is_seen(version: str, current: str, merged: str | None) -> bool:
     return (_seen(merged).keys() - _seen(current).keys()).isdisjoint(words(version))
 
 
-def with_saves(version: str, since: Iterable[tuple[str, bool]]) -> str:
+def with_saves(version: str, since: Iterable[tuple[str, bool]], merged: str) -> str:
     """An older version with what programs here saved ``since``, and without what we wrote in between: each
-    text that stood on disk, the oldest first, and whether a local program had written it."""
+    text that stood on disk, the oldest first, and whether a local program had written it.
+
+    Lines of the version that were taken out here, but stand in what was ``merged``, since others had edited
+    them, are in it: a save that has them does not bring them back.
+    """
     base = before = version
     for text, saved_here in since:
         if saved_here:
             base = apply_edits(base, rebase(before, text, base))
         before = text
-    return base
+    known, lines = {*words(base)}, {*base.splitlines()}
+    if _other_words(version, lines) & _other_words(merged, lines) <= known:
+        return base  # as nearly always, and soon told
+    return with_shared_lines(base, version, merged, known, Budget(), older=True)
+
+
+def _other_words(text: str, lines: Set[str]) -> set[str]:
+    """The words of its lines but these."""
+    return {word for line in text.splitlines() if line not in lines for word in words(line)}
 
 
 def has_line_of(saved: str, current: str, version: str) -> bool:
