@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from crdtsync.core.replica.events import Tick
 from crdtsync.core.replica.records import PutSynced
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.tree.rows import Create, Origin
 from crdtsync.core.values.digests import digest_of_text
+from crdtsync.core.values.files import Kind
+from crdtsync.core.values.ids import EntryId
 from crdtsync.core.wire.control import Welcome, decode_control, encode_control
+from tests.replica.stories import state_of
 from tests.simulation.test_reading import Follower
 
 
@@ -119,3 +124,16 @@ def test_a_reader_takes_out_nothing_of_what_it_cannot_bring() -> None:
     again = TextDocument(0, documents.log(entry)).edit([Edit(0, 4, "")])
     scene.b.engine._ingest.take_out(entry, again, 0.0)
     assert text and documents.text(entry) == text
+
+
+def test_a_folder_that_two_made_at_once_stays_where_one_may_only_read_as_long_as_one_of_the_two_does() -> None:
+    scene = Follower()
+    scene.a.disk.make_folder("v")
+    scene.rest_apart()
+    state_of(scene.a).operate(Create(EntryId("f" * 24), Kind.DIR, "v", False, Origin()))
+    scene.a.handle(Tick())
+    scene.rest()
+    assert "v" in scene.paths(scene.b)
+    scene.a.disk.take("v")
+    scene.rest()
+    assert "v" not in scene.paths(scene.b)

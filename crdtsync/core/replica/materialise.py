@@ -120,8 +120,9 @@ class Materialise:
         if agreed.kind is Kind.DIR or expected is None:
             self._prune([agreed.path, *parents(agreed.path)], entry=agreed.entry)
             if agreed.entry not in state.busy:
-                state.disk.discard(agreed.path)
                 state.forget(agreed.entry)
+                if state.synced.at(agreed.path) is None:  # else two had made it at once
+                    state.disk.discard(agreed.path)
                 state.replan([agreed.entry])
             return
         if is_spared(state, agreed.entry, agreed.path, seen, now):
