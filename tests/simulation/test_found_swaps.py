@@ -295,3 +295,29 @@ def test_a_stale_buffer_of_a_file_that_then_changed_names_with_another_takes_not
     else:
         assert found["p.md"] == text_of("q")
         assert set(found["q.md"].splitlines()) == set((more + mine).splitlines())
+
+
+@pytest.mark.parametrize("kind", [NodeKind.LINK, NodeKind.FILE])
+def test_a_file_that_came_with_others_to_where_all_have_it_is_found_there_though_its_old_place_is_taken(
+    kind: NodeKind,
+) -> None:
+    """A restored state knows each of them where it was before, and looks before it hears of that."""
+    scene = Scene()
+    disk, short = scene.a.disk, b"short"
+    scene.save(scene.a, "p.md", text_of("p"))
+    disk.put("q.md", disk.new_inode(kind, short))
+    scene.save(scene.a, "r.md", LINES)
+    scene.rest()
+    before = scene.b.store.copy()
+    for name, at in ("ps", "qp", "rq"):
+        disk.rename(f"{name}.md", f"{at}.md")
+    scene.save(scene.a, "r.md", "new\n")
+    scene.rest()
+    scene.b.kill()
+    scene.b.restore_state(before)
+    disk.rename("s.md", "t.md")
+    scene.b.link.latency_s = 0.5
+    scene.b.start()
+    scene.rest()
+    moved = {"p.md": short, "q.md": LINES.encode(), "r.md": b"new\n", "t.md": text_of("p").encode()}
+    assert scene.files(scene.a) == moved

@@ -114,8 +114,11 @@ class Reconcile:
             state.replan([entry])
             state.replan_path(agreed.path)
             return
-        if state.synced.at(agreed.path) != entry and not self.doubts.evicted(agreed, now):
-            return
+        if state.synced.at(agreed.path) != entry:
+            if placed is not None and arrived(state, agreed, placed, state.disk.get(agreed.path)):
+                return
+            if not self.doubts.evicted(agreed, now):
+                return
         if placed is None:
             self._deletions.forget([entry] if state.disk.get(agreed.path) is None else [])
         seen = self.doubts.standing(entry, agreed.path)

@@ -30,6 +30,7 @@ def arrived(state: ReplicaState, agreed: Synced, placed: Placement, seen: OnDisk
     very = is_that(state.disk.get(placed.path), agreed) and not reused
     moved = [(agreed, placed.path)] if very else _row(state, agreed, placed)
     for each, path in moved:
+        state.replan(stood.entry for stood in state.synced.all_at(path))  # they must stand elsewhere
         state.agree(each._replace(path=path))
         state.looking.want(path)
         state.looking.want(each.path)
