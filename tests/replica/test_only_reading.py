@@ -126,7 +126,7 @@ def test_a_reader_takes_out_nothing_of_what_it_cannot_bring() -> None:
     assert text and documents.text(entry) == text
 
 
-def test_a_folder_that_two_made_at_once_stays_where_one_may_only_read_as_long_as_one_of_the_two_does() -> None:
+def test_a_folder_that_two_made_at_once_goes_where_one_may_only_read_once_others_remove_it() -> None:
     scene = Follower()
     scene.a.disk.make_folder("v")
     scene.rest_apart()
