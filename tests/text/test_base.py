@@ -155,12 +155,16 @@ def test_an_older_version_with_what_programs_here_saved_since_has_nothing_of_wha
     assert with_saves(FIRST, [(SECOND, True), (THIRD, True)], THIRD) == THIRD
 
 
-def test_a_line_that_a_save_here_took_out_and_others_kept_is_in_an_older_version() -> None:
+def test_a_line_that_a_save_here_took_out_and_others_kept_is_in_an_older_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     version = "a walk in the park\nan hour at the sea\n"
     merged = "a day at home\nan hour at the sea, with others\n"
     saved = "a day at home\n"
     assert with_saves(version, [(saved, True)], merged) == saved + "an hour at the sea\n"
     assert with_saves(version, [(saved, True)], saved) == saved
+    monkeypatch.setattr(bases, "_SHARED_MAX_CHARS", len(version) + len(merged) - 1)
+    assert with_saves(version, [(saved, True)], merged) == saved, "that would take too long"
 
 
 @given(st.data())
