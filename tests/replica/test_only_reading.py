@@ -137,3 +137,59 @@ def test_a_folder_that_two_made_at_once_goes_where_one_may_only_read_once_others
     scene.a.disk.take("v")
     scene.rest()
     assert "v" not in scene.paths(scene.b)
+
+
+def forgotten(path: str, *versions: bytes) -> Follower:
+    """What others made, and ``b`` received, is no more known to it, since its state was restored; meanwhile
+    they went on with it."""
+    scene = Follower()
+    state = scene.b.store.copy()
+    for version in versions[:-1]:
+        scene.save(scene.a, path, version)
+        scene.rest()
+    scene.b.kill()
+    scene.b.restore_state(state)
+    scene.save(scene.a, path, versions[-1])
+    scene.wait(5.0)
+    scene.b.start()
+    scene.rest_apart()
+    return scene
+
+
+def test_a_former_text_of_the_room_that_a_reader_has_forgotten_is_no_file_of_its_own() -> None:
+    scene = forgotten("new.md", b"one\n", b"one\ntwo\n")
+    assert scene.files(scene.b) == scene.files(scene.a)
+    assert not scene.held
+
+
+def test_a_former_blob_that_a_reader_has_forgotten_steps_aside() -> None:
+    """The room does not tell that it had it."""
+    scene = forgotten("new.bin", b"\0 one", b"\0 two")
+    [aside] = scene.held
+    assert scene.files(scene.b)[aside] == b"\0 one"
+
+
+def test_a_text_of_ones_own_in_the_place_of_one_that_is_new_steps_aside() -> None:
+    scene = Follower()
+    scene.b.kill()
+    scene.save(scene.a, "new.md", "theirs\n")
+    scene.save(scene.b, "new.md", "mine\n")
+    scene.wait(5.0)
+    scene.b.start()
+    scene.rest_apart()
+    [aside] = scene.held
+    assert scene.read(scene.b, aside) == "mine\n"
+    assert scene.read(scene.b, "new.md") == "theirs\n"
+
+
+def test_a_reader_who_keeps_both_at_a_first_join_keeps_a_former_text_of_the_room_as_well() -> None:
+    scene = Follower()
+    scene.b.kill()
+    scene.b.lose_state()
+    scene.save(scene.a, "a.txt", "one\ntwo\nthree\nfour\n")
+    scene.wait(5.0)
+    scene.b.start()
+    scene.rest_apart()
+    [aside] = scene.held
+    assert scene.read(scene.b, aside) == "one\ntwo\nthree\n"
+    assert scene.read(scene.b, "a.txt") == "one\ntwo\nthree\nfour\n"

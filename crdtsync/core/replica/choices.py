@@ -34,9 +34,11 @@ class Choices:
         self._state = state
         self._given_up: dict[str, Digest | None] = {}
         """By path: what stood here, where the room's was chosen."""
+        self._compared: Mapping[str, Compared] = {}
 
     def choose(self, differing: Differing, compared: Mapping[str, Compared], now: float) -> None:
         """What is done with what was compared at these paths."""
+        self._compared = compared
         for path, each in compared.items():
             placed = self._state.view.get(each.entry)
             if differing is Differing.BOTH or placed is None or placed.path != path:
@@ -51,6 +53,11 @@ class Choices:
     def gives_up(self, path: str, seen: OnDisk) -> bool:
         """Whether the room's file was chosen over just this one."""
         return path in self._given_up and self._given_up[path] == seen.digest
+
+    def keeps(self, path: str, seen: OnDisk) -> bool:
+        """Whether just this one was compared with the room's, and is kept beside that."""
+        compared = self._compared.get(path)
+        return compared is not None and compared.mine.digest == seen.digest
 
     def _is_newer(self, compared: Compared, placed: Placement) -> bool:
         """Whether what stood here was changed later than the room's."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 from crdtsync.core.replica.bases import Bases
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.materialise import Materialise
+from crdtsync.core.replica.passed import vector_of
 from crdtsync.core.replica.planner import Action
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
+from crdtsync.core.text import statevector
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.tree.view import Placement
@@ -69,6 +71,19 @@ class Reading:
                     self.step_aside(placed, agreed.path, seen)
             case _:
                 return False
+        return True
+
+    def knows_again(self, placed: Placement, seen: OnDisk) -> bool:
+        """Whether what stands in a text's place is its file, though that is not agreed on: it holds what the
+        text was once. A power cut took the note of it, or the state is an older one."""
+        state, entry, digest = self._state, placed.entry, seen.digest
+        if digest is None or seen.kind is not Kind.TEXT or placed.kind is not Kind.TEXT:
+            return False
+        vector = vector_of(state.documents.log(entry), digest)
+        if vector == statevector.EMPTY:
+            return False
+        state.agree(Synced(entry, placed.path, seen.kind, digest, seen.executable, vector, seen.fingerprint))
+        state.replan([entry])
         return True
 
     def step_aside(self, placed: Placement, path: str, seen: OnDisk) -> None:

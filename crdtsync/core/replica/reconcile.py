@@ -220,7 +220,8 @@ class Reconcile:
         elif self.choices.gives_up(placed.path, seen):
             self._materialise.write(placed, None, seen, now, trash="replaced at the first join")
         elif state.session.read_only:
-            self.reading.step_aside(placed, placed.path, seen)
+            if self.choices.keeps(placed.path, seen) or not self.reading.knows_again(placed, seen):
+                self.reading.step_aside(placed, placed.path, seen)
         elif self._ingest.create(placed.path, content, seen, now, beside=placed):
             state.replan([placed.entry])
             state.replan_path(placed.path)
