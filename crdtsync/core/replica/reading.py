@@ -74,7 +74,7 @@ class Reading:
         return True
 
     def knows_again(self, placed: Placement, seen: OnDisk) -> bool:
-        """Whether what stands in a text's place is its file, though that is not agreed on: it holds what the
+        """Whether what stands in a text's place is its file, though nothing is agreed on: it holds what that
         text was once. A power cut took the note of it, or the state is an older one."""
         state, entry, digest = self._state, placed.entry, seen.digest
         if digest is None or seen.kind is not Kind.TEXT or placed.kind is not Kind.TEXT:
