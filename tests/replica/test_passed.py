@@ -10,8 +10,9 @@ from pycrdt import Doc, Text
 from crdtsync.core.replica import passed
 from crdtsync.core.replica.passed import Moment, lineage_of, moment_of, was_text
 from crdtsync.core.replica.records import Synced
-from crdtsync.core.text.diff import Edit, diff
+from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.statevector import decode, with_clock
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import Kind
@@ -242,6 +243,32 @@ def test_the_log_tells_what_stands_as_one_update_inserted_it(monkeypatch: pytest
     assert steps([LOG[0], LOG[2], LOG[1]]) == [], "one waited for the other"
     monkeypatch.setattr(passed, "_READ_MAX_CHARS", len(THIRD))
     assert steps(LOG) == [], "too much to be read"
+
+
+def test_a_line_that_comes_back_comes_back_without_what_others_had_taken_out_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mark = " [checked one]"
+    base = f"the first line\nwhat two have marked{mark}{mark}\nthe last line\n"
+    ours = base.replace(f"{mark}\n", f"{mark} and gone on with\n")
+    [first], _ = history(base)
+    taker, other = TextDocument(2, [first]), TextDocument(3, [first])
+    at = base.index(mark)
+    taken_back = taker.edit([Edit(at, at + len(mark), "")])
+    replaced = other.edit(diff(base, base.replace(f"what two have marked{mark}{mark}", "something else")))
+    elsewhere = other.edit([Edit(0, len("the first line"), "")])
+
+    def merged(*since: bytes) -> str:
+        log = [first, *since]
+        theirs = TextDocument(0, log).text
+        return apply_edits(theirs, rebase(base, ours, theirs, lineage=lambda: lineage_of(log, base)))
+
+    after = f"what two have marked{mark} and gone on with\nthe last line\n"
+    assert merged(taken_back) == f"the first line\n{after}", "it stands"
+    assert merged(taken_back, b"broken", replaced) == f"the first line\nsomething else\n{after}"
+    assert merged(replaced, elsewhere, taken_back) == f"\nsomething else\n{after}", "it was seen later"
+    monkeypatch.setattr(passed, "_ERASING_MAX", 1)
+    assert merged(replaced, elsewhere, taken_back).count(mark) == 2, "one more than are looked at"
 
 
 def test_of_a_text_that_the_room_never_had_the_log_tells_nothing() -> None:

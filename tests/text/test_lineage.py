@@ -10,7 +10,7 @@ import pytest
 
 from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.text.lineage import Lineage, stepped
+from crdtsync.core.text.lineage import Lineage, stepped, thinned
 from crdtsync.core.text.rebase import rebase
 
 FRUIT = "red apples are ripe\ngreen pears are hard\nblue plums are sweet\n"
@@ -44,6 +44,19 @@ def test_it_tells_which_characters_of_a_line_stand_in_which_and_where() -> None:
     assert lineage.runs("third\n", "third\n") == (), "it stands as it stood"
     assert lineage.is_replaced("first line")
     assert not lineage.is_replaced("third")
+
+
+def test_a_line_is_thinned_by_what_only_takes_something_out_of_it() -> None:
+    def left(*changes: tuple[str, str]) -> dict[str, str]:
+        return dict(thinned(FRUIT, edits_of(FRUIT, *changes)))
+
+    assert left(("red ", ""), ("ripe", ""), ("hard", "")) == {
+        "red apples are ripe": "apples are ",
+        "green pears are hard": "green pears are ",
+    }
+    assert left(("red ", ""), ("ripe", "good")) == {}, "something else was done to it as well"
+    assert left(("ripe\ngreen ", "")) == {}, "two became one"
+    assert left(("red apples are ripe", "")) == {}
 
 
 def test_it_goes_along_with_edits_of_both_texts() -> None:

@@ -7,7 +7,7 @@ anew: then the disk is ahead of the agreement. Pure reading of logs; what follow
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.align import Budget
 from crdtsync.core.text.base import keeps_insertions
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.text.lineage import Lineage, stepped
+from crdtsync.core.text.lineage import Lineage, stepped, thinned
 from crdtsync.core.text.needs import with_needed
 from crdtsync.core.text.offsets import utf8_length
 from crdtsync.core.text.rebase import includes
@@ -35,6 +35,8 @@ _TELLING_CHARS: Final = 8
 """New words of at least this many characters in all do not stand in a save by chance."""
 _STEPS_MAX: Final = 4096
 """Of updates that are told apart by who made them; costs 0.5 s."""
+_ERASING_MAX: Final = 32
+"""Of updates that only erase: each is looked at in a document of its own."""
 _CHARS_PER_STEP: Final = 1 << 12
 _SHAPES_PER_STEP: Final = 16
 """Characters of the text, or updates that are looked at only, which cost as much as one of those."""
@@ -176,9 +178,32 @@ def lineage_of(log: Sequence[bytes], base: str) -> Lineage | None:
             last = at if document.text == base else last
     if last is None:
         return None
-    stood = TextDocument(0, log[: last + 1])
+    before, since = log[: last + 1], log[last + 1 :]
+    stood = TextDocument(0, before)
     edits = stood.apply_telling(document.diff_update(stood.state_vector))
-    return None if edits is None else Lineage.of(base, edits, _steps(log[: last + 1], log[last + 1 :]))
+    if edits is None:
+        return None
+    return Lineage.of(base, edits, _steps(before, since), _thinned(before, since))
+
+
+def _thinned(before: Sequence[bytes], since: Iterable[bytes]) -> Mapping[str, str]:
+    """Lines out of which one of the later updates, which does nothing else, took something, and what it left.
+
+    Each is looked at by itself, so it does not matter whether others took the rest before it came.
+    """
+    document = TextDocument(0, before)
+    text, state = document.text, document.encode_state()
+    left: dict[str, str] = {}
+    looked_at = 0
+    for update in since:
+        try:
+            if check_update(update).inserts or looked_at == _ERASING_MAX:
+                continue
+            left |= thinned(text, TextDocument(0, [state]).apply_telling(update) or ())
+        except MalformedUpdate:
+            continue  # as it is left out of the document
+        looked_at += 1
+    return left
 
 
 def _steps(before: Sequence[bytes], since: Iterable[bytes]) -> Sequence[tuple[int, int]]:

@@ -10,7 +10,8 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, groupby
+from types import MappingProxyType
 
 from crdtsync.core.text.align import Run
 from crdtsync.core.text.diff import Edit, apply_edits
@@ -19,7 +20,8 @@ from crdtsync.core.text.diff import Edit, apply_edits
 class Lineage:
     """By lines, which are told by their texts; of those that stand as they stood it knows nothing.
 
-    ``steps``: where in theirs something stands as one update inserted it, ascending.
+    ``steps``: where in theirs something stands as one update inserted it, ascending. ``thinned``: lines of
+    the base, and what was left of them once others had only taken something out.
     """
 
     def __init__(
@@ -29,14 +31,22 @@ class Lineage:
         left: Sequence[Run],
         replaced: Set[str],
         steps: Sequence[tuple[int, int]] = (),
+        thinned: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._base, self._theirs = base, theirs
         self._left = left
         self._replaced = replaced
         self._steps = steps
+        self.thinned = thinned
 
     @classmethod
-    def of(cls, base: str, edits: Sequence[Edit], steps: Sequence[tuple[int, int]] = ()) -> Lineage:
+    def of(
+        cls,
+        base: str,
+        edits: Sequence[Edit],
+        steps: Sequence[tuple[int, int]] = (),
+        thinned: Mapping[str, str] = MappingProxyType({}),
+    ) -> Lineage:
         """``edits`` are what the operations made of ``base``, not what a comparison of texts found."""
         replaced = {
             line
@@ -44,7 +54,7 @@ class Lineage:
             if edit.text.strip() and base[edit.start : edit.end].strip()
             for line in (_line(base, edit.start), _line(base, edit.end))
         }
-        return cls(base, apply_edits(base, edits), [*_left_by(edits, len(base))], replaced, steps)
+        return cls(base, apply_edits(base, edits), [*_left_by(edits, len(base))], replaced, steps, thinned)
 
     def edited(self, base: Sequence[Edit], theirs: Sequence[Edit] = ()) -> Lineage:
         """The same of texts in which these edits were made."""
@@ -56,7 +66,7 @@ class Lineage:
 
     def with_ends(self, base: str, theirs: str) -> Lineage:
         """The same of these texts, which are the same but for an end that their last lines have."""
-        return Lineage(base, theirs, self._left, self._replaced, self._steps)
+        return Lineage(base, theirs, self._left, self._replaced, self._steps, self.thinned)
 
     def runs(self, line: str, version: str) -> Sequence[Run]:
         """Where in the line, and where in the version, characters of the line stand; empty if none does."""
@@ -110,6 +120,17 @@ def stepped(steps: Sequence[tuple[int, int]], edits: Sequence[Edit]) -> list[tup
         if before == len(edits) or edits[before].start >= end:
             whole.append((start + shifts[before], end + shifts[before]))
     return sorted(whole)
+
+
+def thinned(text: str, edits: Sequence[Edit]) -> Iterator[tuple[str, str]]:
+    """Lines of which the edits take something out, and do nothing else, with what is left of each."""
+    for start, within in groupby(edits, lambda edit: _start(text, edit.start)):
+        line = _line(text, start)
+        parts = [Edit(edit.start - start, edit.end - start, edit.text) for edit in within]
+        if all(not part.text and part.end <= len(line) for part in parts):
+            left = apply_edits(line, parts)
+            if left.strip():
+                yield line, left
 
 
 def _left_by(edits: Iterable[Edit], length: int) -> Iterator[Run]:

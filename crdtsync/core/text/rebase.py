@@ -75,6 +75,11 @@ def _of_whole_lines(base: str, ours: str, theirs: str, older: bool, lineage: _As
     if theirs == base:
         return our_edits
     their_edits = diff(base, theirs)
+    apart = _thinned(base, ours, theirs, lineage)
+    if apart:
+        thinner = apply_edits(base, apart)
+        mine = apply_edits(ours, _of_whole_lines(base, thinner, ours, older, lambda: None))
+        return _of_whole_lines(thinner, mine, theirs, older, _edited(lineage, apart))
     steps = common_steps(base, our_edits, their_edits, lineage)
     if steps:
         return _of_whole_lines(apply_edits(base, steps), ours, theirs, older, _edited(lineage, steps))
@@ -110,6 +115,25 @@ def _of_whole_lines(base: str, ours: str, theirs: str, older: bool, lineage: _As
 
     places = _Places(Known(base, ours, theirs, lineage), older)
     return tuple(combine(base, our_edits, their_edits, places.in_lines, lines))
+
+
+def _thinned(base: str, ours: str, theirs: str, lineage: _Asked) -> list[Edit]:
+    """What others took out of lines that we edited before they put something else in the place of these.
+
+    A line that comes back since we went on with it comes back without that.
+    """
+    there = {*_lines(ours), *_lines(theirs)}
+    if there.issuperset(lines := _lines(base)) or (found := lineage()) is None:
+        return []
+    apart: list[Edit] = []
+    at = 0
+    for line in lines:
+        stood = line.removesuffix("\n")
+        left = found.thinned.get(stood)
+        if left is not None and there.isdisjoint((line, f"{left}\n")):
+            apart += moved(diff(stood, left), at)
+        at += len(line)
+    return apart
 
 
 def _edited(lineage: _Asked, base: Sequence[Edit], theirs: Sequence[Edit] = ()) -> _Asked:
