@@ -152,3 +152,28 @@ def test_an_edit_survives_a_deletion_by_someone_who_had_not_seen_it() -> None:
     scene.a.disk.take("note.md")
     scene.rest()
     assert scene.read(scene.a, "note.md") == "first\nadded by b\n"
+
+
+def test_a_line_that_a_tool_saved_in_the_instant_of_a_write_is_not_taken_out_by_who_never_saw_it() -> None:
+    """With the hub away both wait; the next save is told apart by its texts alone, and may seem to be made
+    from the tool's, since it has the same mark."""
+    first, theirs = (
+        "line b456 of text\nthe same\nfor all\n",
+        "line b456 of text\nline e713 of text\nthe same there\n",
+    )
+    marked = "line b456 of text [checked 83051]\n"
+    scene = Scene()
+    scene.save(scene.b, "note.md", first)
+    scene.rest()
+    scene.wait(3.0)
+    saved = racing(scene, marked + "the same [checked 98724]\nfor all [checked 83724]\n")
+    scene.save(scene.a, "note.md", theirs)
+    assert scene.within(5.0, lambda: bool(saved))
+    scene.b.link.unplug()
+    assert scene.within(5.0, lambda: scene.read(scene.b, "note.md") == theirs)
+    scene.wait(1.0)
+    scene.save(scene.b, "note.md", "line 4747 of text\n" + marked)
+    scene.wait(1.0)
+    scene.b.link.online = True
+    scene.rest()
+    assert "for all [checked 83724]\n" in (scene.read(scene.a, "note.md") or "")

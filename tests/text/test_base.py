@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtsync.core.text import base as bases
-from crdtsync.core.text.base import choose_base, has_all_lines_of, has_line_of, keeps_insertions, with_saves
+from crdtsync.core.text.base import (
+    choose_base,
+    has_all_lines_of,
+    has_line_of,
+    keeps_insertions,
+    with_saves,
+    without_unseen,
+)
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
 
@@ -165,6 +172,23 @@ def test_a_line_that_a_save_here_took_out_and_others_kept_is_in_an_older_version
     assert with_saves(version, [(saved, True)], saved) == saved
     monkeypatch.setattr(bases, "_SHARED_MAX_CHARS", len(version) + len(merged) - 1)
     assert with_saves(version, [(saved, True)], merged) == saved, "that would take too long"
+
+
+@pytest.mark.parametrize(
+    ("base", "saved", "current", "left"),
+    [
+        ("one\ntwo\nthree\n", "one\n", "one\ntwo\n", "one\ntwo\n"),
+        ("one\n\nthree\n", "one\n", "one\n", "one\n\n"),
+        ("one\ntwo\n", "one\nanother\n", "one\n", "one\ntwo\n"),
+        ("one and more\ntwo\n", "one\ntwo\n", "two\n", "one and more\ntwo\n"),
+        ("one\ntwo", "one\n", "one\n", "one\ntwo"),
+    ],
+    ids=["whole lines", "an empty one tells nothing", "replaced", "a part of one", "one that has no end"],
+)
+def test_of_a_guessed_base_nobody_took_out_what_neither_the_save_has_nor_stood_there(
+    base: str, saved: str, current: str, left: str
+) -> None:
+    assert without_unseen(base, saved, current) == left
 
 
 @given(st.data())

@@ -13,7 +13,7 @@ from crdtsync.core.replica.older_bases import OlderBases
 from crdtsync.core.replica.passed import Moment, moment_of, with_pulled
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
-from crdtsync.core.text.base import choose_base, with_saves
+from crdtsync.core.text.base import choose_base, with_saves, without_unseen
 from crdtsync.core.text.torn import cut_short, looks_torn, mended, unspliced
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.ids import EntryId
@@ -124,4 +124,5 @@ class Bases:
         if chosen is None:
             return current
         self._state.trashed_at.pop(entry, None)  # it may be wrong: what it takes out is kept
-        return with_saves(older[chosen][0], reversed([*since, *older[:chosen]]), merged)
+        base = with_saves(older[chosen][0], reversed([*since, *older[:chosen]]), merged)
+        return without_unseen(base, saved, current)

@@ -103,6 +103,21 @@ def with_saves(version: str, since: Iterable[tuple[str, bool]], merged: str) -> 
     return with_shared_lines(base, version, merged, known, Budget(), older=True)
 
 
+def without_unseen(base: str, saved: str, current: str) -> str:
+    """A base that was only guessed, without the whole lines that neither the save has nor the text that stood
+    there last: nobody here can be said to have taken them out."""
+    known = {*current.splitlines(keepends=True)}
+    unseen: list[Edit] = []
+    for edit in diff(base, saved):
+        at = edit.start
+        for line in base[at : edit.end].splitlines(keepends=True):
+            begins = at == 0 or base[at - 1] == "\n"
+            if not edit.text and begins and line.endswith("\n") and line.strip() and line not in known:
+                unseen.append(Edit(at, at + len(line), ""))
+            at += len(line)
+    return apply_edits(base, unseen)
+
+
 def _other_words(text: str, lines: Set[str]) -> set[str]:
     """The words of its lines but these."""
     return {word for line in text.splitlines() if line not in lines for word in words(line)}
