@@ -222,10 +222,18 @@ def test_what_was_typed_on_top_of_ours_waits_with_it_and_is_a_step_of_its_own() 
     assert placed.steps(ENTRY, _edits(log[1:]), "another text") is None
 
 
-def test_of_what_only_deletes_nobody_can_tell_who_typed_it_on_top_of_ours() -> None:
+def test_what_was_deleted_of_ours_or_of_what_was_typed_on_top_waits_with_it_and_is_no_step() -> None:
     document = TextDocument(2)
-    log = [document.edit([edit]) for edit in (Edit(0, 0, "one\n"), Edit(4, 4, "two\n"), Edit(4, 8, ""))]
-    assert PlacedTexts(2, lambda _: log).without(ENTRY, _edits(log[1:2])) is None
+    edits = Edit(0, 0, "one\n"), Edit(4, 4, "two\n"), Edit(1, 6, "x"), Edit(4, 4, "three\n"), Edit(1, 2, "")
+    log = [document.edit([edit]) for edit in edits]
+    merged = "oo\nthree\n"
+    assert document.text == merged
+    placed = PlacedTexts(2, lambda _: log)
+    ours = _edits([log[1], log[3]])
+    assert placed.without(ENTRY, ours) == "o"
+    steps = placed.steps(ENTRY, ours, merged)
+    assert steps is not None and (steps.inserted, steps.deleted) == ([(1, 3), (3, 9)], True)
+    assert [edit.after for edit in steps.edits[1:-1]] == ["otwxo\n"]
 
 
 def test_what_an_update_that_waits_for_others_contains_is_not_known() -> None:
@@ -235,13 +243,24 @@ def test_what_an_update_that_waits_for_others_contains_is_not_known() -> None:
     assert placed.contained(log[:1], TextDocument(2, log).encode_state()) == log[:1]
 
 
-def test_a_change_that_another_made_first_is_taken_back_though_its_author_typed_on() -> None:
+@pytest.mark.parametrize(
+    ("typed", "left"),
+    [
+        (Edit(0, 0, "I "), "I one [checked]\ntwo [checked]\n"),
+        (Edit(3, 13, ""), "one [checked]\ntwo [checked]\n"),
+        (Edit(0, 13, "I"), "I [checked]\ntwo [checked]\n"),
+    ],
+)
+def test_a_change_that_another_made_first_is_taken_back_though_its_author_typed_on(
+    typed: Edit, left: str
+) -> None:
+    """In it, or over it."""
     scene = shared()
     editor = opened(scene, scene.a, "a.md")
     scene.a.link.latency_s = 0.5
     for replica in (scene.b, scene.a):
         scene.save(replica, "a.md", "one [checked]\ntwo [checked]\n")
         scene.wait(0.1)
-    editor.edit("a.md", Edit(0, 0, "I "))
+    editor.edit("a.md", typed)
     scene.rest()
-    assert scene.read(scene.b, "a.md") == editor.read("a.md") == "I one [checked]\ntwo [checked]\n"
+    assert scene.read(scene.b, "a.md") == editor.read("a.md") == left

@@ -183,7 +183,9 @@ class Ingest:
                 state.replan([entry])
                 return
         steps = documents.placed.steps(entry, flying, merged)
-        edits = () if steps is None else doubled(merged, theirs, steps.edits, steps.inserted)
+        if steps is None:
+            return  # something was typed on them, and nobody can tell where
+        edits = doubled(merged, theirs, steps.edits, steps.inserted, moving=not steps.deleted)
         if not edits:
             return  # the merge of the operations stands
         update = documents.edit(entry, edits, now)

@@ -12,7 +12,7 @@ from crdtsync.core.replica.unaccepted import Unaccepted, without_taken_back
 from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.merging import merge_updates
-from crdtsync.core.text.update import check_update
+from crdtsync.core.text.update import UpdateShape, check_update
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.values.late import dataclass
 
@@ -22,10 +22,12 @@ class Steps:
     """Edits of ours with what was typed on top of each, which counts as an edit of its own here.
 
     ``inserted``: where all of the text has what the edits themselves inserted; empty if nobody can tell.
+    ``deleted``: some of it was deleted again, which is no edit here: others may have put the same there.
     """
 
     edits: Sequence[Unaccepted]
     inserted: Sequence[tuple[int, int]]
+    deleted: bool = False
 
 
 class PlacedTexts:
@@ -82,7 +84,8 @@ class PlacedTexts:
         document = TextDocument(self._client_id, [placed.encode_state()])
         steps: list[Unaccepted] = []
         ranges: list[tuple[int, int]] = []
-        for update, edit in _in_turn(edits, typed_on):
+        deletions = merge_updates((each, shape) for each, shape in typed_on.items() if not shape.structs)
+        for update, edit in (*_in_turn(edits, typed_on), *((each, None) for each in deletions)):
             before = document.text
             made = document.apply_telling(update)
             if made is None:
@@ -91,9 +94,10 @@ class PlacedTexts:
             if edit is None:
                 typed = inserted_ranges((), made)
                 ranges = [each for each in ranges if each not in typed]
-            steps.append(edit or Unaccepted(before, document.text, update, update))
+            if edit is not None or update not in deletions:
+                steps.append(edit or Unaccepted(before, document.text, update, update))
         if document.text == text:
-            return Steps(steps, ranges)
+            return Steps(steps, ranges, bool(deletions))
         return None if typed_on else Steps(edits, ())
 
     def place(self, entry: EntryId, updates: Iterable[bytes], *, last: bool) -> None:
@@ -118,26 +122,30 @@ class PlacedTexts:
         return [update for update, change in changes if not change.changed and not change.pending]
 
 
-def _typed_on(edits: Iterable[Unaccepted], waiting: Iterable[bytes]) -> dict[bytes, tuple[int, int, int]]:
-    """Which of the updates whoever made the edits made, too: client, first clock, and clock after the last.
+def _typed_on(edits: Iterable[Unaccepted], waiting: Iterable[bytes]) -> dict[bytes, UpdateShape]:
+    """Which of the updates whoever made the edits made, too.
 
-    Of what only deletes nobody knows the author.
+    Of what only deletes nobody knows the author; what it deletes has no place yet, so it is theirs.
     """
     ours = {client for edit in edits for client in check_update(edit.update).structs}
     found = {}
     for update in waiting:
-        structs = check_update(update).structs
-        if len(structs) == 1 and structs.keys() <= ours:
-            ((client, (first, end)),) = structs.items()
-            found[update] = client, first, end
+        shape = check_update(update)
+        clients = shape.structs.keys() or shape.deletes.keys()
+        if len(clients) == 1 and clients <= ours:
+            found[update] = shape
     return found
 
 
 def _in_turn(
-    edits: Iterable[Unaccepted], typed_on: Mapping[bytes, tuple[int, int, int]]
+    edits: Iterable[Unaccepted], typed_on: Mapping[bytes, UpdateShape]
 ) -> Iterator[tuple[bytes, Unaccepted | None]]:
     """The update of each edit, and after it, as few updates, what was typed on top of it."""
-    typed = {(client, first): (end, update) for update, (client, first, end) in typed_on.items()}
+    typed = {
+        (client, first): (end, update)
+        for update, shape in typed_on.items()
+        for client, (first, end) in shape.structs.items()
+    }
     for edit in edits:
         yield edit.update, edit
         run: list[bytes] = []
