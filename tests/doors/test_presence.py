@@ -172,6 +172,20 @@ def test_a_client_with_nobody_in_front_of_it_is_not_taken_for_whom_it_repeats() 
     assert folder.member.all(Left) == []
 
 
+def test_who_is_told_of_by_a_client_that_only_repeated_before_is_not_whoever_repeats_it() -> None:
+    gathering = Gathering()
+    ann, bob = ClientState(5, 1, "{}"), ClientState(6, 1, "{}")
+    for channel in (1, 2):
+        gathering.answered(channel)
+    gathering.take(1, [ann])
+    gathering.take(2, [ann])
+    gathering.take(2, [bob])
+    gathering.answered(3)
+    gathering.take(3, [bob])
+    assert gathering.of(2) == (bob,)
+    assert gathering.leave(2) == (ClientState(6, 1, NOBODY),)
+
+
 def test_a_client_is_still_there_when_the_file_it_waits_for_appears() -> None:
     bench = Bench()
     folder = Folder(bench)

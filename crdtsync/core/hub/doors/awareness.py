@@ -28,7 +28,7 @@ class Gathering:
         self._gone: OrderedDict[int, int] = OrderedDict()
         """The clock with which each client left."""
         self._first: dict[int, int | None] = {}
-        """Whom each channel told of first; None: of several at once."""
+        """Whom each channel that spoke told of alone first, and brought; None: nobody yet."""
         self._answered: set[int] = set()
         """Channels that have answered their greeting, so that what they say may be what they have heard."""
 
@@ -42,10 +42,14 @@ class Gathering:
     def take(self, channel: int, states: Iterable[ClientState]) -> tuple[ClientState, ...]:
         """Take what a channel tells; returns what is news."""
         told = [state for state in states if state.client < OURS]
+        alone = told[0].client if len(told) == 1 else None
         if told and channel not in self._first:
-            self._first[channel] = told[0].client if len(told) == 1 else None
-            self._recognise(channel, self._first[channel])
-        return tuple(state for state in told if self._is_news(channel, state))
+            self._first[channel] = None
+            self._recognise(channel, alone)
+        news = tuple(state for state in told if self._is_news(channel, state))
+        if alone is not None and self._first[channel] is None and self._by.get(alone) == channel:
+            self._first[channel] = alone
+        return news
 
     def answered(self, channel: int) -> None:
         """The channel has answered its greeting, which told it who is here."""
