@@ -42,6 +42,22 @@ def test_a_text_between_two_that_were_agreed_on_is_no_edit(edited: bool) -> None
     assert text.replace("mine\n", "") == second + "first\nsecond\n"
 
 
+def test_what_a_power_cut_put_back_in_a_file_that_nobody_wrote_to_since_is_no_edit() -> None:
+    """It was saved twice while its replica was down, which has read the second text alone."""
+    scene = shared(LINES)
+    scene.b.kill()
+    scene.save(scene.b, "b.md", "line 1\nold\n")
+    scene.save(scene.b, "b.md", "line 0\nline 1\nline 2\n")
+    scene.b.start()
+    assert scene.within(5.0, lambda: scene.read(scene.a, "b.md") == "line 0\nline 1\nline 2\n")
+    power_cut(scene)
+    node = scene.b.disk.get("b.md")
+    assert node is not None
+    node.data = b"line 1\nold\n"
+    scene.b.start()
+    assert texts(scene)["b.md"] == "line 0\nline 1\nline 2\n"
+
+
 def test_an_edited_text_that_was_seen_before_the_scan_ended_is_read_again_to_decide() -> None:
     scene = shared(LINES)
     save_many_folders(scene)

@@ -1,4 +1,5 @@
-"""What a start has to doubt after a kill or a power cut: which agreements hold, and which files are whole."""
+"""What a start has to doubt after a kill or a power cut: which agreements hold, which files are whole, and
+what nobody wrote."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Iterable
 
 from crdtsync.core.replica.records import Synced, chain, confirmed
 from crdtsync.core.replica.state import ReplicaState
+from crdtsync.core.replica.trees import OnDisk, is_that
 from crdtsync.core.values.files import Kind
 
 
@@ -40,3 +42,17 @@ def recall_reboot(state: ReplicaState, rows: Iterable[Synced], boot: str | None,
     """``last`` is the start of the machine of which nothing was left in doubt."""
     if None not in (boot, last) and boot != last:
         state.rebooted.update(row.entry for row in rows if row.kind in (Kind.TEXT, Kind.BLOB))
+
+
+def left_by_cut(
+    state: ReplicaState, agreements: tuple[Synced, ...], path: str, seen: OnDisk
+) -> Synced | None:
+    """What is agreed of a text whose very file nobody has written to since one of the agreements, though it
+    holds something else: the power cut made it that, or what it was before it was read."""
+    if agreements[0].entry not in state.rebooted or seen.fingerprint is None:
+        return None
+    here = seen.fingerprint
+    for each in reversed(agreements):
+        if is_that(seen, each) and here.unwritten_since(each.fingerprint):
+            return each._replace(path=path, digest=seen.digest, fingerprint=here, saved_here=False)
+    return None

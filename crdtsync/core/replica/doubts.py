@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from crdtsync.core.replica.after_crash import left_by_cut
 from crdtsync.core.replica.deletions import Deletions
 from crdtsync.core.replica.passed import vector_of
 from crdtsync.core.replica.records import Synced
@@ -178,6 +179,11 @@ class Doubts:
             if not isinstance(content, TextContent) or content.digest != seen.digest:
                 state.looking.want(path)
                 return False
+            left = left_by_cut(state, agreements, path, seen)
+            if left is not None:
+                state.documents.stands(entry, content.digest, content.text)
+                self._holds(left, agreements)
+                return True
             if entry not in state.unborn and self._is_anothers(agreements, path, seen, content):
                 state.agree(first)  # it stands elsewhere, or nowhere: what nobody saw go stays in the room
                 return False

@@ -61,6 +61,13 @@ class Fingerprint(NamedTuple):
         size may leave it as it is."""
         return self.is_coarse and now - self.ctime_ns / 1e9 < COARSEST_TICK_S
 
+    def unwritten_since(self, then: Fingerprint | None) -> bool:
+        """Whether nobody has written to the file, of the same inode, since it was seen so: any write makes it
+        newer, but where the file system keeps whole seconds."""
+        if then is None or self.is_coarse:
+            return False
+        return self.mtime_ns <= then.mtime_ns and self.ctime_ns <= then.ctime_ns
+
     def same_file(self, other: Fingerprint) -> bool:
         """The same inode with the same size and mtime: unchanged, though perhaps renamed."""
         return (self.device, self.inode, self.size_bytes, self.mtime_ns) == (
