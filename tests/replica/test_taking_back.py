@@ -97,6 +97,20 @@ def test_what_a_file_had_left_of_others_goes_where_they_bring_it_with_what_they_
     assert found_again([], Unaccepted("first\n", "", edit, edit)) == b""
 
 
+def test_nothing_is_taken_out_but_what_we_inserted_however_alike_it_looks() -> None:
+    """What the update is judged as made from has what others had deleted around it."""
+    old = "line 7ef8 <9> 25c2 of text\nline 5636 <10> 2c1f of text\n"
+    author, page = TextDocument(1), TextDocument(2)
+    first = author.edit([Edit(0, 0, old)])
+    page.apply_update(first)
+    begun = page.edit([Edit(21, 21, "li22 bd90 of text\nline 697a <18> cce6 of t23\next\n<17>")])
+    gone = author.edit([Edit(0, len(old), "")])
+    update = page.edit([Edit(21, 21, "line dc76 <24> 6648 of text\n")])
+    had = TextDocument(0, [first, begun])
+    edit = Unaccepted(had.text, page.text, update, update)
+    assert taken_back([first, begun, gone], [edit]) == b""
+
+
 @pytest.mark.parametrize("followed", [False, True])
 def test_it_is_the_save_that_counts_not_where_it_came_to_in_a_text_that_had_gone_on(followed: bool) -> None:
     before, after = "bread and jam\n", "bread and jam, from the market\n"

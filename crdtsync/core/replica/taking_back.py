@@ -12,7 +12,7 @@ from crdtsync.core.replica.unaccepted import Save, Unaccepted, without_taken_bac
 from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.text.doubling import doublings
+from crdtsync.core.text.doubling import doublings, part_in
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.standing import is_gone_on_with
 from crdtsync.errors import MalformedUpdate
@@ -89,7 +89,15 @@ def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
     ranges = _applied(document, flying)
     if ranges is None:
         return b""
-    return document.edit(doubled(document.text, theirs, flying, ranges, moving=False))
+    return document.edit(_twice(document.text, theirs, flying, ranges))
+
+
+def _twice(
+    merged: str, theirs: str, flying: Sequence[Unaccepted], ours: Sequence[tuple[int, int]]
+) -> list[Edit]:
+    """What ``doubled`` takes out, if all of it is ours: a part of theirs may look like it."""
+    edits = doubled(merged, theirs, flying, ours, moving=False)
+    return [edit for edit in edits if part_in(ours, edit.start, edit.end) == 1]
 
 
 def found_again(held: Iterable[bytes], edit: Unaccepted) -> bytes:
@@ -99,7 +107,7 @@ def found_again(held: Iterable[bytes], edit: Unaccepted) -> bytes:
     ranges = _applied(document, [edit])
     if ranges is None:
         return b""
-    edits = doubled(document.text, theirs, [edit], ranges, moving=False)
+    edits = _twice(document.text, theirs, [edit], ranges)
     gone_on = _gone_on_with(edit.before, document.text, ranges)
     apart = [
         line for line in gone_on if all(line.end <= each.start or each.end <= line.start for each in edits)

@@ -110,7 +110,7 @@ def _lines_twice(
     kept, lines = Counter(wanted.splitlines(keepends=True)), merged.splitlines(keepends=True)
     over = Counter(lines) - kept
     starts = [*accumulate(map(len, lines), initial=0)]
-    inserted = [_part_in(ours, start, end) for start, end in pairwise(starts)]
+    inserted = [part_in(ours, start, end) for start, end in pairwise(starts)]
     for at, line in enumerate(lines):
         start, end = starts[at], starts[at + 1]
         if (
@@ -127,7 +127,7 @@ def _lines_twice(
             yield Edit(start, end, "")
 
 
-def _part_in(ranges: Sequence[tuple[int, int]], start: int, end: int) -> float:
+def part_in(ranges: Sequence[tuple[int, int]], start: int, end: int) -> float:
     """How much of what is from start to end lies in the ranges: 0 to 1."""
     return sum(max(0, min(end, last) - max(start, first)) for first, last in ranges) / (end - start)
 
