@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from crdtsync.core.replica import looking
@@ -321,3 +323,22 @@ def test_a_file_that_came_with_others_to_where_all_have_it_is_found_there_though
     scene.rest()
     moved = {"p.md": short, "q.md": LINES.encode(), "r.md": b"new\n", "t.md": text_of("p").encode()}
     assert scene.files(scene.a) == moved
+
+
+@pytest.mark.parametrize("names", ["p", "pq"])
+def test_files_change_names_in_a_circle_that_leads_through_a_folder(names: str) -> None:
+    """The last of them is to stand where the first has its folder."""
+    scene = with_texts(names)
+    scene.save(scene.a, "x/in.md", text_of("x"))
+    scene.rest()
+    goes_away(scene, "down")
+    disk = scene.b.disk
+    disk.rename("x/in.md", "aside")
+    disk.take("x")
+    places = ["x", *(f"{name}.md" for name in names)]
+    for at, source in pairwise(places):
+        disk.rename(source, at)
+    disk.rename("aside", places[-1])
+    comes_back(scene, "down")
+    came = dict(zip(places, [*names, "x"], strict=True))
+    assert texts(scene) == {at: text_of(name) for at, name in came.items()}

@@ -14,8 +14,9 @@ from crdtsync.core.values.paths import parent, parents
 
 
 def occupant_of(state: ReplicaState, path: str, entry: EntryId) -> Synced | None:
-    """Who else stands at a path that ``entry`` wants, in whatever spelling."""
-    found = [state.synced.at(each) for each in (path, *state.synced.twins(path))]
+    """Who else stands at a path that ``entry`` wants, in whatever spelling, or in a folder there."""
+    there = (path, *state.synced.twins(path), *state.synced.below(path))
+    found = map(state.synced.at, there)
     return next((state.synced.get(each) for each in found if each is not None and each != entry), None)
 
 

@@ -185,8 +185,9 @@ class Materialise:
         occupant = occupant_of(state, placed.path, agreed.entry)
         if occupant is None or occupant.entry in self._deletions.held:
             return False
+        inside = is_below(occupant.path, placed.path)
         if occupant.entry in state.unsure:
-            return True  # it may stand elsewhere; this is planned again once that is known
+            return not inside  # it may stand elsewhere; this is planned again once that is known
         chain, last = chain_of(state, agreed, occupant)
         astray = leads_astray(state, occupant, agreed.path)
         if last == agreed.entry and not chain & state.busy and not astray:
@@ -197,8 +198,8 @@ class Materialise:
             self._beside[step.step] = occupant.entry
             state.begin(step, agreed.entry, agreed._replace(path=occupant.path))
             return True
-        if self._leaves(occupant.path):
-            return False
+        if inside or self._leaves(occupant.path):
+            return False  # a folder goes as soon as nothing is in it
         state.replan([occupant.entry])
         state.retry_later(agreed.entry, agreed.path, now)
         return True
