@@ -183,11 +183,10 @@ class Ingest:
                 state.replan([entry])
                 return
         steps = documents.placed.steps(entry, flying, merged)
-        if steps is None:
-            return  # something was typed on them, and nobody can tell where
-        edits = doubled(merged, theirs, steps.edits, steps.inserted, moving=not steps.deleted)
-        if not edits:
-            return  # the merge of the operations stands
+        if steps is None or not (
+            edits := doubled(merged, theirs, steps.edits, steps.inserted, moving=not steps.deleted)
+        ):
+            return  # the merge of the operations stands, or nobody can tell where ours are
         update = documents.edit(entry, edits, now)
         self._taken_back(entry, merged, update)
 
