@@ -40,7 +40,7 @@ from crdtsync.core.hub.events import (
     TextFrame,
     Tick,
 )
-from crdtsync.core.text.statevector import EMPTY
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
 from crdtsync.core.text.update import EMPTY_UPDATE
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import DocumentId
@@ -75,6 +75,10 @@ class Link:
     paused: bool = False
     closing: bool = False
     live: bool = False
+
+
+def _known(vectors: tuple[tuple[DocumentId, bytes], ...]) -> tuple[tuple[DocumentId, bytes], ...]:
+    return tuple(vector for vector in vectors if vector[1] != EMPTY_STATE_VECTOR)
 
 
 class Replica:
@@ -120,9 +124,9 @@ class Replica:
                 case Welcome(epoch=epoch, resume=resume):
                     self.epoch = epoch
                     if not resume:
-                        vectors = [(d, author.doc.get_state()) for d, author in self.texts.items()]
-                        self._send(Compare(False, tuple(v for v in vectors[:1] if v[1] != EMPTY)))
-                        self._send(Compare(True, tuple(v for v in vectors[1:] if v[1] != EMPTY)))
+                        vectors = tuple((d, author.doc.get_state()) for d, author in self.texts.items())
+                        self._send(Compare(False, _known(vectors[:1])))
+                        self._send(Compare(True, _known(vectors[1:])))
                 case Refused(message=message):
                     raise AssertionError(message)
                 case _:

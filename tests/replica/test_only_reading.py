@@ -40,6 +40,14 @@ class Granted(Follower):
         self.wait(10.0)
 
 
+def stepped_aside(scene: Follower, path: str) -> bytes:
+    """What ``b`` alone keeps beside what others have at that path."""
+    [aside] = scene.held
+    files = scene.files(scene.b)
+    assert files[path] == scene.files(scene.a)[path]
+    return files[aside]
+
+
 def test_who_may_write_again_sends_what_was_held_without_a_restart() -> None:
     scene = Granted()
     scene.save(scene.b, "a.txt", "one\ntwo\nthree\nmine\n")
@@ -81,9 +89,7 @@ def test_a_file_of_its_own_steps_aside_for_a_folder_of_others() -> None:
     scene.rest_apart()
     scene.save(scene.a, "t/x.txt", "theirs\n")
     scene.rest_apart()
-    assert scene.read(scene.b, "t/x.txt") == "theirs\n"
-    [aside] = scene.held
-    assert scene.read(scene.b, aside) == "mine\n"
+    assert stepped_aside(scene, "t/x.txt") == b"mine\n"
 
 
 def test_a_file_of_its_own_steps_aside_for_one_that_others_rename() -> None:
@@ -92,9 +98,7 @@ def test_a_file_of_its_own_steps_aside_for_one_that_others_rename() -> None:
     scene.rest_apart()
     scene.a.disk.rename("a.txt", "moved.txt")
     scene.rest_apart()
-    assert scene.read(scene.b, "moved.txt") == "one\ntwo\nthree\n"
-    [aside] = scene.held
-    assert scene.read(scene.b, aside) == "mine\n"
+    assert stepped_aside(scene, "moved.txt") == b"mine\n"
 
 
 def test_an_edit_of_a_text_that_is_no_longer_known_steps_aside() -> None:
@@ -106,9 +110,7 @@ def test_an_edit_of_a_text_that_is_no_longer_known_steps_aside() -> None:
     scene.save(scene.b, "a.txt", "mine\n")
     scene.b.start()
     scene.rest_apart()
-    assert scene.read(scene.b, "a.txt") == "one\ntwo\nthree\n"
-    [aside] = scene.held
-    assert scene.read(scene.b, aside) == "mine\n"
+    assert stepped_aside(scene, "a.txt") == b"mine\n"
     assert scene.others_see()["a.txt"] == b"one\ntwo\nthree\n"
 
 
@@ -165,8 +167,7 @@ def test_a_former_text_of_the_room_that_a_reader_has_forgotten_is_no_file_of_its
 def test_a_former_blob_that_a_reader_has_forgotten_steps_aside() -> None:
     """The room does not tell that it had it."""
     scene = forgotten("new.bin", b"\0 one", b"\0 two")
-    [aside] = scene.held
-    assert scene.files(scene.b)[aside] == b"\0 one"
+    assert stepped_aside(scene, "new.bin") == b"\0 one"
 
 
 def test_a_text_of_ones_own_in_the_place_of_one_that_is_new_steps_aside() -> None:
@@ -177,9 +178,7 @@ def test_a_text_of_ones_own_in_the_place_of_one_that_is_new_steps_aside() -> Non
     scene.wait(5.0)
     scene.b.start()
     scene.rest_apart()
-    [aside] = scene.held
-    assert scene.read(scene.b, aside) == "mine\n"
-    assert scene.read(scene.b, "new.md") == "theirs\n"
+    assert stepped_aside(scene, "new.md") == b"mine\n"
 
 
 def test_a_reader_who_keeps_both_at_a_first_join_keeps_a_former_text_of_the_room_as_well() -> None:
@@ -190,6 +189,4 @@ def test_a_reader_who_keeps_both_at_a_first_join_keeps_a_former_text_of_the_room
     scene.wait(5.0)
     scene.b.start()
     scene.rest_apart()
-    [aside] = scene.held
-    assert scene.read(scene.b, aside) == "one\ntwo\nthree\n"
-    assert scene.read(scene.b, "a.txt") == "one\ntwo\nthree\nfour\n"
+    assert stepped_aside(scene, "a.txt") == b"one\ntwo\nthree\n"

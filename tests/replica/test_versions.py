@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from crdtsync.core.replica import recalled as recalled_logs
-from crdtsync.core.replica.documents import EMPTY_UPDATE, Documents
+from crdtsync.core.replica.documents import Documents
 from crdtsync.core.replica.outbox import Outbox
 from crdtsync.core.replica.recalled import Recalled
 from crdtsync.core.replica.records import AddUpdate, AddVersion, DropVersions, Synced
 from crdtsync.core.replica.trees import SyncedTree
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
+from crdtsync.core.text.update import EMPTY_UPDATE
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import Kind, LinkContent, TextContent

@@ -16,7 +16,7 @@ from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 from crdtsync.core.text import document as documents
 from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.text.document import Change, TextDocument
-from crdtsync.core.text.statevector import EMPTY, decode, encode
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR, decode, encode
 from crdtsync.core.text.update import EMPTY_UPDATE, check_update
 from crdtsync.errors import MalformedUpdate
 from tests.text.updates import Author, deletions, structs, text, update
@@ -60,7 +60,7 @@ def test_nothing_to_edit_makes_no_update() -> None:
     assert document.edit([]) == b""
     assert document.edit([Edit(0, 0, "")]) == b""
     assert document.text == ""
-    assert document.state_vector == EMPTY
+    assert document.state_vector == EMPTY_STATE_VECTOR
     assert document.encode_state() == EMPTY_UPDATE
 
 
@@ -126,7 +126,7 @@ def test_what_comes_too_early_waits_outside_of_the_state() -> None:
     assert document.apply_update(updates[2]) == Change(changed=False, pending=True)
     assert document.apply_update(updates[2]) == Change(changed=False, pending=False), "it waited before"
     assert document.apply_update(updates[3]) == Change(changed=False, pending=True)
-    assert (document.text, document.state_vector) == ("", EMPTY)
+    assert (document.text, document.state_vector) == ("", EMPTY_STATE_VECTOR)
     assert document.pending == (updates[2], updates[3])
     assert document.encode_state() == EMPTY_UPDATE
     assert TextDocument(3, document.pending).pending == document.pending
@@ -165,7 +165,7 @@ def test_a_state_is_encoded_once_for_each_change_and_told_to_whoever_has_nothing
     document = TextDocument(1)
     typed(document, 0, "abc")
     state = document.encode_state()
-    assert document.diff_update(EMPTY) is document.encode_state() is state
+    assert document.diff_update(EMPTY_STATE_VECTOR) is document.encode_state() is state
     changes: list[Callable[[], object]] = [
         lambda: typed(document, 3, "d"),
         lambda: document.edit([Edit(0, 1, "")]),
@@ -175,7 +175,7 @@ def test_a_state_is_encoded_once_for_each_change_and_told_to_whoever_has_nothing
     for change in changes:
         change()
         assert document.encode_state() != state
-        state = document.diff_update(EMPTY)
+        state = document.diff_update(EMPTY_STATE_VECTOR)
         assert document.encode_state() is state
         assert TextDocument(4, [state]).text == document.text
     document.apply_update(update([structs(5, 4, text("waits"))]))

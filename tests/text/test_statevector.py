@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Doc, Text
 
-from crdtsync.core.text.statevector import EMPTY, covers, decode, encode, with_clock
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR, covers, decode, encode, with_clock
 
 MOST_CLIENT = 2**53 - 1
 MOST_CLOCK = 2**31 - 1
@@ -23,7 +23,7 @@ def test_the_encoding_is_that_of_yjs_and_leaves_zeros_out() -> None:
     doc: Doc[Text] = Doc(client_id=7)
     doc.get("content", type=Text).insert(0, "abc")
     assert doc.get_state() == encode({7: 3, 9: 0}) == b"\x01\x07\x03"
-    assert encode({}) == EMPTY == Doc().get_state()
+    assert encode({}) == EMPTY_STATE_VECTOR == Doc().get_state()
     assert decode(b"\x01\x07\x00") == {7: 0}
 
 
@@ -42,7 +42,7 @@ def test_one_clock_can_be_set_or_removed() -> None:
     assert decode(with_clock(encode({1: 2, 3: 4}), 1, 0)) == {3: 4}
     for client, clock in ((-1, 0), (MOST_CLIENT + 1, 0), (1, -1), (1, MOST_CLOCK + 1)):
         with pytest.raises(ValueError, match="no such"):
-            with_clock(EMPTY, client, clock)
+            with_clock(EMPTY_STATE_VECTOR, client, clock)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_is_malformed_is_refused(malformed: bytes) -> None:
     with pytest.raises(ValueError, match="malformed state vector"):
         decode(malformed)
     with pytest.raises(ValueError, match="malformed state vector"):
-        covers(malformed, EMPTY)
+        covers(malformed, EMPTY_STATE_VECTOR)
     with pytest.raises(ValueError, match="malformed state vector"):
         covers(b"\x01\x07\x03", malformed)
 

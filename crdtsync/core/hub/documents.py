@@ -93,7 +93,7 @@ def compare(entries: Iterable[LogEntry], state_vector: bytes, whole: int = 0) ->
     clocks = statevector.decode(state_vector)
     log = _Log(entries, whole)
     if not log.sound:
-        return Comparison(statevector.EMPTY, b"", complete=False)
+        return Comparison(statevector.EMPTY_STATE_VECTOR, b"", complete=False)
     # Yrs takes a clock of 0 for "holds a part after a gap"; encoding leaves zeros out
     update = log.doc.get_update(statevector.encode(clocks))
     complete = not log.causal.pending

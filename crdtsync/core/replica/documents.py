@@ -30,13 +30,12 @@ from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.distance import apart
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.first import FirstText, read_first, write_first
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
+from crdtsync.core.text.update import EMPTY_UPDATE
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import EMPTY_DIGEST, Digest, digest_of_text
 from crdtsync.core.values.files import Content, Kind, TextContent
 from crdtsync.core.values.ids import DocumentId, EntryId, client_id_in
-
-EMPTY_STATE_VECTOR = b"\0"
-EMPTY_UPDATE = b"\0\0"
 
 
 class Documents:

@@ -14,9 +14,9 @@ from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.steps import Stood
 from crdtsync.core.replica.trees import OnDisk, is_that, on_disk
-from crdtsync.core.text import statevector
 from crdtsync.core.text.base import shows
 from crdtsync.core.text.distance import is_edit_of, is_within
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.files import BlobContent, Content, Fingerprint, Kind, Present, Seen, TextContent
@@ -231,7 +231,7 @@ class Doubts:
         if entry not in self._state.unborn or digest is None:
             return None
         vector = vector_of(documents.log(entry), digest)
-        return None if vector == statevector.EMPTY else between._replace(state_vector=vector)
+        return None if vector == EMPTY_STATE_VECTOR else between._replace(state_vector=vector)
 
     def _is_anothers(
         self, agreements: tuple[Synced, ...], path: str, seen: OnDisk, content: TextContent

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from crdtsync.core.replica.bringing import Bringing, brought, is_held, with_inserts
-from crdtsync.core.replica.documents import EMPTY_UPDATE
 from crdtsync.core.replica.ingest import Ingest
 from crdtsync.core.replica.judging import Judging
 from crdtsync.core.replica.live import LiveTexts
@@ -20,7 +19,7 @@ from crdtsync.core.replica.transfers import Transfers
 from crdtsync.core.replica.unaccepted import Unaccepted
 from crdtsync.core.text.merging import merge_updates
 from crdtsync.core.text.statevector import decode
-from crdtsync.core.text.update import check_update
+from crdtsync.core.text.update import EMPTY_UPDATE, check_update
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId

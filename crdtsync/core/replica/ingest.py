@@ -20,7 +20,7 @@ from crdtsync.core.replica.unaccepted import Save, Unaccepted
 from crdtsync.core.text.diff import Edit, apply_edits
 from crdtsync.core.text.lineage import Lineage
 from crdtsync.core.text.rebase import rebase
-from crdtsync.core.text.statevector import decode, with_clock
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR, decode, with_clock
 from crdtsync.core.text.torn import looks_torn, mended
 from crdtsync.core.tree.rows import (
     Create,
@@ -239,7 +239,7 @@ class Ingest:
         if beside is not None:
             room_path = conflict_path(room_path, state.name, entry)
         origin = Origin(state.name, int(now * 1000), None if beside is None else beside.entry)
-        covered = b"\0"
+        covered = EMPTY_STATE_VECTOR
         version: Version | None = None
         match seen.kind:
             case Kind.TEXT:

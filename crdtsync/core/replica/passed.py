@@ -21,7 +21,7 @@ from crdtsync.core.text.offsets import utf8_length
 from crdtsync.core.text.rebase import includes
 from crdtsync.core.text.shared import with_shared_lines
 from crdtsync.core.text.slices import sliced
-from crdtsync.core.text.statevector import covers, decode, encode
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR, covers, decode, encode
 from crdtsync.core.text.torn import looks_torn
 from crdtsync.core.text.update import check_update
 from crdtsync.core.text.words import telling_chars, words
@@ -155,7 +155,7 @@ def _begun(alone: Iterable[Moment], base: str, saved: str) -> Moment | None:
     return having[-1] if having else None
 
 
-def was_text(log: Iterable[bytes], digest: Digest, since: bytes = b"\0") -> bool:
+def was_text(log: Iterable[bytes], digest: Digest, since: bytes = EMPTY_STATE_VECTOR) -> bool:
     """Whether that is what the text was once, at that state vector or later, as far as the log tells."""
     return any(
         digest_of_text(moment.text) == digest and covers(moment.state_vector, since)
@@ -224,7 +224,7 @@ def _steps(before: Sequence[bytes], since: Iterable[bytes]) -> Sequence[tuple[in
 
 def vector_of(log: Iterable[bytes], digest: Digest) -> bytes:
     """What of the document the text covered when it was that last; nothing, if the log does not tell."""
-    found = b"\0"
+    found = EMPTY_STATE_VECTOR
     for _, moment in _moments(log):
         if digest_of_text(moment.text) == digest:
             found = moment.state_vector

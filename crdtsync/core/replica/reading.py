@@ -14,9 +14,9 @@ from crdtsync.core.replica.planner import Action
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk
-from crdtsync.core.text import statevector
 from crdtsync.core.text.diff import apply_edits
 from crdtsync.core.text.rebase import rebase
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.files import Content, Kind, TextContent
@@ -80,7 +80,7 @@ class Reading:
         if digest is None or seen.kind is not Kind.TEXT or placed.kind is not Kind.TEXT:
             return False
         vector = vector_of(state.documents.log(entry), digest)
-        if vector == statevector.EMPTY:
+        if vector == EMPTY_STATE_VECTOR:
             return False
         state.agree(Synced(entry, placed.path, seen.kind, digest, seen.executable, vector, seen.fingerprint))
         state.replan([entry])

@@ -12,6 +12,7 @@ from crdtsync.core.replica.planner import Disk
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.replica.trees import OnDisk, is_that
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
 from crdtsync.core.tree.view import Placement
 from crdtsync.core.values.files import Kind
 from crdtsync.core.values.ids import EntryId
@@ -89,7 +90,7 @@ def succeeded(state: ReplicaState, agreed: Synced, disk: Disk, now: float) -> bo
     if agreed.kind is Kind.TEXT and not related:
         state.documents.inherits(placed.entry, agreed.entry, agreed.digest, now)
     state.forget(agreed.entry)
-    state.agree(agreed._replace(entry=placed.entry, state_vector=b"\0", provisional=None))
+    state.agree(agreed._replace(entry=placed.entry, state_vector=EMPTY_STATE_VECTOR, provisional=None))
     state.replan([placed.entry])
     state.looking.want(agreed.path)  # whoever misses the heir's file finds it here
     return True

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from crdtsync.core.replica.documents import EMPTY_UPDATE
 from crdtsync.core.room.texts import RoomTexts
 from crdtsync.core.text.diff import Edit
+from crdtsync.core.text.update import EMPTY_UPDATE
 from crdtsync.core.tree.document import TreeDocument
 from crdtsync.core.tree.view import RoomView
 from crdtsync.core.values.digests import Digest

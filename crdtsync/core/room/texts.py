@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from crdtsync.core.replica.documents import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.text.update import check_update
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
+from crdtsync.core.text.update import EMPTY_UPDATE, check_update
 from crdtsync.core.values import limits
 from crdtsync.core.values.digests import Digest, digest_of_text
 from crdtsync.core.values.ids import EntryId, client_id_in

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from crdtsync.core.text.cursor import MAX_CLIENT, MAX_CLOCK
 from crdtsync.core.wire.lib0 import varuint
 
-EMPTY = b"\0"
+EMPTY_STATE_VECTOR = b"\0"
 
 
 def decode(encoded: bytes) -> dict[int, int]:
@@ -54,7 +54,7 @@ def encode(clocks: Mapping[int, int]) -> bytes:
 
 def covers(a: bytes, b: bytes) -> bool:
     """Whether ``a`` has all that ``b`` has. A state vector does not show deletions. Raises ValueError."""
-    if a == b or b == EMPTY:
+    if a == b or b == EMPTY_STATE_VECTOR:
         return decode(a) is not None
     have = decode(a)
     return all(have.get(client, 0) >= clock for client, clock in decode(b).items())

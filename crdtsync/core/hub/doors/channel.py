@@ -13,7 +13,7 @@ from typing import Protocol
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import Granted
 from crdtsync.core.hub.rates import Allowance
-from crdtsync.core.text import statevector
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.wire.yjs import SyncStep1, YjsMessage
@@ -127,7 +127,7 @@ class Channel:
         """The client is to show all that it has."""
         self.phase = Phase.PROVING
         self.connection.go_on()
-        self.say(SyncStep1(statevector.EMPTY))
+        self.say(SyncStep1(EMPTY_STATE_VECTOR))
 
     def shows_later(self) -> None:
         """An update came before the client showed all that it has. Raises PeerError if it never does."""

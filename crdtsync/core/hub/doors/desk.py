@@ -31,7 +31,7 @@ from crdtsync.core.hub.doors.writing import Writing
 from crdtsync.core.hub.events import DocumentsLoaded, UpdatesChecked
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
-from crdtsync.core.text import statevector
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
 from crdtsync.core.wire.awareness import NOBODY, ClientState
@@ -198,7 +198,7 @@ class Desk:
         self.attach()
 
     def _move(
-        self, channel: Channel, text: OpenText, held: bytes = statevector.EMPTY, proof: Proof | None = None
+        self, channel: Channel, text: OpenText, held: bytes = EMPTY_STATE_VECTOR, proof: Proof | None = None
     ) -> None:
         """The file that this client was about to make is there: it goes on with that one."""
         people = text.gathering.of(channel.number)

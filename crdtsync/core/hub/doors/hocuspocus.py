@@ -12,7 +12,7 @@ from crdtsync.core.hub.doors.codes import MALFORMED, TRY_AGAIN
 from crdtsync.core.hub.doors.connection import Wire
 from crdtsync.core.hub.doors.desk import Desk
 from crdtsync.core.hub.shared import Shared
-from crdtsync.core.text import statevector
+from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
 from crdtsync.core.values import limits
 from crdtsync.core.wire.hocuspocus import (
     Authenticated,
@@ -149,7 +149,7 @@ class HocuspocusConnection(Wire):
         opened this one since then shows all that it has, and is shown all that there is.
         """
         del self._closed[name]
-        self._let_in(name, closed.granted, SyncStep1(statevector.EMPTY), closed.shown_later)
+        self._let_in(name, closed.granted, SyncStep1(EMPTY_STATE_VECTOR), closed.shown_later)
 
     def _let_in(
         self,

@@ -49,7 +49,7 @@ class Places:
 
     def state_vector(self, entry: EntryId) -> bytes:
         held = self._held(entry)
-        return held if held is not None else self._vectors.get(entry, statevector.EMPTY)
+        return held if held is not None else self._vectors.get(entry, statevector.EMPTY_STATE_VECTOR)
 
     # -- what is known --------------------------------------------------------------------------------
 
