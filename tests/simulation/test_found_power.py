@@ -175,6 +175,40 @@ def test_a_file_that_was_renamed_and_torn_is_known_by_its_inode(left: bytes, ren
     assert [line for line in text.splitlines() if "ann" in line] == LINES.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("left", "saved", "whole"),
+    [
+        ("", "new of bob\n", LINES + "new of bob\n"),
+        ("one of ann\ntw", "one of ann\ntw\nnew of bob\n", LINES + "new of bob\n"),
+        ("one of ann\ntw", "new of bob\none of ann\ntw", "new of bob\n" + LINES),
+        ("", "one of ann and bob\n" + LINES[11:], "one of ann and bob\n" + LINES[11:]),
+    ],
+)
+@pytest.mark.parametrize("renamed_by_others", [True, False])
+def test_who_goes_on_in_what_a_power_cut_left_deletes_nothing_that_is_not_there(
+    left: str, saved: str, whole: str, renamed_by_others: bool
+) -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", LINES)
+    scene.rest()
+    scene.wait(5.0)
+    cut_power(scene.b)
+    scene.save(scene.b, "note.md", left)
+    path = "x/y/note.md" if renamed_by_others else "note.md"
+    if renamed_by_others:
+        scene.a.disk.make_folder("x")
+        scene.a.disk.make_folder("x/y")
+        scene.a.disk.rename("note.md", path)
+        scene.wait(1.0)
+    scene.hub.kill()
+    scene.b.start()
+    scene.wait(2.0)
+    scene.save(scene.b, "note.md", saved)
+    scene.hub.start()
+    scene.rest()
+    assert scene.files(scene.a) == {path: whole.encode()}
+
+
 @pytest.mark.parametrize("theirs", ["theirs\n" + LINES, "nothing of it\n" * 9])
 @pytest.mark.parametrize(("kind", "mine"), [("", ""), ("", "mine\n"), ("\0", "")])
 def test_what_others_saved_stays_where_a_power_cut_undid_the_write_and_the_file_of_before_was_renamed(

@@ -14,6 +14,8 @@ from crdtsync.core.replica.passed import Moment, moment_of, with_pulled
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
 from crdtsync.core.text.base import choose_base, with_saves, without_unseen
+from crdtsync.core.text.diff import apply_edits, diff, size_of
+from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.torn import cut_short, looks_torn, mended, unspliced
 from crdtsync.core.values.digests import digest_of_text
 from crdtsync.core.values.ids import EntryId
@@ -58,7 +60,13 @@ class Bases:
         return with_pulled(self._state.documents.log(agreed.entry), agreed, base, saved)
 
     def whole(self, entry: EntryId, base: str, left: str) -> str:
-        """The text that was being saved on top of ``base`` when a power cut left this of it."""
+        """The text that was being saved on top of ``base`` when a power cut left this of it, or something
+        that was seen and gone on with since."""
+        for torn, under in self._waiting(entry):
+            gone_on = size_of(diff(torn, left)) < size_of(diff(base, left))
+            if under == base and looks_torn(base, torn) and gone_on:
+                stood = mended(base, torn)
+                return apply_edits(stood, rebase(torn, left, stood))
         if looks_torn(base, left):
             return mended(base, left)
         if cut_short(base, left, (version.text for version in self._state.documents.versions(entry))):
@@ -95,18 +103,22 @@ class Bases:
     def _or_never_taken_in(self, entry: EntryId, current: str, saved: str) -> str:
         """What a text was made from that was gone before it could be taken in, if the save is of a buffer of
         that; what the buffer has more than that one is in no other text of the room."""
-        documents = self._state.documents
-        known = [
-            (text, base)
-            for stood, under in self.older.waiting(entry)
-            if (text := documents.version(entry, stood)) is not None
-            and (base := documents.version(entry, under)) is not None
-        ]
+        known = self._waiting(entry)
         at = choose_base(saved, current, [text for text, _ in known])
         if at is None:
             return current
         self._state.trashed_at.pop(entry, None)
         return known[at][1]
+
+    def _waiting(self, entry: EntryId) -> list[tuple[str, str]]:
+        """Texts that stood on disk and were not taken in, each with what it was made from; newest first."""
+        documents = self._state.documents
+        return [
+            (text, base)
+            for stood, under in self.older.waiting(entry)
+            if (text := documents.version(entry, stood)) is not None
+            and (base := documents.version(entry, under)) is not None
+        ]
 
     def or_older(self, entry: EntryId, current: str, saved: str, versions: Sequence[records.Version]) -> str:
         """What the save was made from: the text that stood there last, or one of these from before we wrote

@@ -222,6 +222,8 @@ class Observing:
         waited = before is not None and before.digest == EMPTY_DIGEST
         emptied = held_something and seen.digest == EMPTY_DIGEST and not waited
         if emptied and not state.looking.settle(path, Wait.EMPTIED, now):
+            if agreed is not None and agreed.entry in state.rebooted:
+                self._reconcile.put_off(agreed, content)  # whoever goes on in it emptied nothing
             return
         state.looking.settled(path)
         state.disk.put(path, seen)

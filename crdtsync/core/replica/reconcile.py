@@ -52,9 +52,9 @@ class Reconcile:
         """Take the outcome of a step."""
         self._materialise.done(step, outcome, now)
         if isinstance(outcome, Raced) and isinstance(outcome.seen, Present):
-            agreed, content = self._state.agreed_at(outcome.path), outcome.seen.content
-            if agreed is not None and agreed.kind is Kind.TEXT and isinstance(content, TextContent):
-                self._ingest.bases.put_off(agreed, content.text)  # the look may find that it was saved over
+            agreed = self._state.agreed_at(outcome.path)
+            if agreed is not None:
+                self.put_off(agreed, outcome.seen.content)  # the look may find that it was saved over
 
     def path(self, path: str, now: float, content: Content | None = None) -> None:
         """Something at a path that nothing was agreed on; ``content`` is what a look has just found there."""
@@ -131,6 +131,8 @@ class Reconcile:
         unheard = disk is Disk.EDITED and place is not None and state.ignored(place.path)  # is sent first
         if place is not None and place.path != agreed.path and here and not unheard:
             assert seen is not None
+            if disk is Disk.EDITED:
+                self.put_off(agreed, content)
             if disk is Disk.EDITED and content is None and state.looking.is_asked(agreed.path):
                 state.looking.want(agreed.path)  # it may be one that changed names with it
             elif not self._has_to_wait(place, now):
@@ -326,8 +328,7 @@ class Reconcile:
     ) -> None:
         state = self._state
         if not self._may_ingest(agreed.path):
-            if isinstance(content, TextContent):
-                self._ingest.bases.put_off(agreed, content.text)
+            self.put_off(agreed, content)
             return
         state.edited_here(agreed.path, now)
         if agreed.kind is Kind.TEXT:
@@ -366,6 +367,10 @@ class Reconcile:
         if not ruined and self._may_ingest(path) and self._ingest.create(path, content, seen, now):
             self._state.edited_here(path, now)
             self._state.out.notice("sent", path, "created")
+
+    def put_off(self, agreed: Synced, content: Content | None) -> None:
+        if agreed.kind is Kind.TEXT and isinstance(content, TextContent):
+            self._ingest.bases.put_off(agreed, content.text)
 
     def _may_ingest(self, path: str) -> bool:
         """Catch up first: without a live session the disk itself is the queue of edits."""
