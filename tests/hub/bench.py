@@ -88,8 +88,10 @@ class Replica:
         self.max_waiting = 0
         self._batch = 0
 
-    def hello(self, room: str = "notes", cursor: Cursor | None = None, name: str = "") -> Replica:
-        self.text(Hello(room=room, replica=f"r{self.number}", name=name, cursor=cursor))
+    def hello(
+        self, room: str = "notes", cursor: Cursor | None = None, name: str = "", read_only: bool = False
+    ) -> Replica:
+        self.text(Hello(room=room, replica=f"r{self.number}", name=name, cursor=cursor, read_only=read_only))
         return self
 
     def text(self, message: Hello | Presence) -> None:
@@ -193,8 +195,10 @@ class Bench:
         self.do(Connected(replica.number))
         return replica
 
-    def join(self, room: str = "notes", cursor: Cursor | None = None, name: str = "") -> Replica:
-        replica = self.connect().hello(room, cursor, name)
+    def join(
+        self, room: str = "notes", cursor: Cursor | None = None, name: str = "", read_only: bool = False
+    ) -> Replica:
+        replica = self.connect().hello(room, cursor, name, read_only)
         self.settle()
         return replica
 

@@ -29,6 +29,35 @@ def test_an_update_reaches_the_others_before_it_is_durable_and_its_author_gets_n
     assert reader.one(Committed).sequence == 1
 
 
+def test_who_may_only_read_is_told_what_is_durable_and_then_what_it_had_asked_for() -> None:
+    bench = Bench()
+    author, other, reader = bench.join(), bench.join(), bench.join(read_only=True)
+    bench.hold = {Append}
+    author.push((NOTES, lone_update("1", 1)))
+    bench.settle()
+    late = bench.join(read_only=True)
+    reader.probe(7)
+    bench.settle()
+    assert sequences(other.entries) == [1]
+    for each in (reader, late):
+        assert each.entries == [] and each.all(Probed) == []
+    bench.release()
+    assert [type(message) for message in reader.binary[1:3]] == [Relay, Probed]
+    assert sequences(reader.entries) == sequences(late.entries) == [1]
+    author.push((NOTES, lone_update("2", 2)))
+    bench.settle()
+    assert sequences(reader.entries) == sequences(late.entries) == [1, 2]
+
+
+def test_who_may_only_read_is_not_told_what_the_store_did_not_take() -> None:
+    bench = Bench()
+    author, reader = bench.join(), bench.join(read_only=True)
+    bench.memory.full = True
+    author.push((NOTES, lone_update()))
+    bench.settle()
+    assert reader.closed is not None and reader.entries == []
+
+
 def test_rooms_are_apart() -> None:
     bench = Bench()
     here, there = bench.join("here"), bench.join("there")

@@ -7,6 +7,7 @@ the log, is the listener's matter.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -26,6 +27,11 @@ class Listener(Protocol):
 
     @property
     def number(self) -> int: ...
+
+    @property
+    def waits_for_store(self) -> bool:
+        """Whether it is given only what is durable: it could not bring back what the hub lost."""
+        ...
 
     def take(self, batch: Batch) -> bytes | str | None:
         """New rows, while live. Returns a frame to send, best the same object for many members."""
@@ -74,6 +80,8 @@ class Room:
         self._shared = shared
         self._tail: list[Outgoing] = []
         self._gathered: list[Outgoing] = []
+        self._unsafe: deque[Batch] = deque()
+        """What those are to be given who wait for the store."""
         self._gathering: dict[int, Callable[[], None]] = {}
         self._unstored: list[Row] = []
         self._news: dict[int, Presence | Left] = {}
@@ -148,8 +156,10 @@ class Room:
                 self._give(
                     (listener.number, listener.take(batch))
                     for listener in list(self.live.values())
-                    if (listener.number in authors) is made_it
+                    if (listener.number in authors) is made_it and not listener.waits_for_store
                 )
+            self._unsafe.append(batch)
+        self._give_stored()
         for listener in list(self.awaiting_flush.values()):
             listener.flushed()
 
@@ -193,8 +203,12 @@ class Room:
             done += 1
             self._shared.uncommitted_bytes -= row.size_bytes
         del self._tail[:done]
+        self._give_stored()
         for listener in list(self.awaiting_store.values()):
             listener.stored()
+        for listener in list(self.awaiting_flush.values()):
+            if listener.waits_for_store:
+                listener.flushed()
 
     def abandon(self) -> None:
         """The store did not take the tail; the room is about to be unloaded."""
@@ -203,6 +217,7 @@ class Room:
         self._unstored.clear()
         self._gathered.clear()
         self._gathering.clear()
+        self._unsafe.clear()
 
     def enter(self, listener: Listener) -> None:
         """Tell the newcomer who is here."""
@@ -243,6 +258,15 @@ class Room:
     def next_tell_s(self, now_s: float) -> float:
         """When news may be told: at once after a quiet time, else not more often than TELL_EVERY_S."""
         return max(now_s, self.told_at_s + bounds.TELL_EVERY_S)
+
+    def _give_stored(self) -> None:
+        while self._unsafe and self._unsafe[0].last <= self.durable:
+            batch = self._unsafe.popleft()
+            self._give(
+                (listener.number, listener.take(batch))
+                for listener in list(self.live.values())
+                if listener.waits_for_store
+            )
 
     def _touch(self) -> None:
         self._shared.touched[self.name] = None

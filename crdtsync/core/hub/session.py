@@ -68,6 +68,7 @@ class ReplicaSession:
         self.number = number
         self.hello = hello
         self._granted = granted
+        self.waits_for_store = granted.read_only
         self._name = granted.name or hello.name
         self.state = State.OPENING
         self.position = 0
@@ -309,7 +310,8 @@ class ReplicaSession:
             self._receipts.told_durable = room.durable
             self._outlet.say(CaughtUp(room.durable))
             self.state = State.BEHIND
-        for batch in batches(room.tail_after(self.position)):
+        ahead = [] if self.waits_for_store else room.tail_after(self.position)
+        for batch in batches(ahead):
             passage = self._receipts.passage(batch.rows_for(self.number), batch.last)
             if not self._outlet.has_room(passage.size):
                 return False

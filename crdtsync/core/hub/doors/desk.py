@@ -67,6 +67,7 @@ class Desk:
     ) -> None:
         self._opened = opened
         self.number = number
+        self.waits_for_store = False
         self.name = name
         self.channels: dict[int, Channel] = {}
         self.texts = OpenTexts(lambda: self._here().await_flush(self), usage)
