@@ -77,6 +77,24 @@ def test_a_file_that_a_client_made_and_the_hub_lost_is_made_again_as_the_same_fi
     assert newcomer.read() == {"a.txt": "text!"}
 
 
+def test_what_a_client_erased_of_a_file_that_the_hub_lost_is_erased_once_that_is_back_deleted() -> None:
+    page = Page(5)
+    bench = Bench()
+    folder = Folder(bench)
+    YjsClient(bench, page).type("text")
+    entry = folder.at("a.txt")
+    folder.delete(entry)
+    again = Bench(epoch="e2")
+    page.erase(0, 4)
+    client = YjsClient(again, page)
+    text, tree = folder.text(entry).encode_state(), folder.tree.encode_state()
+    Folder(again)._push((DocumentId(entry), text), (TREE, tree))
+    newcomer = Folder(again)
+    assert newcomer.read() == {} and newcomer.text(entry).text == page.text == ""
+    client.type("!")
+    assert newcomer.read() == {"a.txt": "!"} and newcomer.at("a.txt") == entry
+
+
 def test_two_clients_with_one_id_at_two_paths_make_two_files() -> None:
     bench = Bench()
     folder = Folder(bench)

@@ -222,6 +222,43 @@ def test_a_new_client_at_a_deleted_path_begins_an_empty_file() -> None:
     assert folder.read() == {"a.txt": "new"}
 
 
+def test_a_client_at_a_deleted_path_goes_on_with_the_file_that_an_unseen_edit_brings_back() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    folder.delete(entry)
+    client = YjsClient(bench, Page(5))
+    assert client.page.text == ""
+    folder.edit(entry, [Edit(4, 4, "!")])
+    assert client.page.text == "text!"
+    client.type("?")
+    assert folder.read() == {"a.txt": "text!?"}
+
+
+def test_what_is_typed_at_a_deleted_path_while_an_edit_brings_the_file_back_is_beside_it() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    folder.delete(entry)
+    client = YjsClient(bench, Page(5))
+    client.say(SyncUpdate(client.page.type("mine")))
+    folder.edit(entry, [Edit(4, 4, "!")])
+    assert client.page.text == "mine"
+    assert sorted(folder.read().values()) == ["mine", "text!"]
+
+
+def test_a_client_at_a_deleted_path_goes_on_with_the_file_that_another_client_brings_back() -> None:
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    ann = YjsClient(bench, Page(5))
+    folder.delete(entry)
+    bob = YjsClient(bench, Page(6))
+    assert bob.page.text == ""
+    ann.type("!")
+    assert bob.page.text == "text!"
+
+
 def test_a_text_that_an_unseen_edit_brought_back_opens() -> None:
     bench = Bench()
     folder = Folder(bench)

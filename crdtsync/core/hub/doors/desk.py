@@ -7,7 +7,7 @@ what is said on a channel stands in ``text``, what clients write in ``writing``;
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -22,7 +22,7 @@ from crdtsync.core.hub.doors.loading import Loading
 from crdtsync.core.hub.doors.making import Making
 from crdtsync.core.hub.doors.opened import Opened
 from crdtsync.core.hub.doors.people import People
-from crdtsync.core.hub.doors.places import Places
+from crdtsync.core.hub.doors.places import Places, shares_history
 from crdtsync.core.hub.doors.strangers import Arrival, Proof, Refused, Step, decide, heard_late, objection
 from crdtsync.core.hub.doors.text import OpenText
 from crdtsync.core.hub.doors.texts import OpenTexts
@@ -120,6 +120,7 @@ class Desk:
                 entry = EntryId(document)
                 plain = document in event.plain
                 self.texts.add(self._new_text(entry, "", updates=updates, plain=plain))
+                self._take_up(self._known(), self.texts.unmade)
         self.attach()
         for text in self.texts:
             self._close_if_unused(text)
@@ -143,17 +144,12 @@ class Desk:
     def take(self, batch: Batch) -> bytes | str | None:
         for row in batch.rows:
             entry = row.entry
-            if self._loading.keep(entry.document, entry.update):
+            if self._loading.keep(entry.document, entry.update) or (places := self._places) is None:
                 continue
-            if row.author == self.number or self._places is None:
-                continue
-            if entry.document == TREE:
-                self._tree_changed(self._places, entry.update)
-            elif (text := self.texts.made.get(EntryId(entry.document))) is not None:
-                with suppress(MalformedUpdate):  # as in every replica
-                    text.apply(entry.update)
-            else:
-                self._places.unlearn(EntryId(entry.document))
+            if row.author != self.number:
+                self._changed(places, entry.document, entry.update)
+            if self.texts.unmade:
+                self._take_up(places, [places.path_of(EntryId(entry.document))])
         return None
 
     def flushed(self) -> None:
@@ -183,20 +179,44 @@ class Desk:
         if self._places is not None:
             self._places.rest()
 
+    def _changed(self, places: Places, document: DocumentId, update: bytes) -> None:
+        """A folder, or who may speak for one, has changed it."""
+        if document == TREE:
+            self._tree_changed(places, update)
+        elif (text := self.texts.made.get(EntryId(document))) is not None:
+            with suppress(MalformedUpdate):  # as in every replica
+                text.apply(update)
+        else:
+            places.unlearn(EntryId(document))
+
     def _tree_changed(self, places: Places, update: bytes) -> None:
         self._making.make_all()
         try:
             changed = places.apply(update)
         except MalformedUpdate:
             return  # it is in the log, and each replica tells its person of it
-        for path, text in list(self.texts.unmade.items()):
-            if places.text_at(path) is not None:
-                for channel in list(text.channels.values()):
-                    self._move(channel, text)
+        self._take_up(places, self.texts.unmade)
         for entry in changed & self.texts.made.keys():
             for channel in self.texts.made[entry].channels.values():
                 self._people.announce(self._here(), channel.connection.number)
         self.attach()
+
+    def _take_up(self, places: Places, paths: Iterable[str | None]) -> None:
+        """Clients that have a file open which is not made go on with the one that is there by now, or that
+        has the history of what they brought. A text that was changed since it was deleted is read to tell."""
+        for path in sorted(self.texts.unmade.keys() & paths):
+            self._making.make(self.texts.unmade[path])
+            if (text := self.texts.unmade.get(path)) is None:
+                continue
+            held = text.document.state_vector
+            stood = places.stood(path, held)
+            known = [entry for entry in stood if places.is_known(entry)]
+            places.refresh(known)
+            self._loading.ask(self._here(), [DocumentId(entry) for entry in stood if entry not in known])
+            is_there = places.text_at(path) is not None
+            if is_there or any(shares_history(held, places.state_vector(entry)) for entry in known):
+                for channel in list(text.channels.values()):
+                    self._move(channel, text, EMPTY_STATE_VECTOR if is_there else held)
 
     def _move(
         self, channel: Channel, text: OpenText, held: bytes = EMPTY_STATE_VECTOR, proof: Proof | None = None
