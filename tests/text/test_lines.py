@@ -29,6 +29,15 @@ def test_a_han_character_that_is_gone_tells_as_much_as_a_short_word() -> None:
     assert merged(base, "1. " + base, ours) == "1. " + ours
 
 
+def test_a_line_of_two_signs_is_no_place_to_tell_others_by() -> None:
+    """A page broke a line of such two and the next one within their words: of these the first is not new."""
+    base = "one of 699f text\nxt\nline 58d2 of be9c text\n"
+    theirs = "one of 699f text\nx9t\nline 58d2 of be9 8c te\nxt\n"
+    ours = "one of 699f text done\nxt done\nline 58d2 of be9c text done\n"
+    both = "one of 699f text done\nx9t done\nline 58d2 of be9 8c te\nxt done\n"
+    assert merged(base, ours, theirs) == merged(base, theirs, ours) == both
+
+
 LONG = " ".join(["many words of a paragraph"] * 4)
 ADD, MUL = "total = add(first, second)\n", "total = mul(first, second)\n"
 

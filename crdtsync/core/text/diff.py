@@ -42,6 +42,8 @@ _PAIRED_MAX_LINES: Final = 1 << 18
 """... unless it has more lines than this."""
 _AROUND_EMPTY_MAX_CELLS: Final = 64
 """So many pairs of lines around an empty one are few."""
+_TELLING_CHARS: Final = 3
+"""A line of fewer visible characters stands in many places."""
 _SKIM_ABOVE_CHARS: Final = 1 << 16
 """A changed line above this is skimmed first, to find a few changes in it."""
 _SKIM_WIDTH: Final = 32
@@ -112,12 +114,12 @@ def diff(old: str, new: str) -> tuple[Edit, ...]:
 
 
 def anchors(old: Sequence[str], new: Sequence[str], runs: Sequence[Run]) -> Iterator[Run]:
-    """Those without the empty lines that stand alone between a few others: a line may have come to the other
-    side of one."""
+    """Those without lines that are empty, or nearly ("}"), and stand alone between a few others: a line may
+    have come to the other side of one."""
     i = j = 0
     for (start, new_start, length), (after, new_after, _) in pairwise([*runs, (len(old), len(new), 0)]):
         few = (after - i) * (new_after - j) <= _AROUND_EMPTY_MAX_CELLS
-        if not few or any(map(str.strip, old[start : start + length])):
+        if not few or any(len(line.strip()) >= _TELLING_CHARS for line in old[start : start + length]):
             yield start, new_start, length
             i, j = start + length, new_start + length
 
