@@ -151,3 +151,14 @@ def test_a_line_that_was_edited_in_two_places_is_told_by_its_words() -> None:
     assert mended(base, "alpha X beta gamma Y delta\nsome mo") == (
         "alpha X beta gamma Y delta\nsome more of it\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("left", "text"),
+    [
+        ("1 alpha beta\nnew line\n2 de", "1 alpha beta\nnew line\n2 delta\n3 epsilon\n"),
+        ("1 alpha be", "1 alpha beta gamma\n2 delta\n3 epsilon\n"),  # it was cut there
+    ],
+)
+def test_a_line_of_which_something_was_taken_out_is_told_by_its_words(left: str, text: str) -> None:
+    assert mended("1 alpha beta gamma\n2 delta\n3 epsilon\n", left) == text

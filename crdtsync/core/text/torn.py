@@ -98,10 +98,11 @@ def _is_seam(base: str, at_base: int, left: str, at_left: int) -> bool:
 
 
 def _edited_lines(lines: Sequence[str], there: Sequence[str]) -> int:
-    """How many of the lines come before the end of the last one that is there with something added.
+    """How many of the lines come before the end of the last one that is there with something added, or, as a
+    whole line, with something taken out.
 
-    That is told by all of its words, if enough of them are in no other line; or if it is the very line that
-    must come next, and the one that is there begins with it.
+    That is told by all of its words that are there, if enough of them are in no other line; or if it is the
+    very line that must come next, and the one that is there begins with it.
     """
     line_words = [{word for word in words(line) if word[0].isalnum()} for line in lines]
     counts = Counter(word for each in line_words for word in each)
@@ -113,9 +114,10 @@ def _edited_lines(lines: Sequence[str], there: Sequence[str]) -> int:
             continue
         found = {word for word in words(line) if word[0].isalnum()}
         for at in sorted({where[word] for word in found & where.keys()}):
-            telling = sum(len(word) for word in line_words[at] if word in where)
+            telling = sum(len(word) for word in line_words[at] & found if word in where)
             enough = _TELLING_NEXT_CHARS if at == known else _TELLING_CHARS
-            if at >= known and telling >= enough and line_words[at] <= found:
+            edited = line_words[at] <= found or (line.endswith("\n") and found <= line_words[at])
+            if at >= known and telling >= enough and edited:
                 known = at + 1
                 break
     return known
