@@ -42,3 +42,20 @@ def test_a_torn_text_of_which_nobody_knows_what_it_was_is_kept_as_it_is_beside_t
     scene.b.start()
     scene.rest()
     assert sorted(node.data for _, node in scene.a.disk.files()) == sorted([LINES.encode(), TORN])
+
+
+def test_the_beginning_of_a_text_that_was_saved_twice_is_none_of_what_stood_there_before() -> None:
+    first = "line b456 of 08cb text"
+    gone_on = f"{first} with line 6c35 of 613b text"
+    scene = shared(f"{first}\nend")
+    scene.wait(5.0)
+    scene.save(scene.b, "a.md", f"{gone_on}\nend")
+    scene.rest()
+    scene.save(scene.b, "a.md", whole := f"{gone_on} [checked 1277]\nend [checked 1278]\n")
+    scene.rest()
+    scene.b.kill()
+    scene.b.machine.boots += 1
+    scene.save(scene.b, "a.md", gone_on[:-6].encode() + bytes(20))
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == whole

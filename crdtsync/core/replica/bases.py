@@ -94,6 +94,8 @@ class Bases:
             return None
         if agreed.path in self._state.brought:
             return current  # a file that was moved here is no editor's buffer
+        if agreed.entry in self._state.rebooted and current.startswith(saved):
+            return current  # nor is what a power cut left of it
         older = self.older.of(agreed.entry, agreed.digest)
         if older is not None and (text := documents.version(agreed.entry, older)) is not None:
             return text
