@@ -95,3 +95,21 @@ def test_a_buffer_from_before_a_save_here_does_not_bring_back_what_others_had_ke
     scene.save(scene.b, "a.md", f"{walk}{hour} in spring\n{last}")
     scene.rest()
     assert scene.read(scene.a, "a.md") == f"{walk}{hour} with others in spring\n{last}"
+
+
+def test_a_buffer_from_before_a_state_was_restored_takes_out_nothing_that_came_since() -> None:
+    """The file stepped aside for the room's; the buffer is of what it was made from."""
+    scene = Scene()
+    backup = scene.b.store.copy()
+    scene.save(scene.a, "a.md", TEXT)
+    scene.rest()
+    scene.b.kill()
+    scene.save(scene.b, "a.md", TEXT.replace("three", "three of b"))
+    scene.save(scene.a, "a.md", TEXT + "four\n")
+    scene.wait(2.0)
+    scene.b.restore_state(backup)
+    scene.b.start()
+    scene.rest()
+    scene.save(scene.b, "a.md", "zero\n" + TEXT)
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == "zero\n" + TEXT + "four\n"

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from crdtsync.core.replica.bases import Bases
 from crdtsync.core.replica.live import LiveTexts
-from crdtsync.core.replica.passed import lineage_of, vector_of
+from crdtsync.core.replica.passed import edited, lineage_of, vector_of
 from crdtsync.core.replica.planner import Move, plan_move
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.replica.state import ReplicaState
@@ -252,8 +252,10 @@ class Ingest:
                 covered = state.documents.state_vector(entry)
                 state.documents.saved.here(entry, content.digest)
                 if beside is not None and beside.kind is Kind.TEXT:
-                    # The file goes aside, but an editor that has it open will save it at its old path.
-                    state.documents.keep_version(beside.entry, content.text, now)
+                    # The file goes aside, but an editor will save at its old path what it has loaded there:
+                    # that, or what that was made from before this replica knew of it.
+                    for text in (*edited(state.documents.log(beside.entry), content.text), content.text):
+                        state.documents.keep_version(beside.entry, text, now)
             case Kind.BLOB:
                 version = self._blob_version(path, content, seen, now)
                 if version is None:

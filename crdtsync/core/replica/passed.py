@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from crdtsync.core.replica.records import Synced
 from crdtsync.core.text.align import Budget
 from crdtsync.core.text.base import keeps_insertions
+from crdtsync.core.text.distance import is_edit_of
 from crdtsync.core.text.document import TextDocument
 from crdtsync.core.text.lineage import Lineage, stepped, thinned
 from crdtsync.core.text.needs import with_needed
@@ -116,12 +117,23 @@ def with_pulled(log: Iterable[bytes], agreed: Synced, base: str, saved: str) -> 
     For a save of which no such text is the base for certain: what it lacks of these was deleted by nobody.
     """
     since = [moment for _, moment in _moments(log) if covers(moment.state_vector, agreed.state_vector)]
-    texts = [*dict.fromkeys(moment.text for moment in since)]
-    read_chars = [*accumulate(len(base) + len(saved) + len(text) for text in reversed(texts))]
     budget = Budget()
-    for text in texts[len(texts) - bisect_right(read_chars, _COMPARED_MAX_CHARS) :]:
+    for text in _latest(since, len(base) + len(saved)):
         base = with_shared_lines(base, saved, text, {*words(base)}, budget, older=True)
     return base
+
+
+def edited(log: Iterable[bytes], stands: str) -> list[str]:
+    """The texts of the room, the oldest first, that what stands in a file is an edit of."""
+    moments = [moment for _, moment in _moments(log)]
+    return [text for text in _latest(moments, len(stands)) if is_edit_of(text, stands)]
+
+
+def _latest(moments: Iterable[Moment], with_chars: int) -> list[str]:
+    """The last of their texts, as many as may be compared with so much."""
+    texts = [*dict.fromkeys(moment.text for moment in moments)]
+    read_chars = [*accumulate(with_chars + len(text) for text in reversed(texts))]
+    return texts[len(texts) - bisect_right(read_chars, _COMPARED_MAX_CHARS) :]
 
 
 def _is_read(update: bytes) -> bool:
