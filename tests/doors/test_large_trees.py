@@ -21,7 +21,6 @@ FILES = 40
 
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "TREE_AT_ONCE_BYTES", 1000)
     monkeypatch.setattr(bounds, "TREE_SLICE_BYTES", 300)
 
 

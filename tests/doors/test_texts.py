@@ -11,6 +11,7 @@ from crdtsync.core.hub.effects import Append, CheckUpdates, LoadDocuments
 from crdtsync.core.hub.events import BinaryFrame
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.values import limits
+from crdtsync.core.values.ids import DocumentId
 from crdtsync.core.wire.yjs import SyncStep1, SyncStep2, SyncUpdate, YjsMessage, decode_yjs
 from tests.doors.clients import Page, YjsClient
 from tests.doors.rooms import Folder
@@ -194,6 +195,22 @@ def test_the_hub_remembers_what_was_opened_where_over_a_restart() -> None:
     YjsClient(bench, page).type("!")
     bench.settle()
     folder.rename(entry, "b.txt")
+    again = Bench(bench.store, "e2")
+    YjsClient(again, page).type("?")
+    again.settle()
+    assert Folder(again).read() == {"b.txt": "text!?"}
+
+
+def test_after_a_restart_the_log_of_the_tree_tells_where_a_text_stood_that_was_opened_there() -> None:
+    """The hub was killed before it had remembered that."""
+    bench = Bench()
+    folder = Folder(bench)
+    entry = folder.create("a.txt", "text")
+    page = Page(5)
+    YjsClient(bench, page).type("!")
+    bench.settle()
+    folder.rename(entry, "b.txt")
+    bench.store.remember_opened([("notes", "b.txt", DocumentId(entry))], kept=1)
     again = Bench(bench.store, "e2")
     YjsClient(again, page).type("?")
     again.settle()

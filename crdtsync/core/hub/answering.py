@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
-from crdtsync.core.hub import bounds
 from crdtsync.core.hub.documents import compare, load, slices_of_tree
 from crdtsync.core.hub.effects import (
     Append,
@@ -62,10 +61,9 @@ def compared(store: HubStore, request: CompareDocuments, yielding: Yielding = it
 
 
 def _tree(entries: Iterable[LogEntry], whole: int) -> tuple[bytes, ...]:
-    """As ``load``; a large tree in slices. No document is made of it here: the loop would wait for that."""
+    """Its log, so that it tells where texts stood, in slices. No document is made of it here: the loop would
+    wait for that."""
     rows = sorted(entries, key=lambda row: row.sequence != whole)
-    if sum(len(row.update) for row in rows) <= bounds.TREE_AT_ONCE_BYTES:
-        return load(rows, whole)
     return tuple(part for row in rows for part in slices_of_tree(row.update))
 
 

@@ -113,8 +113,7 @@ class Desk:
             updates = self._loading.finish(document, stored)
             if document == TREE:
                 opened = partial(self._opened.at, self.name)
-                places = partial(Places, self._client_id, held=self.texts.held, opened=opened)
-                self._loading.begin_tree(places, updates)
+                self._loading.begin_tree(Places(self._client_id, self.texts.held, opened), updates)
                 more = self.read_on()
             else:
                 entry = EntryId(document)

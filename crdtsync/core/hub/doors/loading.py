@@ -1,12 +1,13 @@
 """Documents on their way from the store to a desk, with the updates that come meanwhile.
 
-A large tree is taken in slice by slice, so that other rooms do not wait for it.
+A tree is taken in slice by slice, so that other rooms do not wait for a large one, and each text is seen
+wherever it stood since the log was made shorter.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.doors.places import Places
@@ -50,11 +51,10 @@ class Loading:
         """The document has been read; returns all of it."""
         return (*updates, *self._coming.pop(document, ()))
 
-    def begin_tree(self, places: Callable[[Iterable[bytes]], Places], updates: tuple[bytes, ...]) -> None:
-        """All of the tree is here, for ``read_tree`` and what ``places`` makes. Raises MalformedUpdate."""
-        large = sum(map(len, updates)) > bounds.TREE_AT_ONCE_BYTES
-        self._slices = deque(updates if large else ())
-        self._places = places(() if large else updates)
+    def begin_tree(self, places: Places, updates: tuple[bytes, ...]) -> None:
+        """All of the tree is here, for ``read_tree`` to bring into ``places``, which have none of it."""
+        self._slices = deque(updates)
+        self._places = places
 
     def read_tree(self) -> Places | None:
         """Read a little more of the tree; what was made of it once that is all. Raises MalformedUpdate."""

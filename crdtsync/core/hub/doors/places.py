@@ -31,18 +31,16 @@ class Places:
     def __init__(
         self,
         client_id: int,
-        updates: Iterable[bytes],
         held: Callable[[EntryId], bytes | None],
         opened: Callable[[str], tuple[EntryId, ...]],
     ) -> None:
         self._held = held
         self._opened = opened
-        self._tree = TreeDocument(client_id, updates)
+        self._tree = TreeDocument(client_id)
         self._vectors: dict[EntryId, bytes] = {}
         """Of texts that are not open."""
         self._stood: dict[str, tuple[EntryId, ...]] = {}
         """Texts by every path at which they were seen, the latest first."""
-        self._note(self._tree.rows)
         self._view = RoomView(self._tree.rows, self)
 
     # -- what the view asks ---------------------------------------------------------------------------
