@@ -113,3 +113,27 @@ def test_an_edit_that_a_hub_placed_and_lost_is_remembered_over_a_kill(last: str)
     scene.a.start()
     scene.rest()
     assert scene.read(scene.a, "note.md") == formatted + last
+
+
+def test_what_one_put_back_in_a_second_save_is_there_once_where_a_restored_hub_has_it_by_another() -> None:
+    scene = Scene()
+    scene.save(scene.a, "note.md", "line 71c5 alpha aba4 of text\nline 72d5 gamma f8d8 of text\n")
+    scene.rest()
+    backup = scene.hub.backup()
+    scene.b.link.unplug()
+    scene.wait(1.0)
+    kept = "line 72d5 gamma f8d8 of text [checked twice]\n"
+    for save in ("line 5636 delta 2c1f of text\n", "line 6c35 sigma 613b of text [checked once]\n" + kept):
+        scene.save(scene.a, "note.md", save)
+        scene.wait(1.0)
+    scene.hub.kill()
+    scene.hub.restore(backup)
+    scene.a.link.unplug()
+    scene.save(scene.b, "note.md", "line 0c40 omega fcbd of text\n" + kept)
+    scene.hub.start()
+    for replica in (scene.b, scene.a):
+        replica.link.online = True
+        scene.wait(5.0)
+    scene.rest()
+    text = scene.read(scene.a, "note.md")
+    assert text is not None and text.count("[checked twice]") == 1

@@ -96,8 +96,17 @@ class Bringing:
 
     def held(self, own: Collection[bytes] = ()) -> list[Judgement]:
         """Whether what is brought is what the hub has already, by another."""
-        held = [update for update in self._log if is_held(update, self._clocks) or not _inserted(update)]
+        held = self._held()
         return [Judgement(row, held, self._log) for row in self._waiting if row not in own]
+
+    def taken_back(self, own: Sequence[Unaccepted]) -> bytes:
+        """What takes out what edits of ours, made one on top of the other, bring that the hub has already: of
+        a line that one took out and the next put back no single one tells."""
+        ours = [edit.update for edit in own]
+        return taken_back(_that_can_be([update for update in self._held() if update not in ours]), own)
+
+    def _held(self) -> list[bytes]:
+        return [update for update in self._log if is_held(update, self._clocks) or not _inserted(update)]
 
     def place(self, update: bytes, own: Collection[bytes], *, ours: bool) -> list[Judgement]:
         """The hub has given this its place; what may stand twice since.

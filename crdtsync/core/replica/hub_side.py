@@ -292,9 +292,13 @@ class HubSide:
                 if update != EMPTY_UPDATE:
                     self._state.session.push(DocumentId(entry), update)
             unaccepted.sent_alone(entry)
+            again = b""
             if self._ingest.stands_twice(entry):
+                again = bringing.taken_back(unaccepted.of(entry))
                 unaccepted.forget(entry)  # the later one knows, or will be told
-            self.judging.bring(entry, bringing)
+            self.judging.bring(entry, bringing, flying if again else ())
+            if again:
+                self._ingest.take_out(entry, again, self.now)
             self.judge()
         update = documents.diff_update(entry, state_vector)
         if update in (b"", EMPTY_UPDATE):

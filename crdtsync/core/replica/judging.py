@@ -37,10 +37,10 @@ class Judging:
         """Whether nothing more should be judged in this event, so that others are heard in between."""
         return self._cost >= _COST_MAX
 
-    def bring(self, entry: EntryId, bringing: Bringing) -> None:
-        """The text is on its way, and some of it the hub may have already, by another."""
+    def bring(self, entry: EntryId, bringing: Bringing, own: Collection[bytes] = ()) -> None:
+        """The text is on its way, and some of it the hub may have already, by another; ``own`` is judged."""
         self._bringing[entry] = bringing
-        self.waiting += ((entry, each) for each in bringing.held())
+        self.waiting += ((entry, each) for each in bringing.held(own))
 
     def bring_judged(self, entry: EntryId, bringing: Bringing, own: Collection[bytes]) -> list[bytes]:
         """As ``bring``, with what takes that out: to be brought with the text."""
