@@ -161,6 +161,38 @@ def test_a_file_renamed_to_where_another_stood_that_was_renamed_is_no_edit_of_th
 
 
 @pytest.mark.parametrize("how", ["down", "offline"])
+@pytest.mark.parametrize("looked_at_together", [1, 2])
+def test_a_file_that_made_way_for_another_text_is_what_it_was_under_its_new_name(
+    how: str, looked_at_together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "LOOK_BATCH_PATHS", looked_at_together)
+    scene = with_texts("p")
+    goes_away(scene, how)
+    scene.b.disk.rename("p.md", "q.md")
+    scene.save(scene.b, "p.md", "what stands here now has nothing of that\n")
+    scene.save(scene.a, "p.md", text_of("p") + "added by ann\n")
+    comes_back(scene, how)
+    assert texts(scene) == {
+        "p.md": "what stands here now has nothing of that\n",
+        "q.md": text_of("p") + "added by ann\n",
+    }
+
+
+@pytest.mark.parametrize("how", ["down", "offline"])
+def test_a_text_that_was_moved_away_for_a_backup_is_what_was_saved_in_its_place(how: str) -> None:
+    scene = with_texts("p")
+    goes_away(scene, how)
+    scene.b.disk.rename("p.md", "q.md")
+    scene.save(scene.b, "p.md", "added by bob\n" + text_of("p"))
+    scene.save(scene.a, "p.md", text_of("p") + "added by ann\n")
+    comes_back(scene, how)
+    assert texts(scene) == {
+        "p.md": "added by bob\n" + text_of("p") + "added by ann\n",
+        "q.md": text_of("p"),
+    }
+
+
+@pytest.mark.parametrize("how", ["down", "offline"])
 @pytest.mark.parametrize("left", ["", "\0binary"])
 def test_of_files_renamed_in_a_row_one_may_be_saved_anew_and_another_take_the_first_name(
     how: str, left: str

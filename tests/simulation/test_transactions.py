@@ -95,11 +95,11 @@ def test_a_file_saved_where_one_stood_that_was_moved_before_a_kill_is_another() 
     rename(scene.a, "note.md", "y/moved.md")
     assert scene.within(20.0, lambda: not scene.b.running)
     assert scene.paths(scene.b) == ["y/moved.md"]
-    scene.save(scene.b, "note.md", "another\n")
+    scene.save(scene.b, "note.md", LINES + "another\n")  # which is much like it
     scene.wait(3.0)
     scene.rest()
     assert scene.read(scene.a, "y/moved.md") == LINES
-    assert scene.read(scene.a, "note.md") == "another\n"
+    assert scene.read(scene.a, "note.md") == LINES + "another\n"
 
 
 CONTENTS = {

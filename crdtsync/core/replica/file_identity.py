@@ -34,9 +34,9 @@ class _Look(NamedTuple):
 
     @property
     def brings(self) -> Synced | None:
-        """The origin, if something else is agreed of the path."""
+        """The origin, if something else is agreed of the path, or nothing."""
         origin, here = self.origin, self.here
-        return None if origin is None or here is None or origin.entry == here.entry else origin
+        return None if origin is None or (here is not None and origin.entry == here.entry) else origin
 
 
 class FileIdentity:
@@ -63,7 +63,7 @@ class FileIdentity:
             self._comes(look)
             self._leaves(look)
             reused.pop(look.path, None)
-            if (brings := look.brings) is not None and self._is_reused(look):
+            if look.here is not None and (brings := look.brings) is not None and self._is_reused(look):
                 reused[look.path] = brings.entry
         self._paths.clear()
         for path, entry in self._came.items():

@@ -152,8 +152,13 @@ class Swapping:
             row = {last: origin}
             while (following := self._next(origin, came, row, seen)) is not None:
                 row[origin.path], origin = following, following
-            if len(row) > 1:
+            if len(row) > 1 or self._made_way(row[last], seen):
                 came.update(row)
+
+    def _made_way(self, moved: Synced, seen: Mapping[str, Seen]) -> bool:
+        """Whether a text that is under a new name made way for another one, which came to its own."""
+        there = isinstance(seen.get(moved.path), Present)
+        return there and moved.kind is Kind.TEXT and self._has_left(moved, seen)
 
     def _next(
         self, here: Synced, came: Mapping[str, Synced], row: Mapping[str, Synced], seen: Mapping[str, Seen]
