@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.effects import LoadDocuments
 from crdtsync.core.values.ids import TREE, DocumentId
-from crdtsync.core.wire.yjs import SyncStep2, SyncUpdate
+from crdtsync.core.wire.yjs import SyncStep2, SyncUpdate, YjsMessage
 from tests.doors.clients import Page, YjsClient
 from tests.doors.rooms import Folder
 from tests.hub.bench import Bench
@@ -171,6 +173,29 @@ def test_a_file_that_a_folder_brings_back_while_its_client_makes_it_again_is_one
     newcomer = Folder(again)
     assert newcomer.read() == {"a.txt": "text!"}
     assert newcomer.at("a.txt") == entry
+
+
+@pytest.mark.parametrize("text", ["text", "of the folder"])
+def test_a_file_that_comes_before_a_client_has_shown_what_it_brings_is_not_doubled(text: str) -> None:
+    """The client has said how much that is, and there was no file yet."""
+
+    class Late(YjsClient):
+        def say(self, message: YjsMessage) -> None:
+            if isinstance(message, SyncStep2) and not folder.read():
+                folder.create("a.txt", text)
+            super().say(message)
+
+    bench = Bench()
+    folder = Folder(bench)
+    page = Page(5)
+    page.type("text")
+    client = Late(bench, page)
+    if text == "text":
+        assert client.closed is not None and client.closed.code == 4409
+        assert folder.read() == {"a.txt": text}
+    else:
+        assert client.closed is None
+        assert folder.read()["a.txt"] in (f"text{text}", f"{text}text")
 
 
 def test_a_file_that_a_folder_brings_back_under_another_name_is_what_its_client_goes_on_with() -> None:

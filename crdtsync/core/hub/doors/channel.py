@@ -13,7 +13,7 @@ from typing import Protocol
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.admission import Granted
 from crdtsync.core.hub.rates import Allowance
-from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
+from crdtsync.core.text import statevector
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import EntryId
 from crdtsync.core.wire.yjs import SyncStep1, YjsMessage
@@ -99,8 +99,8 @@ class Channel:
         self.announcements: Allowance | None = None
         """How often who is there may still be told; None before the first time."""
         self.phase = Phase.ENTERING
-        self.returns = False
-        """Whether it held something already when it opened the text."""
+        self.held = statevector.EMPTY_STATE_VECTOR
+        """What of the document it had already when it opened the text, as a state vector."""
         self.is_shared = False
         """Who had the document open on this connection before may yet say something."""
         self.has_shown = False
@@ -111,6 +111,11 @@ class Channel:
         """How many updates came before it showed all that it has: they are in that, and answered with it."""
         self.entry: EntryId | None = None
         """What it has open; None: nothing, or a file that is not made yet."""
+
+    @property
+    def returns(self) -> bool:
+        """Whether it held something already when it opened the text."""
+        return any(statevector.decode(self.held).values())
 
     def ready(self) -> None:
         """The client is to say what it has."""
@@ -127,7 +132,7 @@ class Channel:
         """The client is to show all that it has."""
         self.phase = Phase.PROVING
         self.connection.go_on()
-        self.say(SyncStep1(EMPTY_STATE_VECTOR))
+        self.say(SyncStep1(statevector.EMPTY_STATE_VECTOR))
 
     def shows_later(self) -> None:
         """An update came before the client showed all that it has. Raises PeerError if it never does."""

@@ -31,7 +31,6 @@ from crdtsync.core.hub.doors.writing import Writing
 from crdtsync.core.hub.events import DocumentsLoaded, UpdatesChecked
 from crdtsync.core.hub.room import Room
 from crdtsync.core.hub.shared import Shared
-from crdtsync.core.text.statevector import EMPTY_STATE_VECTOR
 from crdtsync.core.values import limits
 from crdtsync.core.values.ids import TREE, DocumentId, EntryId, Randomness, new_client_id
 from crdtsync.core.wire.awareness import NOBODY, ClientState
@@ -215,11 +214,9 @@ class Desk:
             is_there = places.text_at(path) is not None
             if is_there or any(shares_history(held, places.state_vector(entry)) for entry in known):
                 for channel in list(text.channels.values()):
-                    self._move(channel, text, EMPTY_STATE_VECTOR if is_there else held)
+                    self._move(channel, text, channel.held if is_there else held)
 
-    def _move(
-        self, channel: Channel, text: OpenText, held: bytes = EMPTY_STATE_VECTOR, proof: Proof | None = None
-    ) -> None:
+    def _move(self, channel: Channel, text: OpenText, held: bytes, proof: Proof | None = None) -> None:
         """The file that this client was about to make is there: it goes on with that one."""
         people = text.gathering.of(channel.number)
         text.leave(channel)
@@ -358,7 +355,7 @@ class Desk:
             return
         del self._arriving[channel.number]
         channel.entry = chosen
-        channel.phase, channel.returns = Phase.OPEN, arrival.brings
+        channel.phase, channel.held = Phase.OPEN, arrival.state_vector
         if chosen is not None:
             self._opened.add(self.name, path, chosen)
         text.greet(channel, arrival.state_vector, (*self._replicas.states(), *self._left))
