@@ -155,6 +155,17 @@ def test_what_two_took_out_one_each_is_given_back_once() -> None:
     assert given_back("one\ntwo\n", once, [Unaccepted("two\n", once, b"", b"")]) == ()
 
 
+def test_what_another_has_gone_on_with_is_not_given_back() -> None:
+    """One made a line that another had made, too, and took it out again, as that one went on with theirs."""
+    line = "line 5636 of text\n"
+    ours = Unaccepted(line + line, line, b"", b"", takes_back=True)
+    for gone_on in ("line 5636 of text with more\n", "line 5636, too, of text\n"):
+        assert given_back(gone_on, line + gone_on, [ours]) == ()
+        assert given_back(f"new\n{gone_on}", f"new\n{line}{gone_on}", [ours]) == ()
+    [edit] = given_back("new\n", f"new\n{line}{line}", [ours])
+    assert edit.text == line
+
+
 def test_what_we_inserted_at_places_that_touch_by_now_is_looked_at_piece_by_piece() -> None:
     """Both marked the first line; others went on in it and took out the second, which we marked, too."""
     before = "milk and honey\nbread and butter\n"

@@ -75,8 +75,14 @@ def given_back(merged: str, untaken: str, flying: Iterable[Unaccepted]) -> tuple
         lacking
         for lacking in diff(merged, wanted)
         if lacking.start == lacking.end
-        and any(merged.count(lacking.text) < edit.after.count(lacking.text) for edit in edits)
+        and any(_times(lacking.text, merged) < _times(lacking.text, edit.after) for edit in edits)
     )
+
+
+def _times(part: str, text: str) -> int:
+    """How often it stands in the text, also as a line with which someone has gone on."""
+    others = (line for line in text.splitlines(keepends=True) if part not in line)
+    return text.count(part) + sum(is_gone_on_with(part.strip("\n"), line) for line in others)
 
 
 def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
