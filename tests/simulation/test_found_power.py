@@ -645,3 +645,28 @@ def test_what_only_a_file_had_left_of_what_a_page_had_typed_is_there_once_as_the
     scene.wait(5.0)
     assert page.text == scene.read(scene.b, "x.md") == f"something else that is typed later\n{line}{first}"
     page.close()
+
+
+def test_what_only_a_file_had_left_of_others_is_not_gone_where_they_take_theirs_back() -> None:
+    """As above, by a folder that finds it there by another; both are heard at once."""
+    line, first = "a line of another\n", "first line of text\n"
+    scene = Scene()
+    scene.save(scene.b, "x.md", first)
+    scene.rest()
+    scene.wait(5.0)
+    backup, older = scene.hub.backup(), scene.b.store.copy()
+    scene.save(scene.a, "x.md", line + first)
+    assert scene.within(5.0, lambda: scene.read(scene.b, "x.md") == line + first)
+    scene.wait(0.02)
+    power_cut(scene)
+    scene.b._keep_store(older)
+    scene.hub.kill()
+    scene.hub.restore(backup)
+    scene.a.link.unplug()
+    scene.hub.start()
+    scene.b.start()
+    scene.wait(5.0)
+    scene.b.link.latency_s = 1.0
+    scene.a.link.online = True
+    scene.wait(20.0)
+    assert scene.read(scene.a, "x.md") == scene.read(scene.b, "x.md") == line + first

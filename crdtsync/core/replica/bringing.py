@@ -106,7 +106,7 @@ class Bringing:
         return taken_back(_that_can_be([update for update in self._held() if update not in ours]), own)
 
     def _held(self) -> list[bytes]:
-        return [update for update in self._log if is_held(update, self._clocks) or not _inserted(update)]
+        return [update for update in self._log if is_held(update, self._clocks) or only_deletes(update)]
 
     def place(self, update: bytes, own: Collection[bytes], *, ours: bool) -> list[Judgement]:
         """The hub has given this its place; what may stand twice since.
@@ -141,7 +141,7 @@ def _that_can_be(updates: Sequence[bytes]) -> list[bytes]:
     return [
         update
         for update in updates
-        if _inserted(update)
+        if not only_deletes(update)
         or all(
             clocks.get(client, 0) >= ranges[-1][1] for client, ranges in check_update(update).deletes.items()
         )
@@ -163,6 +163,11 @@ def with_inserts(clocks: Mapping[int, int], update: bytes) -> dict[int, int]:
 def tells(update: bytes) -> bool:
     """Whether it inserts more than someone who is typing does at once."""
     return _inserted(update) >= _TELLING_CHARS
+
+
+def only_deletes(update: bytes) -> bool:
+    """Whether it inserts nothing."""
+    return not _inserted(update)
 
 
 def _inserted(update: bytes) -> int:

@@ -59,6 +59,8 @@ class HubSide:
         self.judging = Judging()
         self._changed: dict[EntryId, None] = {}
         """Texts that others changed, in which edits of ours have no place yet."""
+        self._found_again: list[tuple[EntryId, bytes, bytes]] = []
+        """Of texts that only a file had left: what it had, and what others bring now."""
         self.clean: set[DocumentId] = set()
         """Documents that the hub has, durably, and whose heads still say that it may not."""
 
@@ -109,8 +111,8 @@ class HubSide:
         if entry in self._state.unaccepted:
             self._found(entry, update, stored=not tentative)
         self._came(entry, update, ours=False)
-        if (found := self._state.found_again.get(entry)) is not None and self.judging.may_have(entry, update):
-            self.judging.again(entry, found, update, documents.log(entry))
+        if (found := self._state.found_again.get(entry)) is not None:
+            self._found_again.append((entry, found, update))
         # What comes from the log may be here already, from a hub that then lost its place behind ours.
         if (changed or not tentative) and entry in self._state.unaccepted:
             self._changed[entry] = None
@@ -119,6 +121,10 @@ class HubSide:
         """All updates of a message are here: what one of them took out, another may have brought back."""
         for entry in list(self._changed):
             self._take_back(entry)
+        for entry, found, update in self._found_again:
+            if self.judging.may_have(entry, update):
+                self.judging.again(entry, found, update, self._state.documents.log(entry))
+        self._found_again.clear()
 
     def _take_back(self, entry: EntryId) -> None:
         """Before edits of ours get their place, too: what came before them was first."""

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from crdtsync.core.replica.bringing import Bringing, Judgement, tells
+from crdtsync.core.replica.bringing import Bringing, Judgement, only_deletes, tells
 from crdtsync.core.text.needs import with_needed
 from crdtsync.core.values.ids import EntryId
 
@@ -62,11 +62,13 @@ class Judging:
     def again(self, entry: EntryId, update: bytes, came: bytes, log: Sequence[bytes]) -> None:
         """Others brought something of a text; the update is what its file had left of what others had made.
 
-        Nothing is judged if they had that update: then they made something else.
+        Nothing is judged if they had that update: then they made something else. What they have taken out
+        again is nowhere but in the file.
         """
         self._asked[entry] += 1
         others = with_needed(log, [came])
         if update in log and update not in others:
+            others += (each for each in log if only_deletes(each))
             self.waiting.append((entry, Judgement(update, others, log, again=True)))
 
     def advance(self) -> Iterator[tuple[EntryId, bytes]]:
