@@ -163,21 +163,21 @@ class Room:
         check_equal(self.replicas)
         self.pages.judge(until)
         self.programs.judge(self.replicas[0])
+        check_nothing_lost(self.ledger, self.replicas)  # is told first
         if "ignores" not in self._plan.groups:  # what was ignored here and moved elsewhere is two files
             check_nothing_doubled(self.replicas, self.ledger)
-        check_nothing_lost(self.ledger, self.replicas)
 
     def judge_apart(self) -> None:
         """What holds as long as some may only read, and people work there."""
         together = [replica for replica in self.replicas if not replica.read_only]
         check_equal(together)
-        check_nothing_doubled(together, self.ledger)
         everywhere = {
             f"{each.name}/{path}": node for each in self.replicas for path, node in picture(each).items()
         }
         trashed = [data for each in self.replicas for data in each.machine.trashed()]
         taken_back = set().union(*(apart.taken_back for apart in self.apart))
         check_kept(self.ledger, everywhere, trashed, taken_back)
+        check_nothing_doubled(together, self.ledger)
         for apart in filter(lambda apart: apart.holds, self.apart):
             apart.check(picture(together[0]), self._contents(apart.replica))
 
