@@ -224,6 +224,16 @@ def test_what_its_author_had_is_found_though_others_changed_the_text_at_once() -
     assert moment_of([*log[:2], merged], agreed, base, ours, torn=False) == there
 
 
+def test_a_text_of_which_more_was_typed_before_a_hub_told_all_in_one_is_found() -> None:
+    page = TextDocument(7, [LOG[0]])
+    for at, typed in ((0, "zero\n"), (9, " and"), (4, "es")):
+        page.edit([Edit(at, at, typed)])
+        if typed == " and":
+            stood, vector = page.text, page.state_vector
+    told = page.diff_update(VECTORS[0])
+    assert found(stood, log=[LOG[0], told]) == Moment(stood, vector)
+
+
 def test_the_log_tells_what_became_of_the_characters_of_a_text() -> None:
     lineage = lineage_of([LOG[0], b"broken", *LOG[1:], *erasing("one ", "two")], SECOND)
     assert lineage is not None

@@ -261,8 +261,8 @@ def _moments(log: Iterable[bytes]) -> Iterator[tuple[int, Moment]]:
 def _alone(before: Sequence[bytes], log: Iterable[bytes], budget: Budget) -> Iterator[Moment]:
     """What each author made of the text, without what others did since then: the last moments first.
 
-    What a hub or a merge made one update of is looked at struct by struct. Of what only deletes nobody knows
-    the author.
+    What a hub or a merge made one update of is looked at struct by struct, for the disk may have had a part
+    of what was typed. Of what only deletes nobody knows the author.
     """
     parts = _parts(before, log)
     for author in dict.fromkeys(part.author for part in parts):
@@ -279,7 +279,10 @@ def _parts(before: Sequence[bytes], log: Iterable[bytes]) -> list[_Part]:
         if len(check_update(update).structs) > 1:
             parts += (_Part(author, each, each) for each in slices for author in check_update(each).structs)
         else:
-            parts += (_Part(author, update, slices[0]) for author in check_update(update).structs)
+            for author in check_update(update).structs:
+                *typed, last = (each for each in slices if check_update(each).structs)
+                parts += (_Part(author, each, each) for each in typed)
+                parts.append(_Part(author, update, last))
     return parts
 
 
