@@ -34,8 +34,14 @@ def test_a_line_of_two_signs_is_no_place_to_tell_others_by() -> None:
     base = "one of 699f text\nxt\nline 58d2 of be9c text\n"
     theirs = "one of 699f text\nx9t\nline 58d2 of be9 8c te\nxt\n"
     ours = "one of 699f text done\nxt done\nline 58d2 of be9c text done\n"
-    both = "one of 699f text done\nx9t done\nline 58d2 of be9 8c te\nxt done\n"
+    both = "one of 699f text done\nx9t done\nline 58d2 of be9 8c te done\nxt\n"
     assert merged(base, ours, theirs) == merged(base, theirs, ours) == both
+
+
+def test_a_line_of_one_sign_stays_where_what_is_beside_it_is_another() -> None:
+    base, ours = "}\nline 0ee8 of 699f text\n", "line ae18 of 9e30 text\n}\n"
+    theirs = "}\nline 58d2 of be9c text\n"
+    assert merged(base, ours, theirs) == "line ae18 of 9e30 text\n}\nline 58d2 of be9c text\n"
 
 
 LONG = " ".join(["many words of a paragraph"] * 4)

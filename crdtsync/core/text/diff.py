@@ -42,8 +42,6 @@ _PAIRED_MAX_LINES: Final = 1 << 18
 """... unless it has more lines than this."""
 _AROUND_EMPTY_MAX_CELLS: Final = 64
 """So many pairs of lines around an empty one are few."""
-_TELLING_CHARS: Final = 3
-"""A line of fewer visible characters stands in many places."""
 _SKIM_ABOVE_CHARS: Final = 1 << 16
 """A changed line above this is skimmed first, to find a few changes in it."""
 _SKIM_WIDTH: Final = 32
@@ -113,13 +111,15 @@ def diff(old: str, new: str) -> tuple[Edit, ...]:
     return slid(old, _joined(old, by_lines(old, _joined(old, compare.edits))))
 
 
-def anchors(old: Sequence[str], new: Sequence[str], runs: Sequence[Run]) -> Iterator[Run]:
-    """Those without lines that are empty, or nearly ("}"), and stand alone between a few others: a line may
-    have come to the other side of one."""
+def anchors(
+    old: Sequence[str], new: Sequence[str], runs: Sequence[Run], least_chars: int = 1
+) -> Iterator[Run]:
+    """Those without lines that have fewer visible characters, and stand alone between a few others: a line
+    may have come to the other side of an empty one."""
     i = j = 0
     for (start, new_start, length), (after, new_after, _) in pairwise([*runs, (len(old), len(new), 0)]):
         few = (after - i) * (new_after - j) <= _AROUND_EMPTY_MAX_CELLS
-        if not few or any(len(line.strip()) >= _TELLING_CHARS for line in old[start : start + length]):
+        if not few or any(len(line.strip()) >= least_chars for line in old[start : start + length]):
             yield start, new_start, length
             i, j = start + length, new_start + length
 

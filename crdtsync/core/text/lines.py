@@ -27,6 +27,8 @@ _PARAGRAPH_CHARS: Final = 80
 """Where more visible characters of a line are left than that, it is not put twice for two words."""
 _TELLING_CHARS: Final = 8
 """Rare words of at least this many characters in all do not stand somewhere by chance."""
+_ANCHOR_CHARS: Final = 3
+"""A line of fewer visible characters, as a bracket, tells less of those beside it than they do themselves."""
 _PAIRED_MAX_CELLS: Final = 1 << 12
 """Lines of two sides between lines that are equal; more than that many pairs are not compared."""
 _TYPED_MAX_CELLS: Final = 1 << 8
@@ -256,7 +258,8 @@ def _versions(
     """What became of each line, and of the end; of ``theirs`` the operations tell more than the texts."""
     pairs: list[tuple[int, int]] = []
     i = j = 0
-    for start, now_start, length in [*anchors(was, now, align(was, now, budget)), (len(was), len(now), 0)]:
+    same = anchors(was, now, align(was, now, budget), _ANCHOR_CHARS)
+    for start, now_start, length in [*same, (len(was), len(now), 0)]:
         if (start - i) * (now_start - j) > _PAIRED_MAX_CELLS:
             return None
         pairs += ((i + a, j + b) for a, b in _paired(was[i:start], now[j:now_start], known, theirs))
