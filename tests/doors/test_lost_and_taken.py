@@ -198,7 +198,10 @@ def test_a_file_that_comes_before_a_client_has_shown_what_it_brings_is_not_doubl
         assert folder.read()["a.txt"] in (f"text{text}", f"{text}text")
 
 
-def test_a_file_that_a_folder_brings_back_under_another_name_is_what_its_client_goes_on_with() -> None:
+@pytest.mark.parametrize("being_read", [False, True])
+def test_a_file_that_a_folder_brings_back_under_another_name_is_what_its_client_goes_on_with(
+    being_read: bool,
+) -> None:
     page = Page(5)
     bench = Bench()
     folder = Folder(bench)
@@ -211,10 +214,11 @@ def test_a_file_that_a_folder_brings_back_under_another_name_is_what_its_client_
     clients = [YjsClient(again, page), YjsClient(again, Page(6))]
     assert returned.read() == {}, "there is nothing to make a file of yet"
     text, tree = folder.text(entry).encode_state(), folder.tree.encode_state()
+    again.hold = {LoadDocuments} if being_read else set()
     returned._push((DocumentId(entry), text), (TREE, tree))
-    again.settle()
     clients[0].type("x")
     clients[1].type("y")
+    again.release()
     assert all(client.closed is None for client in clients)
     assert "x" in Folder(again).read()["b.txt"]
     assert clients[0].page.text == Folder(again).read()["b.txt"]
