@@ -168,6 +168,18 @@ def test_a_save_that_has_a_line_of_the_disk_is_none_of_a_text_without_it_however
     assert program.read("a.md") == scene.read(scene.b, "a.md") == "once\ntwo\na line between\n"
 
 
+def test_a_save_that_has_what_the_disk_has_more_is_none_of_a_text_without_it_however_near_that_is() -> None:
+    """By chance it ends like that one."""
+    scene = shared("line 6c35 of text\nline 58d2 of text\n")
+    program = opened(scene, scene.a, "a.md")
+    program.edit("a.md", Edit(11, 15, "ω"))
+    scene.rest()
+    saved = "line 6c35 oωxt with line 6d3b of text\nline 58d2 of text\n"
+    scene.save(scene.a, "a.md", saved)
+    scene.rest()
+    assert program.read("a.md") == scene.read(scene.b, "a.md") == saved
+
+
 def test_an_editor_may_write_its_file_for_a_moment_and_then_it_is_written_for_it() -> None:
     scene = shared()
     editor = opened(scene, scene.a, "a.md", writes=True)

@@ -300,6 +300,7 @@ class LiveTexts:
             if agreed is None or (
                 has_all_lines_of(saved, text, agreed)
                 and not has_line_of(saved, agreed, text)
+                and not keeps_insertions(saved, agreed, text)
                 and (has_line_of(saved, text, agreed) or keeps_insertions(saved, text, agreed))
             ):
                 return text
