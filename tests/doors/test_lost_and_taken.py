@@ -6,7 +6,7 @@ import pytest
 
 from crdtsync.core.hub import bounds
 from crdtsync.core.hub.effects import LoadDocuments
-from crdtsync.core.values.ids import TREE, DocumentId
+from crdtsync.core.values.ids import TREE, DocumentId, EntryId
 from crdtsync.core.wire.yjs import SyncStep2, SyncUpdate, YjsMessage
 from tests.doors.clients import Page, YjsClient
 from tests.doors.rooms import Folder
@@ -65,12 +65,17 @@ def test_who_has_typed_nothing_that_is_left_is_refused_where_a_blob_is() -> None
     assert folder.read() == {"a.txt": "<blob>"}
 
 
-def test_a_file_that_a_client_made_and_the_hub_lost_is_made_again_as_the_same_file() -> None:
+def made_by_client() -> tuple[Page, Folder, EntryId]:
+    """What a client has typed, a folder that has it as well, and what it is there."""
     page = Page(5)
     bench = Bench()
     folder = Folder(bench)
     YjsClient(bench, page).type("text")
-    entry = folder.at("a.txt")
+    return page, folder, folder.at("a.txt")
+
+
+def test_a_file_that_a_client_made_and_the_hub_lost_is_made_again_as_the_same_file() -> None:
+    page, folder, entry = made_by_client()
     again = Bench(epoch="e2")
     YjsClient(again, page).type("!")
     newcomer = Folder(again)
@@ -80,11 +85,7 @@ def test_a_file_that_a_client_made_and_the_hub_lost_is_made_again_as_the_same_fi
 
 
 def test_what_a_client_erased_of_a_file_that_the_hub_lost_is_erased_once_that_is_back_deleted() -> None:
-    page = Page(5)
-    bench = Bench()
-    folder = Folder(bench)
-    YjsClient(bench, page).type("text")
-    entry = folder.at("a.txt")
+    page, folder, entry = made_by_client()
     folder.delete(entry)
     again = Bench(epoch="e2")
     page.erase(0, 4)
@@ -154,11 +155,7 @@ def test_a_text_that_no_folder_brings_back_is_made_of_what_the_client_has() -> N
 
 
 def test_a_file_that_a_folder_brings_back_while_its_client_makes_it_again_is_one() -> None:
-    page = Page(5)
-    bench = Bench()
-    folder = Folder(bench)
-    YjsClient(bench, page).type("text")
-    entry = folder.at("a.txt")
+    page, folder, entry = made_by_client()
     folder.delete(entry)
     page.type("!")
     again = Bench(epoch="e2")
@@ -202,11 +199,7 @@ def test_a_file_that_comes_before_a_client_has_shown_what_it_brings_is_not_doubl
 def test_a_file_that_a_folder_brings_back_under_another_name_is_what_its_client_goes_on_with(
     being_read: bool,
 ) -> None:
-    page = Page(5)
-    bench = Bench()
-    folder = Folder(bench)
-    YjsClient(bench, page).type("text")
-    entry = folder.at("a.txt")
+    page, folder, entry = made_by_client()
     folder.rename(entry, "b.txt")
     page.erase(0, 4)
     again = Bench(epoch="e2")

@@ -11,7 +11,7 @@ from crdtsync.core.hub.effects import Append, CheckUpdates, LoadDocuments
 from crdtsync.core.hub.events import BinaryFrame
 from crdtsync.core.text.diff import Edit
 from crdtsync.core.values import limits
-from crdtsync.core.values.ids import DocumentId
+from crdtsync.core.values.ids import DocumentId, EntryId
 from crdtsync.core.wire.yjs import SyncStep1, SyncStep2, SyncUpdate, YjsMessage, decode_yjs
 from tests.doors.clients import Page, YjsClient
 from tests.doors.rooms import Folder
@@ -187,7 +187,9 @@ def test_the_hub_remembers_what_was_opened_where_after_everyone_has_left() -> No
     assert folder.read() == {"b.txt": "text!"}
 
 
-def test_the_hub_remembers_what_was_opened_where_over_a_restart() -> None:
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_hub_knows_what_was_opened_where_over_a_restart(stored: bool) -> None:
+    """If it was killed before it had stored that, the log of the tree tells where the text stood."""
     bench = Bench()
     folder = Folder(bench)
     entry = folder.create("a.txt", "text")
@@ -195,22 +197,8 @@ def test_the_hub_remembers_what_was_opened_where_over_a_restart() -> None:
     YjsClient(bench, page).type("!")
     bench.settle()
     folder.rename(entry, "b.txt")
-    again = Bench(bench.store, "e2")
-    YjsClient(again, page).type("?")
-    again.settle()
-    assert Folder(again).read() == {"b.txt": "text!?"}
-
-
-def test_after_a_restart_the_log_of_the_tree_tells_where_a_text_stood_that_was_opened_there() -> None:
-    """The hub was killed before it had remembered that."""
-    bench = Bench()
-    folder = Folder(bench)
-    entry = folder.create("a.txt", "text")
-    page = Page(5)
-    YjsClient(bench, page).type("!")
-    bench.settle()
-    folder.rename(entry, "b.txt")
-    bench.store.remember_opened([("notes", "b.txt", DocumentId(entry))], kept=1)
+    if not stored:
+        bench.store.remember_opened([("notes", "b.txt", DocumentId(entry))], kept=1)
     again = Bench(bench.store, "e2")
     YjsClient(again, page).type("?")
     again.settle()
@@ -229,23 +217,25 @@ def test_a_file_deleted_while_open_comes_back_with_the_next_character() -> None:
     assert folder.read() == {"a.txt": "text!"}
 
 
-def test_a_new_client_at_a_deleted_path_begins_an_empty_file() -> None:
-    bench = Bench()
-    folder = Folder(bench)
-    folder.delete(folder.create("a.txt", "text"))
-    client = YjsClient(bench, Page(5))
-    assert client.page.text == ""
-    client.type("new")
-    assert folder.read() == {"a.txt": "new"}
-
-
-def test_a_client_at_a_deleted_path_goes_on_with_the_file_that_an_unseen_edit_brings_back() -> None:
+def at_deleted_path() -> tuple[Folder, EntryId, YjsClient]:
+    """A folder that had a text, which text, and a new client where it was."""
     bench = Bench()
     folder = Folder(bench)
     entry = folder.create("a.txt", "text")
     folder.delete(entry)
     client = YjsClient(bench, Page(5))
     assert client.page.text == ""
+    return folder, entry, client
+
+
+def test_a_new_client_at_a_deleted_path_begins_an_empty_file() -> None:
+    folder, _, client = at_deleted_path()
+    client.type("new")
+    assert folder.read() == {"a.txt": "new"}
+
+
+def test_a_client_at_a_deleted_path_goes_on_with_the_file_that_an_unseen_edit_brings_back() -> None:
+    folder, entry, client = at_deleted_path()
     folder.edit(entry, [Edit(4, 4, "!")])
     assert client.page.text == "text!"
     client.type("?")
@@ -253,11 +243,7 @@ def test_a_client_at_a_deleted_path_goes_on_with_the_file_that_an_unseen_edit_br
 
 
 def test_what_is_typed_at_a_deleted_path_while_an_edit_brings_the_file_back_is_beside_it() -> None:
-    bench = Bench()
-    folder = Folder(bench)
-    entry = folder.create("a.txt", "text")
-    folder.delete(entry)
-    client = YjsClient(bench, Page(5))
+    folder, entry, client = at_deleted_path()
     client.say(SyncUpdate(client.page.type("mine")))
     folder.edit(entry, [Edit(4, 4, "!")])
     assert client.page.text == "mine"

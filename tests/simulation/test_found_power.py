@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -609,6 +611,25 @@ def test_a_save_that_raced_a_write_is_taken_in_again_where_a_power_cut_took_what
     assert texts(scene) == {"note.md": "of ann\none\nof bob\n"}
 
 
+def kept_by_a_file_alone(
+    scene: Scene, text: str, change: Callable[[], object], away: Callable[[], object]
+) -> None:
+    """``b`` has received that text by the change; a power cut takes it from its store, and an older copy from
+    the hub, where whoever made it is ``away`` by then."""
+    backup, older = scene.hub.backup(), scene.b.store.copy()
+    change()
+    assert scene.within(5.0, lambda: scene.read(scene.b, "x.md") == text)
+    scene.wait(0.02)
+    power_cut(scene)
+    scene.b._keep_store(older)
+    scene.hub.kill()
+    scene.hub.restore(backup)
+    away()
+    scene.hub.start()
+    scene.b.start()
+    scene.wait(5.0)
+
+
 @pytest.mark.parametrize("typed", [None, "a ", "a line th", "a line "])
 def test_what_only_a_file_had_left_of_what_a_page_had_typed_is_there_once_as_the_page_brings_it(
     typed: str | None,
@@ -624,18 +645,7 @@ def test_what_only_a_file_had_left_of_what_a_page_had_typed_is_there_once_as_the
     page.go_online()
     scene.wait(3.0)
     scene.a.kill()
-    backup, older = scene.hub.backup(), scene.b.store.copy()
-    page.replace(0, 0, line)
-    assert scene.within(5.0, lambda: scene.read(scene.b, "x.md") == line + first)
-    scene.wait(0.02)
-    power_cut(scene)
-    scene.b._keep_store(older)
-    scene.hub.kill()
-    scene.hub.restore(backup)
-    page.go_offline()
-    scene.hub.start()
-    scene.b.start()
-    scene.wait(5.0)
+    kept_by_a_file_alone(scene, line + first, partial(page.replace, 0, 0, line), page.go_offline)
     if typed is not None:
         page.replace(len(typed), len(typed), "+")
         line = line.replace(typed, f"{typed}+", 1)
@@ -654,18 +664,8 @@ def test_what_only_a_file_had_left_of_others_is_not_gone_where_they_take_theirs_
     scene.save(scene.b, "x.md", first)
     scene.rest()
     scene.wait(5.0)
-    backup, older = scene.hub.backup(), scene.b.store.copy()
-    scene.save(scene.a, "x.md", line + first)
-    assert scene.within(5.0, lambda: scene.read(scene.b, "x.md") == line + first)
-    scene.wait(0.02)
-    power_cut(scene)
-    scene.b._keep_store(older)
-    scene.hub.kill()
-    scene.hub.restore(backup)
-    scene.a.link.unplug()
-    scene.hub.start()
-    scene.b.start()
-    scene.wait(5.0)
+    save = partial(scene.save, scene.a, "x.md", line + first)
+    kept_by_a_file_alone(scene, line + first, save, scene.a.link.unplug)
     scene.b.link.latency_s = 1.0
     scene.a.link.online = True
     scene.wait(20.0)

@@ -56,7 +56,7 @@ is kept encoded, instead of in 20 kB."""
 REST_ENTRIES_MAX: Final = 1000
 """So many take 1 ms to encode and 2 ms to read again; a larger tree would be felt by others."""
 TREE_SLICE_BYTES: Final = 24 * KiB
-"""Of a room's tree, with some 160 for each entry. Takes 4 to 6 ms, or 10
-row by row: the tree is read between other rooms' keystrokes."""
+"""Of a room's tree, with some 160 for each entry. Takes 4 to 6 ms, or 10 row by row: the tree is read between
+other rooms' keystrokes."""
 RESTING_PER_TICK_MAX: Final = 64
 """Rooms that begin to rest before anything else is done: 40 us each, with a few files."""

@@ -63,8 +63,11 @@ class Bases:
         """The text that was being saved on top of ``base`` when a power cut left this of it, or something
         that was seen and gone on with since."""
         for torn, under in self._waiting(entry):
-            gone_on = size_of(diff(torn, left)) < size_of(diff(base, left))
-            if under == base and looks_torn(base, torn) and gone_on:
+            if (
+                under == base
+                and looks_torn(base, torn)
+                and size_of(diff(torn, left)) < size_of(diff(base, left))
+            ):
                 stood = mended(base, torn)
                 return apply_edits(stood, rebase(torn, left, stood))
         if looks_torn(base, left):

@@ -369,6 +369,7 @@ class Reconcile:
             self._state.out.notice("sent", path, "created")
 
     def put_off(self, agreed: Synced, content: Content | None) -> None:
+        """What stands in the file of a text is not taken in yet, and may be saved over before it is."""
         if agreed.kind is Kind.TEXT and isinstance(content, TextContent):
             self._ingest.bases.put_off(agreed, content.text)
 
