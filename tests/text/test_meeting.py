@@ -147,6 +147,19 @@ def test_the_ranges_of_what_was_inserted_follow_later_edits(before: str, texts: 
             "only line\nnew\nonly line [checked]\nlast\n",
         ),
         ("one\n\n\ntwo\nlast\n", "one\n\ntwo\nlast words\n", [(5, 6)], "one\n\n\ntwo\nlast\n"),
+        # what goes once does not go again, however the first of the two is told
+        (
+            "one [checked] and x [checked]\nlast\n",
+            "one [checked] and x \nlast words\n",
+            [(3, 13)],
+            "one [checked] and x \nlast\n",
+        ),
+        (
+            "only line\nnew\nonly line\nonly line [checked]\nlast\n",
+            "new\nonly line\nonly line [checked]\nlast words\n",
+            [(24, 44)],
+            "new\nonly line\nonly line [checked]\nlast\n",
+        ),
     ],
 )
 def test_what_stands_twice_goes_and_nothing_else(

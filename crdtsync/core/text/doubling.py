@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 from typing import Final
 
 from crdtsync.core.text.align import common_prefix, common_suffix
-from crdtsync.core.text.diff import Edit, diff
+from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.standing import stand_in
 from crdtsync.core.text.words import words
 
@@ -85,12 +85,12 @@ def _touching_joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]
 def _pieces_twice(
     merged: str, wanted: str, pieces: Sequence[tuple[int, int]], told: Sequence[Edit]
 ) -> Iterator[Edit]:
-    """Those that stand in ``merged`` more often than in ``wanted``."""
+    """Those that stand in ``merged`` more often than in ``wanted``, also without what is told already."""
     left = {merged[start:end]: 0 for start, end in pieces}
+    standing = apply_edits(merged, told)
     for text in left:
         if _visible(text) >= _TELLING_CHARS and text in wanted:
-            taken = sum(merged[edit.start : edit.end].count(text) for edit in told)
-            left[text] = merged.count(text) - wanted.count(text) - taken
+            left[text] = standing.count(text) - wanted.count(text)
     done = 0
     for start, end in pieces:
         apart = start >= done and all(edit.end < start or end < edit.start for edit in told)
@@ -108,7 +108,7 @@ def _lines_twice(
     One of the two is ours, the other is not: both sides inserted that line, and one has gone on with it.
     """
     kept, lines = Counter(wanted.splitlines(keepends=True)), merged.splitlines(keepends=True)
-    over = Counter(lines) - kept
+    over = Counter(apply_edits(merged, told).splitlines(keepends=True)) - kept
     starts = [*accumulate(map(len, lines), initial=0)]
     inserted = [part_in(ours, start, end) for start, end in pairwise(starts)]
     for at, line in enumerate(lines):
