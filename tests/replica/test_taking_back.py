@@ -111,6 +111,17 @@ def test_nothing_is_taken_out_but_what_we_inserted_however_alike_it_looks() -> N
     assert taken_back([first, begun, gone], [edit]) == b""
 
 
+def test_of_two_marks_ours_goes_with_which_we_have_gone_on_and_what_we_went_on_with_stays() -> None:
+    base = log_of("first\nlast\n")[0]
+    theirs, ours = TextDocument(3, [base]), TextDocument(2, [base])
+    update = theirs.edit([Edit(5, 5, " [checked]"), Edit(11, 11, "more\n")])
+    before = ours.text
+    edit = ours.edit([Edit(5, 5, " [checked] and ours")])
+    out = taken_back([base, update], [Unaccepted(before, ours.text, edit, edit)])
+    kept = TextDocument(0, [base, update, edit, out]).text
+    assert kept.count("[checked]") == 1 and kept.count(" and ours") == 1 and "more\n" in kept
+
+
 @pytest.mark.parametrize("followed", [False, True])
 def test_it_is_the_save_that_counts_not_where_it_came_to_in_a_text_that_had_gone_on(followed: bool) -> None:
     before, after = "bread and jam\n", "bread and jam, from the market\n"

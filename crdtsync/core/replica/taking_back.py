@@ -12,7 +12,7 @@ from crdtsync.core.replica.unaccepted import Save, Unaccepted, without_taken_bac
 from crdtsync.core.text.deltas import inserted_ranges
 from crdtsync.core.text.diff import Edit, apply_edits, diff
 from crdtsync.core.text.document import TextDocument
-from crdtsync.core.text.doubling import doublings, part_in
+from crdtsync.core.text.doubling import doublings, within_ours
 from crdtsync.core.text.rebase import rebase
 from crdtsync.core.text.standing import is_gone_on_with
 from crdtsync.errors import MalformedUpdate
@@ -101,9 +101,8 @@ def taken_back(held: Iterable[bytes], flying: Sequence[Unaccepted]) -> bytes:
 def _twice(
     merged: str, theirs: str, flying: Sequence[Unaccepted], ours: Sequence[tuple[int, int]]
 ) -> list[Edit]:
-    """What ``doubled`` takes out, if all of it is ours: a part of theirs may look like it."""
-    edits = doubled(merged, theirs, flying, ours, moving=False)
-    return [edit for edit in edits if part_in(ours, edit.start, edit.end) == 1]
+    """What ``doubled`` takes out, as far as it is ours: a part of theirs may look like it."""
+    return within_ours(merged, doubled(merged, theirs, flying, ours, moving=False), ours)
 
 
 def found_again(held: Iterable[bytes], edit: Unaccepted) -> bytes:

@@ -127,6 +127,20 @@ def _lines_twice(
             yield Edit(start, end, "")
 
 
+def within_ours(text: str, edits: Sequence[Edit], ours: Sequence[tuple[int, int]]) -> list[Edit]:
+    """Those that lie in ours; and instead of what is theirs the same in ours, if that has it within more."""
+    kept = [edit for edit in edits if part_in(ours, edit.start, edit.end) == 1]
+    for edit in edits:
+        gone = text[edit.start : edit.end]
+        if _visible(gone) >= _TELLING_CHARS and not part_in(ours, edit.start, edit.end):
+            for start, end in ours:
+                at = text.find(gone, start, end)
+                if at >= 0 and all(each.end <= at or at + len(gone) <= each.start for each in kept):
+                    kept.append(Edit(at, at + len(gone), ""))
+                    break
+    return sorted(kept, key=lambda edit: edit.start)
+
+
 def part_in(ranges: Sequence[tuple[int, int]], start: int, end: int) -> float:
     """How much of what is from start to end lies in the ranges: 0 to 1."""
     return sum(max(0, min(end, last) - max(start, first)) for first, last in ranges) / (end - start)
