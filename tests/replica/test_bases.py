@@ -113,3 +113,15 @@ def test_a_buffer_from_before_a_state_was_restored_takes_out_nothing_that_came_s
     scene.save(scene.b, "a.md", "zero\n" + TEXT)
     scene.rest()
     assert scene.read(scene.a, "a.md") == "zero\n" + TEXT + "four\n"
+
+
+def test_a_buffer_from_before_a_save_here_does_not_bring_back_what_others_put_beside_a_line_like_it() -> None:
+    apples, melons = "order nine ripe apples for today", "order four melons for today\n"
+    scene = shared(f"{apples}\n")
+    scene.save(scene.b, "a.md", melons)
+    scene.rest()
+    scene.save(scene.a, "a.md", f"{melons}{apples}\n")
+    scene.rest()
+    scene.save(scene.b, "a.md", f"{apples} (got)\n")
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == f"{apples} (got)\n"

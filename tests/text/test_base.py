@@ -174,6 +174,11 @@ def test_a_line_that_a_save_here_took_out_and_others_kept_is_in_an_older_version
     assert with_saves(version, [(saved, True)], merged) == saved, "that would take too long"
 
 
+def test_a_line_that_others_kept_beside_one_like_it_is_in_an_older_version() -> None:
+    version, saved = "order nine ripe apples for today\n", "order four melons for today\n"
+    assert with_saves(version, [(saved, True)], saved + version) == saved + version
+
+
 @pytest.mark.parametrize(
     ("base", "saved", "current", "left"),
     [

@@ -122,8 +122,10 @@ def _pairs(
         if not chars:
             continue
         j = max(chars, key=lambda j: chars[j])
-        new = our_chars[i] and their_chars[j]
-        if not new or chars[j] < _TELLING_CHARS:
+        new = our_chars[i], their_chars[j]
+        # a line that both have is not one of the base, edited, where one of them has it beside that
+        is_new = any(new) if mine.lines[i] == yours.lines[j] else all(new)
+        if not is_new or chars[j] < _TELLING_CHARS:
             continue
         if _is_one(line, yours.line_words[j]):
             found[i] = _Pair(i, j, chars[j])
