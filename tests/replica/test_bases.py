@@ -115,6 +115,22 @@ def test_a_buffer_from_before_a_state_was_restored_takes_out_nothing_that_came_s
     assert scene.read(scene.a, "a.md") == "zero\n" + TEXT + "four\n"
 
 
+def test_a_save_that_goes_on_from_one_that_waits_for_the_hub_was_made_from_the_same() -> None:
+    """Marked by a tool, the first line is too short to tell alone that it had been seen."""
+    rest = "bread from the baker\nripe melons from the south\n"
+    scene = shared(rest)
+    scene.save(scene.a, "a.md", f"salt\noil from the south\n{rest}")
+    scene.rest()
+    scene.b.link.unplug()
+    for mark in ("", " (got)"):
+        bought = f"salt\n{rest}a pound of coffee\n".replace("\n", f"{mark}\n")
+        scene.save(scene.b, "a.md", bought)
+        scene.wait(2.0)
+    scene.b.link.online = True
+    scene.rest()
+    assert scene.read(scene.a, "a.md") == bought
+
+
 def test_a_buffer_from_before_a_save_here_does_not_bring_back_what_others_put_beside_a_line_like_it() -> None:
     apples, melons = "order nine ripe apples for today", "order four melons for today\n"
     scene = shared(f"{apples}\n")

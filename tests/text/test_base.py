@@ -310,3 +310,17 @@ def test_one_whole_line_of_several_that_came_at_one_place_shows_that_they_were_s
     version, current = "one\ntwo\n", "one kiwi\nand quite another line of text\ntwo\n"
     assert choose_base("one kiwi, checked\ntwo, checked\n", current, [version]) is None
     assert choose_base("one, checked\ntwo, checked\n", current, [version]) == 0
+
+
+def test_a_save_that_goes_on_from_one_that_waits_was_not_made_from_an_older_version() -> None:
+    version, came = "bread from the baker\nripe melons from the south\n", "oil from the south\n"
+    waits = f"salt\n{version}a pound of coffee\n"
+    saved = waits.replace("\n", " (got)\n")
+    between = [waits]
+    current = f"salt\n{came}{version}"
+    assert choose_base(saved, current, [version]) == 0
+    assert choose_base(saved, current, [version], between=between) is None
+    saved = saved.replace("pound of coffee", "box of tea")
+    assert choose_base(saved, current, [version], between=between) == 0, "it has nothing of that"
+    between = [waits.replace("salt", "pepper")]
+    assert choose_base(saved, current, [version], between=between) == 0, "that may be of the version itself"

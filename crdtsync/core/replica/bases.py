@@ -137,7 +137,8 @@ class Bases:
         if not older:
             return current
         merged = documents.text(entry)
-        chosen = choose_base(saved, current, [text for text, _ in older], merged=merged)
+        between = [text for text, base in self._waiting(entry) if base == current]
+        chosen = choose_base(saved, current, [text for text, _ in older], merged=merged, between=between)
         if chosen is None:
             return current
         self._state.trashed_at.pop(entry, None)  # it may be wrong: what it takes out is kept

@@ -48,11 +48,14 @@ _Place: TypeAlias = tuple[int, str | None]
 """Above or below a line, which line stands next there that all have; None: the text begins or ends."""
 
 
-def choose_base(saved: str, current: str, older: Sequence[str], *, merged: str | None = None) -> int | None:
+def choose_base(
+    saved: str, current: str, older: Sequence[str], *, merged: str | None = None, between: Sequence[str] = ()
+) -> int | None:
     """The index in ``older`` of the version that the save was made from; None if that is ``current``.
 
     ``current`` is what stood on disk before the save, ``older`` what stood there earlier, newest first.
-    ``merged``: what has become of all of them.
+    ``merged``: what has become of all of them. ``between``: saves of ``current`` that stood there before this
+    one, and are in none of them.
     """
     if not older or saved == current or saved in older:
         return None
@@ -69,11 +72,20 @@ def choose_base(saved: str, current: str, older: Sequence[str], *, merged: str |
         if (
             distance < nearest
             and not has_line_of(saved, current, version)
+            and not _goes_on(saved, current, version, between)
             and _undone(version, diff(version, current), own)
             and (_is_seen(version, current, merged) or has_line_of(saved, version, current))
         ):
             nearest, chosen = distance, index
     return chosen
+
+
+def _goes_on(saved: str, current: str, version: str, between: Iterable[str]) -> bool:
+    """Whether it has lines of a save whose lines tell that it was made from ``current``.
+
+    Those lines may be too short to tell it again once a formatter has been at them.
+    """
+    return any(has_line_of(each, current, version) and has_line_of(saved, each, version) for each in between)
 
 
 def _is_seen(version: str, current: str, merged: str | None) -> bool:
