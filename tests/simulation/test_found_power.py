@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from crdtsync.core.values import limits
+from crdtsync.testing.texts import line
 from crdtsync.testing.virtual_inodes import NodeKind
 from crdtsync.testing.virtual_power import Ordering
 from crdtsync.testing.virtual_replica import VirtualReplica
@@ -387,6 +388,30 @@ def test_a_disk_that_is_ahead_of_what_its_replica_remembers_brings_nothing_twice
     scene.b.start()
     scene.rest()
     assert scene.read(scene.a, "note.md") == ("zero of bob\n" if edited else "") + last
+
+
+def test_of_a_disk_ahead_of_what_its_replica_remembers_what_several_had_put_there_comes_in_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    first, second, last, zero, added, between = map(line, "abczxy")
+    scene.save(scene.a, "note.md", first + second + last)
+    scene.rest()
+    backup = scene.b.store.copy()
+    scene.save(scene.b, "note.md", first + second + last + added)
+    scene.rest()
+    scene.save(scene.a, "note.md", zero + first + second + last + added)
+    scene.rest()
+    scene.b.kill()
+    monkeypatch.setattr(limits, "COMPACT_AFTER_UPDATES", 1)
+    scene.b.restore_state(backup)
+    scene.save(scene.b, "note.md", zero + first + second + added)
+    scene.save(scene.a, "note.md", zero + first + second + "more " + last + between + added)
+    scene.wait(2.0)
+    monkeypatch.undo()
+    scene.b.start()
+    scene.rest()
+    assert scene.read(scene.a, "note.md") == zero + first + second + "more " + last + between + added
 
 
 def test_a_torn_file_of_a_text_that_the_room_has_and_its_replica_forgot_brings_nothing_twice() -> None:

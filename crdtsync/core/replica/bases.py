@@ -56,7 +56,8 @@ class Bases:
         return moment_of(documents.log(entry), agreed, stood, saved, torn=torn)
 
     def pulled(self, agreed: Synced, base: str, saved: str) -> str:
-        """The base of a save after a power cut, which may have taken the note of a write but not the file."""
+        """The base of a save, with what that has of the room: the disk is ahead of what we remember, or may
+        be, as after a power cut that took the note of a write but not the file."""
         return with_pulled(self._state.documents.log(agreed.entry), agreed, base, saved)
 
     def whole(self, entry: EntryId, base: str, left: str) -> str:

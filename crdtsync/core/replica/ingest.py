@@ -64,6 +64,7 @@ class Ingest:
             base = passed.text
             if entry in state.rebooted and (base.startswith(saved) or looks_torn(base, saved)):
                 saved = mended(base, saved)
+            base = self.bases.pulled(agreed, base, saved)
             state.guessed.add(entry)
             agreed = agreed._replace(state_vector=passed.state_vector)
         else:
