@@ -306,6 +306,19 @@ def test_where_nothing_older_is_known_nothing_is_compared(monkeypatch: pytest.Mo
     assert choose_base(SECOND, FIRST, []) is None
 
 
+PRICES = [
+    f"the price of {name} in the market\n" for name in ("ripe apples", "blue plums", "dry figs", "green tea")
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_that_is_like_one_that_came_since_at_another_place_is_not_made_of_that(end: str) -> None:
+    apples, plums, figs, tea = (price.replace("\n", end) for price in PRICES)
+    older, current = apples + end + tea, apples + end + plums + tea
+    assert choose_base(apples + figs + end + tea, current, [older]) == 0
+    assert choose_base(apples + end + figs + tea, current, [older]) is None, "in its place it may be"
+
+
 def test_one_whole_line_of_several_that_came_at_one_place_shows_that_they_were_seen() -> None:
     version, current = "one\ntwo\n", "one kiwi\nand quite another line of text\ntwo\n"
     assert choose_base("one kiwi, checked\ntwo, checked\n", current, [version]) is None

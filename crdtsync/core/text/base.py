@@ -59,18 +59,26 @@ def choose_base(
     """
     if not older or saved == current or saved in older:
         return None
-    nearest = size_of(diff(current, saved))
+    from_current, nearest = size_of(diff(current, saved)), len(current) + len(saved)
+    lacking = set(current.splitlines()).difference(saved.splitlines())
     chosen = None
     known = {current}
     for index, version in enumerate(older):
-        # lengths alone often tell that it is not nearer, or that more came since than the save undoes
-        if version in known or abs(len(version) - len(saved)) >= nearest:
+        if version in known:
             continue
         known.add(version)
+        limit = min(nearest, from_current)
+        if gone := _gone(lacking, current, saved, version):
+            # what they have in common with lines at other places was not made of them
+            left = _without(current, gone)
+            limit = min(nearest, len(current) - len(left) + size_of(diff(left, saved)))
+        # lengths alone often tell that it is not nearer, or that more came since than the save undoes
+        if abs(len(version) - len(saved)) >= limit:
+            continue
         own = diff(version, saved)
         distance = size_of(own)
         if (
-            distance < nearest
+            distance < limit
             and not has_line_of(saved, current, version)
             and not _goes_on(saved, current, version, between)
             and _undone(version, diff(version, current), own)
@@ -86,6 +94,30 @@ def _goes_on(saved: str, current: str, version: str, between: Iterable[str]) -> 
     Those lines may be too short to tell it again once a formatter has been at them.
     """
     return any(has_line_of(each, current, version) and has_line_of(saved, each, version) for each in between)
+
+
+def _gone(lacking: Iterable[str], current: str, saved: str, version: str) -> set[str]:
+    """Those of the lines of ``current`` that came since the version, of which the save has nothing that tells
+    them from those, and no other line in their place."""
+    gone = {line for line in lacking if _is_nowhere(line, saved, version)}
+    if not gone:
+        return gone
+    known = {*version.splitlines()}
+    anchors = known & {*saved.splitlines()} & {*current.splitlines()}
+    taken = set().union(*_places(saved, known, anchors).values())
+    places = _places(current, known, anchors)
+    return {line for line in gone if places[line].isdisjoint(taken)}
+
+
+def _without(text: str, lines: Set[str]) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if line.rstrip("\r\n") not in lines)
+
+
+def _is_nowhere(line: str, saved: str, version: str) -> bool:
+    if line in version:
+        return False
+    own = {word for word in words(line) if word not in version}
+    return telling_chars(own) >= _TELLING_CHARS and not any(word in saved for word in own)
 
 
 def _is_seen(version: str, current: str, merged: str | None) -> bool:
