@@ -5,7 +5,8 @@ Pure judgement on texts; which versions are kept, and what follows, is left to o
 A save is taken for that of a stale buffer when it is nearer to an older version than to the current one, and
 undoes what came since. Both must hold:
 
-- Nearer alone is not enough: whoever empties a file is nearer to its shorter version.
+- Nearer alone is not enough: whoever empties a file is nearer to its shorter version. A line that is gone,
+  with nothing in its place, counts as a whole, however like it a line elsewhere may be.
 - Undone means that what was deleted since is back, and that what was inserted since is missing although what
   stands around its place is there. What the save rewrote itself tells nothing. One change since that the save
   does have is proof of a fresh buffer.
@@ -114,6 +115,7 @@ def _without(text: str, lines: Set[str]) -> str:
 
 
 def _is_nowhere(line: str, saved: str, version: str) -> bool:
+    """Whether the save has nothing of what tells the line from those of the version."""
     if line in version:
         return False
     own = {word for word in words(line) if word not in version}
